@@ -1,0 +1,26 @@
+"""Curves fitted to points with PyTorch Lightning.
+
+In this package N is the number of points and K the number of coefficients. Build a data module and a regression first,
+then hand both to a Lightning ``Trainer``; ``train.py`` does that from the command line.
+
+The public names below are also the names in YAML files and checkpoints.
+"""
+
+from regression.data import SineLineDataModule
+from regression.errors import DivergenceError, UsageError
+from regression.fit import Fit
+from regression.losses import NormLoss
+from regression.models import Line, Polynomial
+from regression.modules import LineRegression, PolynomialRegression
+
+__all__ = [
+    "DivergenceError",
+    "Fit",
+    "Line",
+    "LineRegression",
+    "NormLoss",
+    "Polynomial",
+    "PolynomialRegression",
+    "SineLineDataModule",
+    "UsageError",
+]

@@ -1,0 +1,276 @@
+"""What a run leaves behind and shows on the way: report lines, progress, files, TensorBoard's text and figures."""
+
+import csv
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from regression.batches import Batch, all_gather_rows
+from regression.descent import Trace
+from regression.modules import Regression
+
+__all__ = ["FitFiles", "PredictionFile", "Report", "RunProgress", "tensorboards"]
+
+LABEL_WIDTH, WIDTH = 8, 12
+
+
+def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
+    """Yield the updates of a block that are worth a word: about ``rows`` in a run, evenly spaced from the first.
+
+    In a run without an end they are 0, 1, 2, 5, 10, 20, 50, …
+    """
+    if trace is None or rows < 1:
+        return
+    if math.isfinite(total):
+        every = max(1, round(total / rows))
+        yield from range(-(-trace.first // every) * every, trace.end, every)
+    else:
+        for update in range(trace.first, trace.end):
+            if update == 0 or update in (k * 10 ** int(math.log10(update)) for k in (1, 2, 5)):
+                yield update
+
+
+def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
+    """Return the TensorBoard loggers of the run on the process that writes, else none."""
+    if not trainer.is_global_zero:
+        return []
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+class Report(Callback):
+    """Lines on the terminal: the loss and the coefficients during a fit, and the report at its end.
+
+    Args:
+        rows: About how many lines a run prints.
+        loss: Whether a line shows the loss ``before`` its update or ``after`` it. The coefficients are always those
+            after it. The last line is the state at the end.
+    """
+
+    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before") -> None:
+        self.rows = rows
+        self.loss = loss
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the head of the table."""
+        assert isinstance(pl_module, Regression)
+        self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Print the lines that are due."""
+        assert isinstance(pl_module, Regression)
+        trace = pl_module.trace
+        for update in milestones(trace, pl_module.total_updates(), self.rows):
+            assert trace is not None
+            at = update - trace.first
+            loss = trace.losses[at]
+            if self.loss == "after":
+                following = trace.losses[at + 1 :].tolist() or [trace.final_loss]
+                loss = pl_module.batch_loss(batch) if following[0] is None else following[0]
+            self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the final state and the report."""
+        assert isinstance(pl_module, Regression)
+        fit = pl_module.result
+        if fit is not None and self.rows > 0:
+            self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
+        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
+        if fit is not None and trainer.is_global_zero:
+            print(f"\n{fit}")
+            if trainer.loggers and folder is not None:
+                print(f"files in {shown_path(folder)}")
+
+    def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:
+        if not trainer.is_global_zero:
+            return
+        room = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
+        shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
+        texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
+        print(f"{label:>{LABEL_WIDTH}}" + "".join(f"{text:>{WIDTH}}" for text in texts), flush=True)
+
+
+class FitFiles(Callback):
+    """The files of a fit, ``fit.json``, ``fit.txt`` and ``fit.png``, and the same in TensorBoard.
+
+    TensorBoard gets the figure about ``rows`` times during the run, and at the end the report as text and the
+    hyper-parameters with the final loss as their metric.
+
+    Args:
+        rows: About how many figures a run draws for TensorBoard.
+        points: Number of losses kept for the figure, and of data points drawn in it, at most.
+    """
+
+    def __init__(self, rows: int = 5, points: int = 2000) -> None:
+        self.rows, self.points = rows, points
+        self._stride = 1
+        self._losses: dict[int, float] = {}  # by number of updates made
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Keep the losses, evenly thinned, and draw the figures that are due."""
+        assert isinstance(pl_module, Regression)
+        trace = pl_module.trace
+        if trace is None:
+            return
+        first = -(-trace.first // self._stride) * self._stride
+        losses = trace.losses[first - trace.first :: self._stride].tolist()
+        self._losses.update(zip(range(first, trace.end, self._stride), losses, strict=True))
+        while len(self._losses) > self.points:
+            self._stride *= 2
+            self._losses = {update: loss for update, loss in self._losses.items() if update % self._stride == 0}
+        if tensorboards(trainer) and any(True for _ in milestones(trace, pl_module.total_updates(), self.rows)):
+            losses_made = [*self._losses.items(), (trace.end, trace.final_loss)]
+            self._show_figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the files, and the end state to TensorBoard."""
+        assert isinstance(pl_module, Regression)
+        fit, log_dir = pl_module.result, trainer.log_dir
+        if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
+            return
+        folder = Path(log_dir)
+        (folder / "fit.json").write_text(fit.to_json(), encoding="utf-8")
+        (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
+        losses_made = [*self._losses.items(), (fit.updates, fit.loss)]
+        figure = self._show_figure(trainer, pl_module, fit.params, fit.updates, losses_made)
+        figure.savefig(folder / "fit.png", dpi=120)
+        for logger in tensorboards(trainer):
+            logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
+            rate = pl_module.optimizer().param_groups[0]["lr"]
+            facts = {"model": fit.model, "optimizer": fit.optimizer, "lr": float(rate)}
+            settings = {**dict(pl_module.hparams_initial), **facts}
+            logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)
+
+    def _show_figure(
+        self,
+        trainer: pl.Trainer,
+        pl_module: Regression,
+        params: Sequence[float],
+        updates: int,
+        losses: Sequence[tuple[int, float | Tensor | None]],
+    ) -> Figure:
+        """Draw the state after a number of updates and put it into TensorBoard."""
+        from regression.plots import figure  # matplotlib takes a second to import, and predict never needs it
+
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        x, y = datamodule.sample(self.points)
+        known = [(update, float(loss)) for update, loss in losses if loss is not None]
+        drawn = figure(
+            params, x, y, [update for update, _ in known], [loss for _, loss in known],
+            title=f"{type(pl_module).__name__} after {updates:,} updates", loss_name=pl_module.loss.name,
+        )  # fmt: skip
+        for logger in tensorboards(trainer):
+            logger.experiment.add_figure("fit", drawn, updates)
+        return drawn
+
+
+class PredictionFile(Callback):
+    """``predictions.csv``: x and the fitted mean, a row per input row, in the order of the data."""
+
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect the rows of all processes; their slices of one global batch follow each other."""
+        self._rows.append(all_gather_rows(torch.stack(outputs, dim=1)).cpu())
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the file into the run's folder."""
+        folder = trainer.log_dir
+        if not trainer.is_global_zero or folder is None:
+            return
+        path = Path(folder) / "predictions.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = torch.cat(self._rows).numpy()
+        with path.open("x", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["x", "mean"])
+            writer.writerows([str(cell) for cell in row] for row in table)
+        print(f"{len(table)} predictions in {shown_path(path)}")
+
+
+class RunProgress(ProgressBar):
+    """A progress bar over updates, on a terminal, for fits that last longer than a moment.
+
+    Args:
+        delay: Seconds before the bar appears.
+    """
+
+    def __init__(self, delay: float = 2.0) -> None:
+        super().__init__()
+        self.delay = delay
+        self._enabled = True
+        self._bar: Progress | None = None
+        self._begun = 0.0
+
+    def disable(self) -> None:
+        """Show nothing; the Trainer calls this on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show the bar again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._begun = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar to the updates made, and open it first if it is time."""
+        assert isinstance(pl_module, Regression)
+        if self._bar is None:
+            if not (self._enabled and sys.stdout.isatty() and time.monotonic() - self._begun > self.delay):
+                return
+            columns = (TextColumn("updates"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[loss]}"), transient=True, console=Console())
+            total = pl_module.total_updates()
+            self._bar.add_task("updates", total=total if math.isfinite(total) else None, loss="")
+            self._bar.start()
+        loss = trainer.callback_metrics.get("train_loss")
+        text = "" if loss is None else f"loss {float(loss):.4g}"
+        self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, loss=text)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take the bar away, so that the error line stands alone."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as a user would type it: relative to the working folder where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)

@@ -1,0 +1,11 @@
+"""The errors a user can cause, each worth one line on the terminal."""
+
+__all__ = ["DivergenceError", "UsageError"]
+
+
+class UsageError(Exception):
+    """The input was refused before any work was done; the command exits with status 2."""
+
+
+class DivergenceError(Exception):
+    """The run was stopped because a loss or a coefficient stopped being finite; the command exits with status 1."""

@@ -1,0 +1,113 @@
+"""A run's own folder: claimed once, never shared, and the checkpoints in it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from regression.errors import UsageError
+
+__all__ = ["REFUSALS", "BestCheckpoint", "RefusedRun", "RunLogger", "last_checkpoint", "read_checkpoint"]
+
+REFUSALS = (UsageError, MisconfigurationException)
+
+
+class RunLogger(TensorBoardLogger):
+    """A TensorBoard logger whose ``version_N`` folder is its own, also when two runs start at once.
+
+    The stock logger takes the highest number it sees plus one, so two runs can see the same. Here making the folder
+    is the claim: it fails for all but one.
+
+    Args:
+        root: Folder that holds ``lightning_logs``.
+    """
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root, name="lightning_logs", default_hp_metric=False)
+        self.refused = False
+        self._claimed: Path | None = None
+
+    @property
+    def version(self) -> str:
+        """The name of the run's folder, claimed when first asked for on the process that writes."""
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return "unclaimed"  # this process writes nothing; it is told the folder of the first one
+        if self._claimed is None:
+            self._claimed = _claim(Path(self.root_dir))
+        return self._claimed.name
+
+    def finalize(self, status: str) -> None:
+        """Close the files; remove the folder of a run that was refused, unless it holds a checkpoint."""
+        super().finalize(status)
+        if self.refused and self._claimed is not None and not list(self._claimed.rglob("*.ckpt")):
+            shutil.rmtree(self._claimed)
+            self._claimed = None
+
+
+class RefusedRun(Callback):
+    """Tells the logger of a run that was refused before its first update, so that no folder is left behind."""
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Mark the logger; the Trainer finalizes it next."""
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.refused = isinstance(exception, REFUSALS)
+
+
+def _claim(parent: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = [int(p.name[8:]) for p in parent.glob("version_*") if p.name[8:].isdecimal()]
+        number = max(taken, default=-1) + 1
+        while True:
+            folder = parent / f"version_{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a run folder in {parent}: {error.strerror}; choose another with --trainer.default_root_dir"
+        ) from None
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """``checkpoints/best.ckpt``: the lowest validation loss, or training loss where nothing is held out."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="best", monitor="train_loss", enable_version_counter=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Choose the loss to go by, now that the batches are known."""
+        self.monitor = "val_loss" if sum(trainer.num_val_batches) else "train_loss"
+        super().on_train_start(trainer, pl_module)
+
+
+def last_checkpoint() -> Callback:
+    """Return the callback that keeps ``checkpoints/last.ckpt``, written after every epoch whatever the loss."""
+    return ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Return the content of a checkpoint written by this package, without running any code in it.
+
+    Raises:
+        UsageError: If there is no such file, or it is not such a checkpoint.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"checkpoint not found: {path} is not a file; expected a .ckpt in a run's checkpoints folder")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        known = {"class_path", "hyper_parameters", "state_dict"} <= set(checkpoint)
+    except Exception:  # torch raises many kinds for a file that is no checkpoint
+        known = False
+    if not known:
+        raise UsageError(f"not a checkpoint of this program: {path}; expected best.ckpt or last.ckpt of a run")
+    return dict(checkpoint)
