@@ -86,7 +86,7 @@ class RegressionCLI(LightningCLI):
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
         assert self.checkpoint is not None
         self.model.load_state_dict(self.checkpoint["state_dict"])
-        self.config_init[self.subcommand].ckpt_path = None
+        self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
 
