@@ -35,6 +35,7 @@ class RegressionCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str]) -> None:
         self.checkpoint: dict[str, Any] | None = None
+        strict = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Regression,
             pl.LightningDataModule,
@@ -42,8 +43,7 @@ class RegressionCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
-            parser_kwargs={"exit_on_error": False, "description": _overview()}
-            | {name: {"exit_on_error": False} for name in SUBCOMMANDS},
+            parser_kwargs={**strict, "description": _overview(), **{name: dict(strict) for name in SUBCOMMANDS}},
             load_from_checkpoint_support=False,
             args=list(args),
         )
@@ -62,7 +62,11 @@ class RegressionCLI(LightningCLI):
         if path is not None:
             self.checkpoint = read_checkpoint(path)
             args = [args[0], *_settings(self.checkpoint), *args[1:]]
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            known = vars(self._parser(args[0]).get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
+            raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
         if self.checkpoint is not None:
             _require_same_model(self.config[self.config.subcommand].model, self.checkpoint)
 
@@ -77,6 +81,15 @@ class RegressionCLI(LightningCLI):
         config = self.config[self.config.subcommand]
         if config.get("optimizer") and config.model.init_args.get("learning_rate") is not None:
             raise UsageError("model.learning_rate is for plain SGD without an optimizer section: use --optimizer.lr")
+
+    def instantiate_classes(self) -> None:
+        """Build everything; what fails here was asked for wrongly."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            if self._get(self.config, "debug"):
+                raise
+            raise UsageError(one_line(error)) from None
 
     def before_fit(self) -> None:
         """Let a checkpoint that is resumed run no code."""
@@ -100,12 +113,16 @@ class RegressionCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         if config.get("logger") in (None, True):
             kwargs["logger"] = RunLogger(config.get("default_root_dir") or os.getcwd())
+        if config.get("logger") is False:  # no folder, so nothing to put into it
+            self.save_config_callback = None
+            kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
         if all(config.get(limit) in (None, -1) for limit in ("max_epochs", "max_steps", "max_time")):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
         callbacks = [FitFiles(), PredictionFile(), RefusedRun()]
         if config.get("enable_progress_bar") in (None, True):
             callbacks.append(RunProgress())
-        if config.get("enable_checkpointing") in (None, True) and self.subcommand == "fit":
+        saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
+        if saves and self.subcommand == "fit":
             callbacks += [BestCheckpoint(), last_checkpoint()]
         given = config.get("callbacks") or []
         kwargs["callbacks"] = [*(given if isinstance(given, list) else [given]), *callbacks]
@@ -129,7 +146,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in args:
             raise
-        refused = isinstance(error, (ArgumentError, *REFUSALS))
+        refused = isinstance(error, REFUSALS)
         if getattr(rank_zero_only, "rank", 0) == 0:
             print(f"regression: {one_line(error)}", file=sys.stderr)
         return 2 if refused else 1

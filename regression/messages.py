@@ -1,9 +1,84 @@
 """Errors in one line: what was expected, what came, what to do."""
 
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+
+import torch
+
+import regression
+
 __all__ = ["one_line"]
 
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "dict": "key: value pairs",
+}
 
-def one_line(error: BaseException) -> str:
-    """Return the error in one line, the parser's nested lists boiled down to their cause."""
+
+def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
+    """Return the error in one line, the parser's nested lists boiled down to their cause.
+
+    Args:
+        error: What was raised.
+        options: The options there are, to suggest the nearest for a misspelt one.
+    """
     text = str(error).strip() or type(error).__name__
+    option = "--" + ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
+    for pattern, explain in (
+        (r"unrecognized arguments: ([^\s=]+)", lambda m: f"unknown option {m[1]}{_near(m[1], options)}"),
+        (r"does not accept option '([^']+)'", lambda m: f"unknown option --{m[1]}{_near('--' + m[1], options)}"),
+        (r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", _unknown_choice),
+        (r"class_path '[^']+':\s+the following arguments are required: (.*)", lambda m: f"{option}.{m[1]} is missing"),
+        (r"arguments are required: (.*)", _missing),
+        (r"class_path '([^']+)':\s+Option '([^']+)' is not accepted", lambda m: _unaccepted(option, m[1], m[2])),
+        (r"Expected a (?:<class '(?!NoneType)|typing)", lambda _: _wrong_type(option, text)),
+        (r"Expected a dot import path string: (\S+)", lambda m: _unknown_class(option, m[1])),
+        (r"Import path (\S+) does not correspond to a subclass of (\w+)", lambda m: f"{option}: {m[1]} is no {m[2]}"),
+        (r"File does not exist: '(.*)'", lambda m: f"{option}: file not found: {m[1]}"),
+        (r"\n\s*- (?!Expected a <class 'NoneType'>)([^\n]+)", lambda m: m[1]),
+    ):
+        match = re.search(pattern, text)
+        if match:
+            return explain(match)
     return " ".join(text.split())
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1)
+    return f"; did you mean {folded[near[0]]}?" if near else "; --help lists what there is"
+
+
+def _unknown_choice(match: re.Match[str]) -> str:
+    choices = re.findall(r"[\w-]+", match[2])
+    return f"unknown command {match[1]!r}, expected one of {', '.join(choices)}{_near(match[1], choices)}"
+
+
+def _missing(match: re.Match[str]) -> str:
+    names = ", ".join("--" + name.split(".", 1)[-1] for name in match[1].split(", "))
+    return f"{names} is missing; start from a config, as in: -c configs/line.yaml"
+
+
+def _unaccepted(option: str, class_path: str, name: str) -> str:
+    module, _, attribute = class_path.rpartition(".")
+    cls = getattr(sys.modules.get(module), attribute, object)
+    known = {name for base in cls.__mro__[:-1] for name in inspect.signature(base).parameters}
+    return f"{option}.{name} is not an option of {class_path}{_near(name, known)}"
+
+
+def _unknown_class(option: str, name: str) -> str:
+    known = {"--optimizer": dir(torch.optim), "--lr_scheduler": dir(torch.optim.lr_scheduler)}
+    return f"{option}: there is no class {name!r}{_near(name, known.get(option, regression.__all__))}"
+
+
+def _wrong_type(option: str, text: str) -> str:
+    kinds = re.findall(r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])", text)
+    names = [KINDS.get(kind, kind) or f"one of {literals}" for kind, literals in kinds if kind != "NoneType"]
+    value = re.search(r"(?:Got|Given) value: (.*)", text)
+    return f"{option} must be {' or '.join(dict.fromkeys(names))}, got {value[1] if value else 'something else'}"
