@@ -155,7 +155,9 @@ class FitFiles(Callback):
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
             rate = pl_module.optimizer().param_groups[0]["lr"]
             facts = {"model": fit.model, "optimizer": fit.optimizer, "lr": float(rate)}
-            settings = {**dict(pl_module.hparams_initial), **facts}
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
+            settings = {name: value for name, value in settings.items() if value is not None}
             logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)
 
     def _show_figure(

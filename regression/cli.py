@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch.distributed as dist
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -150,6 +151,9 @@ def main(args: Sequence[str] | None = None) -> int:
         if getattr(rank_zero_only, "rank", 0) == 0:
             print(f"regression: {one_line(error)}", file=sys.stderr)
         return 2 if refused else 1
+    finally:
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
 
 
 def _quieten() -> None:

@@ -94,7 +94,7 @@ class Objective:
 
         def any_loss(coefficients: Tensor) -> Tensor:
             with torch.enable_grad():
-                prediction = (self.design @ coefficients.detach()).requires_grad_()
+                prediction = (self.design @ coefficients).requires_grad_()
                 (slope,) = torch.autograd.grad(self.loss.sum(prediction, self.target), prediction)
             return self.total(transposed @ slope) / self.rows
 
@@ -161,14 +161,14 @@ def _any_optimizer(
     searches = isinstance(optimizer, torch.optim.LBFGS)  # the one optimizer that evaluates the loss itself
 
     def closure() -> Tensor:
-        parameter.grad = gradient(parameter)
-        return objective.losses(parameter[None])[0]
+        parameter.grad = gradient(parameter.detach())
+        return objective.losses(parameter.detach()[None])[0]
 
     for before, after in pairwise(states):
         if searches:
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
-            parameter.grad = gradient(parameter)
+            parameter.grad = gradient(parameter.detach())
             optimizer.step()
         after.copy_(parameter)
         if isinstance(scheduler, ReduceLROnPlateau):

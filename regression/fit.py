@@ -29,6 +29,7 @@ class Fit:
         updates: Number of optimizer updates made.
         loss_name: Name of the loss.
         loss: Loss of all training points at the final coefficients.
+        val_loss: Loss of the held-out points, at the last validation; ``None`` where there are none.
         names: Names of the coefficients.
         params: Coefficients in ascending powers of x.
         nobs: Number of training points N.
@@ -48,6 +49,7 @@ class Fit:
     updates: int
     loss_name: str
     loss: float
+    val_loss: float | None
     names: tuple[str, ...]
     params: tuple[float, ...]
     nobs: int
@@ -95,6 +97,7 @@ class Fit:
                 f"{self.df_resid} degrees of freedom",
                 f"{self.updates} updates by {self.optimizer}, {self.loss_name} {self.loss:.8g}",
                 *rows,
+                *([] if self.val_loss is None else [f"{self.loss_name} of the held-out points {self.val_loss:.8g}"]),
                 ", ".join([f"sum of squared residuals {self.ssr:.6g}", *values]),
                 *(f"note: {note}" for note in self.notes),
             ]

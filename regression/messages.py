@@ -39,9 +39,9 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
         (r"class_path '([^']+)':\s+Option '([^']+)' is not accepted", lambda m: _unaccepted(option, m[1], m[2])),
         (r"Expected a (?:<class '(?!NoneType)|typing)", lambda _: _wrong_type(option, text)),
         (r"Expected a dot import path string: (\S+)", lambda m: _unknown_class(option, m[1])),
-        (r"Import path (\S+) does not correspond to a subclass of (\w+)", lambda m: f"{option}: {m[1]} is no {m[2]}"),
+        (r"does not correspond to a subclass of (\w+)", lambda m: f"{option}: {_value(text)} is no {m[1]}"),
         (r"File does not exist: '(.*)'", lambda m: f"{option}: file not found: {m[1]}"),
-        (r"\n\s*- (?!Expected a <class 'NoneType'>)([^\n]+)", lambda m: m[1]),
+        (r"\n\s*- (?!Expected a (?:<class 'NoneType'>|path)|Does not validate)([^\n]+)", lambda m: m[1]),
     ):
         match = re.search(pattern, text)
         if match:
@@ -80,5 +80,9 @@ def _unknown_class(option: str, name: str) -> str:
 def _wrong_type(option: str, text: str) -> str:
     kinds = re.findall(r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])", text)
     names = [KINDS.get(kind, kind) or f"one of {literals}" for kind, literals in kinds if kind != "NoneType"]
-    value = re.search(r"(?:Got|Given) value: (.*)", text)
-    return f"{option} must be {' or '.join(dict.fromkeys(names))}, got {value[1] if value else 'something else'}"
+    return f"{option} must be {' or '.join(dict.fromkeys(names))}, got {_value(text)}"
+
+
+def _value(text: str) -> str:
+    match = re.search(r"(?:Got|Given) value: (.*)", text)
+    return match[1] if match else "something else"

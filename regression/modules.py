@@ -198,11 +198,18 @@ class Regression(pl.LightningModule, ABC):
             total = sum(float(self.loss.sum(self.model(x.to(self.device)), y.to(self.device))) for x, y in slices)
         sums = residual_sums(lambda x: polynomial(params, x), slices)
         loss = self.loss.value(all_sum(torch.tensor(total, dtype=torch.float64)), sums[0])
-        optimizer = self.optimizer()
+        val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = Fit.of(
-            model=type(self).__name__, names=self.model.names, params=params, sums=sums, loss_name=self.loss.name,
-            loss=float(loss), updates=self.global_step, optimizer=type(optimizer).__name__,
-        )  # fmt: skip
+            names=self.model.names,
+            params=params,
+            sums=sums,
+            model=type(self).__name__,
+            optimizer=type(self.optimizer()).__name__,
+            updates=self.global_step,
+            loss_name=self.loss.name,
+            loss=float(loss),
+            val_loss=None if val_loss is None else float(val_loss),
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""

@@ -64,6 +64,7 @@ def _draw_losses(axes: Axes, updates: Sequence[int], losses: Sequence[float]) ->
     axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker="o" if len(losses) <= 30 else "", markersize=4)
     if losses and min(losses) > 0 and max(losses) >= 100 * min(losses):
         axes.set_yscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(True, color=GREY, alpha=0.25)
 
 
