@@ -67,6 +67,8 @@ class Report(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the head of the table."""
         assert isinstance(pl_module, Regression)
+        if self.rows < 1:
+            return
         self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
 
     def on_train_batch_end(
@@ -80,8 +82,9 @@ class Report(Callback):
             at = update - trace.first
             loss = trace.losses[at]
             if self.loss == "after":
-                following = trace.losses[at + 1 :].tolist() or [trace.final_loss]
-                loss = pl_module.batch_loss(batch) if following[0] is None else following[0]
+                following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
+                with torch.no_grad():
+                    loss = pl_module.batch_loss(batch) if following is None else following
             self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -114,30 +117,37 @@ class FitFiles(Callback):
     Args:
         rows: About how many figures a run draws for TensorBoard.
         points: Number of losses kept for the figure, and of data points drawn in it, at most.
+
+    Attributes:
+        losses: The losses kept, by the number of updates made before each.
     """
 
     def __init__(self, rows: int = 5, points: int = 2000) -> None:
         self.rows, self.points = rows, points
         self._stride = 1
-        self._losses: dict[int, float] = {}  # by number of updates made
+        self.losses: dict[int, float] = {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Keep the losses, evenly thinned, and draw the figures that are due."""
+        """Keep the losses, and draw the figures that are due."""
         assert isinstance(pl_module, Regression)
         trace = pl_module.trace
         if trace is None:
             return
-        first = -(-trace.first // self._stride) * self._stride
-        losses = trace.losses[first - trace.first :: self._stride].tolist()
-        self._losses.update(zip(range(first, trace.end, self._stride), losses, strict=True))
-        while len(self._losses) > self.points:
-            self._stride *= 2
-            self._losses = {update: loss for update, loss in self._losses.items() if update % self._stride == 0}
+        self.keep(trace)
         if tensorboards(trainer) and any(True for _ in milestones(trace, pl_module.total_updates(), self.rows)):
-            losses_made = [*self._losses.items(), (trace.end, trace.final_loss)]
+            losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
             self._show_figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
+
+    def keep(self, trace: Trace) -> None:
+        """Keep the losses of a block, evenly thinned to at most ``points`` over the whole run."""
+        first = -(-trace.first // self._stride) * self._stride
+        kept = trace.losses[first - trace.first :: self._stride].tolist()
+        self.losses.update(zip(range(first, trace.end, self._stride), kept, strict=True))
+        while len(self.losses) > self.points:
+            self._stride *= 2
+            self.losses = {update: loss for update, loss in self.losses.items() if update % self._stride == 0}
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
@@ -148,7 +158,7 @@ class FitFiles(Callback):
         folder = Path(log_dir)
         (folder / "fit.json").write_text(fit.to_json(), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
-        losses_made = [*self._losses.items(), (fit.updates, fit.loss)]
+        losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         figure = self._show_figure(trainer, pl_module, fit.params, fit.updates, losses_made)
         figure.savefig(folder / "fit.png", dpi=120)
         for logger in tensorboards(trainer):

@@ -165,6 +165,8 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
     # Newer torch deprecates what this Lightning still calls; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
+    # A block of updates steps the scheduler itself.
+    warnings.filterwarnings("ignore", message=r".*keys will be ignored. You need to call `lr_scheduler.step\(\)`")
     # A resumed run goes on in a folder of its own.
     warnings.filterwarnings("ignore", message=r"The dirpath has changed from")
     # Updates are counted and logged inside a batch too, so one batch per epoch does not mean no logs.

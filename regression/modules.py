@@ -110,6 +110,13 @@ class Regression(pl.LightningModule, ABC):
                 f"{self.trainer.precision}: use 32-true or 64-true, or updates_per_batch 1"
             )
 
+        monitors = {plan.monitor for plan in self.trainer.lr_scheduler_configs if plan.reduce_on_plateau}
+        if not self.automatic_optimization and not monitors <= {"train_loss"}:
+            raise UsageError(
+                f"updates_per_batch {self.updates_per_batch} can lower the rate on a plateau of train_loss alone, "
+                f"got monitor {monitors.pop()}: set --lr_scheduler.monitor train_loss, or updates_per_batch to 1"
+            )
+
     def on_train_start(self) -> None:
         """Refuse blocks of updates on a part of the data: they would follow each batch in turn, not the whole."""
         batches = self.trainer.num_training_batches
@@ -192,10 +199,11 @@ class Regression(pl.LightningModule, ABC):
 
     def on_train_end(self) -> None:
         """Describe the fit by one more pass over the training points."""
-        slices = [(batch.x, batch.y) for batch in self.trainer.train_dataloader or []]
+        own = self.model.coefficients
+        slices = [(batch.x.to(own), batch.y.to(own)) for batch in self.trainer.train_dataloader or []]
         params = tuple(self.model.coefficients.tolist())
         with torch.no_grad():
-            total = sum(float(self.loss.sum(self.model(x.to(self.device)), y.to(self.device))) for x, y in slices)
+            total = sum(float(self.loss.sum(self.model(x), y)) for x, y in slices)
         sums = residual_sums(lambda x: polynomial(params, x), slices)
         loss = self.loss.value(all_sum(torch.tensor(total, dtype=torch.float64)), sums[0])
         val_loss = self.trainer.callback_metrics.get("val_loss")

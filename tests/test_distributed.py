@@ -83,9 +83,7 @@ def test_two_devices_share_small_batches(tmp_path: Path) -> None:
     """Mini-batches, validation and predictions on two devices equal those on one, with uneven slices."""
     options = ("--data.points", "13", "--data.noise", "0.1", "--data.batch_size", "3", "--trainer.max_epochs", "3",
                "--data.validation_fraction", "0.3", "--trainer.accelerator", "cpu")  # fmt: skip
-    runs = [
-        run_process(tmp_path, "fit", "-c", config("line"), *options, "--trainer.devices", n) for n in ("1", "2")
-    ]
+    runs = [run_process(tmp_path, "fit", "-c", config("line"), *options, "--trainer.devices", n) for n in ("1", "2")]
     one, two = (run.fit for run in runs)
     assert two["params"] == pytest.approx(one["params"], rel=1e-5)
     assert (two["nobs"], two["updates"]) == (one["nobs"], one["updates"]) == (9, 9)
