@@ -122,7 +122,7 @@ class FitFiles(Callback):
         losses: The losses kept, by the number of updates made before each.
     """
 
-    def __init__(self, rows: int = 5, points: int = 2000) -> None:
+    def __init__(self, rows: int = 4, points: int = 2000) -> None:
         self.rows, self.points = rows, points
         self._stride = 1
         self.losses: dict[int, float] = {}

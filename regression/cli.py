@@ -44,7 +44,7 @@ class RegressionCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
-            parser_kwargs={**strict, "description": _overview(), **{name: dict(strict) for name in SUBCOMMANDS}},
+            parser_kwargs={**strict, **{name: dict(strict) for name in SUBCOMMANDS}},
             load_from_checkpoint_support=False,
             args=list(args),
         )
@@ -137,6 +137,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The command line without the program's name; by default the process's own.
     """
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
+    if args in (["--help"], ["-h"]):
+        print(_overview())
     try:
         with warnings.catch_warnings():
             _quieten()
@@ -174,11 +176,10 @@ def _quieten() -> None:
 
 
 def _overview() -> str:
+    """Return what to type first: the configurations there are, each with the story on its first line."""
     stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
                for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
-    return "\n".join(
-        ["Fit a line or a polynomial to points, as in: python train.py fit -c configs/line.yaml", *stories]
-    )
+    return "\n".join(["Fit a line or a polynomial to points: python train.py fit -c CONFIG, with one of", *stories, ""])
 
 
 def _checkpoint_path(args: Sequence[str]) -> str | None:

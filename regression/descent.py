@@ -144,10 +144,11 @@ def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
 
 def _plain_sgd(objective: Objective, rate: float | Tensor, states: Tensor) -> None:
     gradient, step = objective.gradient(), -float(rate)
-    before, *rest = states.unbind(0)
-    for after in rest:
-        torch.add(before, gradient(before), alpha=step, out=after)
-        before = after
+    before = states[0]
+    for chunk in torch.split(states[1:], 500):  # few views alive at a time are cheaper than one per update
+        for after in chunk.unbind(0):
+            torch.add(before, gradient(before), alpha=step, out=after)
+            before = after
 
 
 def _any_optimizer(

@@ -156,7 +156,7 @@ class Regression(pl.LightningModule, ABC):
         optimizer = self.optimizer()
         total: Callable[[Tensor], Tensor] = all_sum
         if batch.rows <= SMALL_BATCH:
-            batch, total = gathered(batch), torch.clone
+            batch, total = gathered(batch), _alone
         objective = Objective(self.model.design(batch.x), batch.y, batch.rows, self.loss, total)
         losses, coefficients = descend(
             objective,
@@ -259,6 +259,11 @@ class Regression(pl.LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
+
+
+def _alone(value: Tensor) -> Tensor:
+    """Stand in for a sum over processes where each of them holds the whole batch."""
+    return value
 
 
 def _count_updates(trainer: pl.Trainer, updates: int) -> None:

@@ -29,7 +29,8 @@ class RunLogger(TensorBoardLogger):
     """
 
     def __init__(self, root: str) -> None:
-        super().__init__(root, name="lightning_logs", default_hp_metric=False)
+        # A long queue keeps the training thread from waiting for the writing one.
+        super().__init__(root, name="lightning_logs", default_hp_metric=False, max_queue=10_000)
         self.refused = False
         self._claimed: Path | None = None
 

@@ -1,0 +1,85 @@
+"""The README and the docstrings tell the truth."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Command
+
+README = (ROOT / "README.md").read_text()
+FILES = sorted((ROOT / "regression").glob("*.py"))
+
+
+def readme_commands() -> list[list[str]]:
+    """Return the arguments of each ``python train.py …`` in the README's code blocks."""
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
+    found = re.findall(r"python train\.py([^\n#]*)", blocks)
+    return [shlex.split(arguments) for arguments in found]
+
+
+def test_readme_shows_what_the_command_prints(command: Command) -> None:
+    """The output in the README is that of its first command."""
+    (Path.cwd() / "configs").symlink_to(ROOT / "configs")
+    done = command(*readme_commands()[0])
+    shown = re.search(r"```text\n(.*?)```", README, flags=re.DOTALL)
+    assert shown is not None
+    ours, theirs = done.out.split(), shown[1].split()
+    assert len(ours) == len(theirs)
+    for printed, expected in zip(ours, theirs, strict=True):
+        try:
+            assert float(printed) == pytest.approx(float(expected), rel=2e-6)
+        except ValueError:
+            assert printed.rstrip(",") == expected.rstrip(",")
+
+
+@pytest.mark.parametrize("arguments", readme_commands()[1:], ids=" ".join)
+def test_readme_commands_run(command: Command, arguments: list[str]) -> None:
+    """Every command of the README succeeds in silence on stderr; runs on two devices are tested elsewhere."""
+    (Path.cwd() / "configs").symlink_to(ROOT / "configs")
+    if "--trainer.devices" in arguments:
+        arguments[arguments.index("--trainer.devices") + 1] = "1"
+    if "--ckpt_path" in arguments:
+        command(*readme_commands()[0])
+    done = command(*arguments)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_readme_names_every_room() -> None:
+    """The README's picture of the house has every file of the package, and no other."""
+    picture = README.split("## The house")[1]
+    named = set(re.findall(r"\b(\w+\.py)\b", picture)) - {"train.py"}
+    assert named == {file.name for file in FILES} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_docstrings_name_the_arguments_there_are(file: Path) -> None:
+    """Each ``Args:`` section lists arguments of its function or class, all of them or none."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        documented = documented_arguments(ast.get_docstring(node) or "")
+        function = node
+        if isinstance(node, ast.ClassDef):
+            inits = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+            if not inits:
+                continue
+            function = inits[0]
+        assert isinstance(function, ast.FunctionDef)
+        arguments = {arg.arg for arg in (*function.args.args, *function.args.kwonlyargs)} - {"self", "cls"}
+        if documented:
+            assert documented == arguments, f"{file.name}: {node.name}"
+
+
+def documented_arguments(docstring: str) -> set[str]:
+    section = re.search(r"^Args:\n(.*?)(?:\n\S|\Z)", docstring, flags=re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"^    (\w+):", section[1], flags=re.MULTILINE)) if section else set()
+
+
+def test_nothing_names_the_machine_it_was_written_on() -> None:
+    """No file of the project holds an absolute path of some machine or a package registry's host."""
+    for file in [*FILES, *(ROOT / "tests").glob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+        text = file.read_text()
+        assert not re.search(r"(?<![\w.])/(?:home|root|work|opt|Users)/\w", text), file
