@@ -6,9 +6,10 @@ then hand both to a Lightning ``Trainer``; ``train.py`` does that from the comma
 The public names below are also the names in YAML files and checkpoints.
 """
 
-from regression.data import SineLineDataModule
+from regression.api import fit
+from regression.data import SineLineDataModule, TableDataModule
 from regression.errors import DivergenceError, UsageError
-from regression.fit import Fit
+from regression.fit import Fit, Prediction, UndeterminedWarning
 from regression.losses import NormLoss
 from regression.models import Line, Polynomial
 from regression.modules import LineRegression, PolynomialRegression
@@ -21,6 +22,10 @@ __all__ = [
     "NormLoss",
     "Polynomial",
     "PolynomialRegression",
+    "Prediction",
     "SineLineDataModule",
+    "TableDataModule",
+    "UndeterminedWarning",
     "UsageError",
+    "fit",
 ]

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["Batch", "GlobalBatches", "all_gather_rows", "all_sum", "gathered", "global_sum"]
+__all__ = ["Batch", "GlobalBatches", "all_gather_rows", "all_max", "all_sum", "gathered", "global_sum"]
 
 
 class Batch(NamedTuple):
@@ -20,11 +20,13 @@ class Batch(NamedTuple):
     Attributes:
         x: Points of this slice, shape (n,).
         y: Values of this slice, shape (n,).
+        sigma: Standard deviations of y, shape (n,), or ``None``.
         rows: Number of rows of the whole global batch, over all devices.
     """
 
     x: Tensor
     y: Tensor
+    sigma: Tensor | None
     rows: int
 
 
@@ -37,6 +39,7 @@ class GlobalBatches:
     Args:
         x: All points, shape (N,).
         y: All values, shape (N,).
+        sigma: All standard deviations of y, shape (N,), or ``None``.
         batch_size: Rows per global batch; ``None`` puts all rows in one batch.
         rank: Which device this is, from 0.
         world_size: Number of devices.
@@ -48,12 +51,13 @@ class GlobalBatches:
         self,
         x: Tensor,
         y: Tensor,
+        sigma: Tensor | None = None,
         batch_size: int | None = None,
         rank: int = 0,
         world_size: int = 1,
         order: Callable[[], Tensor] | None = None,
     ) -> None:
-        self.x, self.y = x, y
+        self.x, self.y, self.sigma = x, y, sigma
         self.batch_size = batch_size or max(1, len(x))
         self.rank, self.world_size = rank, world_size
         self.order = order
@@ -67,13 +71,21 @@ class GlobalBatches:
             rows = min(self.batch_size, len(self.x) - start)
             mine = slice(start + rows * self.rank // self.world_size, start + rows * (self.rank + 1) // self.world_size)
             chosen = mine if order is None else order[mine]
-            yield Batch(self.x[chosen], self.y[chosen], rows)
+            sigma = None if self.sigma is None else self.sigma[chosen]
+            yield Batch(self.x[chosen], self.y[chosen], sigma, rows)
 
 
 def all_sum(value: Tensor) -> Tensor:
     """Sum a tensor over all processes, in place, and return it; alone, return it as it is."""
     if _is_shared():
         dist.all_reduce(value)
+    return value
+
+
+def all_max(value: Tensor) -> Tensor:
+    """Take the largest of a tensor's elements over all processes, in place, and return it."""
+    if _is_shared():
+        dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return value
 
 
@@ -92,7 +104,8 @@ def all_gather_rows(value: Tensor) -> Tensor:
 
 def gathered(batch: Batch) -> Batch:
     """Return the whole global batch, put together from the slices of all processes."""
-    return Batch(all_gather_rows(batch.x), all_gather_rows(batch.y), batch.rows)
+    sigma = None if batch.sigma is None else all_gather_rows(batch.sigma)
+    return Batch(all_gather_rows(batch.x), all_gather_rows(batch.y), sigma, batch.rows)
 
 
 def _is_shared() -> bool:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from regression.batches import Batch, all_gather_rows
 from regression.descent import Trace
+from regression.fit import Fit, formula, without_bands
 from regression.modules import Regression
 
 __all__ = ["FitFiles", "PredictionFile", "Report", "RunProgress", "tensorboards"]
@@ -63,13 +65,7 @@ class Report(Callback):
     def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before") -> None:
         self.rows = rows
         self.loss = loss
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the head of the table."""
-        assert isinstance(pl_module, Regression)
-        if self.rows < 1:
-            return
-        self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
+        self._has_head = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -85,19 +81,32 @@ class Report(Callback):
                 following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
                 with torch.no_grad():
                     loss = pl_module.batch_loss(batch) if following is None else following
+            self._head(trainer, pl_module)
             self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the final state and the report."""
         assert isinstance(pl_module, Regression)
         fit = pl_module.result
-        if fit is not None and self.rows > 0:
-            self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
         folder = trainer.log_dir  # asked for on all processes: the first one tells the others
-        if fit is not None and trainer.is_global_zero:
-            print(f"\n{fit}")
-            if trainer.loggers and folder is not None:
-                print(f"files in {shown_path(folder)}")
+        if not trainer.is_global_zero:
+            return
+        if fit is None:
+            limits = "--trainer.max_steps, max_epochs or limit_train_batches"
+            print(f"nothing was trained: {limits} end the run at update {trainer.global_step}")
+            return
+        if self.rows > 0 and fit.solver == "gradient":
+            self._head(trainer, pl_module)
+            self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
+            print()
+        print(fit)
+        if trainer.loggers and folder is not None:
+            print(f"files in {shown_path(folder)}")
+
+    def _head(self, trainer: pl.Trainer, pl_module: Regression) -> None:
+        if not self._has_head:
+            self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
+        self._has_head = True
 
     def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:
         if not trainer.is_global_zero:
@@ -105,7 +114,7 @@ class Report(Callback):
         room = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
         shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
         texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
-        print(f"{label:>{LABEL_WIDTH}}" + "".join(f"{text:>{WIDTH}}" for text in texts), flush=True)
+        print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
 
 
 class FitFiles(Callback):
@@ -159,12 +168,13 @@ class FitFiles(Callback):
         (folder / "fit.json").write_text(fit.to_json(), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        figure = self._show_figure(trainer, pl_module, fit.params, fit.updates, losses_made)
+        figure = self._show_figure(trainer, pl_module, fit, fit.updates, losses_made)
         figure.savefig(folder / "fit.png", dpi=120)
         for logger in tensorboards(trainer):
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
-            rate = pl_module.optimizer().param_groups[0]["lr"]
-            facts = {"model": fit.model, "optimizer": fit.optimizer, "lr": float(rate)}
+            facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
+            if fit.solver == "gradient":
+                facts["lr"] = float(pl_module.optimizer().param_groups[0]["lr"])
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
             settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
             settings = {name: value for name, value in settings.items() if value is not None}
@@ -174,20 +184,28 @@ class FitFiles(Callback):
         self,
         trainer: pl.Trainer,
         pl_module: Regression,
-        params: Sequence[float],
+        curve: Fit | Sequence[float],
         updates: int,
         losses: Sequence[tuple[int, float | Tensor | None]],
     ) -> Figure:
-        """Draw the state after a number of updates and put it into TensorBoard."""
+        """Draw a fit, or the coefficients on the way to it, and put the figure into TensorBoard."""
         from regression.plots import figure  # matplotlib takes a second to import, and predict never needs it
 
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        x, y = datamodule.sample(self.points)
+        x, y, *_ = datamodule.sample(self.points)
         known = [(update, float(loss)) for update, loss in losses if loss is not None]
+        exact = pl_module.solver == "exact"
         drawn = figure(
-            params, x, y, [update for update, _ in known], [loss for _, loss in known],
-            title=f"{type(pl_module).__name__} after {updates:,} updates", loss_name=pl_module.loss.name,
-        )  # fmt: skip
+            curve.predict if isinstance(curve, Fit) else partial(without_bands, curve),
+            x,
+            y,
+            title=f"{type(pl_module).__name__}, " + ("exact" if exact else f"{updates:,} updates"),
+            label=formula(*((curve.params, curve.names) if isinstance(curve, Fit) else (curve, pl_module.model.names))),
+            updates=[] if exact else [update for update, _ in known],
+            losses=[] if exact else [loss for _, loss in known],
+            loss_name=pl_module.loss.name,
+            **(curve.comparison() if isinstance(curve, Fit) else {}),
+        )
         for logger in tensorboards(trainer):
             logger.experiment.add_figure("fit", drawn, updates)
         return drawn

@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 import warnings
-from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,24 @@ from typing import Any
 import lightning.pytorch as pl
 import torch.distributed as dist
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from regression.callbacks import FitFiles, PredictionFile, Report, RunProgress
 from regression.errors import UsageError
 from regression.messages import one_line
 from regression.modules import Regression
-from regression.runs import REFUSALS, BestCheckpoint, RefusedRun, RunLogger, last_checkpoint, read_checkpoint
+from regression.runs import (
+    BEFORE_FIRST_UPDATE,
+    REFUSALS,
+    BestCheckpoint,
+    LastCheckpoint,
+    RefusedRun,
+    RunLogger,
+    read_checkpoint,
+)
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -58,18 +67,24 @@ class RegressionCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line; what it leaves open, the checkpoint it names supplies."""
         path = _checkpoint_path(args)
-        if path is None and args[:1] and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help"} & set(args):
-            raise UsageError(f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt")
+        needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
+        if path is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
+            raise UsageError(needs)
         if path is not None:
             self.checkpoint = read_checkpoint(path)
             args = [args[0], *_settings(self.checkpoint), *args[1:]]
         try:
             self.config = parser.parse_args(args)
-        except ArgumentError as error:
+        except Exception as error:
             known = vars(self._parser(args[0]).get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
+        config = self.config[self.config.subcommand]
+        if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
+            self.checkpoint = read_checkpoint(config.ckpt_path)
         if self.checkpoint is not None:
-            _require_same_model(self.config[self.config.subcommand].model, self.checkpoint)
+            _require_same_model(config.model, self.checkpoint)
+        elif args[0] != "fit":
+            raise UsageError(needs)
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: parse_arguments has taken the checkpoint's settings, and refused options that contradict them.
@@ -78,8 +93,12 @@ class RegressionCLI(LightningCLI):
         """
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a learning rate that an optimizer of the user's own would leave unused."""
+        """Refuse options that another one would leave unused."""
         config = self.config[self.config.subcommand]
+        if "spawn" in str(config.trainer.strategy):
+            raise UsageError(f"strategy {config.trainer.strategy} loses the optimizer between processes: use ddp")
+        if config.get("optimizer") and config.model.init_args.get("solver") == "exact":
+            raise UsageError("solver exact takes no optimizer: give --optimizer null, or --model.solver gradient")
         if config.get("optimizer") and config.model.init_args.get("learning_rate") is not None:
             raise UsageError("model.learning_rate is for plain SGD without an optimizer section: use --optimizer.lr")
 
@@ -119,14 +138,15 @@ class RegressionCLI(LightningCLI):
             kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
         if all(config.get(limit) in (None, -1) for limit in ("max_epochs", "max_steps", "max_time")):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
+        given = config.get("callbacks") or []
+        given = given if isinstance(given, list) else [given]
         callbacks = [FitFiles(), PredictionFile(), RefusedRun()]
-        if config.get("enable_progress_bar") in (None, True):
+        if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
         if saves and self.subcommand == "fit":
-            callbacks += [BestCheckpoint(), last_checkpoint()]
-        given = config.get("callbacks") or []
-        kwargs["callbacks"] = [*(given if isinstance(given, list) else [given]), *callbacks]
+            callbacks += [BestCheckpoint(), LastCheckpoint()]
+        kwargs["callbacks"] = [*given, *callbacks]
         return super().instantiate_trainer(**kwargs)
 
 
@@ -139,34 +159,55 @@ def main(args: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if args in (["--help"], ["-h"]):
         print(_overview())
+    formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
     try:
         with warnings.catch_warnings():
             _quieten()
             RegressionCLI(args)
         return 0
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+        return _stopped(stop)
     except Exception as error:
         if "--debug" in args:
             raise
-        refused = isinstance(error, REFUSALS)
+        refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
         if getattr(rank_zero_only, "rank", 0) == 0:
             print(f"regression: {one_line(error)}", file=sys.stderr)
         return 2 if refused else 1
     finally:
+        warnings.formatwarning = formatter
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
+
+
+def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    return f"regression: warning: {' '.join(str(message).split())}\n"
+
+
+def _stopped(stop: SystemExit) -> int:
+    """Return the exit status of a process that was told to stop, and say so; the parser's own exits say enough."""
+    status = stop.code if isinstance(stop.code, int) else 1
+    interrupted, terminated = isinstance(stop.__context__, KeyboardInterrupt), isinstance(stop, SIGTERMException)
+    if interrupted or terminated:
+        status = 130 if interrupted else 143
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            how = "Ctrl-C" if interrupted else "SIGTERM"
+            print(f"regression: stopped by {how}; the checkpoints in the run's folder are good", file=sys.stderr)
+    return status
 
 
 def _quieten() -> None:
     """Silence what is no news on a normal run: start-up lines, and warnings whose premise is wrong here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # asked for by --trainer.profiler
     # The model's own optimizer is meant to be replaced by the one of the command.
     warnings.filterwarnings("ignore", message=r".*configure_optimizers` will be overridden by")
     warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
     # Newer torch deprecates what this Lightning still calls; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
+    # The exact solver has no optimizer.
+    warnings.filterwarnings("ignore", message=r"`LightningModule.configure_optimizers` returned `None`")
     # A block of updates steps the scheduler itself.
     warnings.filterwarnings("ignore", message=r".*keys will be ignored. You need to call `lr_scheduler.step\(\)`")
     # A resumed run goes on in a folder of its own.
@@ -179,7 +220,8 @@ def _overview() -> str:
     """Return what to type first: the configurations there are, each with the story on its first line."""
     stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
                for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
-    return "\n".join(["Fit a line or a polynomial to points: python train.py fit -c CONFIG, with one of", *stories, ""])
+    hint = " -c CONFIG, with one of" if stories else " --model LineRegression"
+    return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, ""])
 
 
 def _checkpoint_path(args: Sequence[str]) -> str | None:

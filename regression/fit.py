@@ -1,42 +1,110 @@
-"""What a fit is: coefficients and how well they describe the points. Torch only."""
+"""What a fit is: coefficients with errors, bands, and how well they describe the points. Torch and scipy only."""
 
 import json
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from regression.basis import polynomial
-from regression.batches import all_sum
+from regression.basis import design, polynomial
+from regression.coordinates import combine, precise, u_in_powers
+from regression.degrees import Candidate
+from regression.moments import Moments
+from regression.rounding import value_and_error
+from regression.solver import Solution, ssr_at
 
-__all__ = ["Fit", "residual_sums"]
+__all__ = ["Fit", "Prediction", "UndeterminedWarning"]
+
+CONVERGED_SE = 0.1  # a gradient fit this close to the optimum, in standard errors, counts as converged
+
+
+class UndeterminedWarning(UserWarning):
+    """The points do not determine all coefficients."""
+
+
+class Prediction(NamedTuple):
+    """The curve at N points with its bands, each a float64 tensor of shape (N,), NaN where unknown.
+
+    Attributes:
+        mean: The curve f(x).
+        mean_se: Standard error of the curve.
+        mean_ci_lower: Lower end of the confidence band of the curve.
+        mean_ci_upper: Upper end of the confidence band of the curve.
+        obs_ci_lower: Lower end of the prediction band of a new observation.
+        obs_ci_upper: Upper end of the prediction band of a new observation.
+    """
+
+    mean: Tensor
+    mean_se: Tensor
+    mean_ci_lower: Tensor
+    mean_ci_upper: Tensor
+    obs_ci_lower: Tensor
+    obs_ci_upper: Tensor
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curve in Chebyshev polynomials of ``u = (x - center) / scale``, for evaluation without loss of digits.
+
+    Attributes:
+        center: Middle of the x range.
+        scale: Power of two that takes the x range to [−1, 1].
+        coefficients: Coefficients of T_k(u), shape (K,).
+        cov: Their covariance, shape (K, K), or ``None``.
+    """
+
+    center: float
+    scale: float
+    coefficients: list[float]
+    cov: list[list[float]] | None
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted curve.
+    """A fitted curve. The names are those of statsmodels where it has one.
+
+    With points' sigma the sums are weighted, ``w = 1 / sigma²``, as in ``scipy.optimize.curve_fit``: the covariance
+    is ``(AᵀWA)⁻¹ · s²`` with ``s² = ssr / df_resid``, or without the factor s² if ``absolute_sigma``.
 
     Attributes:
         model: Class of the model.
         degree: Highest power of x.
         basis: Basis of the coefficients during the fit.
         domain: Interval of x mapped to [−1, 1] during the fit; ``None`` for raw x.
-        solver: How the coefficients were found.
-        optimizer: Class of the optimizer.
+        solver: ``exact`` or ``gradient``.
+        optimizer: Class of the optimizer of a gradient fit.
         updates: Number of optimizer updates made.
         loss_name: Name of the loss.
         loss: Loss of all training points at the final coefficients.
-        val_loss: Loss of the held-out points, at the last validation; ``None`` where there are none.
-        names: Names of the coefficients.
-        params: Coefficients in ascending powers of x.
+        val_loss: Loss of the held-out points, at the last validation.
+        absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
         nobs: Number of training points N.
-        df_resid: Residual degrees of freedom, N − K for K coefficients.
-        ssr: Sum of squared residuals ``Σ (y − f(x))²``.
-        sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` where df_resid is not positive.
-        rsquared: ``1 − ssr / Σ (y − ȳ)²``; ``None`` where all y are equal.
+        df_resid: Residual degrees of freedom, N − rank.
+        names: Names of the coefficients.
+        params: Coefficients in ascending powers of x, shape (K,).
+        bse: Their standard errors.
+        conf_int: Their 95 % confidence intervals: Student's t, or normal if ``absolute_sigma``.
+        cov_params: Their covariance, shape (K, K).
+        sigma: Residual standard deviation ``√(ssr / df_resid)``.
+        ssr: ``Σ w (y − f(x))²`` at these coefficients.
+        rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
+        aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
+            coefficients, not sigma.
+        aicc: ``aic + 2 K (K + 1) / (N − K − 1)``.
+        bic: ``K log N − 2 log L``.
+        rank: Number of coefficients that the points determine.
+        condition_number: Condition of the design matrix in Chebyshev polynomials of x mapped from its range to
+            [−1, 1], columns scaled to equal length.
+        converged: Whether the coefficients are within 0.1 standard errors of the least-squares optimum.
+        opt_error_se: Largest distance of a coefficient from the optimum, in standard errors.
+        x_range: Smallest and largest x of the points.
+        curve: The curve in well-conditioned form.
+        degree_table: The degrees that were compared, if the degree was chosen; a mapping of each candidate's numbers.
         notes: What the reader should know, such as why a value is ``None``.
     """
 
@@ -45,78 +113,298 @@ class Fit:
     basis: str
     domain: tuple[float, float] | None
     solver: str
-    optimizer: str
+    optimizer: str | None
     updates: int
     loss_name: str
-    loss: float
+    loss: float | None
     val_loss: float | None
-    names: tuple[str, ...]
-    params: tuple[float, ...]
+    absolute_sigma: bool
     nobs: int
     df_resid: int
-    ssr: float
+    names: tuple[str, ...]
+    params: tuple[float, ...]
+    bse: tuple[float, ...] | None
+    conf_int: tuple[tuple[float, float], ...] | None
+    cov_params: tuple[tuple[float, ...], ...] | None
     sigma: float | None
+    ssr: float
     rsquared: float | None
+    aic: float | None
+    aicc: float | None
+    bic: float | None
+    rank: int
+    condition_number: float | None
+    converged: bool | None
+    opt_error_se: float | None
+    x_range: tuple[float, float]
+    curve: Curve
     notes: tuple[str, ...]
+    degree_table: tuple[dict[str, float | None], ...] = ()
 
     @classmethod
     def of(
-        cls, *, names: tuple[str, ...], params: tuple[float, ...], sums: tuple[int, float, float], **facts: Any
+        cls,
+        moments: Moments,
+        solution: Solution,
+        names: tuple[str, ...],
+        at: list[Decimal] | None = None,
+        given_loss: float | None = None,
+        degree_table: Sequence[Candidate] = (),
+        **facts: Any,
     ) -> "Fit":
-        """Make a fit from its coefficients and the sums of ``residual_sums``; ``facts`` are the other attributes."""
-        nobs, ssr, tss = sums
-        df_resid, notes = nobs - len(params), []
-        if df_resid <= 0:
-            notes.append(f"sigma is unknown: {nobs} points leave nothing over for {len(params)} coefficients")
-        if tss == 0:
-            notes.append("rsquared is unknown: all y are equal")
-        return cls(
-            names=names, params=params, nobs=nobs, df_resid=df_resid, ssr=ssr,
-            sigma=math.sqrt(ssr / df_resid) if df_resid > 0 else None,
-            rsquared=1 - ssr / tss if tss > 0 else None,
-            notes=tuple(notes), degree=len(params) - 1, basis="power", domain=None, solver="gradient", **facts,
-        )  # fmt: skip
+        """Make the record of a fit.
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Return f(x) in float64, shape (N,), for points x of shape (N,)."""
-        return polynomial(self.params, x)
+        Args:
+            moments: Moments of the training points.
+            solution: Their least-squares optimum.
+            names: Names of the coefficients.
+            at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
+            given_loss: The loss at the coefficients where it is no function of the squares.
+            degree_table: The degrees that were compared, if the degree was chosen.
+            facts: The attributes that do not follow from these.
+        """
+        with precise():
+            own = solution.coefficients if at is None else at
+            degree, missing = len(own) - 1, len(own) - len(names)  # one missing without an intercept
+            rows = u_in_powers(solution.frame, degree)
+            params = combine(rows, own)
+            ssr = solution.ssr if at is None else ssr_at(moments, own)
+            df_resid = solution.nobs - solution.rank
+            scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
+            cov = solution.covariance
+            powers_cov = None
+            if cov is not None and scale is not None:
+                half = [combine(rows, row) for row in cov]
+                powers_cov = [[scale * c for c in combine(rows, list(column))] for column in zip(*half, strict=True)]
+                cov = [[scale * c for c in row] for row in cov]
+            else:
+                cov = None
+            errors = None if powers_cov is None else [abs(powers_cov[k][k]).sqrt() for k in range(degree + 1)]
+            best = combine(rows, solution.coefficients)
+            # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
+            shrink = (solution.ssr / ssr).sqrt() if ssr and not facts["absolute_sigma"] else Decimal(1)
+            unit = [error * shrink for error in errors[missing:]] if errors else None
+            distance = _distance(params[missing:], best[missing:], unit)
+            aic, aicc, bic = _criteria(ssr, solution, len(names))
+            squares = float(ssr) / solution.nobs
+            return cls(
+                degree=degree,
+                loss={"MSELoss": squares, "NormLoss": math.sqrt(squares / solution.nobs)}.get(
+                    facts["loss_name"], given_loss
+                ),
+                nobs=solution.nobs,
+                df_resid=df_resid,
+                names=names,
+                params=tuple(map(float, params[missing:])),
+                bse=tuple(map(float, errors[missing:])) if errors else None,
+                cov_params=tuple(tuple(map(float, row[missing:])) for row in powers_cov[missing:])
+                if powers_cov
+                else None,
+                conf_int=_intervals(params[missing:], errors[missing:], df_resid, facts["absolute_sigma"])
+                if errors
+                else None,
+                sigma=float((ssr / df_resid).sqrt()) if df_resid > 0 else None,
+                ssr=float(ssr),
+                rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
+                aic=aic,
+                aicc=aicc,
+                bic=bic,
+                rank=solution.rank,
+                condition_number=solution.condition,
+                opt_error_se=distance,
+                converged=None if distance is None else distance <= CONVERGED_SE,
+                x_range=(solution.frame.low, solution.frame.high),
+                curve=Curve(
+                    solution.frame.center,
+                    math.ldexp(1, solution.frame.exponent),
+                    list(map(float, own)),
+                    [list(map(float, row)) for row in cov] if cov else None,
+                ),
+                degree_table=tuple(asdict(candidate) for candidate in degree_table),
+                notes=tuple(_notes(solution, ssr, distance, len(names), errors is not None)),
+                **facts,
+            )
+
+    def predict(self, x: Tensor, level: float = 0.95, sigma: float = 1.0) -> Prediction:
+        """Return the curve with its confidence and prediction bands.
+
+        Args:
+            x: Points, shape (N,).
+            level: Probability of the bands, between 0 and 1.
+            sigma: Of a weighted fit, the sigma of a new observation, on the scale of the points' sigma.
+        """
+        u = (x.double() - self.curve.center) / self.curve.scale
+        columns = design(u, self.degree, "chebyshev")  # (N, K)
+        mean = columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64)
+        if self.curve.cov is None:
+            unknown = torch.full_like(mean, math.nan)
+            return Prediction(mean, *[unknown] * 5)
+        cov = torch.tensor(self.curve.cov, dtype=torch.float64)
+        variance = ((columns @ cov) * columns).sum(dim=1).clamp_min(0)
+        factor = quantile(level, self.df_resid, self.absolute_sigma)
+        scale = 1.0 if self.absolute_sigma else (self.sigma or 0.0) ** 2
+        narrow, wide = factor * variance.sqrt(), factor * (variance + scale * sigma**2).sqrt()
+        return Prediction(mean, variance.sqrt(), mean - narrow, mean + narrow, mean - wide, mean + wide)
+
+    def comparison(self) -> dict[str, Any]:
+        """Return the compared degrees, their criteria and its name, for a figure; nothing where none were compared."""
+        if not self.degree_table:
+            return {}
+        name = "cv" if self.degree_table[0]["cv"] is not None else "aicc"
+        return {
+            "degrees": [row["degree"] for row in self.degree_table],
+            "criteria": [row[name] for row in self.degree_table],
+            "criterion": name,
+        }
 
     def to_json(self) -> str:
-        """Return the fit as strict JSON, floats with all their digits, unknown values as null."""
-        return json.dumps(asdict(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null."""
+        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | Path) -> "Fit":
+        """Return the fit that gave a JSON text, or that stands in a file."""
+        content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
+        content["curve"] = Curve(**content["curve"])
+        kept = {"curve", "model"}
+        return cls(**{f.name: content[f.name] if f.name in kept else _frozen(content[f.name]) for f in fields(cls)})
 
     def __str__(self) -> str:
         """Return the report."""
         width = max(map(len, self.names))
-        rows = [f"  {name:<{width}}  {value: .8g}" for name, value in zip(self.names, self.params, strict=True)]
-        known = {"residual sigma": self.sigma, "R²": self.rsquared}
-        values = [f"{key} {value:.6g}" for key, value in known.items() if value is not None]
-        return "\n".join(
-            [
-                f"{self.model}, degree {self.degree}: {self.nobs} points, {len(self.params)} coefficients, "
-                f"{self.df_resid} degrees of freedom",
-                f"{self.updates} updates by {self.optimizer}, {self.loss_name} {self.loss:.8g}",
-                *rows,
-                *([] if self.val_loss is None else [f"{self.loss_name} of the held-out points {self.val_loss:.8g}"]),
-                ", ".join([f"sum of squared residuals {self.ssr:.6g}", *values]),
-                *(f"note: {note}" for note in self.notes),
-            ]
-        )
+        errors = self.bse or (None,) * len(self.params)
+        rows = [
+            f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
+            for name, value, error in zip(self.names, self.params, errors, strict=True)
+        ]
+        how = f"{self.updates} updates by {self.optimizer}" if self.optimizer else "exact least squares"
+        facts = {"residual σ": self.sigma, "condition": self.condition_number}
+        goodness = {"R²": self.rsquared, "AIC": self.aic, "AICc": self.aicc, "BIC": self.bic}
+        lines = [
+            f"{self.model}, degree {self.degree}, {how}",
+            f"{self.nobs} points, {len(self.params)} coefficients, {self.df_resid} degrees of freedom",
+            *([] if self.loss is None else [f"{self.loss_name} {self.loss:.8g}"]),
+            *([] if self.val_loss is None else [f"{self.loss_name} of the held-out points {self.val_loss:.8g}"]),
+            ", ".join([f"sum of squared residuals {self.ssr:.6g}", *_known(facts)]),
+            *rows,
+            ", ".join(_known(goodness)),
+            *_table_lines(self.degree_table, self.degree),
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return "\n".join(line for line in lines if line)
 
 
-def residual_sums(
-    predict: Callable[[Tensor], Tensor], slices: Iterable[tuple[Tensor, Tensor]]
-) -> tuple[int, float, float]:
-    """Return N, ``Σ (y − f(x))²`` and ``Σ (y − ȳ)²`` over the points of all processes, in float64.
+def formula(params: Sequence[float], names: Sequence[str]) -> str:
+    """Return the curve in words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
 
     Args:
-        predict: The curve f, in float64.
-        slices: This process's points (x, y), read twice.
+        params: Coefficients in ascending powers of x; the first is that of x where there is no intercept.
+        names: Their names.
     """
-    count, total, ssr = 0.0, 0.0, 0.0
-    for x, y in slices:
-        count, total = count + len(y), total + float(y.double().sum())
-        ssr += float((y.double() - predict(x)).square().sum())
-    count, total, ssr = all_sum(torch.tensor([count, total, ssr], dtype=torch.float64)).tolist()
-    tss = sum(float((y.double() - total / count).square().sum()) for _, y in slices)
-    return int(count), ssr, float(all_sum(torch.tensor(tss, dtype=torch.float64)))
+    if len(params) > 5:
+        return f"degree {names[-1].removeprefix('c')}"
+    powers = ["", " x", " x²", " x³", " x⁴", " x⁵"][int(names[0] in ("slope", "c1")) :]
+    signed = [f"{'−' if c < 0 else '+'} {abs(c):.4g}{power}" for c, power in zip(params, powers, strict=False)]
+    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+
+
+def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
+    """Return the curve of coefficients in ascending powers of x, all K of them, without bands."""
+    mean = polynomial(params, x)
+    return Prediction(mean, *[torch.full_like(mean, math.nan)] * 5)
+
+
+def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
+    """Return the half-width of a two-sided interval in standard errors: Student's t, normal for known sigma."""
+    from scipy import stats  # half a second to import, and not every run needs it
+
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
+    probability = 0.5 + level / 2
+    return float(stats.norm.ppf(probability) if absolute_sigma else stats.t.ppf(probability, df_resid))
+
+
+def _intervals(
+    params: list[Decimal], errors: list[Decimal], df_resid: int, absolute_sigma: bool
+) -> tuple[tuple[float, float], ...]:
+    factor = Decimal(quantile(0.95, df_resid, absolute_sigma))
+    return tuple((float(p - factor * e), float(p + factor * e)) for p, e in zip(params, errors, strict=True))
+
+
+def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:
+    """Return AIC, AICc and BIC of ``size`` coefficients; ``None`` where the likelihood has no maximum."""
+    nobs = solution.nobs
+    if ssr <= 0 or solution.rank < size:
+        return None, None, None
+    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + float((ssr / nobs).ln()) + 1) + solution.log_weights / 2
+    aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
+    aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
+    return aic, aicc, size * math.log(nobs) - 2 * log_likelihood
+
+
+def _distance(own: list[Decimal], best: list[Decimal], errors: list[Decimal] | None) -> float | None:
+    """Return ``max |c - ĉ| / se``, or ``None`` where a standard error is unknown or 0 and the coefficients differ."""
+    if own == best:
+        return 0.0
+    if errors is None or not all(errors):
+        return None
+    return float(max(abs(a - b) / e for a, b, e in zip(own, best, errors, strict=True)))
+
+
+def _notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool) -> list[str]:
+    notes = []
+    if solution.rank < size:
+        cause = (
+            f"there are only {solution.nobs} points"
+            if solution.nobs < size
+            else "all x are equal"
+            if solution.frame.low == solution.frame.high
+            else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
+        )
+        notes.append(
+            f"undetermined: the points fix {solution.rank} of {size} coefficients because {cause}; "
+            "these are the ones of least norm, and their errors are unknown"
+        )
+    elif solution.nobs == size and not knows_errors:
+        notes.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")
+    elif ssr == 0:
+        notes.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
+    if solution.tss <= 0:
+        notes.append("R² is unknown: all y are equal")
+    if solution.condition is not None and solution.condition > 1e8:
+        notes.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
+    if distance is not None and distance > CONVERGED_SE:
+        notes.append(
+            f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
+            "or let x be mapped (--model.domain data), or use --model.solver exact"
+        )
+    return notes
+
+
+def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
+    """Return the table of degrees in words, the chosen one marked."""
+    if not table:
+        return []
+    columns = [name for name, value in table[0].items() if value is not None]
+    lines = ["".join(f"{name:>12}" for name in columns)]
+    for row in table:
+        mark = "  ← chosen" if row["degree"] == chosen else ""
+        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
+    return lines
+
+
+def _known(values: dict[str, float | None]) -> list[str]:
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None]
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with ``None`` for numbers that are not finite, also inside lists and mappings."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

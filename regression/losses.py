@@ -53,8 +53,9 @@ class GlobalLoss:
             self._each = cls(**(args or {}), reduction="none")
         except (TypeError, ValueError) as error:
             raise UsageError(f"loss {name} cannot be made with the arguments {args}: {error}") from None
-        _require_additive(name, cls(**(args or {}), reduction="mean"), self._sum, self._each)
-        self.is_squared = cls is nn.MSELoss
+        shown = f"{name} with {args}" if args else name
+        _require_additive(shown, cls(**(args or {}), reduction="mean"), self._sum, self._each)
+        self.is_squared = cls is nn.MSELoss  # so the loss follows from Σ r², for NormLoss too
 
     def sum(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return S, the sum of the points' losses, a scalar."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
-import regression
+from regression import __all__ as public_names
 
 __all__ = ["one_line"]
 
@@ -40,6 +40,8 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
         (r"Expected a (?:<class '(?!NoneType)|typing)", lambda _: _wrong_type(option, text)),
         (r"Expected a dot import path string: (\S+)", lambda m: _unknown_class(option, m[1])),
         (r"does not correspond to a subclass of (\w+)", lambda m: f"{option}: {_value(text)} is no {m[1]}"),
+        (r"Unexpected config:", lambda _: f"{option or '--config'}: expected key: value pairs, got something else"),
+        (r"Problem with given class_path '([^']+)':\s*$", lambda m: f"{option}: there is no class {m[1]!r}"),
         (r"File does not exist: '(.*)'", lambda m: f"{option}: file not found: {m[1]}"),
         (r"\n\s*- (?!Expected a (?:<class 'NoneType'>|path)|Does not validate)([^\n]+)", lambda m: m[1]),
     ):
@@ -74,7 +76,7 @@ def _unaccepted(option: str, class_path: str, name: str) -> str:
 
 def _unknown_class(option: str, name: str) -> str:
     known = {"--optimizer": dir(torch.optim), "--lr_scheduler": dir(torch.optim.lr_scheduler)}
-    return f"{option}: there is no class {name!r}{_near(name, known.get(option, regression.__all__))}"
+    return f"{option}: there is no class {name!r}{_near(name, known.get(option, public_names))}"
 
 
 def _wrong_type(option: str, text: str) -> str:

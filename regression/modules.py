@@ -1,21 +1,28 @@
 """The LightningModules: one abstract class with all steps, and the two models as short final classes."""
 
 import math
+import warnings
 from abc import ABC
-from collections.abc import Callable
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Literal, final
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from regression.basis import polynomial
+from regression.basis import Basis
 from regression.batches import Batch, all_sum, gathered, global_sum
+from regression.coordinates import Chart
+from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.descent import Objective, Trace, descend
 from regression.errors import DivergenceError, UsageError
-from regression.fit import Fit, residual_sums
+from regression.fit import Fit, UndeterminedWarning
 from regression.losses import GlobalLoss
 from regression.models import Line, Polynomial
+from regression.moments import Frame, Moments
+from regression.solver import Solution, solve
+from regression.steps import OptimumDistance, safe_rate
 
 __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 
@@ -23,19 +30,30 @@ __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 # than one message between processes, and the result has the bits of a single process.
 SMALL_BATCH = 1 << 16
 
+Domain = Literal["data", "raw"] | tuple[float, float]
+
 
 class Regression(pl.LightningModule, ABC):
-    """A curve fitted by gradient descent on the loss of global batches.
+    """A curve fitted to points, exactly or by gradient descent on the loss of global batches.
 
     Args:
         model: The curve.
+        solver: ``exact``: least squares from the moments of the data, in one epoch. ``gradient``: the optimizer.
+        domain: Interval of x mapped to [−1, 1] for the gradient's sake: ``data`` takes it from the training points,
+            ``raw`` leaves x as it is, or give ``[low, high]``. Coefficients are reported in powers of x anyway.
         loss: Name of a torch loss with a ``reduction`` (``MSELoss``, ``L1Loss``, ``HuberLoss``, ``SmoothL1Loss``, …)
-            or ``NormLoss``, the norm of the residuals over their number.
+            or ``NormLoss``, the norm of the residuals over their number. Where the points have a sigma, residuals
+            are divided by it first.
         loss_args: Arguments of the loss, such as ``{delta: 0.5}`` for ``HuberLoss``.
-        learning_rate: Step size of plain SGD, for use without a configured optimizer; by default 0.05.
+        learning_rate: Step size of plain SGD, for use without a configured optimizer; by default the best constant
+            one for the mean squared error, from the eigenvalues of its Hessian.
         updates_per_batch: Number of consecutive updates made on each batch before the Trainer gets its turn. With all
             rows in one batch this changes how often the Trainer logs, validates and saves, and no coefficient: the
             way to make full-batch descent on few points fast. A learning rate scheduler then steps once per update.
+        absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
+            residuals, as in ``scipy.optimize.curve_fit``.
+        stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
+            optimum, looked at after each batch; ``null`` does not stop.
 
     Attributes:
         trace: What the latest updates did; callbacks read it.
@@ -45,27 +63,58 @@ class Regression(pl.LightningModule, ABC):
     def __init__(
         self,
         model: Polynomial,
+        solver: Literal["exact", "gradient"] = "gradient",
+        domain: Domain = "data",
         loss: str = "MSELoss",
         loss_args: dict[str, float] | None = None,
         learning_rate: float | None = None,
         updates_per_batch: int = 1,
+        absolute_sigma: bool = False,
+        stop_at_opt_error: float | None = None,
     ) -> None:
         super().__init__()
         if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
             raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
         if updates_per_batch < 1:
             raise UsageError(f"updates_per_batch must be at least 1, got {updates_per_batch}")
+        if stop_at_opt_error is not None and not stop_at_opt_error > 0:
+            raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
         self.model = model
         self.loss = GlobalLoss(loss, loss_args)
-        self.learning_rate = learning_rate
-        self.updates_per_batch = updates_per_batch
+        self.solver, self.domain = solver, domain
+        self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
+        self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
+        if solver == "exact":
+            self._require_exact_options()
+        if not isinstance(domain, str):
+            if not domain[0] < domain[1]:
+                raise UsageError(f"domain must be [low, high] with low below high, got {list(domain)}")
+            model.set_domain(*domain)
         # One update per batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision.
-        self.automatic_optimization = updates_per_batch == 1
+        self.automatic_optimization = updates_per_batch == 1 and solver == "gradient"
         self.trace: Trace | None = None
         self.result: Fit | None = None
+        self._moments: Moments | None = None
+        self._optimum: Solution | None = None
+        self._distance: OptimumDistance | None = None
+        self._degree_table: tuple[Candidate, ...] = ()
+        self._params_matrix: Tensor | None = None
+        self._takes_safe_rate = False
+        self._resumed_optimizer: dict[str, Any] | None = None
         self._update = 0
         self._loss_before: Tensor | None = None
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
+
+    def _require_exact_options(self) -> None:
+        given = {
+            "learning_rate": self.learning_rate is not None,
+            "updates_per_batch": self.updates_per_batch != 1,
+            "stop_at_opt_error": self.stop_at_opt_error is not None,
+        }
+        for name in (name for name, is_given in given.items() if is_given):
+            raise UsageError(f"{name} is for the gradient solver, got solver exact: leave it out")
+        if not self.loss.is_squared:
+            raise UsageError(f"solver exact minimises squares, got loss {self.loss.name}: use MSELoss or NormLoss")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for points x of shape (N,)."""
@@ -74,8 +123,10 @@ class Regression(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section takes its place."""
-        rate = 0.05 if self.learning_rate is None else self.learning_rate
-        return torch.optim.SGD(self.parameters(), lr=rate)
+        if self.solver == "exact":
+            return None
+        self._takes_safe_rate = self.learning_rate is None
+        return torch.optim.SGD(self.parameters(), lr=self.learning_rate or 0.0)
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return the one optimizer, without the Trainer's wrapper."""
@@ -94,37 +145,104 @@ class Regression(pl.LightningModule, ABC):
             limits.append(self.trainer.max_epochs * self.updates_per_batch)
         return min(limits)
 
+    def loss_sum(self, batch: Batch) -> Tensor:
+        """Return this process's sum of the points' losses, residuals in units of sigma where there is one."""
+        prediction, target = self.model(batch.x), batch.y.to(self.model.coefficients.dtype)
+        if batch.sigma is not None:
+            prediction, target = prediction / batch.sigma.to(target), target / batch.sigma.to(target)
+        return self.loss.sum(prediction, target)
+
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a global batch; every process must call it with its own slice."""
-        total = global_sum(self.loss.sum(self.model(batch.x), batch.y))
-        return self.loss.value(total, batch.rows)
+        return self.loss.value(global_sum(self.loss_sum(batch)), batch.rows)
 
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
+        if self.solver == "exact":
+            if "16" in str(self.trainer.precision):
+                raise UsageError(f"solver exact needs full precision, got {self.trainer.precision}: use 32-true")
+            return
         for group in self.optimizer().param_groups:
             if not math.isfinite(group["lr"]):
                 raise UsageError(f"the learning rate must be finite, got {group['lr']}")
+        self._require_same_optimizer()
         if not self.automatic_optimization and "mixed" in str(self.trainer.precision):
             raise UsageError(
                 f"updates_per_batch {self.updates_per_batch} needs one number type, got precision "
                 f"{self.trainer.precision}: use 32-true or 64-true, or updates_per_batch 1"
             )
 
-        monitors = {plan.monitor for plan in self.trainer.lr_scheduler_configs if plan.reduce_on_plateau}
-        if not self.automatic_optimization and not monitors <= {"train_loss"}:
-            raise UsageError(
-                f"updates_per_batch {self.updates_per_batch} can lower the rate on a plateau of train_loss alone, "
-                f"got monitor {monitors.pop()}: set --lr_scheduler.monitor train_loss, or updates_per_batch to 1"
-            )
-
     def on_train_start(self) -> None:
-        """Refuse blocks of updates on a part of the data: they would follow each batch in turn, not the whole."""
+        """Scan the training points: their range for the domain, their moments for the optimum."""
         batches = self.trainer.num_training_batches
-        if not self.automatic_optimization and batches != 1:
+        if self.updates_per_batch > 1 and batches != 1:
             raise UsageError(
                 f"updates_per_batch {self.updates_per_batch} needs all rows in one batch, got {batches} batches per "
                 "epoch: leave batch_size out, or set updates_per_batch to 1"
             )
+        self._require_known_monitors()
+        loader: Any = self.trainer.train_dataloader
+        if self.absolute_sigma and next(iter(loader)).sigma is None:
+            raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
+        frame = Frame.of(loader)
+        self._settle_domain(frame)
+        self._moments = Moments.empty(frame, self.model.degree)
+        if self.solver == "gradient":
+            for batch in loader:
+                self._add_moments(batch)
+            self._moments = self._moments.reduced(self.device)
+            self._prepare_gradient(batches)
+
+    def _require_same_optimizer(self) -> None:
+        """Refuse to go on from a checkpoint with another optimizer, or the same one with other options."""
+        optimizer = self.optimizer()
+        stored = self._resumed_optimizer or _described(optimizer)
+        if stored["name"] != type(optimizer).__name__:
+            raise UsageError(f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}")
+        for name, value in _described(optimizer)["options"].items():
+            if stored["options"].get(name, value) != value:
+                raise UsageError(f"--optimizer.{name} {value} contradicts the checkpoint's {stored['options'][name]}")
+
+    def _require_known_monitors(self) -> None:
+        """Refuse a scheduler that waits for a number that nobody logs, or logs in time."""
+        known = {"train_loss"}
+        if self.automatic_optimization and any(self.trainer.num_val_batches):
+            known.add("val_loss")
+        for plan in self.trainer.lr_scheduler_configs:
+            if plan.reduce_on_plateau and plan.monitor not in known:
+                raise UsageError(
+                    f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {plan.monitor}: val_loss "
+                    "needs --data.validation_fraction, and updates_per_batch 1"
+                )
+
+    def _settle_domain(self, frame: Frame) -> None:
+        if self.domain == "data" and self.model.domain is None:  # a resumed model has its own
+            self.model.set_domain(frame.low, frame.high)
+        if not isinstance(self.domain, str) and not (self.domain[0] <= frame.low and frame.high <= self.domain[1]):
+            warnings.warn(
+                f"domain {list(self.domain)} does not contain the points, which lie in [{frame.low:g}, {frame.high:g}]",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _add_moments(self, batch: Batch) -> None:
+        assert self._moments is not None
+        moments = Moments.of(batch.x, batch.y, batch.sigma, self._moments.frame, self._moments.degree)
+        self._moments = self._moments.merge(moments)
+
+    def _prepare_gradient(self, batches: float) -> None:
+        """Find the optimum to measure the distance from, and the step size if none is given."""
+        assert self._moments is not None
+        self._optimum = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        chart = Chart(self._moments.frame, self.model)
+        self._distance = OptimumDistance.of(chart, self._optimum, self.absolute_sigma, self.device)
+        self._params_matrix = None if chart.is_identity else chart.params_matrix().to(self.device)
+        if self._takes_safe_rate:
+            if self.loss.name != "MSELoss":
+                raise UsageError(f"loss {self.loss.name} has no step size of its own: give --optimizer and its lr")
+            rate = safe_rate(chart, self._moments, mini_batches=batches > 1)
+            for group in self.optimizer().param_groups:
+                group["lr"] = rate
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Forget the previous batch."""
@@ -132,7 +250,12 @@ class Regression(pl.LightningModule, ABC):
         self._update = self.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Return the loss of the batch, or make a block of updates on it."""
+        """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
+        if self.solver == "exact":
+            self._add_moments(batch)
+            if self.trainer.is_last_batch:
+                self._solve()
+            return None
         if not self.automatic_optimization:
             self._block(batch)
             return None
@@ -143,46 +266,100 @@ class Regression(pl.LightningModule, ABC):
         self._log_loss("train_loss", loss.detach(), batch.rows)
         return loss
 
+    def _solve(self) -> None:
+        """Put the optimum into the model and end the run; the solution counts as one update."""
+        assert self._moments is not None
+        self._moments = self._moments.reduced(self.device)
+        self._optimum = self._solution(self._moments)
+        unused = [Decimal(0)] * (self.model.degree + 1 - len(self._optimum.coefficients))
+        own = Chart(self._moments.frame, self.model).from_curve(self._optimum.coefficients + unused)
+        with torch.no_grad():
+            self.model.coefficients.copy_(torch.tensor(own, dtype=torch.float64))
+        fit = self._fit(updates=1, loss=None)
+        if fit.rank < len(fit.params):
+            warnings.warn(fit.notes[0], UndeterminedWarning, stacklevel=2)
+        assert fit.loss is not None
+        self._log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
+        self._record(0, {"train_loss": fit.loss}, fit.params)
+        _count_updates(self.trainer, 1)
+        self.trainer.should_stop = True
+
+    def _solution(self, moments: Moments) -> Solution:
+        return solve(moments, self.model.degree, self.model.fit_intercept)
+
+    def _fit(self, updates: int, loss: float | None) -> Fit:
+        """Return the fit at the model's present coefficients; ``loss`` where it does not follow from the squares."""
+        assert self._moments is not None
+        assert self._optimum is not None
+        at = None
+        if self.solver == "gradient":
+            at = Chart(self._moments.frame, self.model).curve(self.model.coefficients.detach())
+        val_loss = self.trainer.callback_metrics.get("val_loss")
+        return Fit.of(
+            self._moments,
+            self._optimum,
+            self.model.names[: self._optimum.columns],
+            at,
+            model=type(self).__name__,
+            basis=self.model.basis,
+            domain=self.model.domain,
+            solver=self.solver,
+            optimizer=None if self.solver == "exact" else type(self.optimizer()).__name__,
+            updates=updates,
+            loss_name=self.loss.name,
+            given_loss=loss,
+            val_loss=None if val_loss is None else float(val_loss),
+            absolute_sigma=self.absolute_sigma,
+            degree_table=self._degree_table,
+        )
+
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Make the update and note what it did, before any checkpoint can be written."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         assert self._loss_before is not None
-        coefficients = self.model.coefficients.detach().clone()
-        self._finish(Trace(self._update, self._loss_before[None], coefficients[None]))
+        self._finish(self._loss_before[None], self.model.coefficients.detach().clone()[None], None)
 
     def _block(self, batch: Batch) -> None:
         remaining = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else math.inf
         updates = int(min(self.updates_per_batch, remaining))
-        optimizer = self.optimizer()
         total: Callable[[Tensor], Tensor] = all_sum
         if batch.rows <= SMALL_BATCH:
             batch, total = gathered(batch), _alone
-        objective = Objective(self.model.design(batch.x), batch.y, batch.rows, self.loss, total)
+        design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
+        if batch.sigma is not None:
+            sigma = batch.sigma.to(target)
+            design, target = design / sigma[:, None], target / sigma
+        objective = Objective(design, target, batch.rows, self.loss, total)
         losses, coefficients = descend(
-            objective,
-            self.model.coefficients,
-            optimizer,
-            updates,
-            self.lr_schedulers(),  # type: ignore[arg-type]
-        )
+            objective, self.model.coefficients, self.optimizer(), updates, self.lr_schedulers()  # type: ignore[arg-type]
+        )  # fmt: skip
         self._require_finite(losses)
         self._log_loss("train_loss", losses[-2], batch.rows)
         _count_updates(self.trainer, updates)
-        self._finish(Trace(self._update, losses[:-1], coefficients, losses[-1]))
+        self._finish(losses[:-1], coefficients, losses[-1])
 
-    def _finish(self, trace: Trace) -> None:
-        """Check the new coefficients, then hand every ``log_every_n_steps``-th update to the loggers."""
-        if not trace.coefficients[-1].isfinite().all():
-            self._diverged(trace.end - 1, "a coefficient")
-        self.trace = trace
+    def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
+        """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
+        last = self._update + len(losses) - 1
+        if not coefficients[-1].isfinite().all():
+            self._diverged(last, "a coefficient")
+        matrix, distance = self._params_matrix, self._distance
+        params = coefficients if matrix is None else coefficients.double() @ matrix
+        self.trace = Trace(self._update, losses, params, final_loss)
         every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
-        for update in range(-(-trace.first // every) * every, trace.end, every):
-            at = update - trace.first
-            values = {"train_loss": trace.losses[at].item()}
-            for name, value in zip(self.model.names, trace.coefficients[at].tolist(), strict=True):
-                values[f"coefficients/{name}"] = value
-            for logger in self.trainer.loggers:
-                logger.log_metrics(values, step=update)
+        for update in range(-(-self._update // every) * every, last + 1, every):
+            at = update - self._update
+            values = {"train_loss": losses[at].item()}
+            if distance is not None:
+                values["opt_error_se"] = float(distance.at(coefficients[at]))
+            self._record(update, values, params[at].tolist())
+        if self.stop_at_opt_error is not None and distance is not None:
+            self.trainer.should_stop |= float(distance.at(coefficients[-1])) <= self.stop_at_opt_error
+
+    def _record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
+        named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values | named, step=update)
 
     def _require_finite(self, losses: Tensor) -> None:
         """Stop the run at the first loss that is not finite; losses has shape (U,)."""
@@ -191,33 +368,26 @@ class Regression(pl.LightningModule, ABC):
             self._diverged(self._update + int(finite.int().argmin()), "the loss")
 
     def _diverged(self, update: int, what: str) -> None:
-        rate = self.optimizer().param_groups[0]["lr"]
+        rate = float(self.optimizer().param_groups[0]["lr"])
         raise DivergenceError(
-            f"{what} stopped being finite at update {update} with learning rate {float(rate):g}: "
-            f"try a smaller rate, such as {float(rate) / 10:g}, or check the data for huge values"
+            f"{what} stopped being finite at update {update} with learning rate {rate:g}: "
+            f"try a smaller rate, such as {rate / 10:g}, or check the data for huge values"
         )
 
     def on_train_end(self) -> None:
-        """Describe the fit by one more pass over the training points."""
-        own = self.model.coefficients
-        slices = [(batch.x.to(own), batch.y.to(own)) for batch in self.trainer.train_dataloader or []]
-        params = tuple(self.model.coefficients.tolist())
-        with torch.no_grad():
-            total = sum(float(self.loss.sum(self.model(x), y)) for x, y in slices)
-        sums = residual_sums(lambda x: polynomial(params, x), slices)
-        loss = self.loss.value(all_sum(torch.tensor(total, dtype=torch.float64)), sums[0])
-        val_loss = self.trainer.callback_metrics.get("val_loss")
-        self.result = Fit.of(
-            names=self.model.names,
-            params=params,
-            sums=sums,
-            model=type(self).__name__,
-            optimizer=type(self.optimizer()).__name__,
-            updates=self.global_step,
-            loss_name=self.loss.name,
-            loss=float(loss),
-            val_loss=None if val_loss is None else float(val_loss),
-        )
+        """Describe the fit; a loss that is no function of the squares takes one more pass over the points."""
+        if self._optimum is None:
+            return
+        loss = None
+        if not self.loss.is_squared:
+            loader: Any = self.trainer.train_dataloader
+            with torch.no_grad():
+                sums = [self.loss_sum(batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)))
+                        for batch in loader]  # fmt: skip
+            total = all_sum(torch.stack(sums).double().sum())
+            assert self._moments is not None
+            loss = float(self.loss.value(total, self._moments.nobs))
+        self.result = self._fit(self.global_step, loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
@@ -236,8 +406,7 @@ class Regression(pl.LightningModule, ABC):
         self._log_epoch("test_loss")
 
     def _add(self, batch: Batch) -> None:
-        total = self.loss.sum(self.model(batch.x), batch.y).cpu()
-        self._sums += torch.tensor([float(total), len(batch.y)], dtype=torch.float64)
+        self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
 
     def _log_epoch(self, key: str) -> None:
         total, rows = all_sum(self._sums.to(self.device, copy=True))
@@ -257,13 +426,28 @@ class Regression(pl.LightningModule, ABC):
         return batch.x, self(batch.x)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the class, so that a checkpoint alone is enough to build the module again."""
+        """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
+        if self._moments is not None:
+            checkpoint["moments"] = self._moments.state()
+        if self.solver == "gradient":
+            checkpoint["optimizer"] = _described(self.optimizer())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the checkpoint's optimizer, to compare it with the one of this run."""
+        self._resumed_optimizer = checkpoint.get("optimizer")
 
 
 def _alone(value: Tensor) -> Tensor:
     """Stand in for a sum over processes where each of them holds the whole batch."""
     return value
+
+
+def _described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return the optimizer's class and the options it was made with, as plain numbers and strings."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
+    kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list)}
+    return {"name": type(optimizer).__name__, "options": kept}
 
 
 def _count_updates(trainer: pl.Trainer, updates: int) -> None:
@@ -280,10 +464,14 @@ def _count_updates(trainer: pl.Trainer, updates: int) -> None:
 
 @final
 class LineRegression(Regression):
-    """A line ``f(x) = intercept + slope x`` fitted to points."""
+    """A line ``f(x) = intercept + slope x`` fitted to points.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(Line(), **options)
+    Args:
+        fit_intercept: Whether there is an intercept; without it the line goes through the origin.
+    """
+
+    def __init__(self, fit_intercept: bool = True, **options: Any) -> None:
+        super().__init__(Line(fit_intercept=fit_intercept), **options)
         self.save_hyperparameters()
 
 
@@ -292,9 +480,47 @@ class PolynomialRegression(Regression):
     """A polynomial ``f(x) = c0 + c1 x + … + cd x^d`` fitted to points.
 
     Args:
-        degree: Highest power d; the polynomial has d + 1 coefficients.
+        degree: Highest power d; the polynomial has d + 1 coefficients. ``auto`` lets the exact solver choose it.
+        basis: Functions whose coefficients gradient descent moves: powers, Chebyshev or Legendre polynomials of the
+            mapped x. The orthogonal ones converge thousands of times faster. The report is in powers of x anyway.
+        max_degree: Highest degree that ``auto`` considers.
+        criterion: What ``auto`` goes by: ``aicc``, Akaike's criterion for small samples; ``gcv``, generalised
+            cross-validation; ``cv``, k-fold cross-validation.
+        folds: Number of folds k for ``cv``; a point's fold follows from its x and y.
     """
 
-    def __init__(self, degree: int = 4, **options: Any) -> None:
-        super().__init__(Polynomial(degree), **options)
+    def __init__(
+        self,
+        degree: int | Literal["auto"] = 4,
+        basis: Basis = "chebyshev",
+        max_degree: int = 10,
+        criterion: Criterion = "aicc",
+        folds: int = 5,
+        **options: Any,
+    ) -> None:
+        super().__init__(Polynomial(max_degree if degree == "auto" else degree, basis), **options)
+        if degree == "auto" and self.solver != "exact":
+            raise UsageError("degree auto needs --model.solver exact, got solver gradient")
+        if folds < 2:
+            raise UsageError(f"folds must be at least 2, got {folds}")
         self.save_hyperparameters()
+        self.is_automatic, self.criterion, self.folds = degree == "auto", criterion, folds
+        self._fold_moments: list[Moments] = []
+
+    def _add_moments(self, batch: Batch) -> None:
+        super()._add_moments(batch)
+        if not (self.is_automatic and self.criterion == "cv"):
+            return
+        assert self._moments is not None
+        frame, degree = self._moments.frame, self._moments.degree
+        parts = fold_moments(batch.x, batch.y, batch.sigma, frame, degree, self.folds)
+        before = self._fold_moments or [Moments.empty(frame, degree)] * self.folds
+        self._fold_moments = [fold.merge(part) for fold, part in zip(before, parts, strict=True)]
+
+    def _solution(self, moments: Moments) -> Solution:
+        highest = super()._solution(moments)
+        if not self.is_automatic:
+            return highest
+        folds = [fold.reduced(self.device) for fold in self._fold_moments]
+        degree, self._degree_table = choose_degree(moments, highest, self.criterion, folds)
+        return solve(moments, degree)

@@ -1,6 +1,7 @@
 """A run's own folder: claimed once, never shared, and the checkpoints in it."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,20 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from regression.errors import UsageError
+from regression.errors import DivergenceError, UsageError
 
-__all__ = ["REFUSALS", "BestCheckpoint", "RefusedRun", "RunLogger", "last_checkpoint", "read_checkpoint"]
+__all__ = [
+    "BEFORE_FIRST_UPDATE",
+    "REFUSALS",
+    "BestCheckpoint",
+    "LastCheckpoint",
+    "RefusedRun",
+    "RunLogger",
+    "read_checkpoint",
+]
 
 REFUSALS = (UsageError, MisconfigurationException)
+BEFORE_FIRST_UPDATE = "before the first update"
 
 
 class RunLogger(TensorBoardLogger):
@@ -48,6 +58,8 @@ class RunLogger(TensorBoardLogger):
         super().finalize(status)
         if self.refused and self._claimed is not None and not list(self._claimed.rglob("*.ckpt")):
             shutil.rmtree(self._claimed)
+            with suppress(OSError):  # not empty: other runs are in it
+                self._claimed.parent.rmdir()
             self._claimed = None
 
 
@@ -55,10 +67,14 @@ class RefusedRun(Callback):
     """Tells the logger of a run that was refused before its first update, so that no folder is left behind."""
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Mark the logger; the Trainer finalizes it next."""
+        """Mark the logger and the exception; the Trainer finalizes the logger next."""
+        refused = isinstance(exception, REFUSALS)
+        if isinstance(exception, Exception) and not isinstance(exception, DivergenceError) and not trainer.global_step:
+            exception.add_note(BEFORE_FIRST_UPDATE)
+            refused = True
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
-                logger.refused = isinstance(exception, REFUSALS)
+                logger.refused = refused
 
 
 def _claim(parent: Path) -> Path:
@@ -91,9 +107,14 @@ class BestCheckpoint(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
 
 
-def last_checkpoint() -> Callback:
-    """Return the callback that keeps ``checkpoints/last.ckpt``, written after every epoch whatever the loss."""
-    return ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+class LastCheckpoint(ModelCheckpoint):
+    """``checkpoints/last.ckpt``: written after every epoch, whatever the loss.
+
+    A class of its own, so that a user's ``ModelCheckpoint`` has its own place in the checkpoint's state.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:

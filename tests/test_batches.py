@@ -15,14 +15,15 @@ def test_devices_share_each_batch_without_padding(rows: int, size: int | None, w
         return torch.randperm(rows, generator=torch.Generator().manual_seed(7))
 
     x = torch.arange(rows)
-    loaders = [GlobalBatches(x, -x, size, rank, world, order if shuffled else None) for rank in range(world)]
-    (alone,) = [GlobalBatches(x, -x, size, order=order if shuffled else None)]
+    loaders = [GlobalBatches(x, -x, x + 0.5, size, rank, world, order if shuffled else None) for rank in range(world)]
+    (alone,) = [GlobalBatches(x, -x, x + 0.5, size, order=order if shuffled else None)]
     assert {len(loader) for loader in loaders} == {len(alone)}
     seen = []
     for whole, *parts in zip(alone, *loaders, strict=True):
         assert {part.rows for part in parts} == {whole.rows} == {len(whole.x)}
         assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
         assert torch.equal(torch.cat([part.y for part in parts]), -whole.x)
+        assert torch.equal(torch.cat([part.sigma for part in parts]), whole.x + 0.5)
         assert max(len(part.x) for part in parts) - min(len(part.x) for part in parts) <= 1
         seen += whole.x.tolist()
     assert sorted(seen) == list(range(rows))

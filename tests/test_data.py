@@ -26,11 +26,11 @@ def test_the_default_points_are_the_textbooks() -> None:
 def test_noise_has_its_standard_deviation_and_seed() -> None:
     """Noise has the asked standard deviation, is the same for one seed and another for another."""
     first, again, other = (prepared(points=20_000, noise=0.5, seed=seed) for seed in (3, 3, 4))
-    residuals = first.y - (3 * first.x + torch.sin(6 * first.x) + 1)
+    residuals = first.all.y - (3 * first.all.x + torch.sin(6 * first.all.x) + 1)
     assert residuals.std().item() == pytest.approx(0.5, rel=0.03)
-    assert torch.equal(first.y, again.y)
-    assert not torch.equal(first.y, other.y)
-    assert not torch.equal(first.y, first.y_test)
+    assert torch.equal(first.all.y, again.all.y)
+    assert not torch.equal(first.all.y, other.all.y)
+    assert not torch.equal(first.all.y, first.test_points().y)
 
 
 def test_held_out_points_are_not_trained_on() -> None:
@@ -38,7 +38,7 @@ def test_held_out_points_are_not_trained_on() -> None:
     data = prepared(points=50, validation_fraction=0.3)
     (train,), (validation,) = data.train_dataloader(), data.val_dataloader()
     assert len(validation.x) == 15
-    assert sorted([*train.x.tolist(), *validation.x.tolist()]) == data.x.tolist()
+    assert sorted([*train.x.tolist(), *validation.x.tolist()]) == data.all.x.tolist()
 
 
 def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
@@ -50,14 +50,15 @@ def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
         again.trainer.fit_loop.epoch_progress.current.completed = epoch  # type: ignore[union-attr]
         epochs.append(torch.cat([batch.x for batch in data.train_dataloader()]).tolist())
         assert epochs[-1] == torch.cat([batch.x for batch in again.train_dataloader()]).tolist()
-        assert sorted(epochs[-1]) == data.x.tolist()
+        assert sorted(epochs[-1]) == data.all.x.tolist()
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
 def test_a_sample_is_small_and_spread_out() -> None:
     """A sample for a figure has at most the asked number of points, from one end of the data to the other."""
-    x, y = prepared(points=1001).sample(100)
+    x, y, sigma = prepared(points=1001).sample(100)
     assert len(x) == len(y) <= 100
+    assert sigma is None
     assert (x[0], x[-1]) == (0, pytest.approx(1, abs=0.02))
 
 

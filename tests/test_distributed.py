@@ -33,7 +33,7 @@ def coefficients(loss: str, optimizer: str, shares: slice) -> torch.Tensor:
 def check_collectives(rank: int) -> None:
     ones = torch.ones(rank + 1, 2)
     assert all_gather_rows(ones * (rank + 1)).sum(dim=1).tolist() == [2, 4, 4]
-    assert gathered(Batch(torch.ones(rank), torch.zeros(rank), 1)).x.tolist() == [1]
+    assert gathered(Batch(torch.ones(rank), torch.zeros(rank), None, 1)).x.tolist() == [1]
     value = torch.tensor(2.0 + rank, requires_grad=True)
     (gradient,) = torch.autograd.grad(global_sum(value) ** 2, value)
     assert gradient.item() == 2 * 5 * 2  # d(sum²) = 2 sum, times the two processes that DDP will divide by

@@ -38,7 +38,8 @@ def test_readme_shows_what_the_command_prints(command: Command) -> None:
 @pytest.mark.parametrize("arguments", readme_commands()[1:], ids=" ".join)
 def test_readme_commands_run(command: Command, arguments: list[str]) -> None:
     """Every command of the README succeeds in silence on stderr; runs on two devices are tested elsewhere."""
-    (Path.cwd() / "configs").symlink_to(ROOT / "configs")
+    for name in ("configs", "tests"):
+        (Path.cwd() / name).symlink_to(ROOT / name)
     if "--trainer.devices" in arguments:
         arguments[arguments.index("--trainer.devices") + 1] = "1"
     if "--ckpt_path" in arguments:
@@ -68,7 +69,10 @@ def test_docstrings_name_the_arguments_there_are(file: Path) -> None:
                 continue
             function = inits[0]
         assert isinstance(function, ast.FunctionDef)
-        arguments = {arg.arg for arg in (*function.args.args, *function.args.kwonlyargs)} - {"self", "cls"}
+        named = (*function.args.args, *function.args.kwonlyargs)
+        arguments = {arg.arg for arg in named} - {"self", "cls"}
+        if function.args.kwarg and function.args.kwarg.arg != "options":  # those are the base class's
+            arguments.add(function.args.kwarg.arg)
         if documented:
             assert documented == arguments, f"{file.name}: {node.name}"
 

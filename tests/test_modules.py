@@ -29,7 +29,7 @@ SCHEDULERS = {
 
 def test_python_gives_the_commands_numbers() -> None:
     """In Python, without the command, a Trainer gives the textbook's line."""
-    model = LineRegression(learning_rate=0.1)
+    model = LineRegression(learning_rate=0.1, domain="raw")
     pl.Trainer(max_epochs=10, **QUIET).fit(model, datamodule=SineLineDataModule())  # type: ignore[arg-type]
     assert model.result is not None
     assert model.result.params == pytest.approx(textbook.LINE[9][:0:-1], rel=1e-6)

@@ -1,0 +1,89 @@
+"""How many updates plain gradient descent needs on the textbook's polynomial, by basis, domain and step size.
+
+Prints for each way the number of full-batch updates from zero until the mean squared error is within 1 % of its
+optimum. The ways that need few updates are really run. For the others, millions of steps away, the number follows from
+the eigenvalues λ of the Hessian: after n steps of size η the excess loss is ``Σ λ_i (1 − η λ_i)^(2 n) e_i² / 2`` with
+the errors e_i at the start along the eigenvectors. What bounds the number is the ratio of the extreme eigenvalues.
+"""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import torch
+
+from regression.coordinates import Chart
+from regression.descent import Objective, descend
+from regression.losses import GlobalLoss
+from regression.models import Polynomial
+from regression.moments import Frame, Moments
+from regression.steps import safe_rate
+
+X = torch.linspace(0, 1, 10)
+Y = 3 * X + torch.sin(6 * X) + 1
+WAYS = (
+    ("powers of x, rate 0.05", "power", None, 0.05),
+    ("powers of mapped x, rate 0.05", "power", (0.0, 1.0), 0.05),
+    ("Chebyshev, rate 0.05", "chebyshev", (0.0, 1.0), 0.05),
+    ("Chebyshev, own rate (the default)", "chebyshev", (0.0, 1.0), None),
+)
+RUN_UP_TO = 10_000
+
+
+def predicted(model: Polynomial, rate: float) -> int:
+    """Return the number of updates to within 1 % of the optimum, from the eigenvalues of the Hessian."""
+    design, y = model.design(X.double()), Y.double()
+    hessian = 2 * design.T @ design / len(y)
+    eigenvalues, vectors = torch.linalg.eigh(hessian)
+    optimum = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution[:, 0]
+    lowest = float((design @ optimum - y).square().mean())
+    errors = vectors.T @ optimum
+
+    def excess(n: int) -> float:
+        return float((eigenvalues * (1 - rate * eigenvalues).abs() ** (2 * n) * errors**2).sum()) / 2
+
+    low, high = 0, 1
+    while excess(high) > 0.01 * lowest:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if excess(middle) > 0.01 * lowest else (low, middle)
+    return high
+
+
+def counted(model: Polynomial, rate: float, updates: int) -> int | None:
+    """Return the number of updates to within 1 % of the optimum, by making them; ``None`` if there were too few."""
+    objective = Objective(model.design(X.double()), Y.double(), len(Y), GlobalLoss("MSELoss"))
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    losses, _ = descend(objective, model.coefficients, optimizer, updates)
+    optimum = torch.linalg.lstsq(objective.design, objective.target[:, None]).solution[:, 0]
+    near = losses <= 1.01 * objective.losses(optimum[None])[0]
+    return int(near.int().argmax()) if near.any() else None
+
+
+def own_rate(model: Polynomial) -> float:
+    """Return the step size that the project takes where none is given."""
+    frame = Frame.of([SimpleNamespace(x=X, y=Y, sigma=None)])
+    return safe_rate(Chart(frame, model), Moments.of(X, Y, None, frame, model.degree))
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, int]:
+    """Print the table; ``args`` are not used."""
+    del args
+    result: dict[str, int] = {}
+    print(f"{'way':<36}{'updates':>10}{'':>4}ratio to the first")
+    for name, basis, domain, rate in WAYS:
+        model = Polynomial(4, basis, domain).double()  # type: ignore[arg-type]
+        step = own_rate(model) if rate is None else rate
+        expected = predicted(model, step)
+        if expected <= RUN_UP_TO:
+            real = counted(model, step, expected + 10)
+            if real != expected:
+                raise SystemExit(f"{name}: {real} updates made, {expected} predicted")
+        result[name] = expected
+        first = next(iter(result.values()))
+        print(f"{name:<36}{expected:>10,}{'':>4}1 / {first / expected:,.0f}")
+    return result
+
+
+if __name__ == "__main__":
+    main()

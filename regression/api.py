@@ -1,0 +1,90 @@
+"""The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
+
+import warnings
+from typing import Any, Literal
+
+import torch
+
+from regression.data import Points
+from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
+from regression.errors import UsageError
+from regression.fit import Fit, UndeterminedWarning
+from regression.models import Polynomial
+from regression.moments import Frame, Moments
+from regression.solver import solve
+
+__all__ = ["fit"]
+
+
+def fit(
+    x: Any,
+    y: Any,
+    degree: int | Literal["auto"] = 1,
+    sigma: Any = None,
+    absolute_sigma: bool = False,
+    fit_intercept: bool = True,
+    max_degree: int = 10,
+    criterion: Criterion = "aicc",
+    folds: int = 5,
+) -> Fit:
+    """Fit a polynomial by exact least squares.
+
+    The same answer as ``train.py`` with ``--model.solver exact``, bit for bit.
+
+    Args:
+        x: Points, shape (N,): an array, a tensor or a list.
+        y: Values, shape (N,).
+        degree: Highest power of x, or ``auto``.
+        sigma: Standard deviations of y, shape (N,).
+        absolute_sigma: Whether sigma is in y's unit, not only relative.
+        fit_intercept: Whether there is a constant term.
+        max_degree: Highest degree that ``auto`` considers.
+        criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``.
+        folds: Number of folds for ``cv``.
+
+    Returns:
+        The fit: ``print`` shows its report, ``predict`` gives bands.
+
+    Raises:
+        UsageError: If lengths differ, a number is not finite, a sigma not positive, or the degree is out of range.
+    """
+    given = [x, y] if sigma is None else [x, y, sigma]
+    try:
+        columns = [torch.as_tensor(values, dtype=torch.float64).cpu() for values in given]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"x, y and sigma must be real numbers: {error}") from None
+    if any(values.ndim != 1 or len(values) != len(columns[0]) for values in columns):
+        raise UsageError(f"x, y and sigma must be of one length, got shapes {[tuple(v.shape) for v in columns]}")
+    if absolute_sigma and sigma is None:
+        raise UsageError("absolute_sigma needs the sigma of the points, got none")
+    points = Points(*columns)
+    if degree == "auto" and not fit_intercept:
+        raise UsageError("degree auto needs an intercept, got fit_intercept False")
+    highest = max_degree if degree == "auto" else degree
+    model = Polynomial(highest, fit_intercept=fit_intercept)
+    frame = Frame.of([points])
+    moments = Moments.of(*points, frame, highest)
+    table: tuple[Candidate, ...] = ()
+    solution = solve(moments, highest, fit_intercept)
+    if degree == "auto":
+        parts = fold_moments(*points, frame, highest, folds) if criterion == "cv" else []
+        best, table = choose_degree(moments, solution, criterion, parts)
+        solution = solve(moments, best)
+    result = Fit.of(
+        moments,
+        solution,
+        model.names[: solution.columns],
+        degree_table=table,
+        model="Polynomial",
+        basis="chebyshev",
+        domain=(frame.low, frame.high),
+        solver="exact",
+        optimizer=None,
+        updates=1,
+        loss_name="MSELoss",
+        val_loss=None,
+        absolute_sigma=absolute_sigma,
+    )
+    if result.rank < len(result.params):
+        warnings.warn(result.notes[0], UndeterminedWarning, stacklevel=2)
+    return result

@@ -1,0 +1,111 @@
+"""Choosing the degree of a polynomial from the moments of one pass. Torch and the standard library only.
+
+All degrees come from nested blocks of the same moments, and the folds of cross-validation by exact subtraction. Plain
+AIC is not offered: on few points it prefers degrees that are too high.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from regression.errors import UsageError
+from regression.moments import Frame, Moments
+from regression.solver import Solution, solve, ssr_at
+
+__all__ = ["Candidate", "Criterion", "choose_degree", "fold_moments"]
+
+Criterion = Literal["aicc", "gcv", "cv"]
+FLOOR = Decimal("1e-28")  # of the total sum of squares: what is left below is rounding of the points
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One degree and how well it does.
+
+    Attributes:
+        degree: The degree.
+        ssr: ``Σ w (y - f(x))²`` of its best fit.
+        aicc: Akaike's criterion for small samples, ``-2 log L + 2 K N / (N - K - 1)``.
+        gcv: Generalised cross-validation, ``N ssr / (N - K)²``.
+        cv: Mean squared error of points left out, by k-fold cross-validation; ``None`` where not asked for.
+    """
+
+    degree: int
+    ssr: float
+    aicc: float
+    gcv: float
+    cv: float | None
+
+
+def choose_degree(
+    moments: Moments, solution: Solution, criterion: Criterion, folds: Sequence[Moments] = ()
+) -> tuple[int, tuple[Candidate, ...]]:
+    """Return the degree with the lowest criterion, and the table of all that were compared.
+
+    Degrees that leave fewer than two degrees of freedom, or that the points do not determine, are not compared.
+
+    Args:
+        moments: Moments of all points, of the highest degree to consider.
+        solution: Their least-squares optimum at that degree.
+        criterion: What to go by.
+        folds: Moments of each fold's points, for ``cv``.
+
+    Raises:
+        UsageError: If there are too few points to compare anything.
+    """
+    nobs = solution.nobs
+    last = min(moments.degree, nobs - 3, solution.rank - 1)
+    if last < 0:
+        raise UsageError(f"degree auto needs at least 3 points, got {nobs}")
+    table, constant = [], math.log(2 * math.pi) + 1
+    for degree in range(last + 1):
+        size, ssr = degree + 1, max(solution.ssr_by_degree[degree], FLOOR * solution.tss)
+        logarithm = float((ssr / nobs).ln()) if ssr else -math.inf
+        table.append(
+            Candidate(
+                degree=degree,
+                ssr=float(solution.ssr_by_degree[degree]),
+                aicc=nobs * (logarithm + constant) + 2 * size * nobs / (nobs - size - 1) - solution.log_weights,
+                gcv=float(nobs * ssr / (nobs - size) ** 2),
+                cv=_left_out_error(moments, folds, degree) if criterion == "cv" else None,
+            )
+        )
+    best = min(table, key=lambda candidate: getattr(candidate, criterion))
+    return best.degree, tuple(table)
+
+
+def _left_out_error(moments: Moments, folds: Sequence[Moments], degree: int) -> float:
+    errors = Decimal(0)
+    for fold in folds:
+        if fold.nobs:
+            rest = solve(moments.without(fold), degree)
+            errors += ssr_at(fold, rest.coefficients)
+    return float(errors) / moments.nobs
+
+
+def fold_moments(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int, folds: int) -> list[Moments]:
+    """Return the moments of each fold's points.
+
+    Args:
+        x: Points, shape (n,).
+        y: Values, shape (n,).
+        sigma: Standard deviations of y, shape (n,), or ``None``.
+        frame: Coordinates of the moments.
+        degree: Highest degree they serve.
+        folds: Number of folds.
+    """
+    chosen = fold_of(x, y, folds)
+    rows = [chosen == k for k in range(folds)]
+    return [Moments.of(x[r], y[r], None if sigma is None else sigma[r], frame, degree) for r in rows]
+
+
+def fold_of(x: Tensor, y: Tensor, folds: int) -> Tensor:
+    """Return the fold of each point, shape (n,), as a function of its numbers alone: the same in any order or batch."""
+    mixed = x.double().view(torch.int64) * 0x1E3779B97F4A7C15 + y.double().view(torch.int64)
+    mixed = (mixed ^ (mixed >> 29)) * 0x3F58476D1CE4E5B9
+    return (mixed ^ (mixed >> 32)).remainder(folds)

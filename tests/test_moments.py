@@ -1,0 +1,292 @@
+"""The moments of points: exact sums, whatever the order, the batches and the processes."""
+
+import io
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from regression.batches import Batch
+from regression.errors import UsageError
+from regression.moments import UNIT, Frame, Moments, _log, _two_product, _two_sum
+
+DEGREE = 4
+SIGMA_ROUNDING = Fraction(1, 10**15)  # 1 / sigma is one float64 number
+TERM = Fraction(1, 10**28)  # a term is a double-double number after some tens of operations
+
+
+class Columns(NamedTuple):
+    x: Tensor
+    y: Tensor
+    sigma: Tensor | None = None
+
+    def rows(self, chosen: Tensor | slice) -> "Columns":
+        return Columns(self.x[chosen], self.y[chosen], None if self.sigma is None else self.sigma[chosen])
+
+
+def moments(data: Columns, frame: Frame | None = None, degree: int = DEGREE) -> Moments:
+    return Moments.of(*data, frame or Frame.of([data]), degree)
+
+
+def batched(data: Columns, frame: Frame, size: int) -> Moments:
+    result = Moments.empty(frame, DEGREE)
+    for start in range(0, len(data.x), size):
+        result = result.merge(moments(data.rows(slice(start, start + size)), frame))
+    return result
+
+
+def drawn(seed: int, rows: int = 23, with_sigma: bool = True) -> Columns:
+    """Return points with terms of many sizes, so that a rounded sum would depend on its order."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal() -> Tensor:
+        return torch.randn(rows, generator=generator, dtype=torch.float64)
+
+    sizes = 10 ** (12 * torch.rand(rows, generator=generator, dtype=torch.float64) - 6)
+    return Columns(3 * normal() - 1, normal() * sizes.flip(0), sizes if with_sigma else None)
+
+
+@pytest.mark.parametrize(("orders", "with_sigma"), [(40, True), (8, False)])
+def test_any_order_and_any_batches_give_the_same_bits(orders: int, with_sigma: bool) -> None:
+    """Forty row orders in batches of 1, 3, 7 or all rows, shared out in one to three parts, give equal moments."""
+    data = drawn(0, rows=11, with_sigma=with_sigma)
+    frame = Frame.of([data])
+    whole = moments(data, frame)
+    for seed in range(orders):
+        shuffled = data.rows(torch.randperm(11, generator=torch.Generator().manual_seed(seed)))
+        assert Frame.of([shuffled.rows(slice(0, 4)), shuffled.rows(slice(4, 4)), shuffled.rows(slice(4, 11))]) == frame
+        parts = 1 + seed % 3
+        for size in (1, 3, 7, 11):
+            result = Moments.empty(frame, DEGREE)
+            for part in range(parts):
+                result = result.merge(batched(shuffled.rows(slice(part, None, parts)), frame, size))
+            assert result == whole
+
+
+def share(data: Columns, rank: int, size: int) -> list[Batch]:
+    """Return the slices of global batches of one of three processes; the first has no row of the last batch."""
+    mine = [slice(start + size * rank // 3, start + size * (rank + 1) // 3) for start in range(0, len(data.x), size)]
+    return [Batch(*data.rows(rows), size) for rows in mine]
+
+
+def work(rank: int, folder: str, data: Columns, whole: Moments) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=3)
+    for size in (2, 7, 23):
+        batches = share(data, rank, size)
+        frame = Frame.of(batches)
+        assert frame == whole.frame
+        result = Moments.empty(frame, DEGREE)
+        for batch in batches:
+            result = result.merge(Moments.of(batch.x, batch.y, batch.sigma, frame, DEGREE))
+        assert result.nobs < 23
+        assert result.reduced(torch.device("cpu")) == whole
+    dist.destroy_process_group()
+
+
+def test_three_processes_give_the_bits_of_one(tmp_path: Path) -> None:
+    """Three real processes with uneven, partly empty shares find the frame and the moments of all points."""
+    data = drawn(1)
+    mp.spawn(work, args=(str(tmp_path), data, moments(data)), nprocs=3, join=True)
+
+
+def test_many_rows_give_the_bits_of_few() -> None:
+    """More rows than one pass takes give the merged moments of their pieces."""
+    generator = torch.Generator().manual_seed(2)
+    data = Columns(*torch.randn(2, 70_001, generator=generator, dtype=torch.float64))
+    frame = Frame.of([data])
+    pieces = [moments(data.rows(rows), frame, 2) for rows in (slice(0, 40_000), slice(40_000, None))]
+    assert moments(data, frame, 2) == pieces[1].merge(pieces[0])
+
+
+def fractions(values: Tensor) -> list[Fraction]:
+    return [Fraction(value) for value in values.tolist()]
+
+
+def exact(data: Columns, frame: Frame, degree: int) -> tuple[list[Fraction], list[Fraction]]:
+    """Return the sums that moments hold, but the last, by rational arithmetic; and the sums of the terms' sizes."""
+    count = 3 * degree + 3
+    sums, sizes = [Fraction(0)] * count, [Fraction(0)] * count
+    columns = (data.x, data.y, torch.ones_like(data.y) if data.sigma is None else data.sigma)
+    for x, y, sigma in zip(*map(fractions, columns), strict=True):
+        u = (x - Fraction(frame.center)) / Fraction(2) ** frame.exponent
+        assert abs(u) <= 1 + Fraction(1, 2**50)
+        value = y / Fraction(2) ** frame.y_exponent
+        weight = (Fraction(2) ** frame.sigma_exponent / sigma) ** 2
+        chebyshev = [Fraction(1), u]
+        while len(chebyshev) <= 2 * degree:
+            chebyshev.append(2 * u * chebyshev[-1] - chebyshev[-2])
+        terms = [*chebyshev[: 2 * degree + 1], *(value * t for t in chebyshev[: degree + 1]), value**2]
+        # Where T_k(u) happens to be small its own digits are those of 1, the size of the terms before it.
+        bounds = [*[Fraction(1)] * (2 * degree + 1), *[abs(value)] * (degree + 1), value**2]
+        sums = [total + weight * term for total, term in zip(sums, terms, strict=True)]
+        sizes = [total + weight * bound for total, bound in zip(sizes, bounds, strict=True)]
+    return sums, sizes
+
+
+def assert_exact(data: Columns, degree: int = DEGREE, tolerance: Fraction = TERM) -> None:
+    frame = Frame.of([data])
+    own = moments(data, frame, degree)
+    sums, sizes = exact(data, frame, degree)
+    for total, right, size in zip(own.sums, sums, sizes, strict=False):
+        assert abs(Fraction(total, 1 << UNIT) - right) <= tolerance * size + Fraction(1, 2**1000)
+
+
+def scaled(x: float = 1.0, y: float = 1.0, shift: float = 0.0) -> Columns:
+    data = drawn(3, with_sigma=False)
+    return Columns(data.x * x + shift, data.y.clamp(-9, 9) * y)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        scaled(),
+        scaled(shift=2.0**20),
+        scaled(shift=-(2.0**40)),
+        scaled(x=1e300),
+        scaled(x=1e-300),
+        scaled(y=1e300),
+        scaled(y=1e-300),
+        scaled(x=1e-8, y=1e-8, shift=1e8),
+        scaled(x=0.0, shift=5.0),
+        Columns(-torch.arange(1, 8).double(), -torch.ones(7).double()),
+        Columns(torch.linspace(0, 1, 9), torch.linspace(0, 1, 9) ** 2),
+        Columns(*torch.tensor([[-1.7e308, 0.3, 1.7e308], [1.7e308, 1.0, -1.7e308]], dtype=torch.float64)),
+        Columns(torch.arange(5), torch.tensor([3, 1, 4, 1, 5])),
+    ],
+)
+def test_sums_are_those_of_rational_arithmetic(data: Columns) -> None:
+    """Every sum is that of exact fractions to 28 digits, at any offset and scale of x and y."""
+    assert_exact(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_weighted_sums_are_those_of_rational_arithmetic(seed: int) -> None:
+    """With sigma over twelve decades the sums are those of exact fractions to the rounding of 1 / sigma."""
+    assert_exact(drawn(seed), tolerance=SIGMA_ROUNDING)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e300, 1e-290])
+def test_power_of_two_sigma_is_exact(scale: float) -> None:
+    """Where 1 / sigma needs no rounding the weighted sums have 28 digits too, also for extreme sigma."""
+    data = drawn(5)
+    assert data.sigma is not None
+    sigma = torch.exp2(data.sigma.log2().round()) * 2.0 ** math.frexp(scale)[1]
+    assert_exact(data._replace(sigma=sigma))
+
+
+def test_weights_logarithm_is_summed() -> None:
+    """The last sum is that of log w, in units of the smallest sigma."""
+    data = drawn(6)
+    assert data.sigma is not None
+    own = moments(data)
+    expected = math.fsum(-2 * math.log(s * 2.0**-own.frame.sigma_exponent) for s in data.sigma.tolist())
+    assert float(Fraction(own.sums[-1], 1 << UNIT)) == pytest.approx(expected, rel=1e-14, abs=0)
+    assert moments(Columns(data.x, data.y)).sums[-1] == 0
+
+
+def test_orthogonal_polynomials_sum_to_zero() -> None:
+    """On Chebyshev's own points the sums of T_1 … T_8 vanish to the points' rounding, and S_0 counts the rows."""
+    nodes = torch.cos(math.pi * (torch.arange(16).double() + 0.5) / 16)
+    own = moments(Columns(nodes, nodes), Frame(0.0, 0, 0, 0, -1.0, 1.0))
+    assert own.sums[0] == 16 << UNIT
+    assert all(abs(Fraction(total, 1 << UNIT)) < Fraction(1, 10**13) for total in own.sums[1 : 2 * DEGREE + 1])
+
+
+NUMBERS = st.floats(-1e150, 1e150, allow_subnormal=False)
+ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(1e-100, 1e100)), max_size=6)
+
+
+def columns(rows: list[tuple[float, float, float]]) -> Columns:
+    return Columns(*torch.tensor(rows, dtype=torch.float64).reshape(-1, 3).T)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(ROWS, ROWS, ROWS)
+def test_merging_is_adding(
+    a: list[tuple[float, float, float]], b: list[tuple[float, float, float]], c: list[tuple[float, float, float]]
+) -> None:
+    """Merging commutes and associates, the empty moments change nothing, and what was merged can be taken out."""
+    frame = Frame.of([columns([*a, *b, *c, (0.0, 1.0, 1.0)])])
+    one, two, three = (moments(columns(rows), frame, 3) for rows in (a, b, c))
+    assert one.merge(two) == two.merge(one) == moments(columns([*b, *a]), frame, 3)
+    assert one.merge(two).merge(three) == one.merge(two.merge(three))
+    assert one.merge(Moments.empty(frame, 3)) == one
+    assert one.merge(two).without(two) == one
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=6))
+def test_sums_of_any_points_are_those_of_rational_arithmetic(rows: list[tuple[float, float]]) -> None:
+    """The sums of any few points are those of exact fractions."""
+    x, y = torch.tensor(rows, dtype=torch.float64).T
+    assert_exact(Columns(x, y), degree=3)
+
+
+def test_state_holds_plain_numbers() -> None:
+    """A state can be saved, loaded without running code, and gives the same moments again."""
+    own = moments(drawn(7))
+    file = io.BytesIO()
+    torch.save(own.state(), file)
+    file.seek(0)
+    assert Moments.from_state(torch.load(file, weights_only=True)) == own
+    assert set(map(type, own.state()["frame"].values())) == {float, int}
+
+
+GOOD = torch.tensor([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["x", "y", "sigma"])
+def test_numbers_that_are_not_finite_are_refused(name: str, wrong: float) -> None:
+    """A NaN or an infinity is refused with its column, its row and its value."""
+    data = Columns(GOOD, GOOD, GOOD)._replace(**{name: torch.tensor([1.0, 2.0, wrong])})
+    with pytest.raises(UsageError, match=f"^{name} must be finite, got {wrong} at row 2 "):
+        Frame.of([data])
+
+
+@pytest.mark.parametrize("wrong", [0.0, -2.5])
+def test_sigma_that_is_not_positive_is_refused(wrong: float) -> None:
+    """A standard deviation of 0 or below is refused with its row and its value."""
+    with pytest.raises(UsageError, match=f"^sigma must be positive, got {wrong} at row 1 "):
+        Frame.of([Columns(GOOD, GOOD, torch.tensor([1.0, wrong, 3.0]))])
+
+
+def test_no_rows_are_refused() -> None:
+    """Without any row there is no frame."""
+    with pytest.raises(UsageError, match=r"^there are no rows to fit"):
+        Frame.of([Columns(GOOD[:0], GOOD[:0])])
+
+
+def test_logarithm_has_all_digits() -> None:
+    """``_log`` agrees with ``math.log`` to 1e-15 over the whole range of float64."""
+    generator = torch.Generator().manual_seed(8)
+    exponents = torch.randint(-1022, 1023, (2000,), generator=generator)
+    values = torch.rand(2000, generator=generator, dtype=torch.float64).add(1).ldexp(exponents)
+    near_one = 0.7 + 0.72 * torch.rand(2000, generator=generator, dtype=torch.float64)
+    for value, log in zip(*(t.tolist() for t in (values, _log(values))), strict=True):
+        assert log == pytest.approx(math.log(value), rel=1e-15, abs=0)
+    for value, log in zip(*(t.tolist() for t in (near_one, _log(near_one))), strict=True):
+        assert log == pytest.approx(math.log(value), rel=1e-15, abs=1e-16)
+    assert _log(torch.tensor([1.0, 2.0**-40], dtype=torch.float64)).tolist() == [0, -40 * math.log(2)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_transformations_lose_nothing(seed: int) -> None:
+    """``_two_sum`` and ``_two_product`` give sum and product as rounded, and exactly what the rounding took."""
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(2, 500, generator=generator, dtype=torch.float64) * torch.exp2(
+        torch.randint(-80, 80, (2, 500), generator=generator).double()
+    )
+    for transform, combined in ((_two_sum, torch.add), (_two_product, torch.mul)):
+        hi, lo = transform(a, b)
+        assert torch.equal(hi, combined(a, b))
+        for p, q, high, low in zip(*map(fractions, (a, b, hi, lo)), strict=True):
+            assert high + low == (p + q if transform is _two_sum else p * q)
