@@ -22,7 +22,8 @@ __all__ = ["Frame", "Moments"]
 
 ROWS = 1 << 15  # rows per pass: the temporaries stay in the cache; a slice sum is exact up to 2^20 rows
 SLICE_BITS = 32
-MAX_EXPONENT = 1000  # of a scale: its reciprocal is a float64 too
+MIN_EXPONENT = -1000  # of a scale: its reciprocal is a float64 too
+LARGEST_REACH = 2.0**1023  # half the range of x: a larger scale is no float64
 UNIT = 1074  # sums are integers in units of 2^-1074, the smallest positive float64
 LIMB_BITS, LIMBS = 32, 40  # how the integers travel between processes
 
@@ -75,6 +76,8 @@ class Frame:
             raise UsageError("there are no rows to fit: expected at least one point")
         center = low / 2 + high / 2
         reach = max(high - center, center - low)
+        if reach > LARGEST_REACH:
+            raise UsageError(f"x must span less than 1.7e308, got {low:g} to {high:g}")
         return cls(
             float(center),
             _power_above(reach),
@@ -88,7 +91,7 @@ class Frame:
 def _power_above(size: float) -> int:
     """Return the exponent of the smallest power of two that is not below a size; 0 for size 0."""
     mantissa, exponent = math.frexp(size)
-    return min(max(exponent - (mantissa == 0.5), -MAX_EXPONENT), MAX_EXPONENT)
+    return max(exponent - (mantissa == 0.5), MIN_EXPONENT)
 
 
 def check(x: Tensor, y: Tensor, sigma: Tensor | None) -> None:

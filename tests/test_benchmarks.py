@@ -89,3 +89,42 @@ def test_updates_reports_a_command_that_fails(
     with pytest.raises(SystemExit, match="the command failed with status 2"):
         updates.whole_command(10, tmp_path, "--model.degree=-1")
     assert "degree" in capsys.readouterr().err
+
+
+def test_convergence_counts_are_the_textbooks(capsys: pytest.CaptureFixture[str]) -> None:
+    """The convergence benchmark needs millions of updates on raw powers, and at most 120 and 12 in Chebyshev's basis."""
+    raw, mapped, chebyshev, own = load("convergence").main([]).values()
+    assert raw > 3_000_000
+    assert 4000 < mapped < 5000
+    assert chebyshev <= 120
+    assert own <= 12
+    assert f"{raw:,}" in capsys.readouterr().out
+
+
+def test_convergence_check_bites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A predicted number of updates that the real run does not need stops the convergence benchmark."""
+    script = load("convergence")
+    right = script.predicted
+    monkeypatch.setattr(script, "predicted", lambda model, rate: right(model, rate) + 1)
+    with pytest.raises(SystemExit, match="updates made"):
+        script.main([])
+
+
+def test_nist_benchmark_prints_a_row_for_each_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """The NIST benchmark prints ten sets, with ours in each."""
+    table = load("nist").main([])
+    printed = capsys.readouterr().out
+    assert len(table) == 10
+    for name, row in table.items():
+        assert any(line.startswith(name) for line in printed.splitlines())
+        assert row["ours"] is not None
+
+
+def test_nist_check_bites() -> None:
+    """A digit less than the ceiling on one set stops the NIST benchmark."""
+    script = load("nist")
+    table = {name: {"ours": digits} for name, digits in script.CEILING.items()}
+    script.check(table)
+    table["Filip"]["ours"] -= 1
+    with pytest.raises(SystemExit, match="Filip"):
+        script.check(table)

@@ -12,7 +12,7 @@ from regression.descent import Objective, descend
 from regression.losses import GlobalLoss
 from regression.models import Polynomial
 from tests import textbook
-from tests.conftest import config, run_process
+from tests.conftest import Command, config, run_process
 
 OPTIMIZERS = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.05),
@@ -79,21 +79,23 @@ def test_two_devices_give_the_textbooks_numbers(
         assert [run.scalars("train_loss")[update], *logged] == pytest.approx(expected, rel=tolerance)
 
 
-def test_two_devices_share_small_batches(tmp_path: Path) -> None:
+def test_two_devices_share_small_batches(tmp_path: Path, command: Command) -> None:
     """Mini-batches, validation and predictions on two devices equal those on one, with uneven slices."""
     options = ("--data.points", "13", "--data.noise", "0.1", "--data.batch_size", "3", "--trainer.max_epochs", "3",
                "--data.validation_fraction", "0.3", "--trainer.accelerator", "cpu")  # fmt: skip
-    runs = [run_process(tmp_path, "fit", "-c", config("line"), *options, "--trainer.devices", n) for n in ("1", "2")]
+    runs = [
+        command("fit", "-c", config("line"), *options),
+        run_process(tmp_path, "fit", "-c", config("line"), *options, "--trainer.devices", "2"),
+    ]
     one, two = (run.fit for run in runs)
     assert two["params"] == pytest.approx(one["params"], rel=1e-5)
     assert (two["nobs"], two["updates"]) == (one["nobs"], one["updates"]) == (9, 9)
     assert two["ssr"] == pytest.approx(one["ssr"], rel=1e-5)
     assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-5)
     assert runs[1].scalars("val_loss").values() == pytest.approx(list(runs[0].scalars("val_loss").values()), rel=1e-5)
+    predict = ("predict", "--ckpt_path", runs[0].checkpoint, "--trainer.accelerator", "cpu")
     tables = []
-    for devices in ("1", "2"):
-        done = run_process(tmp_path, "predict", "--ckpt_path", runs[0].checkpoint, "--trainer.devices", devices,
-                           "--trainer.accelerator", "cpu")  # fmt: skip
+    for done in (command(*predict), run_process(tmp_path, *predict, "--trainer.devices", "2")):
         assert (done.code, done.err) == (0, "")
         assert done.folder is not None
         tables.append((done.folder / "predictions.csv").read_text())

@@ -36,8 +36,17 @@ def test_python_gives_the_commands_numbers() -> None:
     assert model(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([1.8358393, 1.8358393 + 1.0747765])
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"),
+    [
+        ("SGD", "none"),
+        ("SGD", "plateau"),
+        ("momentum", "step"),
+        ("Adam", "plateau"),
+        ("Adam", "none"),
+        ("LBFGS", "step"),
+    ],
+)
 def test_blocks_change_no_number(command: Command, optimizer: str, scheduler: str) -> None:
     """Twelve updates in blocks of five give what twelve epochs of one update give, for losses and coefficients."""
     options = ("fit", "--model", "PolynomialRegression", "--model.degree", "2", "--trainer.max_steps", "12",

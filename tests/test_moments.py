@@ -158,7 +158,7 @@ def scaled(x: float = 1.0, y: float = 1.0, shift: float = 0.0) -> Columns:
         scaled(x=0.0, shift=5.0),
         Columns(-torch.arange(1, 8).double(), -torch.ones(7).double()),
         Columns(torch.linspace(0, 1, 9), torch.linspace(0, 1, 9) ** 2),
-        Columns(*torch.tensor([[-1.7e308, 0.3, 1.7e308], [1.7e308, 1.0, -1.7e308]], dtype=torch.float64)),
+        Columns(*torch.tensor([[-8e307, 0.3, 8e307], [8e307, 1.0, -8e307]], dtype=torch.float64)),
         Columns(torch.arange(5), torch.tensor([3, 1, 4, 1, 5])),
     ],
 )

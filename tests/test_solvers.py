@@ -150,11 +150,11 @@ def test_every_basis_spans_the_same_curves(basis: str, domain: tuple[float, floa
     assert model(grid).tolist() == pytest.approx(done.predict(grid).mean.tolist(), rel=1e-7)
 
 
-def test_two_devices_give_the_same_bits(tmp_path: Path) -> None:
+def test_two_devices_give_the_same_bits(tmp_path: Path, command: Command) -> None:
     """The exact solver on two devices, in batches with uneven slices, gives every digit that one device gives."""
     options = ("fit", "-c", config("polynomial_exact"), "--data.points", "13", "--data.noise", "0.1",
                "--trainer.accelerator", "cpu")  # fmt: skip
-    one = run_process(tmp_path, *options)
+    one = command(*options)
     two = run_process(tmp_path, *options, "--trainer.devices", "2", "--data.batch_size", "5")
     assert (two.code, two.err) == (0, "")
     assert two.fit == one.fit
