@@ -92,7 +92,7 @@ def test_updates_reports_a_command_that_fails(
 
 
 def test_convergence_counts_are_the_textbooks(capsys: pytest.CaptureFixture[str]) -> None:
-    """The convergence benchmark needs millions of updates on raw powers, and at most 120 and 12 in Chebyshev's basis."""
+    """Millions of updates are needed on raw powers, at most 120 in Chebyshev's basis, and 12 with the own step."""
     raw, mapped, chebyshev, own = load("convergence").main([]).values()
     assert raw > 3_000_000
     assert 4000 < mapped < 5000
