@@ -9,21 +9,24 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from regression.batches import Batch, all_gather_rows
 from regression.descent import Trace
-from regression.fit import Fit, formula, without_bands
+from regression.fit import Fit, without_bands
 from regression.modules import Regression
+from regression.report import formula
+
+if TYPE_CHECKING:  # a second to import
+    from matplotlib.figure import Figure
 
 __all__ = ["FitFiles", "PredictionFile", "Report", "RunProgress", "tensorboards"]
 
@@ -187,7 +190,7 @@ class FitFiles(Callback):
         curve: Fit | Sequence[float],
         updates: int,
         losses: Sequence[tuple[int, float | Tensor | None]],
-    ) -> Figure:
+    ) -> "Figure":
         """Draw a fit, or the coefficients on the way to it, and put the figure into TensorBoard."""
         from regression.plots import figure  # matplotlib takes a second to import, and predict never needs it
 

@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 from regression.basis import design, polynomial
-from regression.coordinates import combine, precise, u_in_powers
+from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers
 from regression.degrees import Candidate
-from regression.moments import Moments
-from regression.rounding import value_and_error
+from regression.moments import Frame, Moments
+from regression.report import notes, report
 from regression.solver import Solution, ssr_at
+from regression.steps import CONVERGED_SE
 
 __all__ = ["Fit", "Prediction", "UndeterminedWarning"]
-
-CONVERGED_SE = 0.1  # a gradient fit this close to the optimum, in standard errors, counts as converged
 
 
 class UndeterminedWarning(UserWarning):
@@ -62,6 +61,12 @@ class Curve:
     scale: float
     coefficients: list[float]
     cov: list[list[float]] | None
+
+    @classmethod
+    def of(cls, frame: Frame, coefficients: Vector, cov: Matrix | None) -> "Curve":
+        """Round a curve in T_k(u) to float64."""
+        rounded = None if cov is None else [list(_floats(row)) for row in cov]
+        return cls(frame.center, math.ldexp(1, frame.exponent), list(_floats(coefficients)), rounded)
 
 
 @dataclass(frozen=True)
@@ -165,65 +170,33 @@ class Fit:
         """
         with precise():
             own = solution.coefficients if at is None else at
-            degree, missing = len(own) - 1, len(own) - len(names)  # one missing without an intercept
-            rows = u_in_powers(solution.frame, degree)
-            params = combine(rows, own)
+            missing = len(own) - len(names)  # one without an intercept
+            rows = u_in_powers(solution.frame, len(own) - 1)
+            params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
             ssr = solution.ssr if at is None else ssr_at(moments, own)
             df_resid = solution.nobs - solution.rank
             scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
-            cov = solution.covariance
-            powers_cov = None
-            if cov is not None and scale is not None:
-                half = [combine(rows, row) for row in cov]
-                powers_cov = [[scale * c for c in combine(rows, list(column))] for column in zip(*half, strict=True)]
-                cov = [[scale * c for c in row] for row in cov]
-            else:
-                cov = None
-            errors = None if powers_cov is None else [abs(powers_cov[k][k]).sqrt() for k in range(degree + 1)]
-            best = combine(rows, solution.coefficients)
+            curve_cov, cov = _scaled(solution.covariance, scale), _scaled(solution.covariance_in_powers(), scale)
+            cov = None if cov is None else [row[missing:] for row in cov[missing:]]
+            errors = None if cov is None else [abs(row[k]).sqrt() for k, row in enumerate(cov)]
             # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
             shrink = (solution.ssr / ssr).sqrt() if ssr and not facts["absolute_sigma"] else Decimal(1)
-            unit = [error * shrink for error in errors[missing:]] if errors else None
-            distance = _distance(params[missing:], best[missing:], unit)
+            distance = _distance(params, best, [error * shrink for error in errors] if errors else None)
             aic, aicc, bic = _criteria(ssr, solution, len(names))
-            squares = float(ssr) / solution.nobs
             return cls(
-                degree=degree,
-                loss={"MSELoss": squares, "NormLoss": math.sqrt(squares / solution.nobs)}.get(
-                    facts["loss_name"], given_loss
-                ),
-                nobs=solution.nobs,
-                df_resid=df_resid,
-                names=names,
-                params=tuple(map(float, params[missing:])),
-                bse=tuple(map(float, errors[missing:])) if errors else None,
-                cov_params=tuple(tuple(map(float, row[missing:])) for row in powers_cov[missing:])
-                if powers_cov
-                else None,
-                conf_int=_intervals(params[missing:], errors[missing:], df_resid, facts["absolute_sigma"])
-                if errors
-                else None,
-                sigma=float((ssr / df_resid).sqrt()) if df_resid > 0 else None,
-                ssr=float(ssr),
-                rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
-                aic=aic,
-                aicc=aicc,
-                bic=bic,
-                rank=solution.rank,
-                condition_number=solution.condition,
-                opt_error_se=distance,
+                degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
+                nobs=solution.nobs, df_resid=df_resid, names=names, params=_floats(params),
+                bse=_floats(errors) if errors else None,
+                conf_int=_intervals(params, errors, df_resid, facts["absolute_sigma"]) if errors else None,
+                cov_params=tuple(map(_floats, cov)) if cov else None,
+                sigma=float((ssr / df_resid).sqrt()) if df_resid > 0 else None, ssr=float(ssr),
+                rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
+                rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
                 converged=None if distance is None else distance <= CONVERGED_SE,
-                x_range=(solution.frame.low, solution.frame.high),
-                curve=Curve(
-                    solution.frame.center,
-                    math.ldexp(1, solution.frame.exponent),
-                    list(map(float, own)),
-                    [list(map(float, row)) for row in cov] if cov else None,
-                ),
+                x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution.frame, own, curve_cov),
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
-                notes=tuple(_notes(solution, ssr, distance, len(names), errors is not None)),
-                **facts,
-            )
+                notes=tuple(notes(solution, ssr, distance, len(names), errors is not None)), **facts,
+            )  # fmt: skip
 
     def predict(self, x: Tensor, level: float = 0.95, sigma: float = 1.0) -> Prediction:
         """Return the curve with its confidence and prediction bands.
@@ -271,41 +244,7 @@ class Fit:
 
     def __str__(self) -> str:
         """Return the report."""
-        width = max(map(len, self.names))
-        errors = self.bse or (None,) * len(self.params)
-        rows = [
-            f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
-            for name, value, error in zip(self.names, self.params, errors, strict=True)
-        ]
-        how = f"{self.updates} updates by {self.optimizer}" if self.optimizer else "exact least squares"
-        facts = {"residual σ": self.sigma, "condition": self.condition_number}
-        goodness = {"R²": self.rsquared, "AIC": self.aic, "AICc": self.aicc, "BIC": self.bic}
-        lines = [
-            f"{self.model}, degree {self.degree}, {how}",
-            f"{self.nobs} points, {len(self.params)} coefficients, {self.df_resid} degrees of freedom",
-            *([] if self.loss is None else [f"{self.loss_name} {self.loss:.8g}"]),
-            *([] if self.val_loss is None else [f"{self.loss_name} of the held-out points {self.val_loss:.8g}"]),
-            ", ".join([f"sum of squared residuals {self.ssr:.6g}", *_known(facts)]),
-            *rows,
-            ", ".join(_known(goodness)),
-            *_table_lines(self.degree_table, self.degree),
-            *(f"note: {note}" for note in self.notes),
-        ]
-        return "\n".join(line for line in lines if line)
-
-
-def formula(params: Sequence[float], names: Sequence[str]) -> str:
-    """Return the curve in words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
-
-    Args:
-        params: Coefficients in ascending powers of x; the first is that of x where there is no intercept.
-        names: Their names.
-    """
-    if len(params) > 5:
-        return f"degree {names[-1].removeprefix('c')}"
-    powers = ["", " x", " x²", " x³", " x⁴", " x⁵"][int(names[0] in ("slope", "c1")) :]
-    signed = [f"{'−' if c < 0 else '+'} {abs(c):.4g}{power}" for c, power in zip(params, powers, strict=False)]
-    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+        return report(self)
 
 
 def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
@@ -322,6 +261,20 @@ def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     probability = 0.5 + level / 2
     return float(stats.norm.ppf(probability) if absolute_sigma else stats.t.ppf(probability, df_resid))
+
+
+def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _scaled(matrix: Matrix | None, scale: Decimal | None) -> Matrix | None:
+    return None if matrix is None or scale is None else [[scale * value for value in row] for row in matrix]
+
+
+def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> float | None:
+    """Return the loss where it is a function of the squares, else the given one."""
+    mean = float(ssr) / nobs
+    return {"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given)
 
 
 def _intervals(
@@ -349,52 +302,6 @@ def _distance(own: list[Decimal], best: list[Decimal], errors: list[Decimal] | N
     if errors is None or not all(errors):
         return None
     return float(max(abs(a - b) / e for a, b, e in zip(own, best, errors, strict=True)))
-
-
-def _notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool) -> list[str]:
-    notes = []
-    if solution.rank < size:
-        cause = (
-            f"there are only {solution.nobs} points"
-            if solution.nobs < size
-            else "all x are equal"
-            if solution.frame.low == solution.frame.high
-            else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
-        )
-        notes.append(
-            f"undetermined: the points fix {solution.rank} of {size} coefficients because {cause}; "
-            "these are the ones of least norm, and their errors are unknown"
-        )
-    elif solution.nobs == size and not knows_errors:
-        notes.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")
-    elif ssr == 0:
-        notes.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
-    if solution.tss <= 0:
-        notes.append("R² is unknown: all y are equal")
-    if solution.condition is not None and solution.condition > 1e8:
-        notes.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
-    if distance is not None and distance > CONVERGED_SE:
-        notes.append(
-            f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
-            "or let x be mapped (--model.domain data), or use --model.solver exact"
-        )
-    return notes
-
-
-def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
-    """Return the table of degrees in words, the chosen one marked."""
-    if not table:
-        return []
-    columns = [name for name, value in table[0].items() if value is not None]
-    lines = ["".join(f"{name:>12}" for name in columns)]
-    for row in table:
-        mark = "  ← chosen" if row["degree"] == chosen else ""
-        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
-    return lines
-
-
-def _known(values: dict[str, float | None]) -> list[str]:
-    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None]
 
 
 def _finite(value: Any) -> Any:

@@ -21,6 +21,7 @@ from regression.coordinates import (
     precise,
     solve_triangular,
     times,
+    u_in_powers,
 )
 from regression.moments import UNIT, Frame, Moments
 
@@ -64,6 +65,15 @@ class Solution:
     log_weights: float
     condition: float | None
     ssr_by_degree: Vector
+
+    def covariance_in_powers(self) -> Matrix | None:
+        """Return ``(AᵀWA)⁻¹`` for the coefficients of 1, x, … x^d, shape (K, K); ``None`` where undetermined."""
+        if self.covariance is None:
+            return None
+        with precise():
+            rows = u_in_powers(self.frame, len(self.coefficients) - 1)
+            half = [combine(rows, row) for row in self.covariance]
+            return [combine(rows, list(column)) for column in zip(*half, strict=True)]
 
 
 @dataclass(frozen=True)

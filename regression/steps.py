@@ -6,11 +6,13 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.coordinates import Chart, combine, dot, precise, times, u_in_powers
+from regression.coordinates import Chart, dot, precise, times
 from regression.moments import Moments
 from regression.solver import Solution, system
 
-__all__ = ["OptimumDistance", "safe_rate"]
+__all__ = ["CONVERGED_SE", "OptimumDistance", "safe_rate"]
+
+CONVERGED_SE = 0.1  # a gradient fit this close to the optimum, in standard errors, counts as converged
 
 
 def safe_rate(chart: Chart, moments: Moments, mini_batches: bool = False) -> float:
@@ -59,16 +61,13 @@ class OptimumDistance:
         df_resid = solution.nobs - solution.rank
         if solution.covariance is None or df_resid <= 0 or solution.ssr == 0:
             return None
-        params = chart.params_matrix()
+        params, cov = chart.params_matrix(), solution.covariance_in_powers()
+        assert cov is not None
         with precise():
-            rows = u_in_powers(solution.frame, chart.model.degree)
-            half = [combine(rows, row) for row in solution.covariance]
-            cov = [combine(rows, list(column)) for column in zip(*half, strict=True)]
             scale = Decimal(1) if absolute_sigma else solution.ssr / df_resid
-            first = len(cov) - len(params)
-            errors = [float((scale * cov[k][k]).sqrt()) for k in range(first, len(cov))]
-        tensors = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64), params
-        return cls(*(t.to(device) for t in (*tensors, torch.tensor(errors, dtype=torch.float64))))
+            errors = [float((scale * row[k]).sqrt()) for k, row in enumerate(cov)][len(cov) - len(params) :]
+        optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
+        return cls(*(t.to(device) for t in (optimum, params, torch.tensor(errors, dtype=torch.float64))))
 
     def at(self, coefficients: Tensor) -> Tensor:
         """Return ``max |c - ĉ| / se`` over the coefficients, a scalar, for model coefficients of shape (K,)."""

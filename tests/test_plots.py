@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 
 from regression import fit
-from regression.fit import formula, without_bands
+from regression.fit import without_bands
 from regression.plots import figure
+from regression.report import formula
 from tests import textbook
 
 

@@ -1,0 +1,108 @@
+"""A fit in words: the report, its notes, and the curve's formula."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from regression.rounding import value_and_error
+from regression.solver import Solution
+from regression.steps import CONVERGED_SE
+
+if TYPE_CHECKING:
+    from regression.fit import Fit
+
+__all__ = ["formula", "notes", "report"]
+
+
+def report(fit: "Fit") -> str:
+    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes."""
+    width = max(map(len, fit.names))
+    errors = fit.bse or (None,) * len(fit.params)
+    rows = [
+        f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
+        for name, value, error in zip(fit.names, fit.params, errors, strict=True)
+    ]
+    how = f"{fit.updates} updates by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
+    goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
+    lines = [
+        f"{fit.model}, degree {fit.degree}, {how}",
+        f"{fit.nobs} points, {len(fit.params)} coefficients, {fit.df_resid} degrees of freedom",
+        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
+        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
+        ", ".join([f"sum of squared residuals {fit.ssr:.6g}", *_known(facts)]),
+        *rows,
+        ", ".join(_known(goodness)),
+        *_table_lines(fit.degree_table, fit.degree),
+        *(f"note: {note}" for note in fit.notes),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def formula(params: Sequence[float], names: Sequence[str]) -> str:
+    """Return the curve in words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
+
+    Args:
+        params: Coefficients in ascending powers of x; the first is that of x where there is no intercept.
+        names: Their names.
+    """
+    if len(params) > 5:
+        return f"degree {names[-1].removeprefix('c')}"
+    powers = ["", " x", " x²", " x³", " x⁴", " x⁵"][int(names[0] in ("slope", "c1")) :]
+    signed = [f"{'−' if c < 0 else '+'} {abs(c):.4g}{power}" for c, power in zip(params, powers, strict=False)]
+    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+
+
+def notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool) -> list[str]:
+    """Return what the reader should know.
+
+    Args:
+        solution: The least-squares optimum.
+        ssr: ``Σ w (y − f(x))²`` of the fit.
+        distance: Its distance from the optimum in standard errors.
+        size: Number of coefficients.
+        knows_errors: Whether their standard errors are known.
+    """
+    found = []
+    if solution.rank < size:
+        cause = (
+            f"there are only {solution.nobs} points"
+            if solution.nobs < size
+            else "all x are equal"
+            if solution.frame.low == solution.frame.high
+            else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
+        )
+        found.append(
+            f"undetermined: the points fix {solution.rank} of {size} coefficients because {cause}; "
+            "these are the ones of least norm, and their errors are unknown"
+        )
+    elif solution.nobs == size and not knows_errors:
+        found.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")
+    elif ssr == 0:
+        found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
+    if solution.tss <= 0:
+        found.append("R² is unknown: all y are equal")
+    if solution.condition is not None and solution.condition > 1e8:
+        found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
+    if distance is not None and distance > CONVERGED_SE:
+        found.append(
+            f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
+            "or let x be mapped (--model.domain data), or use --model.solver exact"
+        )
+    return found
+
+
+def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
+    """Return the table of degrees in words, the chosen one marked."""
+    if not table:
+        return []
+    columns = [name for name, value in table[0].items() if value is not None]
+    lines = ["".join(f"{name:>12}" for name in columns)]
+    for row in table:
+        mark = "  ← chosen" if row["degree"] == chosen else ""
+        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
+    return lines
+
+
+def _known(values: dict[str, float | None]) -> list[str]:
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None]
