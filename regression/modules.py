@@ -13,6 +13,15 @@ from torch import Tensor
 
 from regression.basis import Basis
 from regression.batches import Batch, all_sum, gathered, global_sum
+from regression.checks import (
+    described,
+    require_exact_options,
+    require_known_monitors,
+    require_one_batch,
+    require_precision,
+    require_same_optimizer,
+    require_sane_numbers,
+)
 from regression.coordinates import Chart
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.descent import Objective, Trace, descend
@@ -73,19 +82,14 @@ class Regression(pl.LightningModule, ABC):
         stop_at_opt_error: float | None = None,
     ) -> None:
         super().__init__()
-        if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
-            raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
-        if updates_per_batch < 1:
-            raise UsageError(f"updates_per_batch must be at least 1, got {updates_per_batch}")
-        if stop_at_opt_error is not None and not stop_at_opt_error > 0:
-            raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
+        require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error)
         self.model = model
         self.loss = GlobalLoss(loss, loss_args)
         self.solver, self.domain = solver, domain
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
         if solver == "exact":
-            self._require_exact_options()
+            require_exact_options(self)
         if not isinstance(domain, str):
             if not domain[0] < domain[1]:
                 raise UsageError(f"domain must be [low, high] with low below high, got {list(domain)}")
@@ -104,17 +108,6 @@ class Regression(pl.LightningModule, ABC):
         self._update = 0
         self._loss_before: Tensor | None = None
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
-
-    def _require_exact_options(self) -> None:
-        given = {
-            "learning_rate": self.learning_rate is not None,
-            "updates_per_batch": self.updates_per_batch != 1,
-            "stop_at_opt_error": self.stop_at_opt_error is not None,
-        }
-        for name in (name for name, is_given in given.items() if is_given):
-            raise UsageError(f"{name} is for the gradient solver, got solver exact: leave it out")
-        if not self.loss.is_squared:
-            raise UsageError(f"solver exact minimises squares, got loss {self.loss.name}: use MSELoss or NormLoss")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for points x of shape (N,)."""
@@ -158,29 +151,14 @@ class Regression(pl.LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
-        if self.solver == "exact":
-            if "16" in str(self.trainer.precision):
-                raise UsageError(f"solver exact needs full precision, got {self.trainer.precision}: use 32-true")
-            return
-        for group in self.optimizer().param_groups:
-            if not math.isfinite(group["lr"]):
-                raise UsageError(f"the learning rate must be finite, got {group['lr']}")
-        self._require_same_optimizer()
-        if not self.automatic_optimization and "mixed" in str(self.trainer.precision):
-            raise UsageError(
-                f"updates_per_batch {self.updates_per_batch} needs one number type, got precision "
-                f"{self.trainer.precision}: use 32-true or 64-true, or updates_per_batch 1"
-            )
+        require_precision(self)
+        if self.solver == "gradient":
+            require_same_optimizer(self, self._resumed_optimizer)
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
-        batches = self.trainer.num_training_batches
-        if self.updates_per_batch > 1 and batches != 1:
-            raise UsageError(
-                f"updates_per_batch {self.updates_per_batch} needs all rows in one batch, got {batches} batches per "
-                "epoch: leave batch_size out, or set updates_per_batch to 1"
-            )
-        self._require_known_monitors()
+        require_one_batch(self)
+        require_known_monitors(self)
         loader: Any = self.trainer.train_dataloader
         if self.absolute_sigma and next(iter(loader)).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
@@ -191,29 +169,7 @@ class Regression(pl.LightningModule, ABC):
             for batch in loader:
                 self._add_moments(batch)
             self._moments = self._moments.reduced(self.device)
-            self._prepare_gradient(batches)
-
-    def _require_same_optimizer(self) -> None:
-        """Refuse to go on from a checkpoint with another optimizer, or the same one with other options."""
-        optimizer = self.optimizer()
-        stored = self._resumed_optimizer or _described(optimizer)
-        if stored["name"] != type(optimizer).__name__:
-            raise UsageError(f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}")
-        for name, value in _described(optimizer)["options"].items():
-            if stored["options"].get(name, value) != value:
-                raise UsageError(f"--optimizer.{name} {value} contradicts the checkpoint's {stored['options'][name]}")
-
-    def _require_known_monitors(self) -> None:
-        """Refuse a scheduler that waits for a number that nobody logs, or logs in time."""
-        known = {"train_loss"}
-        if self.automatic_optimization and any(self.trainer.num_val_batches):
-            known.add("val_loss")
-        for plan in self.trainer.lr_scheduler_configs:
-            if plan.reduce_on_plateau and plan.monitor not in known:
-                raise UsageError(
-                    f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {plan.monitor}: val_loss "
-                    "needs --data.validation_fraction, and updates_per_batch 1"
-                )
+            self._prepare_gradient()
 
     def _settle_domain(self, frame: Frame) -> None:
         if self.domain == "data" and self.model.domain is None:  # a resumed model has its own
@@ -230,7 +186,7 @@ class Regression(pl.LightningModule, ABC):
         moments = Moments.of(batch.x, batch.y, batch.sigma, self._moments.frame, self._moments.degree)
         self._moments = self._moments.merge(moments)
 
-    def _prepare_gradient(self, batches: float) -> None:
+    def _prepare_gradient(self) -> None:
         """Find the optimum to measure the distance from, and the step size if none is given."""
         assert self._moments is not None
         self._optimum = solve(self._moments, self.model.degree, self.model.fit_intercept)
@@ -240,7 +196,7 @@ class Regression(pl.LightningModule, ABC):
         if self._takes_safe_rate:
             if self.loss.name != "MSELoss":
                 raise UsageError(f"loss {self.loss.name} has no step size of its own: give --optimizer and its lr")
-            rate = safe_rate(chart, self._moments, mini_batches=batches > 1)
+            rate = safe_rate(chart, self._moments, mini_batches=self.trainer.num_training_batches > 1)
             for group in self.optimizer().param_groups:
                 group["lr"] = rate
 
@@ -431,7 +387,7 @@ class Regression(pl.LightningModule, ABC):
         if self._moments is not None:
             checkpoint["moments"] = self._moments.state()
         if self.solver == "gradient":
-            checkpoint["optimizer"] = _described(self.optimizer())
+            checkpoint["optimizer"] = described(self.optimizer())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the checkpoint's optimizer, to compare it with the one of this run."""
@@ -441,13 +397,6 @@ class Regression(pl.LightningModule, ABC):
 def _alone(value: Tensor) -> Tensor:
     """Stand in for a sum over processes where each of them holds the whole batch."""
     return value
-
-
-def _described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Return the optimizer's class and the options it was made with, as plain numbers and strings."""
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
-    kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list)}
-    return {"name": type(optimizer).__name__, "options": kept}
 
 
 def _count_updates(trainer: pl.Trainer, updates: int) -> None:

@@ -1,0 +1,102 @@
+"""What a run may not combine, refused before the first update with what would be right."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from regression.errors import UsageError
+
+if TYPE_CHECKING:
+    from regression.modules import Regression
+
+__all__ = [
+    "described",
+    "require_exact_options",
+    "require_known_monitors",
+    "require_one_batch",
+    "require_precision",
+    "require_same_optimizer",
+    "require_sane_numbers",
+]
+
+
+def require_sane_numbers(learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None) -> None:
+    """Refuse numbers out of their range."""
+    if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
+        raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
+    if updates_per_batch < 1:
+        raise UsageError(f"updates_per_batch must be at least 1, got {updates_per_batch}")
+    if stop_at_opt_error is not None and not stop_at_opt_error > 0:
+        raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
+
+
+def require_exact_options(module: "Regression") -> None:
+    """Refuse options of the gradient solver that the exact one would leave unused."""
+    given = {
+        "learning_rate": module.learning_rate is not None,
+        "updates_per_batch": module.updates_per_batch != 1,
+        "stop_at_opt_error": module.stop_at_opt_error is not None,
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        raise UsageError(f"{name} is for the gradient solver, got solver exact: leave it out")
+    if not module.loss.is_squared:
+        raise UsageError(f"solver exact minimises squares, got loss {module.loss.name}: use MSELoss or NormLoss")
+
+
+def require_precision(module: "Regression") -> None:
+    """Refuse number types that are too short, or mixed where a block of updates needs one, and an infinite rate."""
+    precision = str(module.trainer.precision)
+    if module.solver == "exact":
+        if "16" in precision:
+            raise UsageError(f"solver exact needs full precision, got {precision}: use 32-true")
+        return
+    for group in module.optimizer().param_groups:
+        if not math.isfinite(group["lr"]):
+            raise UsageError(f"the learning rate must be finite, got {group['lr']}")
+    if not module.automatic_optimization and "mixed" in precision:
+        raise UsageError(
+            f"updates_per_batch {module.updates_per_batch} needs one number type, got precision {precision}: "
+            "use 32-true or 64-true, or updates_per_batch 1"
+        )
+
+
+def require_one_batch(module: "Regression") -> None:
+    """Refuse blocks of updates on a part of the rows: they would follow each batch in turn, not the whole."""
+    batches = module.trainer.num_training_batches
+    if module.updates_per_batch > 1 and batches != 1:
+        raise UsageError(
+            f"updates_per_batch {module.updates_per_batch} needs all rows in one batch, got {batches} batches per "
+            "epoch: leave batch_size out, or set updates_per_batch to 1"
+        )
+
+
+def require_same_optimizer(module: "Regression", stored: dict[str, Any] | None) -> None:
+    """Refuse to go on from a checkpoint with another optimizer, or the same one with other options."""
+    optimizer = module.optimizer()
+    stored = stored or described(optimizer)
+    if stored["name"] != type(optimizer).__name__:
+        raise UsageError(f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}")
+    for name, value in described(optimizer)["options"].items():
+        if stored["options"].get(name, value) != value:
+            raise UsageError(f"--optimizer.{name} {value} contradicts the checkpoint's {stored['options'][name]}")
+
+
+def require_known_monitors(module: "Regression") -> None:
+    """Refuse a scheduler that waits for a number that nobody logs, or logs in time."""
+    known = {"train_loss"}
+    if module.automatic_optimization and any(module.trainer.num_val_batches):
+        known.add("val_loss")
+    for plan in module.trainer.lr_scheduler_configs:
+        if plan.reduce_on_plateau and plan.monitor not in known:
+            raise UsageError(
+                f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {plan.monitor}: val_loss "
+                "needs --data.validation_fraction, and updates_per_batch 1"
+            )
+
+
+def described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return the optimizer's class and the options it was made with, as plain numbers and strings."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
+    kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list)}
+    return {"name": type(optimizer).__name__, "options": kept}
