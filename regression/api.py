@@ -50,8 +50,8 @@ def fit(
     """
     given = [x, y] if sigma is None else [x, y, sigma]
     try:
-        columns = [torch.as_tensor(values, dtype=torch.float64).cpu() for values in given]
-    except (TypeError, ValueError, RuntimeError) as error:
+        columns = [torch.as_tensor(values, dtype=torch.float64).detach().cpu() for values in given]
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UsageError(f"x, y and sigma must be real numbers: {error}") from None
     if any(values.ndim != 1 or len(values) != len(columns[0]) for values in columns):
         raise UsageError(f"x, y and sigma must be of one length, got shapes {[tuple(v.shape) for v in columns]}")

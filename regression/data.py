@@ -185,16 +185,27 @@ class TableDataModule(PointsDataModule):
             header = csv.open_csv(self.path).schema.names
             for column in self.columns:
                 near = difflib.get_close_matches(column, header, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                _require(column in header, f"{self.path}: expected a column {column}{hint}", header)
+                hint = f", did you mean {near[0]!r}?" if near else ""
+                _require(header.count(column) == 1, f"{self.path}: expected one column {column!r}{hint}", header)
             types = {column: float64() for column in self.columns}
             options = csv.ConvertOptions(column_types=types, include_columns=self.columns)
             table = csv.read_csv(self.path, convert_options=options)
-        except ArrowInvalid as error:
+        except (ArrowInvalid, UnicodeDecodeError) as error:
             raise UsageError(f"{self.path}: {error}") from None
         _require(table.num_rows > 0, f"{self.path}: expected at least one row", 0)
         values = [torch.tensor(table[column].to_numpy()) for column in self.columns]
+        for column, numbers in zip(self.columns, values, strict=True):
+            self._require_finite(column, numbers)
         return Points(*values)
+
+    def _require_finite(self, column: str, numbers: Tensor) -> None:
+        bad = ~numbers.isfinite()
+        if bad.any():
+            row = int(bad.int().argmax())
+            raise UsageError(
+                f"{self.path}: column {column!r} must hold finite numbers, got {numbers[row].item()} in data row "
+                f"{row + 1}, and {int(bad.sum())} such rows in all"
+            )
 
 
 def _require(condition: bool, expected: str, value: object) -> None:

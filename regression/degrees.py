@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -56,8 +56,10 @@ def choose_degree(
         folds: Moments of each fold's points, for ``cv``.
 
     Raises:
-        UsageError: If there are too few points to compare anything.
+        UsageError: If there are too few points to compare anything, or no such criterion.
     """
+    if criterion not in get_args(Criterion):
+        raise UsageError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {criterion!r}")
     nobs = solution.nobs
     last = min(moments.degree, nobs - 3, solution.rank - 1)
     if last < 0:
@@ -99,6 +101,8 @@ def fold_moments(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degre
         degree: Highest degree they serve.
         folds: Number of folds.
     """
+    if not isinstance(folds, int) or folds < 2:
+        raise UsageError(f"folds must be a whole number of at least 2, got {folds}")
     chosen = fold_of(x, y, folds)
     rows = [chosen == k for k in range(folds)]
     return [Moments.of(x[r], y[r], None if sigma is None else sigma[r], frame, degree) for r in rows]

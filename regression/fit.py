@@ -14,6 +14,7 @@ from torch import Tensor
 from regression.basis import design, polynomial
 from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers
 from regression.degrees import Candidate
+from regression.errors import UsageError
 from regression.moments import Frame, Moments
 from regression.report import notes, report
 from regression.solver import Solution, ssr_at
@@ -198,25 +199,25 @@ class Fit:
                 notes=tuple(notes(solution, ssr, distance, len(names), errors is not None)), **facts,
             )  # fmt: skip
 
-    def predict(self, x: Tensor, level: float = 0.95, sigma: float = 1.0) -> Prediction:
+    def predict(self, x: Any, level: float = 0.95, sigma: float = 1.0) -> Prediction:
         """Return the curve with its confidence and prediction bands.
 
         Args:
-            x: Points, shape (N,).
+            x: Points, shape (N,): an array, a tensor or a list.
             level: Probability of the bands, between 0 and 1.
             sigma: Of a weighted fit, the sigma of a new observation, on the scale of the points' sigma.
         """
-        u = (x.double() - self.curve.center) / self.curve.scale
+        u = (torch.as_tensor(x, dtype=torch.float64).detach().cpu() - self.curve.center) / self.curve.scale
         columns = design(u, self.degree, "chebyshev")  # (N, K)
         mean = columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64)
-        if self.curve.cov is None:
-            unknown = torch.full_like(mean, math.nan)
-            return Prediction(mean, *[unknown] * 5)
-        cov = torch.tensor(self.curve.cov, dtype=torch.float64)
+        cov = torch.tensor(self.curve.cov or math.nan, dtype=torch.float64)
+        if not cov.isfinite().all():
+            return Prediction(mean, *[torch.full_like(mean, math.nan)] * 5)
         variance = ((columns @ cov) * columns).sum(dim=1).clamp_min(0)
         factor = quantile(level, self.df_resid, self.absolute_sigma)
-        scale = 1.0 if self.absolute_sigma else (self.sigma or 0.0) ** 2
-        narrow, wide = factor * variance.sqrt(), factor * (variance + scale * sigma**2).sqrt()
+        spread = sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
+        narrow = factor * variance.sqrt()
+        wide = torch.hypot(narrow, torch.full_like(narrow, factor * spread))
         return Prediction(mean, variance.sqrt(), mean - narrow, mean + narrow, mean - wide, mean + wide)
 
     def comparison(self) -> dict[str, Any]:
@@ -238,9 +239,12 @@ class Fit:
     def from_json(cls, text: str | Path) -> "Fit":
         """Return the fit that gave a JSON text, or that stands in a file."""
         content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
-        content["curve"] = Curve(**content["curve"])
-        kept = {"curve", "model"}
-        return cls(**{f.name: content[f.name] if f.name in kept else _frozen(content[f.name]) for f in fields(cls)})
+        try:
+            curve = Curve(**content["curve"])
+            values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
+            return cls(curve=curve, **values)
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"not a fit of this program: {error} is missing or wrong in the JSON") from None
 
     def __str__(self) -> str:
         """Return the report."""

@@ -89,6 +89,7 @@ class Regression(pl.LightningModule, ABC):
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
         if solver == "exact":
+            model.double()  # its coefficients are known to more digits than float32 has
             require_exact_options(self)
         if not isinstance(domain, str):
             if not domain[0] < domain[1]:

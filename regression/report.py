@@ -67,7 +67,7 @@ def notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, k
     if solution.rank < size:
         cause = (
             f"there are only {solution.nobs} points"
-            if solution.nobs < size
+            if solution.rank == solution.nobs
             else "all x are equal"
             if solution.frame.low == solution.frame.high
             else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
@@ -81,7 +81,7 @@ def notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, k
     elif ssr == 0:
         found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
     if solution.tss <= 0:
-        found.append("R² is unknown: all y are equal")
+        found.append("R² is unknown: y does not vary, or too little against its size")
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
     if distance is not None and distance > CONVERGED_SE:

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,17 @@ def test_a_perfect_polynomial_is_recognised() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert regression.fit(x, 1 + x - 3 * x**2, "auto").degree == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"criterion": "bic"}, "criterion must be one of aicc, gcv, cv"),
+        ({"criterion": "cv", "folds": 1}, "folds must be a whole number of at least 2, got 1"),
+        ({"criterion": "cv", "folds": -3}, "folds must be a whole number of at least 2, got -3"),
+    ],
+)
+def test_wrong_criteria_are_refused(options: dict[str, Any], words: str) -> None:
+    """A criterion that there is not, or too few folds, is refused."""
+    with pytest.raises(regression.UsageError, match=words):
+        regression.fit(range(9), range(9), "auto", **options)
