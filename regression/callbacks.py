@@ -197,9 +197,9 @@ class FitFiles(Callback):
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
         x, y, *_ = datamodule.sample(self.points)
         known = [(update, float(loss)) for update, loss in losses if loss is not None]
-        exact = pl_module.solver == "exact"
+        exact, through_origin = pl_module.solver == "exact", not pl_module.model.fit_intercept
         drawn = figure(
-            curve.predict if isinstance(curve, Fit) else partial(without_bands, curve),
+            curve.predict if isinstance(curve, Fit) else partial(without_bands, [*[0.0] * through_origin, *curve]),
             x,
             y,
             title=f"{type(pl_module).__name__}, " + ("exact" if exact else f"{updates:,} updates"),

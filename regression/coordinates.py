@@ -24,6 +24,7 @@ __all__ = [
     "chebyshev_in_u",
     "combine",
     "dot",
+    "gram",
     "powers_in_u",
     "precise",
     "solve_triangular",
@@ -151,6 +152,11 @@ def dot(a: Sequence[Decimal], b: Sequence[Decimal]) -> Decimal:
 def times(matrix: Matrix, vector: Sequence[Decimal]) -> Vector:
     """Return the product of a matrix and a vector."""
     return [dot(row, vector) for row in matrix]
+
+
+def gram(matrix: Matrix, rows: Matrix) -> Matrix:
+    """Return ``aᵀ M b`` for every two of the rows a and b."""
+    return [[dot(a, times(matrix, b)) for b in rows] for a in rows]
 
 
 def combine(rows: Matrix, weights: Sequence[Decimal]) -> Vector:

@@ -60,8 +60,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         """Return all points to fit; every process gets the same."""
 
     def test_points(self) -> Points:
-        """Return the points to test on; by default the same."""
-        return self.points()
+        """Return the points to test on; by default the same, as they were read once."""
+        return self.all
 
     def setup(self, stage: str) -> None:
         """Get the points and choose the validation rows; every process chooses the same."""

@@ -190,7 +190,7 @@ class Regression(pl.LightningModule, ABC):
     def _prepare_gradient(self) -> None:
         """Find the optimum to measure the distance from, and the step size if none is given."""
         assert self._moments is not None
-        self._optimum = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        self._optimum = self._solution(self._moments)
         chart = Chart(self._moments.frame, self.model)
         self._distance = OptimumDistance.of(chart, self._optimum, self.absolute_sigma, self.device)
         self._params_matrix = None if chart.is_identity else chart.params_matrix().to(self.device)

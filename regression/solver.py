@@ -17,6 +17,7 @@ from regression.coordinates import (
     chebyshev_in_u,
     combine,
     dot,
+    gram,
     powers_in_u,
     precise,
     solve_triangular,
@@ -115,12 +116,10 @@ def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution
     """
     with precise():
         equations = system(moments, degree)
-        identity = [[Decimal(int(i == j)) for j in range(degree + 1)] for i in range(degree + 1)]
         powers = powers_in_u(moments.frame, degree)
-        free = identity if fit_intercept else powers[1:]
-        gram = [[dot(a, times(equations.matrix, b)) for b in free] for a in free]
+        free = units(degree + 1) if fit_intercept else powers[1:]
         right = [dot(a, equations.right) for a in free]
-        lower, pivots = factor(gram)
+        lower, pivots = factor(gram(equations.matrix, free))
         forward = forward_solve(lower, right)
         weights = back_solve(lower, pivots, forward)
         explained = [z * z / d if d else Decimal(0) for z, d in zip(forward, pivots, strict=True)]
@@ -219,8 +218,7 @@ def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
     """Return the solution with the least norm in powers of x, from one solution and what may be added to it."""
     goal = solve_triangular(powers, particular)
     directions = [solve_triangular(powers, vector) for vector in null]
-    gram = [[dot(a, b) for b in directions] for a in directions]
-    lower, pivots = factor(gram)
+    lower, pivots = factor([[dot(a, b) for b in directions] for a in directions])
     steps = back_solve(lower, pivots, forward_solve(lower, [dot(a, goal) for a in directions]))
     move = combine(null, steps)
     return [a - b for a, b in zip(particular, move, strict=True)]
@@ -231,11 +229,11 @@ def condition_number(matrix: Matrix, functions: Matrix) -> float:
 
     It is at least the 2-norm condition of their design matrix with columns of equal length.
     """
-    gram = [[dot(a, times(matrix, b)) for b in functions] for a in functions]
-    inverse = inverse_of(*factor(gram))
-    scale = [row[i].sqrt() for i, row in enumerate(gram)]
-    size = range(len(gram))
-    norm = max(sum((abs(gram[i][j]) / (scale[i] * scale[j]) for i in size), Decimal(0)) for j in size)
+    product = gram(matrix, functions)
+    inverse = inverse_of(*factor(product))
+    scale = [row[i].sqrt() for i, row in enumerate(product)]
+    size = range(len(product))
+    norm = max(sum((abs(product[i][j]) / (scale[i] * scale[j]) for i in size), Decimal(0)) for j in size)
     inverse_norm = max(sum((abs(inverse[i][j]) * scale[i] * scale[j] for i in size), Decimal(0)) for j in size)
     return float((norm * inverse_norm).sqrt())
 

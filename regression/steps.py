@@ -6,7 +6,7 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.coordinates import Chart, dot, precise, times
+from regression.coordinates import Chart, gram, precise
 from regression.moments import Moments
 from regression.solver import Solution, system
 
@@ -30,7 +30,7 @@ def safe_rate(chart: Chart, moments: Moments, mini_batches: bool = False) -> flo
     with precise():
         matrix = system(moments, chart.model.degree).matrix
         scale = Decimal(2) / moments.nobs
-        rows = [[float(scale * dot(a, times(matrix, b))) for b in chart.in_u] for a in chart.in_u]
+        rows = [[float(scale * value) for value in row] for row in gram(matrix, chart.in_u)]
     hessian = torch.tensor(rows, dtype=torch.float64)
     eigenvalues = torch.linalg.eigvalsh(hessian)  # ascending
     low, high = float(eigenvalues[0]), float(eigenvalues[-1])

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from regression import plots
 from regression.callbacks import FitFiles, milestones
 from regression.descent import Trace
 from tests.conftest import ROOT, Command, config
@@ -64,6 +66,25 @@ def test_long_histories_are_thinned_evenly() -> None:
     assert 50 <= len(steps) <= 100
     assert len({after - before for before, after in pairwise(steps)}) == 1
     assert steps[0] == 0
+
+
+def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an intercept the curves drawn during a run are lines through the origin, as the last one is."""
+    drawn = []
+
+    def record(predict: Any, *points: Any, **options: Any) -> Any:
+        drawn.append(predict(torch.tensor([0.0, 1.0, 2.0])).mean.tolist())
+        return plots_figure(predict, *points, **options)
+
+    plots_figure = plots.figure
+    monkeypatch.setattr(plots, "figure", record)
+    done = command("fit", "--model", "LineRegression", "--model.fit_intercept", "false", "--trainer.max_steps", "4")
+    assert (done.code, done.err) == (0, "")
+    assert len(drawn) > 2
+    for zero, one, two in drawn:
+        assert zero == pytest.approx(0, abs=1e-9)
+        assert two == pytest.approx(2 * one, rel=1e-9)
+        assert one > 0
 
 
 def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
