@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 import torch
 
-from regression.data import Points
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.errors import UsageError
 from regression.fit import Fit, UndeterminedWarning
 from regression.models import Polynomial
 from regression.moments import Frame, Moments
+from regression.rows import Points
 from regression.solver import solve
 
 __all__ = ["fit"]
@@ -26,6 +26,7 @@ def fit(
     max_degree: int = 10,
     criterion: Criterion = "aicc",
     folds: int = 5,
+    level: float = 0.95,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
 
@@ -41,6 +42,7 @@ def fit(
         max_degree: Highest degree that ``auto`` considers.
         criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``.
         folds: Number of folds for ``cv``.
+        level: Probability of the confidence intervals and bands.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands.
@@ -84,6 +86,8 @@ def fit(
         loss_name="MSELoss",
         val_loss=None,
         absolute_sigma=absolute_sigma,
+        level=level,
+        omitted=0,
     )
     if result.rank < len(result.params):
         warnings.warn(result.notes[0], UndeterminedWarning, stacklevel=2)

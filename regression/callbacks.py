@@ -1,11 +1,9 @@
-"""What a run leaves behind and shows on the way: report lines, progress, files, TensorBoard's text and figures."""
+"""What a fit leaves behind and says on the way: report lines, files, TensorBoard's text and figures."""
 
-import csv
 import math
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,13 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from regression.batches import Batch, all_gather_rows
+from regression.batches import Batch
 from regression.descent import Trace
 from regression.fit import Fit, without_bands
 from regression.modules import Regression
@@ -28,7 +24,7 @@ from regression.report import formula
 if TYPE_CHECKING:  # a second to import
     from matplotlib.figure import Figure
 
-__all__ = ["FitFiles", "PredictionFile", "Report", "RunProgress", "tensorboards"]
+__all__ = ["Evaluation", "FitFiles", "Report", "shown_path", "tensorboards"]
 
 LABEL_WIDTH, WIDTH = 8, 12
 
@@ -118,6 +114,34 @@ class Report(Callback):
         shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
         texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
         print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
+
+
+class Evaluation(Callback):
+    """Lines on the terminal after ``validate`` or ``test``: how well the fit describes the points."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the lines, unless this is the validation of a fit."""
+        if trainer.state.fn == "validate":
+            self._print(trainer, pl_module, "val_")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the lines."""
+        self._print(trainer, pl_module, "test_")
+
+    def _print(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, Regression)
+        fit, goodness = pl_module.result, pl_module.goodness
+        if fit is None or not trainer.is_global_zero:
+            return
+        values = {"loss": pl_module.evaluated_loss, **goodness.metrics()}
+        shown = ", ".join(f"{stage}{name} {value:.8g}" for name, value in values.items() if math.isfinite(value))
+        print(f"{int(goodness.nobs):,} points: {shown}")
+        if math.isfinite(goodness.inside):
+            share = 100 * goodness.inside / goodness.nobs
+            print(
+                f"{int(goodness.inside):,} of {int(goodness.nobs):,} points ({share:.1f} %) lie inside the "
+                f"{100 * fit.level:g} % prediction band"
+            )
 
 
 class FitFiles(Callback):
@@ -212,96 +236,6 @@ class FitFiles(Callback):
         for logger in tensorboards(trainer):
             logger.experiment.add_figure("fit", drawn, updates)
         return drawn
-
-
-class PredictionFile(Callback):
-    """``predictions.csv``: x and the fitted mean, a row per input row, in the order of the data."""
-
-    def __init__(self) -> None:
-        self._rows: list[Tensor] = []
-
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Collect the rows of all processes; their slices of one global batch follow each other."""
-        self._rows.append(all_gather_rows(torch.stack(outputs, dim=1)).cpu())
-
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file into the run's folder."""
-        folder = trainer.log_dir
-        if not trainer.is_global_zero or folder is None:
-            return
-        path = Path(folder) / "predictions.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table = torch.cat(self._rows).numpy()
-        with path.open("x", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["x", "mean"])
-            writer.writerows([str(cell) for cell in row] for row in table)
-        print(f"{len(table)} predictions in {shown_path(path)}")
-
-
-class RunProgress(ProgressBar):
-    """A progress bar over updates, on a terminal, for fits that last longer than a moment.
-
-    Args:
-        delay: Seconds before the bar appears.
-    """
-
-    def __init__(self, delay: float = 2.0) -> None:
-        super().__init__()
-        self.delay = delay
-        self._enabled = True
-        self._bar: Progress | None = None
-        self._begun = 0.0
-
-    def disable(self) -> None:
-        """Show nothing; the Trainer calls this on all processes but the first."""
-        self._enabled = False
-
-    def enable(self) -> None:
-        """Show the bar again."""
-        self._enabled = True
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._begun = time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Move the bar to the updates made, and open it first if it is time."""
-        assert isinstance(pl_module, Regression)
-        if self._bar is None:
-            if not (self._enabled and sys.stdout.isatty() and time.monotonic() - self._begun > self.delay):
-                return
-            columns = (TextColumn("updates"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[loss]}"), transient=True, console=Console())
-            total = pl_module.total_updates()
-            self._bar.add_task("updates", total=total if math.isfinite(total) else None, loss="")
-            self._bar.start()
-        loss = trainer.callback_metrics.get("train_loss")
-        text = "" if loss is None else f"loss {float(loss):.4g}"
-        self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, loss=text)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
-        self._close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Take the bar away, so that the error line stands alone."""
-        self._close()
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 def shown_path(path: str | Path) -> str:

@@ -21,7 +21,9 @@ __all__ = [
 ]
 
 
-def require_sane_numbers(learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None) -> None:
+def require_sane_numbers(
+    learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None, level: float
+) -> None:
     """Refuse numbers out of their range."""
     if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
         raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
@@ -29,6 +31,8 @@ def require_sane_numbers(learning_rate: float | None, updates_per_batch: int, st
         raise UsageError(f"updates_per_batch must be at least 1, got {updates_per_batch}")
     if stop_at_opt_error is not None and not stop_at_opt_error > 0:
         raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
+    if not 0 < level < 1:
+        raise UsageError(f"level must be between 0 and 1, got {level}")
 
 
 def require_exact_options(module: "Regression") -> None:

@@ -17,10 +17,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from regression.callbacks import FitFiles, PredictionFile, Report, RunProgress
+from regression.callbacks import Evaluation, FitFiles, Report
 from regression.errors import UsageError
 from regression.messages import one_line
 from regression.modules import Regression
+from regression.predictions import PredictionFile
+from regression.progress import RunProgress
 from regression.runs import (
     BEFORE_FIRST_UPDATE,
     REFUSALS,
@@ -53,14 +55,44 @@ class RegressionCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
-            parser_kwargs={**strict, **{name: dict(strict) for name in SUBCOMMANDS}},
+            parser_kwargs={**strict, **{name: {**strict, "command": name} for name in SUBCOMMANDS}},
             load_from_checkpoint_support=False,
             args=list(args),
         )
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the subcommands, and the arguments of the Trainer's methods that are no options here."""
+        fixed = {"verbose", "return_predictions", "weights_only"}
+        return {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
+
+    def fit(self, **options: Any) -> None:
+        """Fit; a checkpoint that is resumed runs no code."""
+        self.trainer.fit(weights_only=True, **options)
+
+    def validate(self, **options: Any) -> None:
+        """Validate without Lightning's table, which rounds to float32."""
+        self.trainer.validate(verbose=False, **options)
+
+    def test(self, **options: Any) -> None:
+        """Test without Lightning's table, which rounds to float32."""
+        self.trainer.test(verbose=False, **options)
+
+    def predict(self, **options: Any) -> None:
+        """Predict without keeping all predictions in memory."""
+        self.trainer.predict(return_predictions=False, **options)
+
+    def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
+        """Make a parser, and remember the subcommand that it is for."""
+        self._command = command
+        return super().init_parser(**kwargs)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the report's options and ``--debug``, and make the textbook's points the default data."""
-        parser.add_lightning_class_args(Report, "report")
+        """Add each subcommand's own options and ``--debug``, and make the textbook's points the default data."""
+        if self._command == "fit":
+            parser.add_lightning_class_args(Report, "report")
+        if self._command == "predict":
+            parser.add_lightning_class_args(PredictionFile, "predictions")
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
         parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
 
@@ -70,9 +102,14 @@ class RegressionCLI(LightningCLI):
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if path is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
             raise UsageError(needs)
+        self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
         if path is not None:
             self.checkpoint = read_checkpoint(path)
-            args = [args[0], *_settings(self.checkpoint), *args[1:]]
+            args = [
+                args[0],
+                *_settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data),
+                *args[1:],
+            ]
         try:
             self.config = parser.parse_args(args)
         except Exception as error:
@@ -111,22 +148,18 @@ class RegressionCLI(LightningCLI):
                 raise
             raise UsageError(one_line(error)) from None
 
-    def before_fit(self) -> None:
-        """Let a checkpoint that is resumed run no code."""
-        self.config_init.fit.weights_only = True
-
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
         assert self.checkpoint is not None
-        self.model.load_state_dict(self.checkpoint["state_dict"])
+        self.model.restore(self.checkpoint)
         self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
 
     def after_validate(self) -> None:
         """Say so where the validation points are those of the fit."""
-        if getattr(self.datamodule, "held_out", None) == 0:
-            print("no points are held out: val_loss is the loss of all points")
+        if getattr(self.datamodule, "held_out", None) == 0 and not self._has_other_data:
+            print("no points are held out: these are the points of the fit")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
@@ -140,7 +173,7 @@ class RegressionCLI(LightningCLI):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
         given = config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
-        callbacks = [FitFiles(), PredictionFile(), RefusedRun()]
+        callbacks = [FitFiles(), Evaluation(), RefusedRun()]
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
@@ -235,12 +268,19 @@ def _checkpoint_path(args: Sequence[str]) -> str | None:
     return path
 
 
-def _settings(checkpoint: dict[str, Any]) -> list[str]:
-    """Return the options that build the checkpoint's model and data again, to stand before the user's own."""
+def _settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
+    """Return the options that build the checkpoint's model and data again, to stand before the user's own.
+
+    Args:
+        checkpoint: The checkpoint.
+        is_split: Whether the data are those of the fit, so that its split into training and validation points holds.
+    """
     model = {"class_path": checkpoint["class_path"], "init_args": checkpoint["hyper_parameters"]}
     options = [f"--model={json.dumps(model)}"]
-    for name, init_args in ((key, checkpoint.get("datamodule_hyper_parameters")) for key in checkpoint):
-        if init_args is not None and isinstance(checkpoint[name], dict) and "class_path" in checkpoint[name]:
+    for name, stored in ((key, checkpoint.get("datamodule_hyper_parameters")) for key in checkpoint):
+        if stored is not None and isinstance(checkpoint[name], dict) and "class_path" in checkpoint[name]:
+            split = ("validation_fraction", "validation_path")
+            init_args = {key: value for key, value in stored.items() if is_split or key not in split}
             options.append(f"--data={json.dumps({**checkpoint[name], 'init_args': init_args})}")
     return options
 
@@ -250,5 +290,5 @@ def _require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
     for name, value in model.init_args.items():
         stored = checkpoint["hyper_parameters"].get(name, value)
-        if name != "updates_per_batch" and value != stored:
+        if name not in ("updates_per_batch", "level") and value != stored:
             raise UsageError(f"--model.{name} {value} contradicts the checkpoint's {stored}: leave the option out")

@@ -1,31 +1,21 @@
 """Where points come from."""
 
-import difflib
 import math
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
 
 from regression.batches import GlobalBatches
+from regression.columns import BLOCK, Column
 from regression.errors import UsageError
+from regression.rows import MemoryRows, Points, Rows, SplitRows, table_rows
+from regression.tables import NanPolicy, Table
 
-__all__ = ["Points", "PointsDataModule", "SineLineDataModule", "TableDataModule"]
+__all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]
 
-
-class Points(NamedTuple):
-    """Points to fit: x and y of shape (N,), and the standard deviations of y, or ``None``."""
-
-    x: Tensor
-    y: Tensor
-    sigma: Tensor | None = None
-
-    def rows(self, chosen: Tensor) -> "Points":
-        """Return the chosen rows."""
-        return Points(self.x[chosen], self.y[chosen], None if self.sigma is None else self.sigma[chosen])
+STREAMED_BATCH = 1 << 22  # rows of a batch where a table is too large to be one: 64 MiB of x and y
 
 
 class PointsDataModule(pl.LightningDataModule, ABC):
@@ -33,9 +23,16 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     Args:
         seed: Seed of the choice of validation points and of the shuffling.
-        batch_size: Rows per batch, counted over all devices; by default all rows are one batch.
+        batch_size: Rows per batch, counted over all devices. By default all rows are one batch, or batches of
+            4,194,304 rows in the order of the data where a table is streamed.
         shuffle: Whether the rows of smaller batches are drawn in a new order each epoch, a function of seed and epoch.
+            A streamed table is shuffled in blocks of about a million rows: the blocks, and the rows within each.
         validation_fraction: Share of the points held out at random for validation, from 0 to below 1.
+
+    Attributes:
+        all: All rows.
+        training: The rows to fit.
+        validation: The held-out rows, or ``None``.
 
     Raises:
         UsageError: If a number is out of its range.
@@ -49,67 +46,66 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         validation_fraction: float = 0.0,
     ) -> None:
         super().__init__()
-        _require(0 <= seed < 2**63 - 1, "seed must be from 0 to 2^63 - 2", seed)
+        _require(0 <= seed < 2**32, "seed must be from 0 to 2^32 - 1", seed)
         _require(batch_size is None or batch_size >= 1, "batch_size must be at least 1", batch_size)
         _require(0 <= validation_fraction < 1, "validation_fraction must be from 0 to below 1", validation_fraction)
         self.seed, self.batch_size, self.shuffle = seed, batch_size, shuffle
         self.validation_fraction = validation_fraction
 
     @abstractmethod
-    def points(self) -> Points:
-        """Return all points to fit; every process gets the same."""
+    def rows(self, stage: str) -> Rows:
+        """Return all rows of a stage (``fit``, ``validate``, ``test`` or ``predict``); every process gets the same."""
 
-    def test_points(self) -> Points:
-        """Return the points to test on; by default the same, as they were read once."""
-        return self.all
+    def validation_rows(self) -> Rows | None:
+        """Return rows held out for validation other than a share of all rows, or ``None``."""
+        return None
 
     def setup(self, stage: str) -> None:
-        """Get the points and choose the validation rows; every process chooses the same."""
-        self.all = self.points()
-        rows = len(self.all.x)
-        self.held_out = round(rows * self.validation_fraction)
-        _require(
-            self.held_out < rows, f"validation_fraction leaves no point of {rows} to fit", self.validation_fraction
-        )
-        shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(self.seed))
-        self.validation = self.all.rows(shuffled[: self.held_out].sort().values)
-        self.training = self.all.rows(shuffled[self.held_out :].sort().values) if self.held_out else self.all
+        """Get the rows and choose the validation rows; every process chooses the same."""
+        self.all = self.rows(stage)
+        self.training, self.validation = self.all, None if stage == "predict" else self.validation_rows()
+        if self.validation_fraction and stage != "predict":
+            share, rest = (
+                SplitRows(self.all, self.validation_fraction, self.seed, is_rest) for is_rest in (False, True)
+            )
+            expected = f"validation_fraction leaves no point of {len(self.all)} to fit"
+            _require(len(rest) > 0, expected, self.validation_fraction)
+            self.training, self.validation = rest, share if len(share) else None
+
+    @property
+    def held_out(self) -> int:
+        """Number of rows held out for validation."""
+        return 0 if self.validation is None else len(self.validation)
 
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` training points, evenly chosen, for a figure."""
-        rows = len(self.training.x)
-        return self.training.rows(torch.arange(0, rows, -(-rows // limit)))
+        return self.training.sample(limit)
 
     def train_dataloader(self) -> GlobalBatches:
         """Return this process's slices of the training batches."""
-        return self._batches(self.training, shuffle=self.shuffle)
+        return self._batches(self.training, shuffle=self.shuffle and self.batch_size is not None)
 
     def val_dataloader(self) -> GlobalBatches | list[Any]:
         """Return the validation batches; none during a fit if no point is held out, all points when validating."""
         assert self.trainer is not None
-        if self.held_out:
+        if self.validation is not None:
             return self._batches(self.validation)
         return [] if self.trainer.state.fn == "fit" else self._batches(self.all)
 
     def test_dataloader(self) -> GlobalBatches:
-        """Return the batches of the test points."""
-        return self._batches(self.test_points())
+        """Return the batches of the held-out points, or of all points if none are held out."""
+        return self._batches(self.validation or self.all)
 
     def predict_dataloader(self) -> GlobalBatches:
         """Return the batches of all points, in order."""
-        return self._batches(self.all)
+        return self._batches(self.all, streamed_batch=BLOCK)
 
-    def _batches(self, points: Points, shuffle: bool = False) -> GlobalBatches:
+    def _batches(self, rows: Rows, shuffle: bool = False, streamed_batch: int = STREAMED_BATCH) -> GlobalBatches:
         trainer = self.trainer
         assert trainer is not None
-
-        def order() -> Tensor:
-            generator = torch.Generator().manual_seed(self.seed + trainer.current_epoch)
-            return torch.randperm(len(points.x), generator=generator)
-
-        return GlobalBatches(
-            *points, self.batch_size, trainer.global_rank, trainer.world_size, order if shuffle else None
-        )
+        size = self.batch_size or (streamed_batch if len(rows.counts) > 1 else None)
+        seed = (lambda: self.seed + trainer.current_epoch) if shuffle else None
+        return GlobalBatches(rows, size, trainer.global_rank, trainer.world_size, seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Name the class in the checkpoint, so that a checkpoint alone is enough to build the module again."""
@@ -143,69 +139,69 @@ class SineLineDataModule(PointsDataModule):
         self.save_hyperparameters()
         self.number, self.low, self.high, self.noise = points, low, high, noise
 
-    def points(self) -> Points:
-        """Return the points with the training noise."""
-        return self._draw(self.seed)
-
-    def test_points(self) -> Points:
-        """Return the same x with other noise."""
-        return self._draw(self.seed + 1)
-
-    def _draw(self, seed: int) -> Points:
+    def rows(self, stage: str) -> MemoryRows:
+        """Return the points; for a test the same x with other noise."""
+        seed = self.seed + (stage == "test")
         x = torch.linspace(self.low, self.high, self.number)
         noise = self.noise * torch.randn(self.number, generator=torch.Generator().manual_seed(seed))
-        return Points(x, 3 * x + torch.sin(6 * x) + 1 + noise)
+        return MemoryRows(Points(x, 3 * x + torch.sin(6 * x) + 1 + noise))
+
+    def test_dataloader(self) -> GlobalBatches:
+        """Return the batches of all test points."""
+        return self._batches(self.all)
 
 
 class TableDataModule(PointsDataModule):
-    """Points from columns of a CSV file with a header row, as float64.
+    """Points from columns of one or many files, as float64.
+
+    CSV and TSV text (delimiters ``, ; tab |``, also packed as .gz), Parquet, Arrow (Feather), NPY and NPZ. Text has
+    one header row. Parquet, Arrow and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they
+    need does not grow with their rows.
 
     Args:
-        path: The file.
-        x: Name of the column of x.
-        y: Name of the column of y.
-        sigma: Name of the column of the standard deviations of y; ``null`` for equal ones.
+        path: A file; a folder, for all tables in it; or a pattern such as ``data/*.parquet``.
+        x: Name of the column of x, or its number counted from 1.
+        y: Name or number of the column of y; not read to predict.
+        sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
+        nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
+            (``omit``).
+        validation_path: File, folder or pattern of the points to validate on, instead of ``validation_fraction``.
+        in_memory_rows: Largest number of rows that is read into memory at once.
     """
 
-    def __init__(self, path: str, x: str = "x", y: str = "y", sigma: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        x: Column = "x",
+        y: Column = "y",
+        sigma: Column | None = None,
+        nan_policy: NanPolicy = "raise",
+        validation_path: str | None = None,
+        in_memory_rows: int = 10_000_000,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
-        _require(Path(path).is_file(), "path must be a CSV file", path)
+        _require(in_memory_rows >= 0, "in_memory_rows must be at least 0", in_memory_rows)
+        if validation_path is not None and self.validation_fraction:
+            raise UsageError("give validation_path or validation_fraction, not both")
         self.save_hyperparameters()
-        self.path, self.columns = path, [x, y] if sigma is None else [x, y, sigma]
+        self.path, self.validation_path, self.nan_policy, self.in_memory_rows = (
+            path, validation_path, nan_policy, in_memory_rows,
+        )  # fmt: skip
+        self.x, self.y, self.sigma = x, y, sigma
 
-    def points(self) -> Points:
-        """Read the columns.
+    def rows(self, stage: str) -> Rows:
+        """Open the table; without y to predict."""
+        return self._open(self.path, has_y=stage != "predict")
 
-        Raises:
-            UsageError: If a column is missing, a cell is no number, or there is no row.
-        """
-        from pyarrow import ArrowInvalid, csv, float64  # a third of a second to import, and not every run needs it
+    def validation_rows(self) -> Rows | None:
+        """Open the table to validate on."""
+        return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
 
-        try:
-            header = csv.open_csv(self.path).schema.names
-            for column in self.columns:
-                near = difflib.get_close_matches(column, header, n=1)
-                hint = f", did you mean {near[0]!r}?" if near else ""
-                _require(header.count(column) == 1, f"{self.path}: expected one column {column!r}{hint}", header)
-            types = {column: float64() for column in self.columns}
-            options = csv.ConvertOptions(column_types=types, include_columns=self.columns)
-            table = csv.read_csv(self.path, convert_options=options)
-        except (ArrowInvalid, UnicodeDecodeError) as error:
-            raise UsageError(f"{self.path}: {error}") from None
-        _require(table.num_rows > 0, f"{self.path}: expected at least one row", 0)
-        values = [torch.tensor(table[column].to_numpy()) for column in self.columns]
-        for column, numbers in zip(self.columns, values, strict=True):
-            self._require_finite(column, numbers)
-        return Points(*values)
-
-    def _require_finite(self, column: str, numbers: Tensor) -> None:
-        bad = ~numbers.isfinite()
-        if bad.any():
-            row = int(bad.int().argmax())
-            raise UsageError(
-                f"{self.path}: column {column!r} must hold finite numbers, got {numbers[row].item()} in data row "
-                f"{row + 1}, and {int(bad.sum())} such rows in all"
-            )
+    def _open(self, path: str, has_y: bool) -> Rows:
+        columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
+        positive = None if self.sigma is None else len(columns) - 1
+        return table_rows(Table(path, columns, positive, self.nan_policy), has_y, self.in_memory_rows)
 
 
 def _require(condition: bool, expected: str, value: object) -> None:

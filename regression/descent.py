@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from regression.batches import all_sum
+from regression.collectives import all_sum
 from regression.losses import GlobalLoss
 
 __all__ = ["Trace", "descend"]

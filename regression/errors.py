@@ -1,10 +1,14 @@
 """The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DivergenceError", "UsageError"]
+__all__ = ["DataError", "DivergenceError", "UsageError"]
 
 
 class UsageError(Exception):
     """The input was refused before any work was done; the command exits with status 2."""
+
+
+class DataError(UsageError):
+    """A file of points was refused; the message names the file, and the row and column where there are any."""
 
 
 class DivergenceError(Exception):

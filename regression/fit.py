@@ -22,6 +22,8 @@ from regression.steps import CONVERGED_SE
 
 __all__ = ["Fit", "Prediction", "UndeterminedWarning"]
 
+ROWS = 1 << 16  # points whose bands are computed together: the design matrix stays small
+
 
 class UndeterminedWarning(UserWarning):
     """The points do not determine all coefficients."""
@@ -37,6 +39,7 @@ class Prediction(NamedTuple):
         mean_ci_upper: Upper end of the confidence band of the curve.
         obs_ci_lower: Lower end of the prediction band of a new observation.
         obs_ci_upper: Upper end of the prediction band of a new observation.
+        extrapolated: Whether x lies outside the range of the fitted points; a boolean tensor.
     """
 
     mean: Tensor
@@ -45,6 +48,7 @@ class Prediction(NamedTuple):
     mean_ci_upper: Tensor
     obs_ci_lower: Tensor
     obs_ci_upper: Tensor
+    extrapolated: Tensor
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,15 @@ class Fit:
         loss: Loss of all training points at the final coefficients.
         val_loss: Loss of the held-out points, at the last validation.
         absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
+        level: Probability of the confidence intervals and of the bands.
+        weighted: Whether the points have a sigma.
         nobs: Number of training points N.
+        omitted: Number of rows that were left out because a number in them is missing.
         df_resid: Residual degrees of freedom, N − rank.
         names: Names of the coefficients.
         params: Coefficients in ascending powers of x, shape (K,).
         bse: Their standard errors.
-        conf_int: Their 95 % confidence intervals: Student's t, or normal if ``absolute_sigma``.
+        conf_int: Their confidence intervals: Student's t, or normal if ``absolute_sigma``.
         cov_params: Their covariance, shape (K, K).
         sigma: Residual standard deviation ``√(ssr / df_resid)``.
         ssr: ``Σ w (y − f(x))²`` at these coefficients.
@@ -125,7 +132,10 @@ class Fit:
     loss: float | None
     val_loss: float | None
     absolute_sigma: bool
+    level: float
+    weighted: bool
     nobs: int
+    omitted: int
     df_resid: int
     names: tuple[str, ...]
     params: tuple[float, ...]
@@ -186,9 +196,11 @@ class Fit:
             aic, aicc, bic = _criteria(ssr, solution, len(names))
             return cls(
                 degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
-                nobs=solution.nobs, df_resid=df_resid, names=names, params=_floats(params),
+                nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
+                params=_floats(params),
                 bse=_floats(errors) if errors else None,
-                conf_int=_intervals(params, errors, df_resid, facts["absolute_sigma"]) if errors else None,
+                conf_int=_intervals(params, errors, quantile(facts["level"], df_resid, facts["absolute_sigma"]))
+                if errors else None,
                 cov_params=tuple(map(_floats, cov)) if cov else None,
                 sigma=float((ssr / df_resid).sqrt()) if df_resid > 0 else None, ssr=float(ssr),
                 rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
@@ -196,29 +208,42 @@ class Fit:
                 converged=None if distance is None else distance <= CONVERGED_SE,
                 x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution.frame, own, curve_cov),
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
-                notes=tuple(notes(solution, ssr, distance, len(names), errors is not None)), **facts,
+                notes=tuple(notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"])), **facts,
             )  # fmt: skip
 
-    def predict(self, x: Any, level: float = 0.95, sigma: float = 1.0) -> Prediction:
+    def predict(self, x: Any, level: float | None = None, sigma: Any = None) -> Prediction:
         """Return the curve with its confidence and prediction bands.
 
         Args:
             x: Points, shape (N,): an array, a tensor or a list.
-            level: Probability of the bands, between 0 and 1.
-            sigma: Of a weighted fit, the sigma of a new observation, on the scale of the points' sigma.
+            level: Probability of the bands, between 0 and 1; by default that of the fit.
+            sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
+                points' sigma; without it the prediction band of a weighted fit is unknown.
         """
-        u = (torch.as_tensor(x, dtype=torch.float64).detach().cpu() - self.curve.center) / self.curve.scale
-        columns = design(u, self.degree, "chebyshev")  # (N, K)
+        points = torch.as_tensor(x, dtype=torch.float64).detach().cpu()
+        default = math.nan if self.weighted else 1.0
+        scales = torch.as_tensor(default if sigma is None else sigma, dtype=torch.float64).detach().cpu()
+        factor = quantile(self.level if level is None else level, self.df_resid, self.absolute_sigma)
+        parts = [
+            self._bands(part, part_scales, factor)
+            for part, part_scales in zip(
+                torch.split(points, ROWS), torch.split(scales.expand(len(points)), ROWS), strict=True
+            )
+        ]
+        return Prediction(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    def _bands(self, x: Tensor, sigma: Tensor, factor: float) -> Prediction:
+        columns = design((x - self.curve.center) / self.curve.scale, self.degree, "chebyshev")  # (N, K)
         mean = columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64)
+        outside = (x < self.x_range[0]) | (x > self.x_range[1])
         cov = torch.tensor(self.curve.cov or math.nan, dtype=torch.float64)
         if not cov.isfinite().all():
-            return Prediction(mean, *[torch.full_like(mean, math.nan)] * 5)
+            return _unknown_bands(mean, outside)
         variance = ((columns @ cov) * columns).sum(dim=1).clamp_min(0)
-        factor = quantile(level, self.df_resid, self.absolute_sigma)
         spread = sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
         narrow = factor * variance.sqrt()
-        wide = torch.hypot(narrow, torch.full_like(narrow, factor * spread))
-        return Prediction(mean, variance.sqrt(), mean - narrow, mean + narrow, mean - wide, mean + wide)
+        wide = torch.hypot(narrow, factor * spread)
+        return Prediction(mean, variance.sqrt(), mean - narrow, mean + narrow, mean - wide, mean + wide, outside)
 
     def comparison(self) -> dict[str, Any]:
         """Return the compared degrees, their criteria and its name, for a figure; nothing where none were compared."""
@@ -254,7 +279,12 @@ class Fit:
 def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
     """Return the curve of coefficients in ascending powers of x, all K of them, without bands."""
     mean = polynomial(params, x)
-    return Prediction(mean, *[torch.full_like(mean, math.nan)] * 5)
+    return _unknown_bands(mean, torch.zeros_like(mean, dtype=torch.bool))
+
+
+def _unknown_bands(mean: Tensor, extrapolated: Tensor) -> Prediction:
+    unknown = torch.full_like(mean, math.nan)
+    return Prediction(mean, unknown, unknown, unknown, unknown, unknown, extrapolated)
 
 
 def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
@@ -262,7 +292,7 @@ def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
     from scipy import stats  # half a second to import, and not every run needs it
 
     if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, got {level}")
+        raise UsageError(f"level must be between 0 and 1, got {level}")
     probability = 0.5 + level / 2
     return float(stats.norm.ppf(probability) if absolute_sigma else stats.t.ppf(probability, df_resid))
 
@@ -281,11 +311,9 @@ def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> fl
     return {"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given)
 
 
-def _intervals(
-    params: list[Decimal], errors: list[Decimal], df_resid: int, absolute_sigma: bool
-) -> tuple[tuple[float, float], ...]:
-    factor = Decimal(quantile(0.95, df_resid, absolute_sigma))
-    return tuple((float(p - factor * e), float(p + factor * e)) for p, e in zip(params, errors, strict=True))
+def _intervals(params: list[Decimal], errors: list[Decimal], factor: float) -> tuple[tuple[float, float], ...]:
+    half = [Decimal(factor) * error for error in errors]
+    return tuple((float(p - h), float(p + h)) for p, h in zip(params, half, strict=True))
 
 
 def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:

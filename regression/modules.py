@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from regression.basis import Basis
-from regression.batches import Batch, all_sum, gathered, global_sum
+from regression.batches import Batch, gathered
 from regression.checks import (
     described,
     require_exact_options,
@@ -22,12 +22,14 @@ from regression.checks import (
     require_same_optimizer,
     require_sane_numbers,
 )
+from regression.collectives import all_sum, global_sum
 from regression.coordinates import Chart
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.descent import Objective, Trace, descend
 from regression.errors import DivergenceError, UsageError
 from regression.fit import Fit, UndeterminedWarning
 from regression.losses import GlobalLoss
+from regression.metrics import Goodness
 from regression.models import Line, Polynomial
 from regression.moments import Frame, Moments
 from regression.solver import Solution, solve
@@ -63,10 +65,13 @@ class Regression(pl.LightningModule, ABC):
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
             optimum, looked at after each batch; ``null`` does not stop.
+        level: Probability of the confidence intervals and of the bands, between 0 and 1.
 
     Attributes:
         trace: What the latest updates did; callbacks read it.
-        result: The fit, once training has ended.
+        result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
+        goodness: How well the fit describes the points that were validated or tested last.
+        evaluated_loss: Their loss.
     """
 
     def __init__(
@@ -80,14 +85,16 @@ class Regression(pl.LightningModule, ABC):
         updates_per_batch: int = 1,
         absolute_sigma: bool = False,
         stop_at_opt_error: float | None = None,
+        level: float = 0.95,
     ) -> None:
         super().__init__()
-        require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error)
+        require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
         self.model = model
         self.loss = GlobalLoss(loss, loss_args)
         self.solver, self.domain = solver, domain
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
+        self.level = level
         if solver == "exact":
             model.double()  # its coefficients are known to more digits than float32 has
             require_exact_options(self)
@@ -99,6 +106,8 @@ class Regression(pl.LightningModule, ABC):
         self.automatic_optimization = updates_per_batch == 1 and solver == "gradient"
         self.trace: Trace | None = None
         self.result: Fit | None = None
+        self.goodness, self.evaluated_loss = Goodness(), math.nan
+        self._omitted = 0
         self._moments: Moments | None = None
         self._optimum: Solution | None = None
         self._distance: OptimumDistance | None = None
@@ -161,13 +170,14 @@ class Regression(pl.LightningModule, ABC):
         require_one_batch(self)
         require_known_monitors(self)
         loader: Any = self.trainer.train_dataloader
-        if self.absolute_sigma and next(iter(loader)).sigma is None:
+        if self.absolute_sigma and loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
-        frame = Frame.of(loader)
+        self._omitted = loader.rows.omitted
+        frame = Frame.of(loader.bounds())
         self._settle_domain(frame)
         self._moments = Moments.empty(frame, self.model.degree)
         if self.solver == "gradient":
-            for batch in loader:
+            for batch in loader.in_order():
                 self._add_moments(batch)
             self._moments = self._moments.reduced(self.device)
             self._prepare_gradient()
@@ -244,14 +254,13 @@ class Regression(pl.LightningModule, ABC):
     def _solution(self, moments: Moments) -> Solution:
         return solve(moments, self.model.degree, self.model.fit_intercept)
 
-    def _fit(self, updates: int, loss: float | None) -> Fit:
+    def _fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
         """Return the fit at the model's present coefficients; ``loss`` where it does not follow from the squares."""
         assert self._moments is not None
         assert self._optimum is not None
         at = None
         if self.solver == "gradient":
             at = Chart(self._moments.frame, self.model).curve(self.model.coefficients.detach())
-        val_loss = self.trainer.callback_metrics.get("val_loss")
         return Fit.of(
             self._moments,
             self._optimum,
@@ -261,12 +270,14 @@ class Regression(pl.LightningModule, ABC):
             basis=self.model.basis,
             domain=self.model.domain,
             solver=self.solver,
-            optimizer=None if self.solver == "exact" else type(self.optimizer()).__name__,
+            optimizer=None if self.solver == "exact" else self._optimizer_name(),
             updates=updates,
             loss_name=self.loss.name,
             given_loss=loss,
-            val_loss=None if val_loss is None else float(val_loss),
+            val_loss=val_loss,
             absolute_sigma=self.absolute_sigma,
+            level=self.level,
+            omitted=self._omitted,
             degree_table=self._degree_table,
         )
 
@@ -340,11 +351,18 @@ class Regression(pl.LightningModule, ABC):
             loader: Any = self.trainer.train_dataloader
             with torch.no_grad():
                 sums = [self.loss_sum(batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)))
-                        for batch in loader]  # fmt: skip
+                        for batch in loader.in_order()]  # fmt: skip
             total = all_sum(torch.stack(sums).double().sum())
             assert self._moments is not None
             loss = float(self.loss.value(total, self._moments.nobs))
-        self.result = self._fit(self.global_step, loss)
+        val_loss = self.trainer.callback_metrics.get("val_loss")
+        self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the points of an earlier evaluation."""
+        self.goodness = Goodness()
+
+    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
@@ -364,11 +382,24 @@ class Regression(pl.LightningModule, ABC):
 
     def _add(self, batch: Batch) -> None:
         self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
+        if self.result is not None:
+            curve = self.result.predict(batch.x, sigma=batch.sigma)
+            y, sigma = batch.y.cpu(), None if batch.sigma is None else batch.sigma.cpu()
+            self.goodness = self.goodness.merge(
+                Goodness.of(y, curve.mean, curve.obs_ci_lower, curve.obs_ci_upper, sigma)
+            )
 
     def _log_epoch(self, key: str) -> None:
         total, rows = all_sum(self._sums.to(self.device, copy=True))
         self._sums.zero_()
-        self._log_loss(key, self.loss.value(total, int(rows)), int(rows), logger=True)
+        loss = self.loss.value(total, int(rows))
+        self.evaluated_loss = float(loss)
+        self._log_loss(key, loss, int(rows), logger=True)
+        if self.result is not None:
+            self.goodness = self.goodness.reduced(self.device)
+            stage = key.removesuffix("loss")
+            for name, value in self.goodness.metrics().items():
+                self._log_loss(stage + name, torch.tensor(value, device=self.device), int(rows), logger=True)
 
     def _log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
         # The value is the same on every process; "max" over them keeps its bits, a mean might not.
@@ -378,21 +409,40 @@ class Regression(pl.LightningModule, ABC):
             reduce_fx=reduce, sync_dist=True,
         )  # fmt: skip
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return the points and f(x) at them, each of shape (n,)."""
-        return batch.x, self(batch.x)
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, ...]:
+        """Return the points, the curve with its bands, and which points lie outside the fitted range, each (n,)."""
+        assert self.result is not None
+        return (
+            batch.x.double(),
+            *(column.to(self.device) for column in self.result.predict(batch.x, sigma=batch.sigma)),
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
         if self._moments is not None:
             checkpoint["moments"] = self._moments.state()
+            checkpoint["omitted"] = self._omitted
         if self.solver == "gradient":
             checkpoint["optimizer"] = described(self.optimizer())
+        elif self._optimum is not None:
+            checkpoint["degree"] = len(self._optimum.coefficients) - 1
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the checkpoint's optimizer, to compare it with the one of this run."""
         self._resumed_optimizer = checkpoint.get("optimizer")
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Take coefficients and moments from a checkpoint, and make the fit from them."""
+        self.load_state_dict(checkpoint["state_dict"])
+        self._resumed_optimizer, self._omitted = checkpoint.get("optimizer"), checkpoint["omitted"]
+        self._moments = Moments.from_state(checkpoint["moments"])
+        self._optimum = solve(self._moments, checkpoint.get("degree", self.model.degree), self.model.fit_intercept)
+        self.result = self._fit(checkpoint["global_step"], None)
+
+    def _optimizer_name(self) -> str:
+        """Return the class of the optimizer; of one that is in a checkpoint only, if there is no Trainer."""
+        return type(self.optimizer()).__name__ if self._resumed_optimizer is None else self._resumed_optimizer["name"]
 
 
 def _alone(value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regression.batches import all_max, all_sum
+from regression.collectives import all_max, all_sum
 from regression.errors import UsageError
 
 __all__ = ["Frame", "Moments"]
@@ -144,6 +144,11 @@ class Moments:
             for part in (hi, lo):
                 totals = [total + more for total, more in zip(totals, _exact_sums(part), strict=True)]
         return cls(frame, degree, len(x), tuple(totals))
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the points have weights other than 1."""
+        return self.frame.sigma_exponent != 0 or self.sums[0] != self.nobs << UNIT
 
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments of both sets of points; associative and commutative, bit for bit."""

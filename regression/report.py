@@ -53,7 +53,9 @@ def formula(params: Sequence[float], names: Sequence[str]) -> str:
     return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
 
 
-def notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool) -> list[str]:
+def notes(
+    solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool, omitted: int
+) -> list[str]:
     """Return what the reader should know.
 
     Args:
@@ -62,8 +64,9 @@ def notes(solution: Solution, ssr: Decimal, distance: float | None, size: int, k
         distance: Its distance from the optimum in standard errors.
         size: Number of coefficients.
         knows_errors: Whether their standard errors are known.
+        omitted: Number of rows that were left out.
     """
-    found = []
+    found = [f"{omitted:,} rows with a missing or infinite number were left out"] if omitted else []
     if solution.rank < size:
         cause = (
             f"there are only {solution.nobs} points"

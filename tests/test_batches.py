@@ -1,22 +1,42 @@
 """Global batches: every row once, whatever the number of devices."""
 
+from collections.abc import Sequence
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regression.batches import GlobalBatches, all_gather_rows, all_sum, global_sum
+from regression.batches import GlobalBatches
+from regression.collectives import all_gather_rows, all_sum, global_sum
+from regression.rows import Points, Rows, SplitRows
 
 
-@given(rows=st.integers(1, 30), size=st.none() | st.integers(1, 31), world=st.integers(1, 5), shuffled=st.booleans())
-def test_devices_share_each_batch_without_padding(rows: int, size: int | None, world: int, shuffled: bool) -> None:
-    """Put together in rank order, the slices of each batch are the batch that one device sees."""
+class Pieces(Rows):
+    """Rows 0 … N − 1 in blocks of given sizes."""
 
-    def order() -> torch.Tensor:
-        return torch.randperm(rows, generator=torch.Generator().manual_seed(7))
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.counts = list(sizes)
+        self.reads: list[int] = []
 
-    x = torch.arange(rows)
-    loaders = [GlobalBatches(x, -x, x + 0.5, size, rank, world, order if shuffled else None) for rank in range(world)]
-    (alone,) = [GlobalBatches(x, -x, x + 0.5, size, order=order if shuffled else None)]
+    def block(self, index: int) -> Points:
+        self.reads.append(index)
+        x = torch.arange(sum(self.counts[:index]), sum(self.counts[: index + 1]))
+        return Points(x, -x, x + 0.5)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(any),
+    size=st.none() | st.integers(1, 31),
+    world=st.integers(1, 5),
+    shuffle=st.booleans(),
+)
+def test_devices_share_each_batch_without_padding(
+    sizes: list[int], size: int | None, world: int, shuffle: bool
+) -> None:
+    """Put together in rank order, the slices of each batch are the batch that one device sees, whatever the blocks."""
+    rows, seed = sum(sizes), (lambda: 7) if shuffle else None
+    loaders = [GlobalBatches(Pieces(sizes), size, rank, world, seed) for rank in range(world)]
+    alone = GlobalBatches(Pieces(sizes), size, epoch_seed=seed)
     assert {len(loader) for loader in loaders} == {len(alone)}
     seen = []
     for whole, *parts in zip(alone, *loaders, strict=True):
@@ -27,8 +47,30 @@ def test_devices_share_each_batch_without_padding(rows: int, size: int | None, w
         assert max(len(part.x) for part in parts) - min(len(part.x) for part in parts) <= 1
         seen += whole.x.tolist()
     assert sorted(seen) == list(range(rows))
-    if not shuffled or size is None or size >= rows:
+    if not shuffle or size is None or size >= rows:
         assert seen == list(range(rows))
+    assert torch.cat([batch.x for batch in alone.in_order()]).tolist() == list(range(rows))
+
+
+def test_a_device_reads_its_own_blocks_once() -> None:
+    """With batches of whole blocks, no block is read by two devices, and none twice."""
+    reads = []
+    for rank in range(2):
+        rows = Pieces([5] * 8)
+        list(GlobalBatches(rows, 20, rank, 2))
+        reads += rows.reads
+    assert sorted(reads) == list(range(8))
+
+
+@given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(any), fraction=st.floats(0, 0.95))
+def test_a_split_of_blocks_is_a_split(sizes: list[int], fraction: float) -> None:
+    """The held-out share and the rest have no row in common and together are all rows, in order."""
+    share, rest = (SplitRows(Pieces(sizes), fraction, 3, is_rest) for is_rest in (False, True))
+    parts = [torch.cat([rows.block(k).x for k in range(len(sizes))]).tolist() for rows in (share, rest)]
+    assert sorted(parts[0] + parts[1]) == list(range(sum(sizes)))
+    assert parts == [sorted(part) for part in parts]
+    assert [len(share), len(rest)] == list(map(len, parts))
+    assert abs(len(share) - fraction * sum(sizes)) <= len(sizes) / 2
 
 
 def test_alone_a_sum_is_the_value_itself() -> None:

@@ -92,8 +92,8 @@ def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c",
-         "from regression import callbacks, cli; import sys;"
-         "callbacks.RunProgress.__init__.__defaults__ = (0.0,);"
+         "from regression import cli, progress; import sys;"
+         "progress.RunProgress.__init__.__defaults__ = (0.0,);"
          "sys.exit(cli.main(sys.argv[1:]))",
          "fit", "-c", config("line"), "--trainer.max_epochs", "60"],
         stdout=slave, stderr=slave, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
@@ -112,5 +112,6 @@ def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 0
     assert b"updates" in seen
     assert b"/60" in seen
+    assert b"rows/s" in seen
     assert "━".encode() in seen
     assert b"sum of squared residuals" in seen.split(b"/60")[-1]

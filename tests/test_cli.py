@@ -114,7 +114,8 @@ def test_predictions_are_in_data_order(command: Command) -> None:
     assert done.folder is not None
     with (done.folder / "predictions.csv").open() as file:
         header, *rows = csv.reader(file)
-    assert header == ["x", "mean"]
+    assert header == ["x", "mean", "mean_se", "mean_ci_lower", "mean_ci_upper", "obs_ci_lower", "obs_ci_upper",
+                      "extrapolated"]  # fmt: skip
     x = torch.tensor([float(row[0]) for row in rows])
     assert torch.equal(x, textbook.X)
     intercept, slope = fitted.fit["params"]

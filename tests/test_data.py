@@ -1,13 +1,10 @@
 """The points of the textbook, and noisy ones like them."""
 
-import re
-from pathlib import Path
-
 import lightning.pytorch as pl
 import pytest
 import torch
 
-from regression import SineLineDataModule, TableDataModule, UsageError
+from regression import SineLineDataModule, UsageError
 from tests import textbook
 
 
@@ -29,11 +26,11 @@ def test_the_default_points_are_the_textbooks() -> None:
 def test_noise_has_its_standard_deviation_and_seed() -> None:
     """Noise has the asked standard deviation, is the same for one seed and another for another."""
     first, again, other = (prepared(points=20_000, noise=0.5, seed=seed) for seed in (3, 3, 4))
-    residuals = first.all.y - (3 * first.all.x + torch.sin(6 * first.all.x) + 1)
+    residuals = first.all.points.y - (3 * first.all.points.x + torch.sin(6 * first.all.points.x) + 1)
     assert residuals.std().item() == pytest.approx(0.5, rel=0.03)
-    assert torch.equal(first.all.y, again.all.y)
-    assert not torch.equal(first.all.y, other.all.y)
-    assert not torch.equal(first.all.y, first.test_points().y)
+    assert torch.equal(first.all.points.y, again.all.points.y)
+    assert not torch.equal(first.all.points.y, other.all.points.y)
+    assert not torch.equal(first.all.points.y, first.rows("test").points.y)
 
 
 def test_held_out_points_are_not_trained_on() -> None:
@@ -41,7 +38,7 @@ def test_held_out_points_are_not_trained_on() -> None:
     data = prepared(points=50, validation_fraction=0.3)
     (train,), (validation,) = data.train_dataloader(), data.val_dataloader()
     assert len(validation.x) == 15
-    assert sorted([*train.x.tolist(), *validation.x.tolist()]) == data.all.x.tolist()
+    assert sorted([*train.x.tolist(), *validation.x.tolist()]) == data.all.points.x.tolist()
 
 
 def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
@@ -53,7 +50,7 @@ def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
         again.trainer.fit_loop.epoch_progress.current.completed = epoch  # type: ignore[union-attr]
         epochs.append(torch.cat([batch.x for batch in data.train_dataloader()]).tolist())
         assert epochs[-1] == torch.cat([batch.x for batch in again.train_dataloader()]).tolist()
-        assert sorted(epochs[-1]) == data.all.x.tolist()
+        assert sorted(epochs[-1]) == data.all.points.x.tolist()
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
@@ -88,41 +85,3 @@ def test_numbers_out_of_range_are_refused(options: dict[str, float], words: str)
     """A number out of its range is refused with what was expected and what came."""
     with pytest.raises(UsageError, match=words):
         SineLineDataModule(**options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"x,z\n1,2\n", "expected one column 'y', got ['x', 'z']"),
-        (b"x,x,y\n1,2,3\n", "expected one column 'x'"),
-        (b"x,y\n1,2\n3,\n", "column 'y' must hold finite numbers, got nan in data row 2, and 1 such rows in all"),
-        (b"x,y\n1,2\ninf,2\n", "column 'x' must hold finite numbers, got inf in data row 2"),
-        (b"x,y\n1,two\n", "two"),
-        (b"x,y\n", "expected at least one row"),
-        (b"", "table.csv"),
-        (b"x,y\n1,2,3\n", "table.csv"),
-        ("x,größe\n1,2\n".encode("latin-1"), "table.csv"),
-    ],
-)
-def test_bad_tables_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
-    """A table without its columns, or with anything but finite numbers in them, is refused, naming file and place."""
-    path = tmp_path / "table.csv"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=re.escape(words)):
-        TableDataModule(str(path)).points()
-
-
-def test_tables_are_read_as_float64(tmp_path: Path) -> None:
-    """Columns are found by name, read with all their digits, and other columns are left alone."""
-    path = tmp_path / "table.csv"
-    path.write_text("name,t,v,err\na,0.1,1e300,2\nb,-3,7,0.5\n")
-    x, y, sigma = TableDataModule(str(path), x="t", y="v", sigma="err").points()
-    assert sigma is not None
-    assert (x.tolist(), y.tolist(), sigma.tolist()) == ([0.1, -3], [1e300, 7], [2, 0.5])
-    assert x.dtype == torch.float64
-
-
-def test_a_missing_file_is_refused() -> None:
-    """A path that is no file is refused at once."""
-    with pytest.raises(UsageError, match=r"path must be a CSV file, got nowhere\.csv"):
-        TableDataModule("nowhere.csv")

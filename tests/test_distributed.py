@@ -7,7 +7,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from regression.batches import Batch, all_gather_rows, all_sum, gathered, global_sum
+from regression.batches import Batch, gathered
+from regression.collectives import all_gather_rows, all_sum, global_sum
 from regression.descent import Objective, descend
 from regression.losses import GlobalLoss
 from regression.models import Polynomial

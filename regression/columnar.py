@@ -1,0 +1,214 @@
+"""Columns of numbers from Parquet, Arrow, NPY and NPZ files: streamed or mapped, never converted silently."""
+
+import warnings
+import zipfile
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regression.columns import (
+    Array,
+    Column,
+    FileColumns,
+    MemoryColumns,
+    even_cuts,
+    find_columns,
+    merged_cuts,
+)
+from regression.errors import DataError
+
+__all__ = ["ArrayColumns", "ArrowColumns", "ParquetColumns", "read_npz"]
+
+ROWS = 1 << 17  # rows that are decoded at a time
+EXACT = 2**53  # whole numbers up to here are float64 numbers
+UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
+BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
+
+
+class ParquetColumns(FileColumns):
+    """Columns of a Parquet file, decoded a part of a row group at a time.
+
+    Args:
+        path: The file.
+        columns: Names or numbers of the columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        from pyarrow import parquet  # a third of a second to import, and not every run needs it
+
+        self.path = path
+        self._file = parquet.ParquetFile(path)
+        self._names = _numeric_names(path, self._file.schema_arrow, columns)
+        metadata = self._file.metadata
+        self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+        self.rows = sum(self._sizes)
+        self.cuts = merged_cuts(self._sizes)
+        self._starts = [0, *accumulate(self._sizes)]
+        self._batches: Iterator[Any] = iter(())
+        self._at, self._pending = -1, np.empty((len(self._names), 0))
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a part of the rows; parts that follow each other are decoded once."""
+        group = bisect_right(self._starts, start) - 1
+        if not self._starts[group] <= self._at <= start:
+            self._at, self._pending = self._starts[group], self._pending[:, :0]
+            groups = list(range(group, len(self._sizes)))
+            self._batches = self._file.iter_batches(ROWS, row_groups=groups, columns=list(dict.fromkeys(self._names)))
+        result = np.empty((len(self._names), stop - start))
+        while self._at < stop:
+            if not self._pending.shape[1]:
+                self._pending = _numbers(self.path, self._names, next(self._batches))
+            first = self._at
+            taken = self._pending[:, : stop - first]
+            self._at += taken.shape[1]
+            if self._at > start:
+                result[:, max(first - start, 0) : self._at - start] = taken[:, max(start - first, 0) :]
+            self._pending = self._pending[:, taken.shape[1] :]
+        return result
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column from the statistics of the row groups."""
+        found = []
+        for name in self._names:
+            position = self._file.schema_arrow.names.index(name)
+            chunks = [self._file.metadata.row_group(k).column(position) for k in range(len(self._sizes))]
+            known = [chunk.statistics for chunk in chunks if chunk.num_values and chunk.path_in_schema == name]
+            if not known or len(known) < len(chunks) or not all(s and s.has_min_max for s in known):
+                return None
+            found.append((min(s.min for s in known), max(s.max for s in known)))
+        result = np.array(found, dtype=np.float64)
+        return result if np.isfinite(result).all() else None
+
+
+class ArrowColumns(FileColumns):
+    """Columns of an Arrow IPC file, also known as Feather, mapped into memory.
+
+    The map is made anew for each part: a map that stays would keep all rows read so far in memory.
+
+    Args:
+        path: The file.
+        columns: Names or numbers of the columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self.path = path
+        file = self._mapped()
+        self._names = _numeric_names(path, file.schema, columns)
+        sizes = [file.get_batch(k).num_rows for k in range(file.num_record_batches)]
+        self.rows = sum(sizes)
+        self.cuts = merged_cuts(sizes)
+        self._starts = [0, *accumulate(sizes)]
+
+    def _mapped(self) -> Any:
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a part of the rows."""
+        file = self._mapped()
+        result = np.empty((len(self._names), stop - start))
+        for k in range(bisect_right(self._starts, start) - 1, file.num_record_batches):
+            low, high = max(start, self._starts[k]), min(stop, self._starts[k + 1])
+            if self._starts[k] >= stop:
+                break
+            batch = file.get_batch(k).slice(low - self._starts[k], high - low)
+            result[:, low - start : high - start] = _numbers(self.path, self._names, batch)
+        return result
+
+
+class ArrayColumns(FileColumns):
+    """Columns of an NPY file, mapped into memory: an array of shape (N, C) or (N,), or one with named fields.
+
+    Without names, the first columns are called x, y and sigma. The map is made anew for each part: a map that stays
+    would keep all rows read so far in memory.
+
+    Args:
+        path: The file.
+        columns: Names or numbers of the columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self.path, self._wanted = path, list(columns)
+        found = self._mapped()
+        _require_numeric(path, found, columns)
+        self.rows = len(found[0])
+        self.cuts = even_cuts(self.rows)
+
+    def _mapped(self) -> list[Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
+            array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        if array.dtype.names:
+            names = list(array.dtype.names)
+            return [array[names[k]] for k in find_columns(self.path, names, self._wanted)]
+        if array.ndim not in (1, 2):
+            raise DataError(f"{self.path}: expected an array of shape (N, columns), got shape {array.shape}")
+        table = array[:, None] if array.ndim == 1 else array
+        names = [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
+        return [table[:, k] for k in find_columns(self.path, names, self._wanted)]
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a part of the rows."""
+        return np.stack([_exact(self.path, column[start:stop]) for column in self._mapped()])
+
+
+def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
+    """Read columns from an NPZ file that holds an array of shape (N,) for each.
+
+    Args:
+        path: The file.
+        columns: Names or numbers of the columns.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
+        raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
+    with np.load(path, allow_pickle=False) as arrays:
+        names = list(arrays.files)
+        found = [arrays[names[k]] for k in find_columns(path, names, columns)]
+    _require_numeric(path, found, columns)
+    shapes = [array.shape for array in found]
+    if any(shape != shapes[0] or len(shape) != 1 for shape in shapes):
+        raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(map(str, shapes))}")
+    return MemoryColumns(path, np.stack([_exact(path, array) for array in found]))
+
+
+def _numeric_names(path: Path, schema: Any, columns: Sequence[Column]) -> list[str]:
+    """Return the names of the columns, once it is known that they hold numbers."""
+    from pyarrow import types
+
+    chosen = [schema.field(k) for k in find_columns(path, schema.names, columns)]
+    for field in chosen:
+        if not (types.is_floating(field.type) or types.is_integer(field.type)):
+            raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}")
+    return [field.name for field in chosen]
+
+
+def _numbers(path: Path, names: list[str], batch: Any) -> Array:
+    """Return the columns of a record batch as float64, NaN for nulls."""
+    result = np.empty((len(names), batch.num_rows))
+    for row, name in zip(result, names, strict=True):
+        column = batch.column(name)
+        if not column.null_count:
+            row[:] = _exact(path, column.to_numpy(zero_copy_only=False))
+        else:
+            row[:] = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53
+    return result
+
+
+def _require_numeric(path: Path, arrays: list[Any], columns: Sequence[Column]) -> None:
+    for array, column in zip(arrays, columns, strict=True):
+        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}")
+
+
+def _exact(path: Path, values: Any) -> Array:
+    """Return numbers as float64, and refuse whole numbers that float64 would round."""
+    if values.dtype.kind in "iu" and len(values) and max(abs(int(values.min())), abs(int(values.max()))) > EXACT:
+        raise DataError(f"{path}: whole numbers beyond 2^53 lose digits in float64: subtract an offset first")
+    return np.asarray(values, dtype=np.float64)

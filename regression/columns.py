@@ -1,0 +1,113 @@
+"""The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regression.errors import DataError
+
+__all__ = ["BLOCK", "Array", "Column", "FileColumns", "MemoryColumns", "even_cuts", "find_columns", "merged_cuts"]
+
+BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
+
+Array = NDArray[np.float64]
+Column = int | str
+
+
+class FileColumns(ABC):
+    """Columns of one file, read in parts.
+
+    Attributes:
+        path: The file.
+        rows: Number of rows.
+        cuts: Rows at which reading can begin without waste, from 0 to ``rows``, at most ``BLOCK`` apart.
+        in_memory: Whether all rows are in memory already.
+    """
+
+    path: Path
+    rows: int
+    cuts: Sequence[int]
+    in_memory: bool = False
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows from start to before stop, shape (C, stop − start), NaN for missing cells."""
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column, shape (C, 2), where the file itself says them."""
+        return None
+
+
+class MemoryColumns(FileColumns):
+    """Columns that are in memory.
+
+    Args:
+        path: The file they come from.
+        values: The numbers, shape (C, N).
+    """
+
+    in_memory = True
+
+    def __init__(self, path: Path, values: Array) -> None:
+        self.path, self.values = path, values
+        self.rows = values.shape[1]
+        self.cuts = even_cuts(self.rows)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a part of the rows."""
+        return self.values[:, start:stop]
+
+
+def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:
+    """Return the positions of the wanted columns.
+
+    Args:
+        path: The file, for the error.
+        names: The names there are.
+        wanted: Names, or numbers counted from 1; a name that is there comes before a number.
+
+    Raises:
+        DataError: If a column is not there, or there twice.
+    """
+    return [_position(path, list(names), column) for column in wanted]
+
+
+def _position(path: Path, names: list[str], column: Column) -> int:
+    name = str(column)
+    if names.count(name) == 1:
+        return names.index(name)
+    if name in names:
+        raise DataError(f"{path}: column {name!r} is there {names.count(name)} times: give its number, counted from 1")
+    if name.isdecimal() and 1 <= int(name) <= len(names):
+        return int(name) - 1
+    folded = {known.strip().casefold(): known for known in names}
+    near = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else "; choose with --data.x, --data.y and --data.sigma"
+    shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
+    raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
+
+
+def even_cuts(rows: int) -> list[int]:
+    """Return rows at which to cut a file whose rows can be reached anywhere."""
+    return [*range(0, rows, BLOCK), rows]
+
+
+def merged_cuts(sizes: Sequence[int]) -> list[int]:
+    """Return rows at which to cut a file that is stored in groups of so many rows.
+
+    Small groups are joined and large ones are divided evenly, so that blocks begin with a group where they can.
+    """
+    cuts = [0]
+    end = 0
+    for size in sizes:
+        if end + size - cuts[-1] > BLOCK and end > cuts[-1]:
+            cuts.append(end)
+        pieces = -(-size // BLOCK)
+        if pieces > 1:
+            cuts += [end + size * piece // pieces for piece in range(1, pieces)]
+        end += size
+    return [*cuts, end] if end > cuts[-1] else cuts

@@ -1,0 +1,205 @@
+"""Columns of numbers from CSV and TSV text, strictly: a cell is a number, or empty, or the file is refused."""
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from regression.columns import Array, Column, find_columns
+from regression.errors import DataError
+
+__all__ = ["read_delimited"]
+
+DELIMITERS = (",", ";", "\t", "|")
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
+MAX_HEADER = 1 << 20
+BLOCK_BYTES = 1 << 22  # a row must fit
+BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # numbers as text shrink two- to twentyfold, not two hundredfold
+BOM = b"\xef\xbb\xbf"
+
+
+class Watched(io.RawIOBase):
+    """The bytes of a text file on their way to the parser, which refuses what the parser would let through.
+
+    Args:
+        path: The file.
+        delimiter: What separates its cells.
+        stream: The text, unpacked if it is packed, after its header.
+        raw: The file as it is stored.
+    """
+
+    def __init__(self, path: Path, delimiter: str, stream: IO[bytes], raw: IO[bytes]) -> None:
+        self.path, self.stream, self.raw = path, stream, raw
+        mark = re.escape(delimiter.encode())
+        # A quotation mark begins or ends a cell, or stands beside another one.
+        self._stray = re.compile(rb'(?<![%b\r\n"])"(?![%b\r\n"])' % (mark, mark))
+        self._tail = b"\n"
+        self._count = 0
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            DataError: If a quotation mark stands inside a cell, or a packed file unpacks to hundreds of times its size.
+        """
+        piece = self.stream.read(size)
+        self._count += len(piece)
+        if self._count > BOMB_BYTES and self._count > BOMB_RATIO * self.raw.tell():
+            raise DataError(f"{self.path} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself first")
+        # The last byte of a piece is judged with the next one, as what follows it is not known yet.
+        if b'"' in piece or self._tail[-1:] == b'"':
+            text = self._tail + piece
+            if (stray := self._stray.search(text)) and stray.end() < len(text) + (not piece):
+                around = text[max(0, stray.start() - 20) : stray.end() + 20].decode(errors="replace").splitlines()
+                raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
+        self._tail = (self._tail + piece)[-2:]
+        return piece
+
+
+def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool) -> Array:
+    """Read columns of numbers from text with one header row.
+
+    The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
+    empty cells and NA are missing. What is no number is refused, never converted.
+
+    Args:
+        path: The file, UTF-8, with or without a byte order mark.
+        columns: Names or numbers of the columns.
+        is_packed: Whether it is packed with gzip.
+
+    Returns:
+        The columns, shape (C, N), NaN for missing cells.
+
+    Raises:
+        DataError: If the text is not such a table; names the row, counted from 1 after the header, where there is one.
+    """
+    with path.open("rb") as raw:
+        try:
+            delimiter, names, positions = _header(path, _unpacked(raw, is_packed), columns)
+
+            def parse(threads: bool) -> list[Any]:
+                raw.seek(0)
+                stream = _unpacked(raw, is_packed)
+                _header_line(path, stream)
+                return _parse(Watched(path, delimiter, stream, raw), delimiter, positions, len(names), threads)
+
+            batches = _with_row_numbers(path, names, parse)
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path}: {error}: the file is damaged") from None
+    if not batches:
+        return np.empty((len(positions), 0))
+    return np.concatenate([np.stack([batch[k] for k in range(len(positions))]) for batch in batches], axis=1)
+
+
+def _unpacked(raw: IO[bytes], is_packed: bool) -> IO[bytes]:
+    return gzip.GzipFile(fileobj=raw) if is_packed else raw  # type: ignore[return-value]
+
+
+def _header_line(path: Path, stream: IO[bytes]) -> bytes:
+    """Take the first line that is not blank, and leave the stream after it."""
+    line, skipped = b"", 0
+    while not line.strip(b"\xef\xbb\xbf \t\r\n"):
+        line = _line(stream)
+        skipped += len(line)
+        if not line:
+            raise DataError(f"{path} has no row: expected a header row and at least one row of numbers")
+        if skipped > MAX_HEADER:
+            raise DataError(f"{path}: the first line is longer than a megabyte: this is no table of columns")
+    return line.removeprefix(BOM)
+
+
+def _line(stream: IO[bytes]) -> bytes:
+    """Return the next line with its end, which may be a carriage return alone."""
+    start = stream.readline(MAX_HEADER + 1)
+    at = start.find(b"\r")
+    if 0 <= at < len(start) - 2 or (at == len(start) - 2 and not start.endswith(b"\r\n")):
+        stream.seek(at + 1 - len(start), io.SEEK_CUR)
+        return start[: at + 1]
+    return start
+
+
+def _header(path: Path, stream: IO[bytes], columns: Sequence[Column]) -> tuple[str, list[str], list[int]]:
+    """Return the delimiter, the names of all columns, and the positions of the wanted ones."""
+    line = _header_line(path, stream)
+    if b"\0" in line:
+        raise DataError(f"{path} is not text: expected a CSV file with a header row")
+    try:
+        text = line.decode().rstrip("\r\n")
+        names = {mark: next(csv.reader([text], delimiter=mark, strict=True)) for mark in DELIMITERS}
+    except (UnicodeDecodeError, csv.Error):
+        raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks") from None
+    wanted = {str(column) for column in columns}
+    delimiter = max(DELIMITERS, key=lambda mark: (len(wanted & set(names[mark])), len(names[mark])))
+    header = names[delimiter]
+    if all(map(_is_number, header)):
+        raise DataError(f"{path} has no header row: its first row holds only numbers; add one that names the columns")
+    return delimiter, header, find_columns(path, header, columns)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse(source: Watched, delimiter: str, positions: list[int], width: int, threads: bool) -> list[Any]:
+    """Return the columns of each block of text."""
+    import pyarrow as pa  # a third of a second to import, and not every run needs it
+    from pyarrow import csv as arrow_csv
+
+    names = [f"c{k}" for k in range(width)]
+    chosen = [names[k] for k in positions]
+    read = arrow_csv.ReadOptions(use_threads=threads, block_size=BLOCK_BYTES, column_names=names)
+    convert = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(chosen, pa.float64()),
+        include_columns=list(dict.fromkeys(chosen)),
+        null_values=MISSING,
+        strings_can_be_null=True,
+    )
+    parse = arrow_csv.ParseOptions(delimiter=delimiter)
+    try:
+        reader = arrow_csv.open_csv(pa.PythonFile(source, "r"), read, parse, convert)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            return []
+        raise
+    with reader:
+        return [[batch[name].to_numpy(zero_copy_only=False) for name in chosen] for batch in reader]
+
+
+def _with_row_numbers(path: Path, names: list[str], parse: Callable[[bool], list[Any]]) -> list[Any]:
+    """Parse with threads; where that fails, once more without, as only then the parser knows the row."""
+    from pyarrow import ArrowException
+
+    for threads in (True, False):
+        try:
+            return parse(threads)
+        except (ArrowException, UnicodeDecodeError) as error:
+            message = str(error)
+    raise DataError(f"{path}: {_explained(message, names)}")
+
+
+def _explained(message: str, names: list[str]) -> str:
+    """Return the parser's message in this program's words."""
+    row = re.search(r"Row #(\d+):", message)
+    where = f"data row {row[1]}" if row else "some row"
+    if cell := re.search(r"invalid value '(.*)'$", message, flags=re.DOTALL):
+        column = re.search(r"CSV column #(\d+)", message)
+        where += f", column {names[int(column[1])]!r}," if column else ""
+        return f"{where} holds {cell[1][:60]!r} where a number is expected"
+    if width := re.search(r"Expected (\d+) columns, got (\d+)", message):
+        return f"{where} has {width[2]} {'cell' if width[2] == '1' else 'cells'}, the header has {width[1]}"
+    if "straddling" in message:
+        return f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quotation mark is not closed"
+    return f"not a readable CSV file ({' '.join(message.split())[:200]})"

@@ -1,0 +1,170 @@
+"""Rows of points in blocks: the unit in which large tables are read, split and shuffled. A small table is one block.
+
+What is drawn at random in a block follows from a seed and the block's number alone, so that every process draws the
+same, and a table of any size needs the memory of one block.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from regression.collectives import all_sum, rank_and_size
+from regression.columns import Array
+from regression.tables import Table
+
+__all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "shuffled", "table_rows"]
+
+
+class Points(NamedTuple):
+    """Points to fit: x and y of shape (N,), and the standard deviations of y, or ``None``.
+
+    Points to predict have no y: it is NaN.
+    """
+
+    x: Tensor
+    y: Tensor
+    sigma: Tensor | None = None
+
+    def chosen(self, rows: Tensor | slice) -> "Points":
+        """Return the chosen rows."""
+        return Points(self.x[rows], self.y[rows], None if self.sigma is None else self.sigma[rows])
+
+    @staticmethod
+    def joined(parts: Sequence["Points"]) -> "Points":
+        """Return all rows of the parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        sigmas = [part.sigma for part in parts if part.sigma is not None]
+        x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
+        return Points(x, y, torch.cat(sigmas) if sigmas else None)
+
+
+def shuffled(count: int, seed: int, block: int = 0) -> Tensor:
+    """Return the numbers below ``count`` in an order drawn for a block, shape (count,)."""
+    generator = torch.Generator().manual_seed((seed + block * 0x9E3779B97F4A7C15) % 2**63)
+    return torch.randperm(count, generator=generator)
+
+
+class Rows(ABC):
+    """Rows in blocks.
+
+    Attributes:
+        counts: Number of rows of each block.
+        omitted: Number of rows that were left out because a number in them is missing.
+    """
+
+    counts: Sequence[int]
+    omitted: int = 0
+
+    @abstractmethod
+    def block(self, index: int) -> Points:
+        """Return the rows of a block."""
+
+    def extremes(self) -> Points | None:
+        """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
+        return None
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def sample(self, limit: int) -> Points:
+        """Return at most ``limit`` rows, evenly chosen from at most 8 evenly chosen blocks."""
+        used = range(0, len(self.counts), -(-len(self.counts) // min(8, limit)))
+        each = max(1, limit // len(used))
+        blocks = [self.block(index) for index in used]
+        return Points.joined([points.chosen(slice(None, None, -(-len(points.x) // each) or 1)) for points in blocks])
+
+
+class MemoryRows(Rows):
+    """Rows that are in memory, as one block.
+
+    Args:
+        points: The rows.
+        omitted: Number of rows left out.
+    """
+
+    def __init__(self, points: Points, omitted: int = 0) -> None:
+        self.points, self.omitted = points, omitted
+        self.counts = [len(points.x)]
+
+    def block(self, index: int) -> Points:
+        """Return all rows."""
+        return self.points
+
+
+class BlockRows(Rows):
+    """Rows of a table that are read when they are needed.
+
+    Args:
+        table: The table; its columns are x, y if it is known, and sigma if there is one.
+        has_y: Whether the second column is y.
+    """
+
+    def __init__(self, table: Table, has_y: bool) -> None:
+        self.table, self.has_y = table, has_y
+        self.counts = [end - start for start, end in self._spans()]
+        if table.nan_policy == "omit":
+            self._count()
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return list(zip(self.table.cuts, self.table.cuts[1:], strict=False))
+
+    def _count(self) -> None:
+        """Read all blocks once, shared over the processes, for the number of rows that each of them keeps."""
+        rank, size = rank_and_size()
+        counts = torch.zeros(len(self.counts), dtype=torch.long)
+        for index in range(rank, len(counts), size):
+            counts[index] = self.table.read(*self._spans()[index]).shape[1]
+        counts = all_sum(counts)
+        self.omitted = self.table.rows - int(counts.sum())
+        self.counts = counts.tolist()
+
+    def block(self, index: int) -> Points:
+        """Read the rows of a block."""
+        return points_of(self.table.read(*self._spans()[index]), self.has_y)
+
+    def extremes(self) -> Points | None:
+        """Return two points with the smallest and largest numbers, where the files say them."""
+        known = self.table.extremes()
+        return None if known is None else points_of(known, self.has_y)
+
+
+class SplitRows(Rows):
+    """A random share of the rows, evenly taken from all blocks, or the rest of them.
+
+    Args:
+        rows: All rows.
+        fraction: The share, from 0 to below 1.
+        seed: Seed of the choice.
+        is_rest: Whether these are the rest instead of the share.
+    """
+
+    def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
+        self.rows, self.seed, self.is_rest, self.omitted = rows, seed, is_rest, rows.omitted
+        self._shares = [round(count * fraction) for count in rows.counts]
+        pairs = zip(rows.counts, self._shares, strict=True)
+        self.counts = [count - share if is_rest else share for count, share in pairs]
+
+    def block(self, index: int) -> Points:
+        """Return the rows of a block, in the order of the table."""
+        order = shuffled(self.rows.counts[index], self.seed, index)
+        share = self._shares[index]
+        return self.rows.block(index).chosen((order[share:] if self.is_rest else order[:share]).sort().values)
+
+
+def points_of(columns: Array, has_y: bool) -> Points:
+    """Return columns x, y and sigma as points, without a copy where possible."""
+    x, *others = (torch.from_numpy(column) for column in columns)
+    y = others.pop(0) if has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
+    return Points(x, y, others[0] if others else None)
+
+
+def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
+    """Return the rows of a table: in memory if they are few or there already, else in blocks."""
+    if not table.in_memory and table.rows > in_memory_rows:
+        return BlockRows(table, has_y)
+    points = points_of(table.read(0, table.rows), has_y)
+    return MemoryRows(points, table.rows - len(points.x))

@@ -1,0 +1,135 @@
+"""A table of points in one or many files: read in blocks of rows, finite or refused."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regression.columnar import ArrayColumns, ArrowColumns, ParquetColumns, read_npz
+from regression.columns import Array, Column, FileColumns, MemoryColumns
+from regression.delimited import read_delimited
+from regression.errors import DataError
+from regression.files import Kind, find_files, kind_of
+
+__all__ = ["NanPolicy", "Table"]
+
+NanPolicy = Literal["raise", "omit"]
+T = TypeVar("T")
+
+
+class Table:
+    """Columns of numbers in one or many files, one after the other, as float64.
+
+    Args:
+        path: A file, a folder, or a pattern.
+        columns: Names or numbers of the columns.
+        positive: Position among the columns of one whose numbers must be positive, or ``None``.
+        nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
+
+    Attributes:
+        rows: Number of rows, those to leave out included.
+        cuts: Rows at which a block of rows begins, and the end.
+        in_memory: Whether all rows are in memory already.
+
+    Raises:
+        DataError: If a file is not such a table.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        columns: Sequence[Column],
+        positive: int | None = None,
+        nan_policy: NanPolicy = "raise",
+    ) -> None:
+        self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
+        self._files = [_opened(file, self.columns) for file in find_files(path)]
+        self._starts = [0]
+        self.cuts = [0]
+        for file in self._files:
+            self.cuts += [self._starts[-1] + cut for cut in file.cuts[1:]]
+            self._starts.append(self._starts[-1] + file.rows)
+        self.rows = self._starts[-1]
+        self.in_memory = all(file.in_memory for file in self._files)
+        if not self.rows:
+            raise DataError(f"{path}: expected at least one row, got a table without any")
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows from start to before stop, shape (C, n); fewer where rows are left out.
+
+        Raises:
+            DataError: If a number is missing, infinite, or not positive where it must be.
+        """
+        parts = []
+        while start < stop:
+            index = bisect_right(self._starts, start) - 1
+            first = self._starts[index]
+            end = min(stop, self._starts[index + 1])
+            file = self._files[index]
+            values = _guarded(file.path, lambda file=file, a=start - first, b=end - first: file.read(a, b))  # type: ignore[misc]
+            parts.append(self._checked(file.path, values, start - first))
+            start = end
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _checked(self, path: Path, values: Array, first: int) -> Array:
+        missing = ~np.isfinite(values)
+        if self.positive is not None:
+            wrong = np.zeros_like(missing)
+            wrong[self.positive] = values[self.positive] <= 0
+            self._require_none(wrong & ~missing, path, values, first, "be positive")
+        if self.nan_policy == "omit":
+            return values[:, ~missing.any(axis=0)] if missing.any() else values
+        self._require_none(missing, path, values, first, "be finite", "; --data.nan_policy omit leaves such rows out")
+        return values
+
+    def _require_none(
+        self, bad: NDArray[np.bool_], path: Path, values: Array, first: int, expected: str, advice: str = ""
+    ) -> None:
+        if not bad.any():
+            return
+        rows = bad.any(axis=0)
+        row = int(rows.argmax())
+        column = int(bad[:, row].argmax())
+        got = "a missing number" if np.isnan(values[column, row]) else f"{values[column, row]:g}"
+        raise DataError(
+            f"{path}: column {str(self.columns[column])!r} must {expected}, got {got} in data row {first + row + 1}, "
+            f"and {int(rows.sum())} such rows in all{advice}"
+        )
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column, shape (C, 2), where every file says them itself."""
+        found = [file.extremes() for file in self._files if file.rows]
+        known = [part for part in found if part is not None]
+        if len(known) < len(found) or self.nan_policy == "omit":  # a row that is left out may hold the largest x
+            return None
+        stacked = np.stack(known)
+        return np.stack([stacked[:, :, 0].min(axis=0), stacked[:, :, 1].max(axis=0)], axis=1)
+
+
+def _opened(file: Path, columns: Sequence[Column]) -> FileColumns:
+    readers: dict[Kind, Callable[[], FileColumns]] = {
+        "text": lambda: MemoryColumns(file, read_delimited(file, columns, is_packed=False)),
+        "gzip": lambda: MemoryColumns(file, read_delimited(file, columns, is_packed=True)),
+        "parquet": lambda: ParquetColumns(file, columns),
+        "arrow": lambda: ArrowColumns(file, columns),
+        "npy": lambda: ArrayColumns(file, columns),
+        "npz": lambda: read_npz(file, columns),
+    }
+    opened: FileColumns = _guarded(file, lambda: readers[kind_of(file)]())
+    return opened
+
+
+def _guarded(path: Path, read: Callable[[], T]) -> T:
+    """Read, and name the file in whatever the libraries raise for a damaged one: they raise many kinds."""
+    try:
+        return read()
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(f"{path} needs more memory than there is: Parquet, Arrow and NPY files are streamed") from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path} is damaged, or not what its name says: {reason}") from None
