@@ -12,24 +12,27 @@ from typing import Any
 import lightning.pytorch as pl
 import torch.distributed as dist
 from jsonargparse import Namespace
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from regression.callbacks import FitFiles, PredictionFile, Report, RunProgress
+from regression.checkpoints import (
+    WORDS,
+    BestCheckpoint,
+    LastCheckpoint,
+    SafeCheckpointIO,
+    checkpoint_path,
+    read_checkpoint,
+    require_updates_left,
+    sweep,
+)
 from regression.errors import UsageError
 from regression.messages import one_line
 from regression.modules import Regression
-from regression.runs import (
-    BEFORE_FIRST_UPDATE,
-    REFUSALS,
-    BestCheckpoint,
-    LastCheckpoint,
-    RefusedRun,
-    RunLogger,
-    read_checkpoint,
-)
+from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -66,13 +69,14 @@ class RegressionCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line; what it leaves open, the checkpoint it names supplies."""
-        path = _checkpoint_path(args)
+        word, root = _option(args, "--ckpt_path"), _option(args, "--trainer.default_root_dir")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
-        if path is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
+        if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
             raise UsageError(needs)
-        if path is not None:
+        if word is not None:
+            path = checkpoint_path(word, root or os.getcwd())
             self.checkpoint = read_checkpoint(path)
-            args = [args[0], *_settings(self.checkpoint), *args[1:]]
+            args = [args[0], *_settings(self.checkpoint), *args[1:], f"--ckpt_path={path}"]
         try:
             self.config = parser.parse_args(args)
         except Exception as error:
@@ -80,7 +84,10 @@ class RegressionCLI(LightningCLI):
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
+            config.ckpt_path = checkpoint_path(config.ckpt_path, config.trainer.default_root_dir or os.getcwd())
             self.checkpoint = read_checkpoint(config.ckpt_path)
+        elif word in WORDS and config.trainer.default_root_dir != root:
+            raise UsageError(f"--ckpt_path {word} needs --trainer.default_root_dir on the command line, not in a file")
         if self.checkpoint is not None:
             _require_same_model(config.model, self.checkpoint)
         elif args[0] != "fit":
@@ -112,8 +119,10 @@ class RegressionCLI(LightningCLI):
             raise UsageError(one_line(error)) from None
 
     def before_fit(self) -> None:
-        """Let a checkpoint that is resumed run no code."""
+        """Let a checkpoint that is resumed run no code, and have something left to do."""
         self.config_init.fit.weights_only = True
+        if self.checkpoint is not None:
+            require_updates_left(self.checkpoint, self.trainer)
 
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
@@ -131,8 +140,11 @@ class RegressionCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
         config = self._get(self.config_init, "trainer")
+        root = config.get("default_root_dir") or os.getcwd()
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            sweep(root)
         if config.get("logger") in (None, True):
-            kwargs["logger"] = RunLogger(config.get("default_root_dir") or os.getcwd())
+            kwargs["logger"] = RunLogger(root)
         if config.get("logger") is False:  # no folder, so nothing to put into it
             self.save_config_callback = None
             kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
@@ -147,6 +159,10 @@ class RegressionCLI(LightningCLI):
         if saves and self.subcommand == "fit":
             callbacks += [BestCheckpoint(), LastCheckpoint()]
         kwargs["callbacks"] = [*given, *callbacks]
+        plugins = config.get("plugins") or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, SafeCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
 
 
@@ -224,15 +240,15 @@ def _overview() -> str:
     return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, ""])
 
 
-def _checkpoint_path(args: Sequence[str]) -> str | None:
-    """Return the value of ``--ckpt_path`` as written on the command line; Lightning's own words are not paths."""
-    path = None
+def _option(args: Sequence[str], name: str) -> str | None:
+    """Return the value of an option as written on the command line, the last one if there are several."""
+    value = None
     for at, word in enumerate(args):
-        if word.startswith("--ckpt_path="):
-            path = word.partition("=")[2]
-        elif word == "--ckpt_path" and at + 1 < len(args):
-            path = args[at + 1]
-    return path
+        if word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+        elif word == name and at + 1 < len(args):
+            value = args[at + 1]
+    return value
 
 
 def _settings(checkpoint: dict[str, Any]) -> list[str]:
