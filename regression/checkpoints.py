@@ -195,8 +195,9 @@ def _undamaged(path: str) -> bytes:
 
 
 def _zip_damage(content: bytes) -> str:
-    if ZIP_END not in content:
-        return "is truncated"
+    end = content[-ZIP_END_SIZE:]
+    if not (end.startswith(ZIP_END) and end.endswith(b"\0\0")):  # else a comment is missing, or damaged: the digest
+        return "is truncated or damaged at its end"
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return "does not have its own checksums" if archive.testzip() else ""

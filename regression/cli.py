@@ -1,5 +1,6 @@
 """The command: LightningCLI with this project's defaults, and every error in one line."""
 
+import inspect
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+import regression
 from regression.callbacks import FitFiles, PredictionFile, Report, RunProgress
 from regression.checkpoints import (
     WORDS,
@@ -264,7 +266,10 @@ def _settings(checkpoint: dict[str, Any]) -> list[str]:
 def _require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
+    # A module built in Python stores the options that were given; the others have their defaults.
+    bases = getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1]
+    defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():
-        stored = checkpoint["hyper_parameters"].get(name, value)
+        stored = checkpoint["hyper_parameters"].get(name, defaults[name])
         if name != "updates_per_batch" and value != stored:
             raise UsageError(f"--model.{name} {value} contradicts the checkpoint's {stored}: leave the option out")
