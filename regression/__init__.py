@@ -6,9 +6,11 @@ then hand both to a Lightning ``Trainer``; ``train.py`` does that from the comma
 The public names below are also the names in YAML files and checkpoints.
 """
 
+__version__ = "0.1.0"  # before the imports: checkpoints carry it
+
 from regression.api import fit
 from regression.data import SineLineDataModule, TableDataModule
-from regression.errors import DivergenceError, UsageError
+from regression.errors import DivergenceError, SaveError, UsageError
 from regression.fit import Fit, Prediction, UndeterminedWarning
 from regression.losses import NormLoss
 from regression.models import Line, Polynomial
@@ -23,6 +25,7 @@ __all__ = [
     "Polynomial",
     "PolynomialRegression",
     "Prediction",
+    "SaveError",
     "SineLineDataModule",
     "TableDataModule",
     "UndeterminedWarning",

@@ -102,5 +102,5 @@ def require_known_monitors(module: "Regression") -> None:
 def described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Return the optimizer's class and the options it was made with, as plain numbers and strings."""
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
-    kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list)}
+    kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list | None)}
     return {"name": type(optimizer).__name__, "options": kept}

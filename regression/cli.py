@@ -1,5 +1,6 @@
 """The command: LightningCLI with this project's defaults, and every error in one line."""
 
+import inspect
 import json
 import logging
 import os
@@ -12,26 +13,30 @@ from typing import Any
 import lightning.pytorch as pl
 import torch.distributed as dist
 from jsonargparse import Namespace
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+import regression
 from regression.callbacks import Evaluation, FitFiles, Report
+from regression.checkpoints import (
+    WORDS,
+    BestCheckpoint,
+    LastCheckpoint,
+    SafeCheckpointIO,
+    checkpoint_path,
+    read_checkpoint,
+    require_updates_left,
+    sweep,
+)
 from regression.errors import UsageError
 from regression.messages import one_line
 from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
-from regression.runs import (
-    BEFORE_FIRST_UPDATE,
-    REFUSALS,
-    BestCheckpoint,
-    LastCheckpoint,
-    RefusedRun,
-    RunLogger,
-    read_checkpoint,
-)
+from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -98,18 +103,16 @@ class RegressionCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line; what it leaves open, the checkpoint it names supplies."""
-        path = _checkpoint_path(args)
+        word, root = _option(args, "--ckpt_path"), _option(args, "--trainer.default_root_dir")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
-        if path is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
+        if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
             raise UsageError(needs)
         self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
-        if path is not None:
+        if word is not None:
+            path = checkpoint_path(word, root or os.getcwd())
             self.checkpoint = read_checkpoint(path)
-            args = [
-                args[0],
-                *_settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data),
-                *args[1:],
-            ]
+            settings = _settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
+            args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
         try:
             self.config = parser.parse_args(args)
         except Exception as error:
@@ -117,7 +120,10 @@ class RegressionCLI(LightningCLI):
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
+            config.ckpt_path = checkpoint_path(config.ckpt_path, config.trainer.default_root_dir or os.getcwd())
             self.checkpoint = read_checkpoint(config.ckpt_path)
+        elif word in WORDS and config.trainer.default_root_dir != root:
+            raise UsageError(f"--ckpt_path {word} needs --trainer.default_root_dir on the command line, not in a file")
         if self.checkpoint is not None:
             _require_same_model(config.model, self.checkpoint)
         elif args[0] != "fit":
@@ -148,6 +154,11 @@ class RegressionCLI(LightningCLI):
                 raise
             raise UsageError(one_line(error)) from None
 
+    def before_fit(self) -> None:
+        """Refuse to resume where nothing is left to do."""
+        if self.checkpoint is not None:
+            require_updates_left(self.checkpoint, self.trainer)
+
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
         assert self.checkpoint is not None
@@ -164,8 +175,11 @@ class RegressionCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
         config = self._get(self.config_init, "trainer")
+        root = config.get("default_root_dir") or os.getcwd()
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            sweep(root)
         if config.get("logger") in (None, True):
-            kwargs["logger"] = RunLogger(config.get("default_root_dir") or os.getcwd())
+            kwargs["logger"] = RunLogger(root)
         if config.get("logger") is False:  # no folder, so nothing to put into it
             self.save_config_callback = None
             kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
@@ -180,6 +194,10 @@ class RegressionCLI(LightningCLI):
         if saves and self.subcommand == "fit":
             callbacks += [BestCheckpoint(), LastCheckpoint()]
         kwargs["callbacks"] = [*given, *callbacks]
+        plugins = config.get("plugins") or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, SafeCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
 
 
@@ -257,15 +275,15 @@ def _overview() -> str:
     return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, ""])
 
 
-def _checkpoint_path(args: Sequence[str]) -> str | None:
-    """Return the value of ``--ckpt_path`` as written on the command line; Lightning's own words are not paths."""
-    path = None
+def _option(args: Sequence[str], name: str) -> str | None:
+    """Return the value of an option as written on the command line, the last one if there are several."""
+    value = None
     for at, word in enumerate(args):
-        if word.startswith("--ckpt_path="):
-            path = word.partition("=")[2]
-        elif word == "--ckpt_path" and at + 1 < len(args):
-            path = args[at + 1]
-    return path
+        if word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+        elif word == name and at + 1 < len(args):
+            value = args[at + 1]
+    return value
 
 
 def _settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
@@ -288,7 +306,10 @@ def _settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
 def _require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
+    # A module built in Python stores the options that were given; the others have their defaults.
+    bases = getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1]
+    defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():
-        stored = checkpoint["hyper_parameters"].get(name, value)
+        stored = checkpoint["hyper_parameters"].get(name, defaults[name])
         if name not in ("updates_per_batch", "level") and value != stored:
             raise UsageError(f"--model.{name} {value} contradicts the checkpoint's {stored}: leave the option out")

@@ -1,6 +1,6 @@
 """The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DataError", "DivergenceError", "UsageError"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "UsageError"]
 
 
 class UsageError(Exception):
@@ -13,3 +13,7 @@ class DataError(UsageError):
 
 class DivergenceError(Exception):
     """The run was stopped because a loss or a coefficient stopped being finite; the command exits with status 1."""
+
+
+class SaveError(Exception):
+    """The run was stopped because a checkpoint could not be saved; the command exits with status 1."""

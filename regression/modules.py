@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from regression import __version__
 from regression.basis import Basis
 from regression.batches import Batch, gathered
 from regression.checks import (
@@ -420,6 +421,7 @@ class Regression(pl.LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
+        checkpoint["regression_version"] = __version__
         if self._moments is not None:
             checkpoint["moments"] = self._moments.state()
             checkpoint["omitted"] = self._omitted

@@ -66,8 +66,7 @@ class RunProgress(ProgressBar):
         dataloader_idx: int = 0,
     ) -> None:
         """Move the bar to the batches done."""
-        total = {"test": trainer.num_test_batches, "predict": trainer.num_predict_batches}
-        batches: Any = total.get(str(trainer.state.fn.value if trainer.state.fn else ""), trainer.num_val_batches)
+        batches = trainer.num_predict_batches if trainer.predicting else trainer.num_test_batches
         self._move("batches", batch_idx + 1, sum(batches), batch.rows, "")
 
     on_predict_batch_end = on_test_batch_end

@@ -1,30 +1,26 @@
-"""A run's own folder: claimed once, never shared, and the checkpoints in it."""
+"""A run's own folder: claimed once, never shared."""
 
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from regression.errors import DivergenceError, UsageError
+from regression.errors import DivergenceError, SaveError, UsageError
 
 __all__ = [
     "BEFORE_FIRST_UPDATE",
     "REFUSALS",
-    "BestCheckpoint",
-    "LastCheckpoint",
     "RefusedRun",
     "RunLogger",
-    "read_checkpoint",
 ]
 
 REFUSALS = (UsageError, MisconfigurationException)
+STOPS = (DivergenceError, SaveError)
 BEFORE_FIRST_UPDATE = "before the first update"
 
 
@@ -69,7 +65,7 @@ class RefusedRun(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Mark the logger and the exception; the Trainer finalizes the logger next."""
         refused = isinstance(exception, REFUSALS)
-        if isinstance(exception, Exception) and not isinstance(exception, DivergenceError) and not trainer.global_step:
+        if isinstance(exception, Exception) and not isinstance(exception, STOPS) and not trainer.global_step:
             exception.add_note(BEFORE_FIRST_UPDATE)
             refused = True
         for logger in trainer.loggers:
@@ -93,43 +89,3 @@ def _claim(parent: Path) -> Path:
         raise UsageError(
             f"cannot make a run folder in {parent}: {error.strerror}; choose another with --trainer.default_root_dir"
         ) from None
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """``checkpoints/best.ckpt``: the lowest validation loss, or training loss where nothing is held out."""
-
-    def __init__(self) -> None:
-        super().__init__(filename="best", monitor="train_loss", enable_version_counter=False)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Choose the loss to go by, now that the batches are known."""
-        self.monitor = "val_loss" if sum(trainer.num_val_batches) else "train_loss"
-        super().on_train_start(trainer, pl_module)
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """``checkpoints/last.ckpt``: written after every epoch, whatever the loss.
-
-    A class of its own, so that a user's ``ModelCheckpoint`` has its own place in the checkpoint's state.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-
-
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """Return the content of a checkpoint written by this package, without running any code in it.
-
-    Raises:
-        UsageError: If there is no such file, or it is not such a checkpoint.
-    """
-    if not Path(path).is_file():
-        raise UsageError(f"checkpoint not found: {path} is not a file; expected a .ckpt in a run's checkpoints folder")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        known = {"class_path", "hyper_parameters", "state_dict"} <= set(checkpoint)
-    except Exception:  # torch raises many kinds for a file that is no checkpoint
-        known = False
-    if not known:
-        raise UsageError(f"not a checkpoint of this program: {path}; expected best.ckpt or last.ckpt of a run")
-    return dict(checkpoint)

@@ -1,0 +1,319 @@
+"""Checkpoints: written whole or not at all, read only when undamaged, found by the words ``last`` and ``best``."""
+
+import hashlib
+import io
+import os
+import pickle
+import re
+import sys
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from regression import __version__
+from regression.errors import SaveError, UsageError
+
+__all__ = [
+    "WORDS",
+    "BestCheckpoint",
+    "LastCheckpoint",
+    "SafeCheckpointIO",
+    "checkpoint_path",
+    "read_checkpoint",
+    "require_updates_left",
+    "sweep",
+]
+
+WORDS = ("last", "best")
+ZIP_START, ZIP_END, ZIP_END_SIZE = b"PK\x03\x04", b"PK\x05\x06", 22
+SEAL, DIGEST_SIZE = b"sha256 ", 64
+TEMPORARY = re.compile(r"\..+\.ckpt\.(\d{1,9})\.tmp")
+KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """``checkpoints/best.ckpt``: the lowest validation loss, or training loss where nothing is held out."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="best", monitor="train_loss", enable_version_counter=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Choose the loss to go by, now that the batches are known."""
+        self.monitor = "val_loss" if sum(trainer.num_val_batches) else "train_loss"
+        super().on_train_start(trainer, pl_module)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """``checkpoints/last.ckpt``: written after every epoch, whatever the loss.
+
+    A class of its own, so that a user's ``ModelCheckpoint`` has its own place in the checkpoint's state.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and then renames it there, so that a file is old or new, never half.
+
+    Lightning's own way writes to the system's temporary folder; where that is another filesystem, the last step is a
+    copy, and a process killed in it leaves half a file. The file is a torch archive whose zip comment is the SHA-256 of
+    all bytes before it: torch checks no checksum, and the zip's own leave its directory out.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write the checkpoint, through to the disk.
+
+        Args:
+            checkpoint: The content.
+            path: The file; a URL is left to Lightning.
+            storage_options: For a URL only.
+
+        Raises:
+            SaveError: If it cannot be written.
+        """
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(temporary, _sealed(buffer.getvalue()))
+            os.replace(temporary, target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise SaveError(_unsaved(target, error)) from error
+        finally:
+            with suppress(OSError):  # renamed, or never made; what cannot be removed now is swept at the next start
+                temporary.unlink()
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return the content of a checkpoint, on the CPU; see ``read_checkpoint``.
+
+        Args:
+            path: The file.
+            map_location: Of no effect; the Trainer moves what it takes from the content.
+            weights_only: Of no effect; no code in the file is ever run.
+        """
+        return read_checkpoint(str(path))
+
+
+def _sealed(archive: bytes) -> bytes:
+    """Return a zip archive with its own digest as its comment."""
+    assert archive[-ZIP_END_SIZE:].startswith(ZIP_END)  # torch writes no comment, whose length are the last two bytes
+    body = archive[:-2] + (len(SEAL) + DIGEST_SIZE).to_bytes(2, "little") + SEAL
+    return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _unsaved(target: Path, error: OSError) -> str:
+    older = f"the older {target.name} is intact" if target.is_file() else "there is no older one"
+    return (
+        f"cannot save {target}: {error.strerror}; {older}: make room, or choose another folder with "
+        "--trainer.default_root_dir, and go on with --ckpt_path last"
+    )
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Return the content of a checkpoint written by this package, without running any code in it.
+
+    Args:
+        path: A file; it is checked to the last bit before torch sees it.
+
+    Returns:
+        The content, with its tensors on the CPU.
+
+    Raises:
+        UsageError: If there is no such file, or it is damaged, or not such a checkpoint.
+    """
+    checkpoint = _unpacked(_undamaged(path), path)
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= KEYS:
+        raise _foreign(path, "lacks what a run of this program stores")
+    version = str(checkpoint.get("regression_version", __version__))
+    if _major(version) > _major(__version__):
+        raise UsageError(f"{path} was written by version {version}, this is {__version__}: update this program")
+    for name, value in checkpoint["state_dict"].items():
+        if not _is_finite(value):
+            raise UsageError(f"{path} holds {name} that is not finite: expected finite weights; take an older one")
+    return checkpoint
+
+
+def _undamaged(path: str) -> bytes:
+    """Return the bytes of a file that has the form of a checkpoint and the checksum it claims."""
+    if "://" in path:
+        raise UsageError(f"expected a checkpoint on this machine, got {path}: download it and give the file")
+    try:
+        if not Path(path).is_file():  # a pipe or a device must not even be opened
+            kind = "is not a regular file" if Path(path).exists() else "is not a file"
+            raise UsageError(f"checkpoint not found: {path} {kind}; expected a .ckpt in a run's checkpoints folder")
+        with Path(path).open("rb") as file:
+            start = file.read(len(ZIP_START))
+            content = start + (file.read() if start == ZIP_START else b"")
+    except OSError as error:
+        raise UsageError(f"cannot read the checkpoint {path}: {error.strerror}; give a readable file") from None
+    if start != ZIP_START:
+        raise _foreign(path, "has other content" if start else "is empty")
+    body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
+    if body.endswith(SEAL):
+        cause = "" if hashlib.sha256(body).hexdigest().encode() == digest else "does not have its own checksum"
+    else:  # not ours: another CheckpointIO of Lightning's wrote it
+        cause = _zip_damage(content)
+    if cause:
+        raise UsageError(f"checkpoint is damaged: {path} {cause}; take another, such as that of an older run")
+    return content
+
+
+def _zip_damage(content: bytes) -> str:
+    end = content[-ZIP_END_SIZE:]
+    if not (end.startswith(ZIP_END) and end.endswith(b"\0\0")):  # else a comment is missing, or damaged: the digest
+        return "is truncated or damaged at its end"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return "does not have its own checksums" if archive.testzip() else ""
+    except Exception:  # zipfile raises many kinds for damaged headers
+        return "is no whole zip archive"
+
+
+def _unpacked(content: bytes, path: str) -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch warns of archives that it then refuses
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise _foreign(path, "holds more than plain data, which would run code") from None
+    except Exception:  # torch raises many kinds for an archive that is not its own
+        raise _foreign(path, "is an archive of something else") from None
+
+
+def _foreign(path: str, cause: str) -> UsageError:
+    return UsageError(f"not a checkpoint of this program: {path} {cause}; expected best.ckpt or last.ckpt of a run")
+
+
+def _major(version: str) -> int:
+    match = re.match(r"\d{1,9}", version)
+    return int(match[0]) if match else 0
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, Tensor | float) else True
+
+
+def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> None:
+    """Refuse to go on from a checkpoint that has already reached the end of the run.
+
+    Args:
+        checkpoint: The content of the checkpoint.
+        trainer: The Trainer that is to go on.
+
+    Raises:
+        UsageError: If ``max_epochs`` or ``max_steps`` is not above what the checkpoint has done.
+    """
+    # Not "epoch", which is one less in a checkpoint written at the end of one.
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    for name, limit, made in (
+        ("max_epochs", trainer.max_epochs, epochs),
+        ("max_steps", trainer.max_steps, checkpoint["global_step"]),
+    ):
+        if limit is not None and 0 <= limit <= made:
+            raise UsageError(
+                f"nothing is left to do: --trainer.{name} is {limit} and the checkpoint is at {made}; give more than "
+                f"{made}, or leave --ckpt_path out"
+            )
+
+
+def checkpoint_path(word: str, root: str) -> str:
+    """Return the file that ``--ckpt_path`` means.
+
+    Args:
+        word: A path, or ``last`` or ``best``: that of the newest run whose checkpoint is undamaged. A damaged one is
+            named on stderr.
+        root: Folder that holds ``lightning_logs``.
+
+    Returns:
+        The path, which may not exist if it was given.
+
+    Raises:
+        UsageError: If there is no such checkpoint, or the word is one of Lightning's for other places.
+    """
+    if word == "hpc" or word.startswith("registry"):
+        raise UsageError(f"--ckpt_path {word} is not supported: give a path, last or best")
+    if word not in WORDS:
+        return word
+    for path in _newest_first(Path(root), f"{word}.ckpt"):
+        try:
+            read_checkpoint(str(path))
+            return str(path)
+        except UsageError as error:
+            if getattr(rank_zero_only, "rank", 0) == 0:
+                print(f"regression: passed over: {error}", file=sys.stderr)
+    raise UsageError(
+        f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
+        "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"
+    )
+
+
+def _newest_first(root: Path, name: str) -> Iterator[Path]:
+    runs = [run for run in root.glob("lightning_logs/version_*") if run.name[8:].isdecimal()]
+    for run in sorted(runs, key=lambda run: int(run.name[8:]), reverse=True):
+        if (run / "checkpoints" / name).exists():
+            yield run / "checkpoints" / name
+
+
+def sweep(root: str) -> None:
+    """Remove the temporary files of processes that were killed while they saved.
+
+    Args:
+        root: Folder that holds ``lightning_logs``.
+    """
+    for pattern in ("lightning_logs/version_*/checkpoints/.*.tmp", "checkpoints/.*.tmp"):
+        for path in Path(root).glob(pattern):
+            match = TEMPORARY.fullmatch(path.name)
+            if match and not _is_running(int(match[1])):
+                with suppress(OSError):  # another start was faster, or the folder is read-only
+                    path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    if process == os.getpid():  # a new process may have the number of the killed one, and this one saves nothing yet
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
