@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch.distributed as dist
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -214,7 +214,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             _quieten()
-            RegressionCLI(args)
+            if args[0] == "export":
+                print(_export(args[1:]))
+            else:
+                RegressionCLI(args)
         return 0
     except SystemExit as stop:
         return _stopped(stop)
@@ -229,6 +232,23 @@ def main(args: Sequence[str] | None = None) -> int:
         warnings.formatwarning = formatter
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
+
+
+def _export(args: Sequence[str]) -> str:
+    """Run the subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
+    from regression.export import export_checkpoint  # torch's exporter takes a while to import
+
+    parser = ArgumentParser(prog="train.py export", exit_on_error=False, allow_abbrev=False)
+    parser.description = inspect.cleandoc(export_checkpoint.__doc__ or "").partition("\n\nArgs:")[0]
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    parser.add_function_arguments(export_checkpoint)
+    if not args:
+        raise UsageError("export needs a fitted model: give --ckpt_path PATH, such as a run's best.ckpt, and --to")
+    try:
+        options = vars(parser.parse_args(args))
+    except Exception as error:
+        raise UsageError(one_line(error, [f"--{key}" for key in vars(parser.get_defaults())])) from None
+    return export_checkpoint(**{name: value for name, value in options.items() if name != "debug"})
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
@@ -272,7 +292,8 @@ def _overview() -> str:
     stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
                for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
     hint = " -c CONFIG, with one of" if stories else " --model LineRegression"
-    return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, ""])
+    export = "Write a fitted curve for other programs, as ONNX or for torch: python train.py export --help"
+    return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, export, ""])
 
 
 def _option(args: Sequence[str], name: str) -> str | None:

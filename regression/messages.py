@@ -58,13 +58,14 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def _unknown_choice(match: re.Match[str]) -> str:
-    choices = re.findall(r"[\w-]+", match[2])
+    choices = [*re.findall(r"[\w-]+", match[2]), "export"]  # the one command that Lightning's parser does not know
     return f"unknown command {match[1]!r}, expected one of {', '.join(choices)}{_near(match[1], choices)}"
 
 
 def _missing(match: re.Match[str]) -> str:
     names = ", ".join("--" + name.split(".", 1)[-1] for name in match[1].split(", "))
-    return f"{names} is missing; start from a config, as in: -c configs/line.yaml"
+    hint = "start from a config, as in: -c configs/line.yaml" if "--model" in names else "--help lists what there is"
+    return f"{names} is missing; {hint}"
 
 
 def _unaccepted(option: str, class_path: str, name: str) -> str:

@@ -1,0 +1,81 @@
+"""A fitted curve in operations that every exporter knows. Torch only."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from regression.basis import Basis, design
+from regression.errors import UsageError
+from regression.fit import Fit
+from regression.models import Polynomial
+
+__all__ = ["Formula"]
+
+
+class Formula(nn.Module):
+    """``f(x) = Σ a_k φ_k(t)`` with ``t = (x - center) / scale``, in operations that both formats have.
+
+    They are those of ``Polynomial.forward`` in the same order, so the result has the same bits. Only ``torch.vander``
+    has no counterpart in ONNX; it multiplies powers up in float64 and rounds each of them, and so does this.
+
+    Args:
+        coefficients: The coefficients a, shape (K,), float32 or float64; the result has their type.
+        basis: The functions φ.
+        mapping: Center and scale, or ``None`` for raw x.
+        fit_intercept: Whether there is a constant term.
+
+    Raises:
+        UsageError: If the numbers give no curve.
+    """
+
+    coefficients: Tensor
+    center: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        coefficients: Tensor,
+        basis: Basis = "chebyshev",
+        mapping: tuple[float, float] | None = None,
+        fit_intercept: bool = True,
+    ) -> None:
+        super().__init__()
+        if coefficients.dtype not in (torch.float32, torch.float64):
+            raise UsageError(
+                f"the coefficients must be float32 or float64, got {coefficients.dtype}: convert the model"
+            )
+        if not len(coefficients) or not coefficients.isfinite().all() or not all(map(math.isfinite, mapping or ())):
+            raise UsageError(f"the coefficients must be finite numbers, got {coefficients.tolist()}: nothing to export")
+        self.basis, self.fit_intercept, self.is_mapped = basis, fit_intercept, mapping is not None
+        self.register_buffer("coefficients", coefficients.detach().cpu().clone())
+        for name, value in zip(("center", "scale"), mapping or (), strict=False):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+
+    @classmethod
+    def of(cls, model: Polynomial | Fit) -> "Formula":
+        """Return the formula of a model, or of a fit in its well-conditioned form in float64."""
+        if isinstance(model, Fit):
+            curve = model.curve
+            return cls(torch.tensor(curve.coefficients, dtype=torch.float64), mapping=(curve.center, curve.scale))
+        low, high = model.domain or (-1.0, 1.0)
+        mapping = None if model.domain is None else (low / 2 + high / 2, high / 2 - low / 2)
+        return cls(model.coefficients, model.basis, mapping, model.fit_intercept)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x), shape (N,), for float64 points x of shape (N,)."""
+        if self.is_mapped:
+            x = (x - self.center) / self.scale
+        t = x.to(self.coefficients.dtype)
+        highest = len(self.coefficients) - 1
+        columns = _powers(t, highest) if self.basis == "power" else design(t, highest, self.basis)
+        return (columns if self.fit_intercept else t[:, None] * columns) @ self.coefficients
+
+
+def _powers(t: Tensor, degree: int) -> Tensor:
+    """Return 1, t, … t^degree, shape (N, degree + 1), with the bits of ``torch.vander`` on a CPU."""
+    wide = t.double()
+    powers = [torch.ones_like(wide)]
+    for _ in range(degree):
+        powers.append(powers[-1] * wide)
+    return torch.stack([power.to(t.dtype) for power in powers], dim=1)
