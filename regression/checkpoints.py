@@ -38,6 +38,7 @@ WORDS = ("last", "best")
 ZIP_START, ZIP_END, ZIP_END_SIZE = b"PK\x03\x04", b"PK\x05\x06", 22
 SEAL, DIGEST_SIZE = b"sha256 ", 64
 TEMPORARY = re.compile(r"\..+\.ckpt\.(\d{1,9})\.tmp")
+MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
 KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
 
 
@@ -160,6 +161,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     checkpoint = _unpacked(_undamaged(path), path)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= KEYS:
         raise _foreign(path, "lacks what a run of this program stores")
+    if checkpoint["class_path"] not in MODELS:  # a class is imported by this name: never one of somebody else's
+        raise _foreign(path, f"holds a {checkpoint['class_path']}")
     version = str(checkpoint.get("regression_version", __version__))
     if _major(version) > _major(__version__):
         raise UsageError(f"{path} was written by version {version}, this is {__version__}: update this program")
