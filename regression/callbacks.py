@@ -192,7 +192,9 @@ class FitFiles(Callback):
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
             return
         folder = Path(log_dir)
-        (folder / "fit.json").write_text(fit.to_json(), encoding="utf-8")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        source = {**data.state_dict(), "init_args": dict(data.hparams_initial)}
+        (folder / "fit.json").write_text(fit.to_json(data=source), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         figure = self._show_figure(trainer, pl_module, fit, fit.updates, losses_made)
@@ -202,7 +204,6 @@ class FitFiles(Callback):
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":
                 facts["lr"] = float(pl_module.optimizer().param_groups[0]["lr"])
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]
             settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
             settings = {name: value for name, value in settings.items() if value is not None}
             logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)

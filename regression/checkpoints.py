@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import re
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from regression import __version__
 from regression.errors import SaveError, UsageError
+from regression.fit import Fit
 
 __all__ = [
     "WORDS",
@@ -30,6 +32,7 @@ __all__ = [
     "SafeCheckpointIO",
     "checkpoint_path",
     "read_checkpoint",
+    "read_fit",
     "require_updates_left",
     "sweep",
 ]
@@ -170,6 +173,28 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         if not _is_finite(value):
             raise UsageError(f"{path} holds {name} that is not finite: expected finite weights; take an older one")
     return checkpoint
+
+
+def read_fit(path: str) -> dict[str, Any]:
+    """Return what a checkpoint has that predictions need, from a run's ``fit.json``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The keys of a checkpoint that name model and data, and the fit itself as ``fit``.
+
+    Raises:
+        UsageError: If there is no such file, or it is no fit.
+    """
+    fit = Fit.from_json(Path(path))
+    data = json.loads(Path(path).read_text(encoding="utf-8")).get("data") or {}
+    is_line = fit.model == "LineRegression"
+    options = {"level": fit.level, **({} if is_line else {"degree": fit.degree})}
+    content = {"class_path": MODELS[0 if is_line else 1], "hyper_parameters": options, "fit": fit}
+    if "class_path" in data:
+        content |= {"data": {"class_path": data["class_path"]}, "datamodule_hyper_parameters": data["init_args"]}
+    return content
 
 
 def _undamaged(path: str) -> bytes:

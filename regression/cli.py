@@ -28,6 +28,7 @@ from regression.checkpoints import (
     SafeCheckpointIO,
     checkpoint_path,
     read_checkpoint,
+    read_fit,
     require_updates_left,
     sweep,
 )
@@ -110,7 +111,9 @@ class RegressionCLI(LightningCLI):
         self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
         if word is not None:
             path = checkpoint_path(word, root or os.getcwd())
-            self.checkpoint = read_checkpoint(path)
+            if path.endswith(".json") and args[0] != "predict":
+                raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
+            self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
             settings = _settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
             args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
         try:

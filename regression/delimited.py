@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,7 +122,7 @@ def _line(stream: IO[bytes]) -> bytes:
     """Return the next line with its end, which may be a carriage return alone."""
     start = stream.readline(MAX_HEADER + 1)
     at = start.find(b"\r")
-    if 0 <= at < len(start) - 2 or (at == len(start) - 2 and not start.endswith(b"\r\n")):
+    if at >= 0 and start[at:] not in (b"\r", b"\r\n"):
         stream.seek(at + 1 - len(start), io.SEEK_CUR)
         return start[: at + 1]
     return start
@@ -132,13 +133,14 @@ def _header(path: Path, stream: IO[bytes], columns: Sequence[Column]) -> tuple[s
     line = _header_line(path, stream)
     if b"\0" in line:
         raise DataError(f"{path} is not text: expected a CSV file with a header row")
-    try:
-        text = line.decode().rstrip("\r\n")
-        names = {mark: next(csv.reader([text], delimiter=mark, strict=True)) for mark in DELIMITERS}
-    except (UnicodeDecodeError, csv.Error):
-        raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks") from None
+    names = {}
+    for mark in DELIMITERS:
+        with suppress(UnicodeDecodeError, csv.Error):
+            names[mark] = next(csv.reader([line.decode().rstrip("\r\n")], delimiter=mark, strict=True))
+    if not names:
+        raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks")
     wanted = {str(column) for column in columns}
-    delimiter = max(DELIMITERS, key=lambda mark: (len(wanted & set(names[mark])), len(names[mark])))
+    delimiter = max(names, key=lambda mark: (len(wanted & set(names[mark])), len(names[mark])))
     header = names[delimiter]
     if all(map(_is_number, header)):
         raise DataError(f"{path} has no header row: its first row holds only numbers; add one that names the columns")

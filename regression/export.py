@@ -59,7 +59,7 @@ def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
     missing = [name for name in ("onnx", "onnxscript") if to == "onnx" and find_spec(name) is None]
     if missing:
         raise UsageError(f"ONNX needs {' and '.join(missing)}, not installed here: pip install onnx onnxscript")
-    formula, facts = Formula.of(model), _facts(model)
+    formula, facts = Formula.of(model, has_column=to == "onnx"), _facts(model)
     with _quiet():
         example = torch.zeros(3, dtype=torch.float64)  # the exporter takes 0 and 1 for fixed sizes
         program = torch.export.export(formula.eval(), (example,), dynamic_shapes=SHAPES)
@@ -158,7 +158,7 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
         UsageError: If there is no fitted curve in the file, or the output exists or cannot be written.
     """
     source = Path(checkpoint_path(ckpt_path, os.getcwd()))
-    model = _read_fit(source) if source.suffix == ".json" else _rebuilt(str(source))
+    model = Fit.from_json(source) if source.suffix == ".json" else _rebuilt(str(source))
     folder = source.parent
     if folder.resolve().name == "checkpoints":
         folder = Path(os.path.normpath(folder / ".."))
@@ -183,15 +183,3 @@ def _rebuilt(path: str) -> Polynomial:
     except Exception as error:  # many kinds, for options and tensors that do not belong together
         raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from None
     return regression.model
-
-
-def _read_fit(path: Path) -> Fit:
-    """Return the fit of a fit.json whose curve can be evaluated."""
-    if not path.is_file():
-        raise UsageError(f"fit not found: {path} is not a file; expected the fit.json of a run")
-    try:
-        fit = Fit.from_json(path)
-        Formula.of(fit)
-    except (ValueError, TypeError, OSError) as error:  # no JSON, no text, or no numbers
-        raise UsageError(f"not a fit of this program: {path}: {one_line(error)}") from None
-    return fit

@@ -256,20 +256,39 @@ class Fit:
             "criterion": name,
         }
 
-    def to_json(self) -> str:
-        """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null."""
-        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    def to_json(self, **facts: Any) -> str:
+        """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.
+
+        Args:
+            facts: More to write beside it, such as where the points came from.
+        """
+        return json.dumps(_finite(asdict(self) | facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | Path) -> "Fit":
-        """Return the fit that gave a JSON text, or that stands in a file."""
-        content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
+        """Return the fit that gave a JSON text, or that stands in a file.
+
+        Args:
+            text: The text, or the path of the file.
+
+        Raises:
+            UsageError: If it is no fit of this program.
+        """
+        where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
         try:
+            content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
             curve = Curve(**content["curve"])
             values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
+            numbers = [curve.center, curve.scale, *curve.coefficients, *values["x_range"], values["level"]]
+            if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
+                raise UsageError(f"{where}: its curve must have a finite coefficient for each degree")
             return cls(curve=curve, **values)
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"not a fit of this program: {error} is missing or wrong in the JSON") from None
+        except OSError as error:
+            raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
+        except KeyError as error:
+            raise UsageError(f"{where}: {error} is missing") from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
 
     def __str__(self) -> str:
         """Return the report."""

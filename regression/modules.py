@@ -435,7 +435,10 @@ class Regression(pl.LightningModule, ABC):
         self._resumed_optimizer = checkpoint.get("optimizer")
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Take coefficients and moments from a checkpoint, and make the fit from them."""
+        """Take coefficients and moments from a checkpoint, and make the fit from them, unless it is there already."""
+        if "fit" in checkpoint:
+            self.result = checkpoint["fit"]
+            return
         self.load_state_dict(checkpoint["state_dict"])
         self._resumed_optimizer, self._omitted = checkpoint.get("optimizer"), checkpoint["omitted"]
         self._moments = Moments.from_state(checkpoint["moments"])

@@ -63,7 +63,7 @@ class Table:
         Raises:
             DataError: If a number is missing, infinite, or not positive where it must be.
         """
-        parts = []
+        parts = [np.empty((len(self.columns), 0))] if start >= stop else []
         while start < stop:
             index = bisect_right(self._starts, start) - 1
             first = self._starts[index]

@@ -218,7 +218,7 @@ REFUSED = [
     (("--to", "torch"), "--ckpt_path is missing"),
     (("--ckpt_path", "line.ckpt"), "--to is missing; --help"),
     (("--ckpt_path", "nope.ckpt", "--to", "torch"), "checkpoint not found: nope.ckpt"),
-    (("--ckpt_path", "nope.json", "--to", "torch"), "fit not found: nope.json"),
+    (("--ckpt_path", "nope.json", "--to", "torch"), "cannot read the fit nope.json: No such file"),
     (("--ckpt_path", "bad.json", "--to", "torch"), "not a fit of this program"),
     (("--ckpt_path", "text.json", "--to", "torch"), "not a fit of this program: text.json"),
     (("--ckpt_path", "other.ckpt", "--to", "torch"), "other.ckpt holds a os.Thing; expected best.ckpt or last.ckpt"),
