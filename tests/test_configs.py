@@ -1,5 +1,8 @@
 """Each configuration file, run through the command, gives the textbook's numbers."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -91,3 +94,12 @@ def test_polynomial_config_gives_every_row(command: Command) -> None:
         assert run.rows()[update] == pytest.approx(expected, rel=1e-4)
     assert run.fit["degree"] == 4
     assert run.fit["updates"] == 100_000
+
+
+def test_own_file_config_gives_the_certified_line(command: Command) -> None:
+    """``own_file.yaml`` fits the file in it, to NIST's certified digits."""
+    (Path.cwd() / "tests").symlink_to(ROOT / "tests")
+    run = command("fit", "-c", config("own_file"))
+    assert (run.code, run.err) == (0, "")
+    certified = json.loads((ROOT / "tests/certified/certified.json").read_text())["Norris"]
+    assert run.fit["params"] == pytest.approx(list(map(float, certified["estimates"])), rel=1e-12)

@@ -43,7 +43,7 @@ def test_readme_commands_run(command: Command, arguments: list[str]) -> None:
     if "--trainer.devices" in arguments:
         arguments[arguments.index("--trainer.devices") + 1] = "1"
     if "--ckpt_path" in arguments:
-        command(*readme_commands()[0])
+        command(*(readme_commands()[1] if "last" in arguments else readme_commands()[0]))
     done = command(*arguments)
     assert (done.code, done.err) == (0, "")
 

@@ -43,7 +43,7 @@ def test_rows_left_out_are_counted_in_the_report(command: Command) -> None:
 def test_a_streamed_fit_has_the_bits_of_one_in_memory(
     command: Command, measured: pd.DataFrame, kind: str, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streamed in blocks and batches, with rows left out or not, a fit has every digit of that of the table in memory."""
+    """Streamed in blocks and batches, with rows left out or not, a fit has every digit of the one in memory."""
     monkeypatch.setattr(columns, "BLOCK", 700)
     if policy == "omit":
         measured.loc[::100, "y"] = np.nan
