@@ -232,6 +232,7 @@ class FitFiles(Callback):
             updates=[] if exact else [update for update, _ in known],
             losses=[] if exact else [loss for _, loss in known],
             loss_name=pl_module.loss.name,
+            axes=datamodule.axes,
             **(curve.comparison() if isinstance(curve, Fit) else {}),
         )
         for logger in tensorboards(trainer):

@@ -73,6 +73,11 @@ class PointsDataModule(pl.LightningDataModule, ABC):
             self.training, self.validation = rest, share if len(share) else None
 
     @property
+    def axes(self) -> tuple[str, str]:
+        """The names of x and y."""
+        return ("x", "y")
+
+    @property
     def held_out(self) -> int:
         """Number of rows held out for validation."""
         return 0 if self.validation is None else len(self.validation)
@@ -189,6 +194,12 @@ class TableDataModule(PointsDataModule):
             path, validation_path, nan_policy, in_memory_rows,
         )  # fmt: skip
         self.x, self.y, self.sigma = x, y, sigma
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The names of the columns of x and y."""
+        x, y = (column if isinstance(column, str) else f"column {column}" for column in (self.x, self.y))
+        return x, y
 
     def rows(self, stage: str) -> Rows:
         """Open the table; without y to predict."""

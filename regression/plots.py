@@ -27,6 +27,7 @@ def figure(
     degrees: Sequence[int] = (),
     criteria: Sequence[float] = (),
     criterion: str = "",
+    axes: tuple[str, str] = ("x", "y"),
 ) -> Figure:
     """Draw data and fitted curve with its bands, the residuals, and the loss over the updates or the degrees compared.
 
@@ -45,6 +46,7 @@ def figure(
         degrees: Degrees that were compared, shape (D,).
         criteria: What they were compared by, shape (D,); the lowest is marked.
         criterion: Its name.
+        axes: Names of x and y.
 
     Returns:
         A figure of its own, not known to pyplot.
@@ -56,8 +58,9 @@ def figure(
     margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
     panels = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
     _draw_curve(panels[0], predict, x, y, label)
-    panels[0].set(ylabel="y", title=title)
+    panels[0].set(ylabel=axes[1], title=title)
     _draw_residuals(panels[1], x, y - predict(x).mean)
+    panels[1].set(xlabel=axes[0], ylabel=f"{axes[1]} − fit")
     if losses:
         _draw_losses(panels[2], updates, losses)
         panels[2].set(xlabel="updates made", ylabel=loss_name)
@@ -77,7 +80,7 @@ def _draw_curve(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, y: Tens
                           label="95 % of new points")  # fmt: skip
         axes.fill_between(grid, curve.mean_ci_lower, curve.mean_ci_upper, color=ORANGE, alpha=0.3, linewidth=0,
                           label="95 % confidence")  # fmt: skip
-    axes.plot(x[order], y[order], "o--" if few else ".", color=BLUE, markersize=6 if few else 3, linewidth=1,
+    axes.plot(x[order], y[order], "o--" if few else "o", color=BLUE, markersize=_size(x), linewidth=1,
               label="data")  # fmt: skip
     axes.plot(grid, curve.mean, color=ORANGE, linewidth=2, label=label)
     axes.legend(frameon=False, fontsize="small")
@@ -85,8 +88,12 @@ def _draw_curve(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, y: Tens
 
 def _draw_residuals(axes: Axes, x: Tensor, residuals: Tensor) -> None:
     axes.axhline(0, color=ORANGE, linewidth=1)
-    axes.plot(x, residuals, "o" if len(x) <= FEW else ".", color=BLUE, markersize=4 if len(x) <= FEW else 2)
-    axes.set(xlabel="x", ylabel="y − fit")
+    axes.plot(x, residuals, "o", color=BLUE, markersize=_size(x) * 2 / 3)
+
+
+def _size(x: Tensor) -> float:
+    """Return the size of a marker in points: large for a few points, small for thousands."""
+    return 6 if len(x) <= FEW else 4 if len(x) <= 10 * FEW else 1.5
 
 
 def _draw_losses(axes: Axes, updates: Sequence[int], losses: Sequence[float]) -> None:
