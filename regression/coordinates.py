@@ -59,7 +59,7 @@ def _argument(shift: Decimal, scale: Decimal) -> Callable[[Vector], Vector]:
 
 def powers_in_u(frame: Frame, degree: int) -> Matrix:
     """Return the powers 1, x, … x^d in terms of T_k(u), a row for each, shape (K, K)."""
-    return expansion("power", degree, _argument(Decimal(frame.center), Decimal(2) ** frame.exponent))
+    return expansion("power", degree, _argument(Decimal(frame.center), Decimal(frame.scale)))
 
 
 def chebyshev_in_u(frame: Frame, degree: int) -> Matrix:
@@ -69,7 +69,7 @@ def chebyshev_in_u(frame: Frame, degree: int) -> Matrix:
 
 def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
     """Return shift and scale of ``t = shift + scale u`` for x mapped from a domain to [−1, 1], or left as it is."""
-    shift, scale = Decimal(frame.center), Decimal(2) ** frame.exponent
+    shift, scale = Decimal(frame.center), Decimal(frame.scale)
     if domain is None or domain[0] == domain[1]:
         return shift, scale
     low, high = map(Decimal, domain)
@@ -78,7 +78,7 @@ def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, 
 
 def u_in_powers(frame: Frame, degree: int) -> Matrix:
     """Return T_0(u) … T_d(u) in powers of x, a row for each, shape (K, K)."""
-    center, scale = Decimal(frame.center), Decimal(2) ** frame.exponent
+    center, scale = Decimal(frame.center), Decimal(frame.scale)
 
     def multiply(v: Vector) -> Vector:
         shifted = [Decimal(0), *v[:-1]]

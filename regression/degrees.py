@@ -15,7 +15,7 @@ from torch import Tensor
 
 from regression.errors import UsageError
 from regression.moments import Frame, Moments
-from regression.solver import Solution, solve, ssr_at
+from regression.solver import PERFECT_DOUBLE, Solution, solve, ssr_at
 
 __all__ = ["Candidate", "Criterion", "choose_degree", "fold_moments"]
 
@@ -65,8 +65,9 @@ def choose_degree(
     if last < 0:
         raise UsageError(f"degree auto needs at least 3 points, got {nobs}")
     table, constant = [], math.log(2 * math.pi) + 1
+    floor = FLOOR if moments.frame.arithmetic == "double-double" else PERFECT_DOUBLE
     for degree in range(last + 1):
-        size, ssr = degree + 1, max(solution.ssr_by_degree[degree], FLOOR * solution.tss)
+        size, ssr = degree + 1, max(solution.ssr_by_degree[degree], floor * solution.tss)
         logarithm = float((ssr / nobs).ln()) if ssr else -math.inf
         table.append(
             Candidate(

@@ -57,7 +57,7 @@ class Curve:
 
     Attributes:
         center: Middle of the x range.
-        scale: Power of two that takes the x range to [−1, 1].
+        scale: What takes the x range to [−1, 1]; a power of two but for the arithmetic double.
         coefficients: Coefficients of T_k(u), shape (K,).
         cov: Their covariance, shape (K, K), or ``None``.
     """
@@ -71,7 +71,7 @@ class Curve:
     def of(cls, frame: Frame, coefficients: Vector, cov: Matrix | None) -> "Curve":
         """Round a curve in T_k(u) to float64."""
         rounded = None if cov is None else [list(_floats(row)) for row in cov]
-        return cls(frame.center, math.ldexp(1, frame.exponent), list(_floats(coefficients)), rounded)
+        return cls(frame.center, frame.scale, list(_floats(coefficients)), rounded)
 
 
 @dataclass(frozen=True)

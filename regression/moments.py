@@ -1,48 +1,60 @@
-"""Moments: all that least squares needs to know of the points, in one pass, exact to double-double terms.
+"""Moments: all that least squares needs to know of the points, in one pass.
 
 A polynomial fit needs the sums ``S_k = Σ w T_k(u)`` for k = 0 … 2 d and ``B_k = Σ w T_k(u) y`` for k = 0 … d, because
-``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``. Each term is a double-double number, an unevaluated sum hi + lo of two float64
-numbers with 106 bits, made of elementwise operations only. The terms are then summed without any rounding, as
-integers. So the result is the same, bit for bit, for every order of the rows, every batch size and every number of
-processes. Torch and the standard library only.
+``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``. There are two arithmetics:
+
+- ``double-double``: the terms are fixed-point numbers of about 100 bits and are summed without any rounding, as
+  integers. So the result is the same, bit for bit, for every order of the rows, every batch size and every number of
+  processes.
+- ``double``: terms and the sums of 1024 rows are float64 numbers. Many times faster; each sum is off by about 2^-52 of
+  the sum of its terms' sizes, and that in the last digits by the order of the rows and the batches. A solution loses
+  twice the digits of its condition number from there.
+
+Torch and the standard library only.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from regression.collectives import all_max, all_sum
 from regression.errors import UsageError
+from regression.fixedpoint import exact_gram
+from regression.floatingpoint import float_gram
+from regression.sums import LONGEST, UNIT, log_weights
 
-__all__ = ["Frame", "Moments"]
+__all__ = ["UNIT", "Arithmetic", "Frame", "Moments"]
 
-ROWS = 1 << 15  # rows per pass: the temporaries stay in the cache; a slice sum is exact up to 2^20 rows
-SLICE_BITS = 32
+Arithmetic = Literal["double-double", "double"]
+
 MIN_EXPONENT = -1000  # of a scale: its reciprocal is a float64 too
 LARGEST_REACH = 2.0**1023  # half the range of x: a larger scale is no float64
-UNIT = 1074  # sums are integers in units of 2^-1074, the smallest positive float64
+LARGEST_RATIO = 900  # exponent that |y| in units of its scale may reach beside much larger sigma
+SAFE_EXPONENT = 300  # of numbers whose squares' sums are far from the ends of float64
 LIMB_BITS, LIMBS = 32, 40  # how the integers travel between processes
-
-Pair = tuple[Tensor, Tensor]  # a double-double number hi + lo
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The coordinates of the moments: ``u = (x - center) / 2^exponent`` in [-1, 1], and y, sigma by powers of two.
+    """The coordinates of the moments: ``u = (x - center) / scale`` in [-1, 1], and y, sigma by powers of two.
 
-    The scale is a power of two and the shift a float64 number, so that u is exactly a double-double number.
+    For double-double the scale is a power of two and the shift a float64 number, so that u is exactly the sum of two
+    float64 numbers. For double u takes the points' own range to [-1, 1], which keeps the condition low.
 
     Attributes:
         center: Float64 number near the middle of the x range.
-        exponent: Binary exponent of the scale of x.
-        y_exponent: Binary exponent of the largest ``|y|``.
+        exponent: Binary exponent of the power of two that is not below half the x range.
+        y_exponent: Binary exponent of the largest ``|y|``; with sigma that of the largest ``|y| / sigma``, times the
+            smallest sigma. For double 0 unless it is extreme.
         sigma_exponent: Binary exponent of the smallest sigma; 0 without sigma.
         low: Smallest x.
         high: Largest x.
+        arithmetic: How terms and sums are rounded.
+        y_center: What double takes from y: the end of its range nearest to zero, or 0 inside the range.
     """
 
     center: float
@@ -51,41 +63,72 @@ class Frame:
     sigma_exponent: int
     low: float
     high: float
+    arithmetic: Arithmetic = "double-double"
+    y_center: float = 0.0
 
     @classmethod
-    def of(cls, batches: Iterable[Any]) -> "Frame":
+    def of(cls, batches: Iterable[Any], arithmetic: Arithmetic = "double-double") -> "Frame":
         """Scan the batches of this process, and those of the others, for the range of the points.
 
         Args:
             batches: Yields objects with tensors ``x``, ``y`` and ``sigma`` (or ``None``), each of shape (n,).
+            arithmetic: ``double-double`` or ``double``.
 
         Raises:
             UsageError: If a number is not finite, a sigma not positive, or there is no row at all.
         """
-        low, high, largest, smallest, device = math.inf, -math.inf, 0.0, math.inf, torch.device("cpu")
+        if arithmetic not in get_args(Arithmetic):
+            raise UsageError(f"arithmetic must be one of {', '.join(get_args(Arithmetic))}, got {arithmetic!r}")
+        found, device = [-math.inf] * 6, torch.device("cpu")
         for batch in batches:
-            check(batch.x, batch.y, batch.sigma)
             device = batch.x.device
             if len(batch.x):
-                low, high = min(low, float(batch.x.min())), max(high, float(batch.x.max()))
-                largest = max(largest, float(batch.y.abs().max()))
-                smallest = math.inf if batch.sigma is None else min(smallest, float(batch.sigma.min()))
-        extremes = torch.tensor([-low, high, largest, -smallest], dtype=torch.float64, device=device)
-        low, high, largest, smallest = (-1.0, 1.0, 1.0, -1.0) * all_max(extremes).cpu().numpy()
+                found = list(map(max, found, extremes(batch.x, batch.y, batch.sigma)))
+        low, high, y_low, y_high, smallest, ratio = all_max(
+            torch.tensor(found, dtype=torch.float64, device=device)
+        ).tolist()
+        low, y_low, smallest = -low, -y_low, -smallest
         if low > high:
             raise UsageError("there are no rows to fit: expected at least one point")
         center = low / 2 + high / 2
         reach = max(high - center, center - low)
         if reach > LARGEST_REACH:
             raise UsageError(f"x must span less than 1.7e308, got {low:g} to {high:g}")
-        return cls(
-            float(center),
-            _power_above(reach),
-            _power_above(largest),
-            _power_above(smallest) if math.isfinite(smallest) else 0,
-            float(low),
-            float(high),
-        )
+        sigma_exponent = _power_above(smallest) if math.isfinite(smallest) else 0
+        y_exponent = _power_above(max(-y_low, y_high))
+        if math.isfinite(ratio):
+            y_exponent = max(int(ratio) + sigma_exponent, y_exponent - LARGEST_RATIO, MIN_EXPONENT)
+        y_center = 0.0
+        if arithmetic == "double":
+            y_center = max(y_low, 0.0) or min(y_high, 0.0)
+            y_exponent = 0 if abs(y_exponent) < SAFE_EXPONENT else y_exponent
+        return cls(center, _power_above(reach), y_exponent, sigma_exponent, low, high, arithmetic, y_center)
+
+    @property
+    def scale(self) -> float:
+        """The scale of u."""
+        if self.arithmetic == "double-double":
+            return math.ldexp(1, self.exponent)
+        return max(self.high - self.center, self.center - self.low) or 1.0
+
+
+def extremes(x: Tensor, y: Tensor, sigma: Tensor | None) -> list[float]:
+    """Return ``-min x, max x, -min y, max y, -min sigma`` and the binary exponent of ``max |y| / sigma``.
+
+    One reading of each column, as NaN and infinities show in its smallest or largest number.
+    """
+    (low, high), (y_low, y_high) = ([float(value) for value in column.aminmax()] for column in (x, y))
+    lowest, highest = (1.0, 1.0) if sigma is None else [float(value) for value in sigma.aminmax()]
+    if not all(map(math.isfinite, (low, high, y_low, y_high, lowest, highest))) or lowest <= 0:
+        check(x, y, sigma)
+    if sigma is None:
+        return [-low, high, -y_low, y_high, -math.inf, -math.inf]
+    exponents = []
+    for values, errors in zip(torch.split(y, LONGEST), torch.split(sigma, LONGEST), strict=True):
+        exponent = torch.frexp(values.double()).exponent - torch.frexp(errors.double()).exponent
+        exponents.append(exponent.masked_fill(values == 0, -(1 << 20)).max())
+    top = float(torch.stack(exponents).max())
+    return [-low, high, -y_low, y_high, -lowest, -math.inf if top == -(1 << 20) else top]
 
 
 def _power_above(size: float) -> int:
@@ -137,13 +180,13 @@ class Moments:
             frame: Coordinates.
             degree: Highest degree to serve.
         """
-        totals = [0] * (3 * degree + 4)
-        for start in range(0, len(x), ROWS):
-            rows = slice(start, start + ROWS)
-            hi, lo = _terms(x[rows], y[rows], None if sigma is None else sigma[rows], frame, degree)
-            for part in (hi, lo):
-                totals = [total + more for total, more in zip(totals, _exact_sums(part), strict=True)]
-        return cls(frame, degree, len(x), tuple(totals))
+        if not len(x):
+            return cls.empty(frame, degree)
+        gram = (exact_gram if frame.arithmetic == "double-double" else float_gram)(x, y, sigma, frame, degree)
+        low = [row[0] for row in gram[:-1]]
+        high = [2 * gram[k][1] - low[degree - k] for k in range(1, degree + 1)]  # T_k T_d = (T_{d+k} + T_{d-k}) / 2
+        logarithms = 0 if sigma is None else log_weights(sigma, frame)
+        return cls(frame, degree, len(x), (*low, *high, *(row[2] for row in gram), logarithms))
 
     @property
     def is_weighted(self) -> bool:
@@ -176,110 +219,6 @@ class Moments:
         """Return the moments that gave a state."""
         sums = tuple(int(total, 16) for total in state["sums"])
         return cls(Frame(**state["frame"]), state["degree"], state["nobs"], sums)
-
-
-def _terms(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int) -> Pair:
-    """Return the terms of all sums as double-double numbers, two tensors of shape (3 degree + 4, n)."""
-    u = _two_sum(x.double(), torch.full_like(x, -frame.center, dtype=torch.float64))
-    u = _scaled(u, -frame.exponent)
-    values = y.double() * math.ldexp(1, -frame.y_exponent)
-    zero = torch.zeros_like(values)
-    chebyshev: list[Pair] = [(torch.ones_like(values), zero), u]
-    twice = (2 * u[0], 2 * u[1])
-    while len(chebyshev) <= 2 * degree:
-        before, last = chebyshev[-2:]
-        product = _product(twice, last)
-        chebyshev.append(_sum(product, (-before[0], -before[1])))
-    weight: Pair = (torch.ones_like(values), zero)
-    log_weight = zero
-    if sigma is not None:
-        # The power of two keeps the square of an extreme sigma inside float64.
-        inverse = 1 / (sigma.double() * math.ldexp(1, -frame.sigma_exponent))
-        weight, log_weight = _two_product(inverse, inverse), 2 * _log(inverse)
-        chebyshev = [_product(term, weight) for term in chebyshev]
-    terms = chebyshev[: 2 * degree + 1]
-    terms += [_product(term, (values, zero)) for term in chebyshev[: degree + 1]]
-    terms += [_product(_two_product(values, values), weight), (log_weight, zero)]
-    return torch.stack([hi for hi, _ in terms]), torch.stack([lo for _, lo in terms])
-
-
-def _exact_sums(values: Tensor) -> list[int]:
-    """Return the row sums of a matrix of shape (C, n), n ≤ 2^20, without rounding, in units of 2^-1074.
-
-    The values are cut into slices that are multiples of one power of two, from the top: adding and subtracting a
-    large number rounds to such a multiple. A slice has 32 bits, so the sum of 2^20 of them has 52 and is exact.
-    """
-    totals = [0] * len(values)
-    rest = values
-    while rest.numel() and (top := float(rest.abs().max())) > 0:
-        unit = max(math.frexp(top)[1] - SLICE_BITS, -UNIT)
-        large = math.ldexp(1.5, unit + 52)
-        slices = (rest + large) - large
-        rest = rest - slices
-        for index, total in enumerate(slices.sum(dim=1).tolist()):
-            totals[index] += int(math.ldexp(total, -unit)) << (unit + UNIT)
-    return totals
-
-
-def _two_sum(a: Tensor, b: Tensor) -> Pair:
-    """Return a + b exactly (Knuth)."""
-    total = a + b
-    shadow = total - a
-    return total, (a - (total - shadow)) + (b - shadow)
-
-
-def _two_product(a: Tensor, b: Tensor) -> Pair:
-    """Return a b exactly (Dekker); each operation is a kernel of its own, so none is fused."""
-    product = a * b
-    a_hi, a_lo = _split(a)
-    b_hi, b_lo = _split(b)
-    return product, ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo
-
-
-def _split(a: Tensor) -> Pair:
-    scaled = a * 134217729.0  # 2^27 + 1
-    hi = scaled - (scaled - a)
-    return hi, a - hi
-
-
-def _product(a: Pair, b: Pair) -> Pair:
-    """Return a b to a relative 2^-102 or so."""
-    hi, lo = _two_product(a[0], b[0])
-    return _quick_sum(hi, lo + (a[0] * b[1] + a[1] * b[0]))
-
-
-def _sum(a: Pair, b: Pair) -> Pair:
-    """Return a + b to a relative 2^-104 or so, also where hi parts cancel."""
-    hi, lo = _two_sum(a[0], b[0])
-    more_hi, more_lo = _two_sum(a[1], b[1])
-    hi, lo = _quick_sum(hi, lo + more_hi)
-    return _quick_sum(hi, lo + more_lo)
-
-
-def _quick_sum(a: Tensor, b: Tensor) -> Pair:
-    """Return a + b exactly, for |a| ≥ |b|."""
-    total = a + b
-    return total, b - (total - a)
-
-
-def _scaled(a: Pair, exponent: int) -> Pair:
-    power = math.ldexp(1, exponent)
-    return a[0] * power, a[1] * power
-
-
-def _log(values: Tensor) -> Tensor:
-    """Return the natural logarithm from exactly rounded operations alone: the same bits in every lane and device.
-
-    With m in [√½, √2), ``log m = 2 artanh s`` for ``s = (m - 1) / (m + 1)``, |s| < 0.172.
-    """
-    mantissa, exponent = torch.frexp(values)
-    small = mantissa < math.sqrt(0.5)
-    mantissa = torch.where(small, 2 * mantissa, mantissa)
-    s = (mantissa - 1) / (mantissa + 1)
-    square, series = s * s, torch.zeros_like(s)
-    for odd in range(23, 0, -2):
-        series = series * square + 1 / odd
-    return (exponent - small.int()).double() * math.log(2) + 2 * s * series
 
 
 def _to_limbs(total: int) -> list[int]:

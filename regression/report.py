@@ -1,5 +1,6 @@
 """A fit in words: the report, its notes, and the curve's formula."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from regression.steps import CONVERGED_SE
 
 if TYPE_CHECKING:
     from regression.fit import Fit
+
+FEW_DIGITS = 8  # fewer of them from moments in double are worth a note
 
 __all__ = ["formula", "notes", "report"]
 
@@ -81,10 +84,11 @@ def notes(
         )
     elif solution.nobs == size and not knows_errors:
         found.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")
-    elif ssr == 0:
+    elif ssr == 0 and solution.frame.arithmetic == "double-double":
         found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
     if solution.tss <= 0:
         found.append("R² is unknown: y does not vary, or too little against its size")
+    found += _double_notes(solution)
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
     if distance is not None and distance > CONVERGED_SE:
@@ -92,6 +96,24 @@ def notes(
             f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
             "or let x be mapped (--model.domain data), or use --model.solver exact"
         )
+    return found
+
+
+def _double_notes(solution: Solution) -> list[str]:
+    """Return what moments in double leave open."""
+    if solution.frame.arithmetic == "double-double":
+        return []
+    better = "use the arithmetic double-double"
+    digits = solution.digits_left()
+    if digits is None:
+        return [f"sums in double cannot tell coefficients apart that are this close: {better}"]
+    found = []
+    if digits[0] < FEW_DIGITS:
+        found.append(f"sums in double leave about {max(digits[0], 0):.0f} digits of the coefficients: {better}")
+    if digits[1] == -math.inf:
+        found.append(f"sums in double cannot tell the residuals from 0, so the errors are unknown: {better}")
+    elif digits[1] < FEW_DIGITS:
+        found.append(f"sums in double leave about {max(digits[1], 0):.0f} digits of the residuals and errors: {better}")
     return found
 
 

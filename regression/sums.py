@@ -1,0 +1,83 @@
+"""What sums over points are made of in either arithmetic: units, scales, weights, and sums without rounding.
+
+Torch and the standard library only.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from regression.moments import Frame
+
+__all__ = ["LONGEST", "UNIT", "Gram", "chunk_rows", "exact_sums", "inverse_sigma", "log", "log_weights", "scaled"]
+
+UNIT = 1074  # sums are integers in units of 2^-1074, the smallest positive float64
+SLICE_BITS, LONGEST = 32, 1 << 20  # 2^20 slices have a sum of 52 bits, which is exact
+CPU_ROWS, GPU_ROWS = 1 << 16, 1 << 20  # rows per pass; a CPU's threads share an operation from 2^15 rows each
+LARGEST = 1 << 22  # numbers held at a time: 32 MiB
+STEP = 1 << 10  # rows per pass are a multiple of this
+
+Gram = list[list[int]]  # sums of products: a row for each of T_0 … T_d, y; columns T_0, T_d, y; in units of 2^-1074
+
+
+def chunk_rows(x: Tensor, vectors: int) -> int:
+    """Return the number of rows to take at a time, with this number of temporary vectors."""
+    if x.device.type != "cpu":
+        return GPU_ROWS
+    room = LARGEST // vectors // STEP * STEP
+    return max(STEP, min(CPU_ROWS * torch.get_num_threads(), room))
+
+
+def scaled(values: Tensor, exponent: int, out: Tensor) -> Tensor:
+    """Write ``values / 2^exponent`` as float64."""
+    power = math.ldexp(1, -exponent)
+    return torch.mul(values, power, out=out) if values.dtype == out.dtype else out.copy_(values).mul_(power)
+
+
+def inverse_sigma(sigma: Tensor, frame: "Frame") -> Tensor:
+    """Return ``1 / sigma`` in units that leave the largest between 1 and 2, shape (n,).
+
+    The power of two keeps the square of an extreme sigma inside float64.
+    """
+    return 1 / (sigma.double() * math.ldexp(1, -frame.sigma_exponent))
+
+
+def log_weights(sigma: Tensor, frame: "Frame") -> int:
+    """Return ``Σ log w``, w in units of the largest one, without rounding but that of the logarithms."""
+    return sum(exact_sums(2 * log(inverse_sigma(part, frame))[None])[0] for part in torch.split(sigma, LONGEST))
+
+
+def exact_sums(values: Tensor) -> list[int]:
+    """Return the row sums of a matrix of shape (C, n), n ≤ 2^20, without rounding, in units of 2^-1074.
+
+    The values are cut into slices that are multiples of one power of two, from the top: adding and subtracting a
+    large number rounds to such a multiple.
+    """
+    totals = [0] * len(values)
+    rest = values
+    while rest.numel() and (top := float(rest.abs().max())) > 0:
+        unit = max(math.frexp(top)[1] - SLICE_BITS, -UNIT)
+        large = math.ldexp(1.5, unit + 52)
+        slices = (rest + large) - large
+        rest = rest - slices
+        for index, total in enumerate(slices.sum(dim=1).tolist()):
+            totals[index] += int(math.ldexp(total, -unit)) << (unit + UNIT)
+    return totals
+
+
+def log(values: Tensor) -> Tensor:
+    """Return the natural logarithm from exactly rounded operations alone: the same bits in every lane and device.
+
+    With m in [√½, √2), ``log m = 2 artanh s`` for ``s = (m - 1) / (m + 1)``, |s| < 0.172.
+    """
+    mantissa, exponent = torch.frexp(values)
+    small = mantissa < math.sqrt(0.5)
+    mantissa = torch.where(small, 2 * mantissa, mantissa)
+    s = (mantissa - 1) / (mantissa + 1)
+    square, series = s * s, torch.zeros_like(s)
+    for odd in range(23, 0, -2):
+        series = series * square + 1 / odd
+    return (exponent - small.int()).double() * math.log(2) + 2 * s * series
