@@ -24,7 +24,7 @@ from regression.report import formula
 if TYPE_CHECKING:  # a second to import
     from matplotlib.figure import Figure
 
-__all__ = ["Evaluation", "FitFiles", "Report", "shown_path", "tensorboards"]
+__all__ = ["FitFiles", "Report", "shown_path", "tensorboards"]
 
 LABEL_WIDTH, WIDTH = 8, 12
 
@@ -114,34 +114,6 @@ class Report(Callback):
         shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
         texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
         print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
-
-
-class Evaluation(Callback):
-    """Lines on the terminal after ``validate`` or ``test``: how well the fit describes the points."""
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the lines, unless this is the validation of a fit."""
-        if trainer.state.fn == "validate":
-            self._print(trainer, pl_module, "val_")
-
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the lines."""
-        self._print(trainer, pl_module, "test_")
-
-    def _print(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        assert isinstance(pl_module, Regression)
-        fit, goodness = pl_module.result, pl_module.goodness
-        if fit is None or not trainer.is_global_zero:
-            return
-        values = {"loss": pl_module.evaluated_loss, **goodness.metrics()}
-        shown = ", ".join(f"{stage}{name} {value:.8g}" for name, value in values.items() if math.isfinite(value))
-        print(f"{int(goodness.nobs):,} points: {shown}")
-        if math.isfinite(goodness.inside):
-            share = 100 * goodness.inside / goodness.nobs
-            print(
-                f"{int(goodness.inside):,} of {int(goodness.nobs):,} points ({share:.1f} %) lie inside the "
-                f"{100 * fit.level:g} % prediction band"
-            )
 
 
 class FitFiles(Callback):

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import regression
-from regression.callbacks import Evaluation, FitFiles, Report
+from regression.callbacks import FitFiles, Report
 from regression.checkpoints import (
     WORDS,
     BestCheckpoint,
@@ -33,6 +33,7 @@ from regression.checkpoints import (
     sweep,
 )
 from regression.errors import UsageError
+from regression.evaluation import Evaluation
 from regression.messages import one_line
 from regression.modules import Regression
 from regression.predictions import PredictionFile

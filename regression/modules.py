@@ -30,7 +30,6 @@ from regression.descent import Objective, Trace, descend
 from regression.errors import DivergenceError, UsageError
 from regression.fit import Fit, UndeterminedWarning
 from regression.losses import GlobalLoss
-from regression.metrics import Goodness
 from regression.models import Line, Polynomial
 from regression.moments import Arithmetic, Frame, Moments
 from regression.solver import Solution, solve
@@ -75,8 +74,7 @@ class Regression(pl.LightningModule, ABC):
     Attributes:
         trace: What the latest updates did; callbacks read it.
         result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
-        goodness: How well the fit describes the points that were validated or tested last.
-        evaluated_loss: Their loss.
+        evaluated_loss: The loss of the points that were validated or tested last.
     """
 
     def __init__(
@@ -112,7 +110,7 @@ class Regression(pl.LightningModule, ABC):
         self.automatic_optimization = updates_per_batch == 1 and solver == "gradient"
         self.trace: Trace | None = None
         self.result: Fit | None = None
-        self.goodness, self.evaluated_loss = Goodness(), math.nan
+        self.evaluated_loss = math.nan
         self._omitted = 0
         self._moments: Moments | None = None
         self._optimum: Solution | None = None
@@ -364,12 +362,6 @@ class Regression(pl.LightningModule, ABC):
         val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the points of an earlier evaluation."""
-        self.goodness = Goodness()
-
-    on_test_epoch_start = on_validation_epoch_start
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
         self._add(batch)
@@ -388,12 +380,6 @@ class Regression(pl.LightningModule, ABC):
 
     def _add(self, batch: Batch) -> None:
         self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
-        if self.result is not None:
-            curve = self.result.predict(batch.x, sigma=batch.sigma)
-            y, sigma = batch.y.cpu(), None if batch.sigma is None else batch.sigma.cpu()
-            self.goodness = self.goodness.merge(
-                Goodness.of(y, curve.mean, curve.obs_ci_lower, curve.obs_ci_upper, sigma)
-            )
 
     def _log_epoch(self, key: str) -> None:
         total, rows = all_sum(self._sums.to(self.device, copy=True))
@@ -401,11 +387,6 @@ class Regression(pl.LightningModule, ABC):
         loss = self.loss.value(total, int(rows))
         self.evaluated_loss = float(loss)
         self._log_loss(key, loss, int(rows), logger=True)
-        if self.result is not None:
-            self.goodness = self.goodness.reduced(self.device)
-            stage = key.removesuffix("loss")
-            for name, value in self.goodness.metrics().items():
-                self._log_loss(stage + name, torch.tensor(value, device=self.device), int(rows), logger=True)
 
     def _log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
         # The value is the same on every process; "max" over them keeps its bits, a mean might not.
