@@ -13,12 +13,13 @@ Torch and the standard library only.
 """
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from regression.sums import UNIT, Gram, chunk_rows, inverse_sigma, scaled
+from regression.sums import UNIT, Gram, chunk_rows, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:
     from regression.moments import Frame
@@ -190,17 +191,19 @@ def exact_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
         frame: Coordinates.
         degree: Highest degree.
     """
-    room = FixedPoint(0, degree, sigma is not None, x.device)
-    totals = torch.zeros(2, *room.units.shape, dtype=torch.int64, device=x.device)
-    rows = chunk_rows(x, len(room.left_bits) + len(room.right_bits) + 16)
-    for start in range(0, len(x), rows):
-        part = slice(start, start + rows)
-        size = len(x[part])
-        if size != room.size:
-            room = FixedPoint(size, degree, sigma is not None, x.device)
-        room.fill(x[part], y[part], None if sigma is None else sigma[part], frame)
-        totals += room.products()
-    gram = room.gram(totals)
+    layout = FixedPoint(0, degree, sigma is not None, x.device)
+
+    def work(parts: Iterator[slice]) -> Tensor:
+        room, totals = layout, torch.zeros(2, *layout.units.shape, dtype=torch.int64, device=x.device)
+        for part in parts:
+            if len(x[part]) != room.size:
+                room = FixedPoint(len(x[part]), degree, sigma is not None, x.device)
+            room.fill(x[part], y[part], None if sigma is None else sigma[part], frame)
+            totals += room.products()
+        return totals
+
+    rows = chunk_rows(x, len(layout.left_bits) + len(layout.right_bits) + 16)
+    gram = layout.gram(torch.stack(shared_out(work, x, rows)).sum(dim=0))
     if sigma is None:  # T_0 = 1 has no slices
         first = [len(x) << UNIT, gram[-2][0] if degree else len(x) << UNIT, gram[-1][0]]
         gram = [first, *gram]

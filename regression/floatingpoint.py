@@ -9,13 +9,14 @@ batches the last digits may differ. Torch and the standard library only.
 """
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from regression.sums import LONGEST, Gram, chunk_rows, exact_sums, inverse_sigma, scaled
+from regression.sums import LONGEST, Gram, chunk_rows, exact_sums, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:
     from regression.moments import Frame
@@ -38,26 +39,35 @@ def float_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
     order = [*range(1, degree), 0, *([degree] if degree else [])]  # T_0, T_d, y side by side: the product's other side
     shift = frame.y_center * math.ldexp(1, -frame.y_exponent)
     rows = chunk_rows(x, degree + 4)
-    padded = -(-min(rows, len(x)) // BLOCK) * BLOCK
-    room = torch.ones(degree + 3, padded, dtype=torch.float64, device=x.device)
-    products = []
-    for start in range(0, len(x), rows):
-        part = slice(start, start + rows)
-        size = len(x[part])
-        *functions, values, argument = room[:, :size].unbind()
-        if frame.y_exponent:
-            scaled(y[part], frame.y_exponent, values).sub_(shift)
-        else:
-            torch.sub(y[part].double(), shift, out=values)
-        by_degree = [functions[order.index(k)] for k in range(degree + 1)]
-        fill_chebyshev(x[part], frame, by_degree, argument, sigma if sigma is None else sigma[part])
-        if sigma is not None:
-            values.mul_(by_degree[0])
-        used = room[:-1, : -(-size // BLOCK) * BLOCK]
-        used[:, size:].zero_()
-        used = used.view(degree + 2, -1, BLOCK).transpose(0, 1)  # (blocks, d + 2, 1024)
-        products.append(torch.bmm(used, used[:, -3 if degree else -2 :].mT))
-    return assembled(torch.cat(products), order, shift)
+
+    def work(parts: Iterator[slice]) -> list[int]:
+        size = -(-min(rows, len(x)) // BLOCK) * BLOCK
+        room = torch.ones(degree + 3, size, dtype=torch.float64, device=x.device)
+        products = [room.new_zeros(0, degree + 2, 3 if degree else 2)]
+        for part in parts:
+            size = len(x[part])
+            *functions, values, argument = room[:, :size].unbind()
+            by_degree = [functions[order.index(k)] for k in range(degree + 1)]
+            fill_chebyshev(x[part], frame, by_degree, argument, None if sigma is None else sigma[part])
+            if frame.y_exponent:
+                scaled(y[part], frame.y_exponent, values).sub_(shift)
+            else:
+                torch.sub(y[part].double(), shift, out=values)
+            if sigma is not None:
+                values.mul_(by_degree[0])
+            used = room[:-1, : -(-size // BLOCK) * BLOCK]
+            used[:, size:].zero_()  # only the last chunk has such rows
+            used = used.view(degree + 2, -1, BLOCK).transpose(0, 1)  # (blocks, d + 2, 1024)
+            products.append(torch.bmm(used, used[:, -3 if degree else -2 :].mT))
+        blocks = torch.split(torch.cat(products).flatten(1).T, LONGEST, dim=1)
+        return added([exact_sums(part) for part in blocks])
+
+    return assembled(added(shared_out(work, x, rows)), order, shift)
+
+
+def added(parts: list[list[int]]) -> list[int]:
+    """Return the sums of lists of numbers, place by place."""
+    return [sum(values) for values in zip(*parts, strict=True)]
 
 
 def fill_chebyshev(x: Tensor, frame: "Frame", out: list[Tensor], u: Tensor, sigma: Tensor | None) -> None:
@@ -81,12 +91,9 @@ def sign(k: int) -> int:
     return -1 if k & 2 else 1
 
 
-def assembled(products: Tensor, order: list[int], shift: float) -> Gram:
-    """Return the Gram matrix about y = 0 from the products of each block, shape (blocks, d + 2, 3 or 2)."""
+def assembled(sums: list[int], order: list[int], shift: float) -> Gram:
+    """Return the Gram matrix about y = 0 from the sums of products, d + 2 rows of three, or two for degree 0."""
     degree = len(order) - 1
-    sums = [0] * products[0].numel()
-    for part in torch.split(products.flatten(1).T, LONGEST, dim=1):
-        sums = [total + more for total, more in zip(sums, exact_sums(part), strict=True)]
     width = len(sums) // (degree + 2)
     by_row = {k: sums[width * index :][:width] for index, k in enumerate([*order, degree + 1])}
     gram = []

@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 import torch
 
+import regression
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY = ["--updates=150", "--repeats=1"]
 
@@ -128,3 +130,72 @@ def test_nist_check_bites() -> None:
     table["Filip"]["ours"] -= 1
     with pytest.raises(SystemExit, match="Filip"):
         script.check(table)
+
+
+@pytest.fixture
+def moments() -> ModuleType:
+    return load("moments")
+
+
+def test_moments_prints_a_row_for_each_contender(moments: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has each installed contender with its time, and numpy.polyfit has speed 1."""
+    table = moments.main(["--rows=3000", "--repeats=1", "--no-memory"])
+    lines = capsys.readouterr().out.splitlines()
+    assert list(table) == list(moments.installed())
+    assert {"ours, double", "ours, double-double", "numpy.polyfit"} <= set(table)
+    assert table["numpy.polyfit"]["speed"] == 1
+    assert table[moments.NO_FIT]["reads"] == 1
+    for name, row in table.items():
+        assert len([line for line in lines if line.startswith(f"{name} ")]) == 1
+        assert row["ns"] > 0
+    assert max(map(len, lines)) < 80
+
+
+@pytest.mark.parametrize("name", ["ours, double", "numpy.polyfit"])
+def test_moments_times_nothing_when_a_curve_is_off(
+    moments: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A contender whose intercept is 2e-9 off ends the benchmark before its table."""
+    package, honest = moments.CONTENDERS[name]
+
+    def off(*points_and_degree: object) -> list[float]:
+        first, *others = honest(*points_and_degree)
+        return [first + 2e-9, *others]
+
+    monkeypatch.setitem(moments.CONTENDERS, name, (package, off))
+    with pytest.raises(SystemExit, match=rf"^{name} is 2e-09 off the least-squares curve on 3000 points$"):
+        moments.main(["--rows=3000", "--repeats=1"])
+    assert capsys.readouterr().out == ""
+
+
+def test_moments_sees_memory(moments: ModuleType) -> None:
+    """A process of polyfit, whose design alone has three times the points' size, grows by more than that."""
+    assert 3 < moments.peak_alone("numpy.polyfit", 1_000_000, 5) < 30
+
+
+@pytest.fixture
+def scaling() -> ModuleType:
+    return load("scaling")
+
+
+def test_scaling_prints_a_line_for_each_size(scaling: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both tables have a line for each size, with the time per row of both arithmetics."""
+    tables = scaling.main(["--rows", "1000", "2000", "--degrees", "1", "3", "--repeats=1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [row["rows"] for row in tables["rows"]] == [1000, 2000]
+    assert [row["degree"] for row in tables["degrees"]] == [1, 3]
+    assert all(row[name] > 0 for table in tables.values() for row in table for name in scaling.ARITHMETICS)
+    assert [line.split()[0] for line in lines[2:]] == ["rows", "1,000", "2,000", "degree", "1", "3"]
+
+
+@pytest.mark.parametrize("wrong", ["curve", "noise", "rows"])
+def test_scaling_check_bites(scaling: ModuleType, wrong: str) -> None:
+    """A curve that is off, another noise or a lost row stops the benchmark; the right fit does not."""
+    x, y = scaling.points(5000)
+    scaling.check(regression.fit(x, y, 5), 5000)
+    if wrong == "curve":
+        y = y + 0.02
+    if wrong == "noise":
+        y = scaling.true_curve(x) + 1.15 * (y - scaling.true_curve(x))
+    with pytest.raises(SystemExit, match="a fit of degree 5 on"):
+        scaling.check(regression.fit(x, y, 5), 5001 if wrong == "rows" else 5000)
