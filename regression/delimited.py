@@ -121,7 +121,7 @@ def _line(stream: IO[bytes]) -> bytes:
     """Return the next line with its end, which may be a carriage return alone."""
     start = stream.readline(MAX_HEADER + 1)
     at = start.find(b"\r")
-    if 0 <= at < len(start) - 2 or (at == len(start) - 2 and not start.endswith(b"\r\n")):
+    if 0 <= at < len(start) - 1 and start[at:] != b"\r\n":
         stream.seek(at + 1 - len(start), io.SEEK_CUR)
         return start[: at + 1]
     return start
