@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,8 @@ class Report(Callback):
             return
         if fit is None:
             limits = "--trainer.max_steps, max_epochs or limit_train_batches"
-            print(f"nothing was trained: {limits} end the run at update {trainer.global_step}")
+            words = f"nothing was trained: {limits} end the run at update {trainer.global_step}"
+            warnings.warn(words, UserWarning, stacklevel=2)
             return
         if self.rows > 0 and fit.solver == "gradient":
             self._head(trainer, pl_module)

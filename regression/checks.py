@@ -1,9 +1,15 @@
 """What a run may not combine, refused before the first update with what would be right."""
 
+import difflib
 import math
+import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jsonargparse import Namespace
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
 
 from regression.errors import UsageError
 
@@ -11,14 +17,20 @@ if TYPE_CHECKING:
     from regression.modules import Regression
 
 __all__ = [
+    "NO_STEP",
     "described",
+    "never_moves",
+    "require_devices",
     "require_exact_options",
     "require_known_monitors",
     "require_one_batch",
     "require_precision",
     "require_same_optimizer",
     "require_sane_numbers",
+    "require_trainer_numbers",
 ]
+
+NO_STEP = "the learning rate is 0: no update moves the coefficients"
 
 
 def require_sane_numbers(
@@ -33,6 +45,74 @@ def require_sane_numbers(
         raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
     if not 0 < level < 1:
         raise UsageError(f"level must be between 0 and 1, got {level}")
+
+
+def require_trainer_numbers(config: Namespace) -> None:
+    """Refuse numbers of the command that Lightning takes in silence, or gives up on without a reason."""
+    seed, trainer = config.seed_everything, config.trainer
+    if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
+        raise UsageError(f"seed_everything must be from 0 to 2^32 - 1, got {seed}")
+    clip, accumulated = trainer.gradient_clip_val, trainer.accumulate_grad_batches
+    if clip is not None and not (math.isfinite(clip) and clip >= 0):
+        raise UsageError(f"--trainer.gradient_clip_val must be a finite number of at least 0, got {clip}")
+    if accumulated < 1:
+        raise UsageError(f"--trainer.accumulate_grad_batches must be at least 1, got {accumulated}")
+
+
+def require_devices(trainer: Namespace) -> None:
+    """Refuse devices, accelerators and strategies that are not there, and say which are.
+
+    Only what is given by a word or number is judged; a class, or a list of devices, is left to Lightning.
+    """
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    here = [name for name in known if AcceleratorRegistry[name]["accelerator"].is_available()]
+    has_gpu = bool({"cuda", "mps"} & set(here))
+    accelerator, strategy = trainer.accelerator, trainer.strategy
+    if isinstance(accelerator, str) and accelerator not in ("auto", *(["gpu"] if has_gpu else []), *here):
+        near = _near(accelerator, ["auto", "gpu", *known])
+        raise UsageError(
+            f"--trainer.accelerator {accelerator} is not on this machine{near}: it has {_hardware()}; "
+            f"use {', '.join(['auto', *here])}"
+        )
+    _require_number(str(trainer.devices).strip(), is_cpu=accelerator == "cpu" or here == ["cpu"])
+    names = ["auto", *StrategyRegistry.available_strategies()]
+    if isinstance(strategy, str) and strategy not in names:
+        near = _near(strategy, names)
+        raise UsageError(f"--trainer.strategy {strategy} is not known{near}: expected one of {', '.join(names)}")
+
+
+def _require_number(devices: str, is_cpu: bool) -> None:
+    if devices == "auto" or devices.startswith("[") or "," in devices:
+        return
+    allowed = devices.isdecimal() and int(devices) > 0
+    if is_cpu and not allowed:
+        raise UsageError(
+            f"--trainer.devices must be auto or a number of processes from 1, got {devices}; "
+            f"this machine has {_hardware()}"
+        )
+    if not is_cpu and not allowed and devices != "-1":
+        raise UsageError(
+            f"--trainer.devices must be auto, a number from 1, or -1 for all, got {devices}; "
+            f"this machine has {_hardware()}"
+        )
+
+
+def _hardware() -> str:
+    gpus = torch.cuda.device_count()
+    return f"{os.cpu_count()} CPU cores and {gpus or 'no'} GPU{'s' if gpus > 1 else ''}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word.casefold(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def never_moves(module: "Regression") -> bool:
+    """Tell whether the learning rate is 0 and stays so, and warn of it."""
+    if module.lr_schedulers() is not None or any(group["lr"] != 0 for group in module.optimizer().param_groups):
+        return False
+    warnings.warn(NO_STEP, UserWarning, stacklevel=2)
+    return True
 
 
 def require_exact_options(module: "Regression") -> None:

@@ -32,6 +32,7 @@ from regression.checkpoints import (
     require_updates_left,
     sweep,
 )
+from regression.checks import require_devices, require_trainer_numbers
 from regression.errors import UsageError
 from regression.evaluation import Evaluation
 from regression.messages import one_line
@@ -132,6 +133,7 @@ class RegressionCLI(LightningCLI):
             _require_same_model(config.model, self.checkpoint)
         elif args[0] != "fit":
             raise UsageError(needs)
+        require_trainer_numbers(config)  # before the seed is set
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: parse_arguments has taken the checkpoint's settings, and refused options that contradict them.
@@ -142,6 +144,7 @@ class RegressionCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Refuse options that another one would leave unused."""
         config = self.config[self.config.subcommand]
+        require_devices(config.trainer)
         if "spawn" in str(config.trainer.strategy):
             raise UsageError(f"strategy {config.trainer.strategy} loses the optimizer between processes: use ddp")
         if config.get("optimizer") and config.model.init_args.get("solver") == "exact":

@@ -44,6 +44,8 @@ def find_files(path: str) -> list[Path]:
     Raises:
         DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds.
     """
+    if not path:
+        raise DataError("path is empty: expected a file, a folder or a pattern")
     if "://" in path:
         raise DataError(f"path must be a local file, folder or pattern, got the address {path}: download it first")
     given = Path(path)

@@ -4,6 +4,7 @@ import math
 import warnings
 from abc import ABC
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal, final
 
@@ -15,7 +16,9 @@ from regression import __version__
 from regression.basis import Basis
 from regression.batches import Batch, gathered
 from regression.checks import (
+    NO_STEP,
     described,
+    never_moves,
     require_exact_options,
     require_known_monitors,
     require_one_batch,
@@ -117,7 +120,7 @@ class Regression(pl.LightningModule, ABC):
         self._distance: OptimumDistance | None = None
         self._degree_table: tuple[Candidate, ...] = ()
         self._params_matrix: Tensor | None = None
-        self._takes_safe_rate = False
+        self._takes_safe_rate, self._never_moves = False, False
         self._resumed_optimizer: dict[str, Any] | None = None
         self._update = 0
         self._loss_before: Tensor | None = None
@@ -168,6 +171,7 @@ class Regression(pl.LightningModule, ABC):
         require_precision(self)
         if self.solver == "gradient":
             require_same_optimizer(self, self._resumed_optimizer)
+            self._never_moves = not self._takes_safe_rate and never_moves(self)
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
@@ -336,6 +340,13 @@ class Regression(pl.LightningModule, ABC):
     def _require_finite(self, losses: Tensor) -> None:
         """Stop the run at the first loss that is not finite; losses has shape (U,)."""
         finite = losses.isfinite()
+        if not finite[0] and self._update == 0 and self._loss_before is None:  # no step has been made yet
+            kind = str(self.model.coefficients.dtype).removeprefix("torch.")
+            wider = "--trainer.precision 64-true, " if kind != "float64" else ""
+            raise UsageError(
+                f"the loss of the first coefficients is beyond {kind}: y is too large for this loss; "
+                f"use {wider}--model.solver exact, or another unit of y"
+            )
         if not finite.all():
             self._diverged(self._update + int(finite.int().argmin()), "the loss")
 
@@ -361,6 +372,8 @@ class Regression(pl.LightningModule, ABC):
             loss = float(self.loss.value(total, self._moments.nobs))
         val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
+        if self._never_moves:
+            self.result = replace(self.result, notes=(NO_STEP, *self.result.notes))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
