@@ -55,6 +55,7 @@ class RegressionCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str]) -> None:
         self.checkpoint: dict[str, Any] | None = None
+        self._named = next(iter(args), "")
         strict = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Regression,
@@ -63,16 +64,19 @@ class RegressionCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
-            parser_kwargs={**strict, **{name: {**strict, "command": name} for name in SUBCOMMANDS}},
+            parser_kwargs={**strict, **{name: {**strict, "command": name} for name in self.subcommands()}},
             load_from_checkpoint_support=False,
             args=list(args),
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Return the subcommands, and the arguments of the Trainer's methods that are no options here."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning calls it on the instance
+        """Return the subcommands, and the arguments of the Trainer's methods that are no options here.
+
+        Where the command line names one, it is the only one: making a parser for each takes a second.
+        """
         fixed = {"verbose", "return_predictions", "weights_only"}
-        return {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
+        known = {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
+        return {self._named: known[self._named]} if self._named in known else known
 
     def fit(self, **options: Any) -> None:
         """Fit; a checkpoint that is resumed runs no code."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from regression.callbacks import FitFiles
 from regression.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +61,19 @@ Command = Callable[..., Run]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Run the command in this process, in a folder of the test's own."""
+def command(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Command:
+    """Run the command in this process, in a folder of the test's own.
+
+    Most of a short run's time goes into the figures on the way to the last one: only tests that look at them get them.
+    """
     monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("figures") is None:
+        monkeypatch.setattr(FitFiles.__init__, "__defaults__", (0, 2000))
 
     def run(*args: str) -> Run:
         before = versions(tmp_path)

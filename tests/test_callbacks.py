@@ -68,6 +68,7 @@ def test_long_histories_are_thinned_evenly() -> None:
     assert steps[0] == 0
 
 
+@pytest.mark.figures
 def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an intercept the curves drawn during a run are lines through the origin, as the last one is."""
     drawn = []

@@ -165,7 +165,7 @@ REFUSED = [
     ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be at least 1"),
     ((*BLOCKS, "--data.batch_size", "3"), "needs all rows in one batch, got 4 batches"),
     ((*BLOCKS, "--trainer.precision", "bf16-mixed"), "needs one number type"),
-    ((*LINE, "--trainer.accelerator", "abacus"), "invalid accelerator"),
+    ((*LINE, "--trainer.accelerator", "abacus"), "accelerator abacus is not on this machine"),
     ((*LINE, "--trainer.devices", "0"), "devices"),
     ((*LINE, "--report.loss", "never"), "must be one of 'before', 'after', got never"),
     ((*LINE, "--ckpt_path", "nope.ckpt"), "checkpoint not found: nope.ckpt"),

@@ -49,6 +49,7 @@ def ask(address: str, path: str, body: Any = None) -> Any:
     pytest.fail(f"no answer to {path}")
 
 
+@pytest.mark.figures
 def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> None:
     """The server hands out loss and coefficients by update, an evolving figure, the report, and a real metric."""
     for tag, last in (("train_loss", 0.27754354), ("coefficients%2Fslope", 1.0747765)):
