@@ -80,7 +80,7 @@ class Solution:
         """
         if self.frame.arithmetic == "double-double" or self.condition is None:
             return None
-        share = float(self.ssr_share.log10()) if self.ssr_share else -math.inf
+        share = math.log10(self.ssr_share) if self.ssr_share else -math.inf
         return 15 - 2 * math.log10(self.condition), 15 + min(share, 0.0)
 
     def covariance_in_powers(self) -> Matrix | None:

@@ -180,12 +180,12 @@ def scaling() -> ModuleType:
 
 def test_scaling_prints_a_line_for_each_size(scaling: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     """Both tables have a line for each size, with the time per row of both arithmetics."""
-    tables = scaling.main(["--rows", "1000", "2000", "--degrees", "1", "3", "--repeats=1"])
+    tables = scaling.main(["--rows", "2000", "40000", "--degrees", "1", "3", "--repeats=1"])
     lines = capsys.readouterr().out.splitlines()
-    assert [row["rows"] for row in tables["rows"]] == [1000, 2000]
+    assert [row["rows"] for row in tables["rows"]] == [2000, 40000]
     assert [row["degree"] for row in tables["degrees"]] == [1, 3]
-    assert all(row[name] > 0 for table in tables.values() for row in table for name in scaling.ARITHMETICS)
-    assert [line.split()[0] for line in lines[2:]] == ["rows", "1,000", "2,000", "degree", "1", "3"]
+    assert all(row[name] >= 0 for table in tables.values() for row in table for name in scaling.ARITHMETICS)
+    assert [line.split()[0] for line in lines[3:]] == ["rows", "2,000", "40,000", "degree", "1", "3"]
 
 
 @pytest.mark.parametrize("wrong", ["curve", "noise", "rows"])
