@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from regression.collectives import all_gather_rows
+from regression.errors import UsageError
 from regression.rows import Points, Rows, shuffled
 
 __all__ = ["Batch", "GlobalBatches", "gathered"]
@@ -60,17 +61,45 @@ class GlobalBatches:
         self.batch_size = batch_size or max(1, len(rows))
         self.rank, self.world_size = rank, world_size
         self.epoch_seed = epoch_seed
+        self._done, self._skipped = 0, 0
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        skipped, self._skipped = self._skipped, 0
+        return self._slices(skipped)
+
+    def _slices(self, skipped: int) -> Iterator[Batch]:
         seed = self.epoch_seed() if self.epoch_seed and len(self) > 1 else None
         pieces = _Pieces(self.rows, seed)
-        for start in range(0, len(self.rows), self.batch_size):
+        for at, start in enumerate(range(0, len(self.rows), self.batch_size)):
+            if at < skipped:
+                continue
             rows = min(self.batch_size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
+            self._done = at + 1
             yield Batch(*pieces.between(first, end), rows)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches of the epoch have been handed out, and of how many."""
+        return {"batches": self._done, "of": len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
+
+        Args:
+            state: What ``state_dict`` returned.
+
+        Raises:
+            UsageError: If that was within an epoch that had another number of batches.
+        """
+        if state["batches"] and state["of"] != len(self):
+            raise UsageError(
+                f"the checkpoint stands at batch {state['batches']} of {state['of']} of an epoch, which now has "
+                f"{len(self)}: expected the data and --data.batch_size of the interrupted run"
+            )
+        self._skipped = state["batches"]
 
     def in_order(self) -> "GlobalBatches":
         """Return the same batches without shuffling, for a pass in which the order does not matter."""

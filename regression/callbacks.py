@@ -159,6 +159,20 @@ class FitFiles(Callback):
             self._stride *= 2
             self.losses = {update: loss for update, loss in self.losses.items() if update % self._stride == 0}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses kept, for a checkpoint: a resumed run draws those of the whole run."""
+        losses = torch.tensor(list(self.losses.values()), dtype=torch.float64)
+        return {"stride": self._stride, "updates": torch.tensor(list(self.losses)), "losses": losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the losses of the run that is resumed.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
+        self._stride = state_dict["stride"]
+        self.losses = dict(zip(state_dict["updates"].tolist(), state_dict["losses"].tolist(), strict=True))
+
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
         assert isinstance(pl_module, Regression)

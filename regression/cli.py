@@ -103,6 +103,7 @@ class RegressionCLI(LightningCLI):
         """Add each subcommand's own options and ``--debug``, and make the textbook's points the default data."""
         if self._command == "fit":
             parser.add_lightning_class_args(Report, "report")
+            parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
@@ -203,7 +204,7 @@ class RegressionCLI(LightningCLI):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
         if saves and self.subcommand == "fit":
-            callbacks += [BestCheckpoint(), LastCheckpoint()]
+            callbacks += [BestCheckpoint(), self._get(self.config_init, "checkpoint")]
         kwargs["callbacks"] = [*given, *callbacks]
         plugins = config.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]

@@ -4,7 +4,7 @@ import math
 import warnings
 from abc import ABC
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any, Literal, final
 
@@ -35,6 +35,7 @@ from regression.fit import Fit, UndeterminedWarning
 from regression.losses import GlobalLoss
 from regression.models import Line, Polynomial
 from regression.moments import Arithmetic, Frame, Moments
+from regression.position import Position, settle
 from regression.solver import Solution, solve
 from regression.steps import OptimumDistance, safe_rate
 
@@ -122,7 +123,9 @@ class Regression(pl.LightningModule, ABC):
         self._params_matrix: Tensor | None = None
         self._takes_safe_rate, self._never_moves = False, False
         self._resumed_optimizer: dict[str, Any] | None = None
+        self._resumed_metrics: dict[str, Tensor] = {}
         self._update = 0
+        self._epoch, self._position = Position(), Position()  # so far, and at the latest update
         self._loss_before: Tensor | None = None
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
 
@@ -189,6 +192,13 @@ class Regression(pl.LightningModule, ABC):
                 self._add_moments(batch)
             self._moments = self._moments.reduced(self.device)
             self._prepare_gradient()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take up what a resumed run knew: its latest metrics, and whether it had come to its end."""
+        self.trainer.callback_metrics.update(self._resumed_metrics)
+        if self.global_step and self._is_close_enough(self.model.coefficients.detach()):
+            self.trainer.should_stop = True
 
     def _settle_domain(self, frame: Frame) -> None:
         if self.domain == "data" and self.model.domain is None:  # a resumed model has its own
@@ -219,10 +229,16 @@ class Regression(pl.LightningModule, ABC):
             for group in self.optimizer().param_groups:
                 group["lr"] = rate
 
+    def on_train_epoch_start(self) -> None:
+        """Forget the previous epoch; a run resumed within one does not come here."""
+        self._epoch, self._position = Position(), Position()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Forget the previous batch."""
         self.trace, self._loss_before = None, None
         self._update = self.global_step
+        if self.solver == "gradient":
+            _count_updates(self.trainer, 0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
@@ -238,7 +254,7 @@ class Regression(pl.LightningModule, ABC):
         self._require_finite(loss.detach()[None])
         if self._loss_before is None:  # an optimizer that searches calls this more than once
             self._loss_before = loss.detach()
-        self._log_loss("train_loss", loss.detach(), batch.rows)
+            self._epoch.add(float(self._loss_before), batch.rows)
         return loss
 
     def _solve(self) -> None:
@@ -293,6 +309,7 @@ class Regression(pl.LightningModule, ABC):
         """Make the update and note what it did, before any checkpoint can be written."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         assert self._loss_before is not None
+        self._position = replace(self._epoch, batches=batch_idx + 1, is_validated=False)
         self._finish(self._loss_before[None], self.model.coefficients.detach().clone()[None], None)
 
     def _block(self, batch: Batch) -> None:
@@ -310,7 +327,8 @@ class Regression(pl.LightningModule, ABC):
             objective, self.model.coefficients, self.optimizer(), updates, self.lr_schedulers()  # type: ignore[arg-type]
         )  # fmt: skip
         self._require_finite(losses)
-        self._log_loss("train_loss", losses[-2], batch.rows)
+        self._epoch.add(float(losses[-2]), batch.rows)
+        self._position = replace(self._epoch, batches=1, is_validated=False)
         _count_updates(self.trainer, updates)
         self._finish(losses[:-1], coefficients, losses[-1])
 
@@ -329,8 +347,12 @@ class Regression(pl.LightningModule, ABC):
             if distance is not None:
                 values["opt_error_se"] = float(distance.at(coefficients[at]))
             self._record(update, values, params[at].tolist())
-        if self.stop_at_opt_error is not None and distance is not None:
-            self.trainer.should_stop |= float(distance.at(coefficients[-1])) <= self.stop_at_opt_error
+        self.trainer.should_stop |= self._is_close_enough(coefficients[-1])
+
+    def _is_close_enough(self, coefficients: Tensor) -> bool:
+        if self.stop_at_opt_error is None or self._distance is None:
+            return False
+        return float(self._distance.at(coefficients)) <= self.stop_at_opt_error
 
     def _record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
@@ -356,6 +378,28 @@ class Regression(pl.LightningModule, ABC):
             f"{what} stopped being finite at update {update} with learning rate {rate:g}: "
             f"try a smaller rate, such as {rate / 10:g}, or check the data for huge values"
         )
+
+    def on_train_epoch_end(self) -> None:
+        """Log the loss of the epoch, the mean over its rows of the losses before their updates, and use it.
+
+        ``self.log`` could take the mean itself, but forgets the batches before an interruption. Lightning's own time to
+        step a scheduler that waits for a number is after the checkpoint of the epoch, and never in a resumed epoch.
+        """
+        if self._epoch.rows:
+            mean = torch.tensor(self._epoch.total / self._epoch.rows, dtype=torch.float64).to(self.model.coefficients)
+            self._log_loss("train_loss", mean, self._epoch.rows)
+        plans = self.trainer.lr_scheduler_configs
+        if not (self.automatic_optimization and self.trainer.is_last_batch):
+            return
+        for plan in plans:
+            if plan.reduce_on_plateau and (self.current_epoch + 1) % plan.frequency == 0:
+                scheduler: Any = plan.scheduler
+                scheduler.step(self.trainer.callback_metrics[str(plan.monitor)])
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a scheduler; one that waits for a number has had its turn at the end of the epoch."""
+        if metric is None:
+            scheduler.step()
 
     def on_train_end(self) -> None:
         """Describe the fit; a loss that is no function of the squares takes one more pass over the points."""
@@ -386,6 +430,7 @@ class Regression(pl.LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows."""
         self._log_epoch("val_loss")
+        self._position.is_validated = True
 
     def on_test_epoch_end(self) -> None:
         """Log the loss of all test rows."""
@@ -403,10 +448,9 @@ class Regression(pl.LightningModule, ABC):
 
     def _log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
         # The value is the same on every process; "max" over them keeps its bits, a mean might not.
-        reduce = "mean" if key == "train_loss" else "max"
         self.log(
             key, value, on_step=False, on_epoch=True, prog_bar=True, logger=logger, batch_size=rows,
-            reduce_fx=reduce, sync_dist=True,
+            reduce_fx="max", sync_dist=True,
         )  # fmt: skip
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, ...]:
@@ -424,14 +468,20 @@ class Regression(pl.LightningModule, ABC):
         if self._moments is not None:
             checkpoint["moments"] = self._moments.state()
             checkpoint["omitted"] = self._omitted
+        batches, loops = self.trainer.num_training_batches, checkpoint["loops"]["fit_loop"]
+        checkpoint["position"] = asdict(settle(loops, self._position, batches, self.global_step))
+        checkpoint["metrics"] = {name: value.clone() for name, value in self.trainer.callback_metrics.items()}
         if self.solver == "gradient":
             checkpoint["optimizer"] = described(self.optimizer())
         elif self._optimum is not None:
             checkpoint["degree"] = len(self._optimum.coefficients) - 1
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the checkpoint's optimizer, to compare it with the one of this run."""
+        """Remember where the run stood, and its optimizer to compare it with the one of this run."""
         self._resumed_optimizer = checkpoint.get("optimizer")
+        self._epoch = Position(**checkpoint.get("position", {}))
+        self._position = replace(self._epoch)
+        self._resumed_metrics = checkpoint.get("metrics", {})
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take coefficients and moments from a checkpoint, and make the fit from them, unless it is there already."""
@@ -463,7 +513,7 @@ def _count_updates(trainer: pl.Trainer, updates: int) -> None:
     loop = trainer.fit_loop.epoch_loop
     loop.manual_optimization.optim_step_progress.total.ready += updates
     loop.manual_optimization.optim_step_progress.total.completed += updates
-    loop._batches_that_stepped += updates - 1
+    loop._batches_that_stepped = trainer.global_step - (updates > 0)  # the loop counts the batch itself once it is done
 
 
 @final

@@ -1,0 +1,69 @@
+"""Where in its data a run stands, as a checkpoint must say it so that a resumed run makes the same updates."""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Position", "settle"]
+
+
+@dataclass
+class Position:
+    """What the latest update of an epoch leaves behind.
+
+    Attributes:
+        batches: Number of batches of the epoch that updates have been made with.
+        total: Sum over the rows of these batches of their loss before the update.
+        rows: Number of these rows.
+        is_validated: Whether the validation that may follow the latest update has been done.
+    """
+
+    batches: int = 0
+    total: float = 0.0
+    rows: int = 0
+    is_validated: bool = True
+
+    def add(self, loss: float, rows: int) -> None:
+        """Add a batch of that many rows with its loss."""
+        self.total += loss * rows
+        self.rows += rows
+
+
+def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates: int) -> Position:
+    """Rewrite the counters of Lightning's loops in a checkpoint, so that a run goes on after the latest update.
+
+    Lightning guesses from its counters in which hook a checkpoint was written. Some of the guesses drop a validation,
+    repeat the end of an epoch, or miscount the batches that are left. Here the counters are always those of one moment:
+    after an update, its validation done or not begun, and before an epoch where the last one is complete. The keys
+    are Lightning's own; this is the only place that writes them.
+
+    Args:
+        fit_loop: ``checkpoint["loops"]["fit_loop"]``, changed in place.
+        position: Where in the epoch the latest update was.
+        batches: Number of batches of an epoch.
+        updates: Number of updates of the whole run.
+
+    Returns:
+        The position to store: at the beginning of an epoch if that is the next to come.
+    """
+    epoch, batch = fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]
+    validation = fit_loop["epoch_loop.val_loop.batch_progress"]
+    has_ended = epoch["current"]["processed"] == epoch["current"]["ready"]
+    was_cut = has_ended and 0 < position.batches < batches  # by max_steps or a callback: a longer run goes on there
+    if not position.batches or (has_ended and not was_cut):
+        position = Position()
+    epochs = epoch["current"]["processed"] - was_cut
+    seen = batch["total"]["processed"] - (batch["current"]["processed"] - position.batches if position.batches else 0)
+    begun, pending = int(position.batches > 0), int(not position.is_validated)
+    epoch["total"] = epoch["current"] = _counts(epochs + begun, epochs)
+    batch |= {"total": _counts(seen, seen), "current": _counts(position.batches, position.batches)}
+    batch["is_last_batch"] = position.batches == batches
+    validation |= {"total": _counts(pending, 0), "current": _counts(pending, 0), "is_last_batch": False}
+    # While a validation runs, and before a skipped one, this counter is still that of the update before.
+    fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = max(0, updates - 1)
+    for loader in fit_loop["state_dict"].get("combined_loader", []):
+        loader["batches"] = position.batches
+    return position
+
+
+def _counts(begun: int, done: int) -> dict[str, int]:
+    return {"ready": begun, "started": begun, "processed": done, "completed": done}
