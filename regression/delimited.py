@@ -37,10 +37,12 @@ class Watched(io.RawIOBase):
     def __init__(self, path: Path, delimiter: str, stream: IO[bytes], raw: IO[bytes]) -> None:
         self.path, self.stream, self.raw = path, stream, raw
         mark = re.escape(delimiter.encode())
-        # A quotation mark begins or ends a cell, or stands beside another one.
-        self._stray = re.compile(rb'(?<![%b\r\n"])"(?![%b\r\n"])' % (mark, mark))
+        # A quotation mark begins or ends a cell, or stands beside another one; an empty cell in marks ends with them.
+        self._stray = re.compile(
+            rb'(?<![%b\r\n"])"(?![%b\r\n"])|(?<=[%b\r\n])""(?![%b\r\n"])' % (mark, mark, mark, mark)
+        )
         self._tail = b"\n"
-        self._count = 0
+        self._count, self._marks = 0, 0
 
     def readable(self) -> bool:
         """Return true."""
@@ -50,19 +52,23 @@ class Watched(io.RawIOBase):
         """Return the next bytes.
 
         Raises:
-            DataError: If a quotation mark stands inside a cell, or a packed file unpacks to hundreds of times its size.
+            DataError: If a quotation mark stands inside a cell or is not closed, or a packed file grows hundreds of
+                times larger.
         """
         piece = self.stream.read(size)
         self._count += len(piece)
         if self._count > BOMB_BYTES and self._count > BOMB_RATIO * self.raw.tell():
             raise DataError(f"{self.path} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself first")
+        self._marks += piece.count(b'"')
+        if not piece and self._marks % 2:
+            raise DataError(f"{self.path}: a quotation mark is not closed before the end of the file")
         # The last byte of a piece is judged with the next one, as what follows it is not known yet.
         if b'"' in piece or self._tail[-1:] == b'"':
             text = self._tail + piece
             if (stray := self._stray.search(text)) and stray.end() < len(text) + (not piece):
                 around = text[max(0, stray.start() - 20) : stray.end() + 20].decode(errors="replace").splitlines()
                 raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
-        self._tail = (self._tail + piece)[-2:]
+        self._tail = (self._tail + piece)[-3:]
         return piece
 
 
