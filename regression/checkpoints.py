@@ -23,6 +23,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from regression import __version__
+from regression.checks import has_validation
 from regression.errors import SaveError, UsageError
 from regression.fit import Fit
 
@@ -71,7 +72,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Choose the loss to go by, now that the batches are known, and take over the best checkpoint so far."""
-        self.monitor = "val_loss" if sum(trainer.num_val_batches) else "train_loss"
+        self.monitor = "val_loss" if has_validation(trainer) else "train_loss"
         super().on_train_start(trainer, pl_module)
         state, path = self._resumed, str(Path(self.dirpath or "", "best.ckpt"))
         is_comparable = state.get("best_model_path") and state["monitor"] == self.monitor
@@ -116,6 +117,13 @@ class LastCheckpoint(ModelCheckpoint):
             raise UsageError(f"checkpoint.every_seconds must be positive, got {every_seconds}")
         self.every_n_updates, self.every_seconds = every_n_updates, every_seconds
         self._saved_update, self._saved_time, self._next_look = 0, 0.0, 0
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up nothing: the interrupted run's file stays where it is.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
 
     def save(self, trainer: pl.Trainer) -> None:
         """Write the state after the latest update; all processes must call it together.

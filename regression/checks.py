@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import lightning.pytorch as pl
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import AcceleratorRegistry
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_STEP",
     "described",
+    "has_validation",
     "never_moves",
     "require_devices",
     "require_exact_options",
@@ -177,6 +179,12 @@ def require_known_monitors(module: "Regression") -> None:
                 f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {plan.monitor}: val_loss "
                 "needs --data.validation_fraction, and updates_per_batch 1"
             )
+
+
+def has_validation(trainer: pl.Trainer) -> bool:
+    """Tell whether a fit has points to validate on, be it in its first epoch or later."""
+    held_out = getattr(trainer.datamodule, "held_out", 0)  # type: ignore[attr-defined]
+    return any(trainer.num_val_batches) or bool(held_out and trainer.limit_val_batches)
 
 
 def described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -169,6 +169,11 @@ class Regression(pl.LightningModule, ABC):
         """Return the loss of a global batch; every process must call it with its own slice."""
         return self.loss.value(global_sum(self.loss_sum(batch)), batch.rows)
 
+    def setup(self, stage: str) -> None:
+        """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
+        if str(self.trainer.precision).startswith("64"):
+            self.model.double()
+
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
         require_precision(self)
@@ -488,6 +493,7 @@ class Regression(pl.LightningModule, ABC):
         if "fit" in checkpoint:
             self.result = checkpoint["fit"]
             return
+        self.model.to(checkpoint["state_dict"]["model.coefficients"].dtype)  # lest float64 be cut short
         self.load_state_dict(checkpoint["state_dict"])
         self._resumed_optimizer, self._omitted = checkpoint.get("optimizer"), checkpoint["omitted"]
         self._moments = Moments.from_state(checkpoint["moments"])
