@@ -220,6 +220,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The command line without the program's name; by default the process's own.
     """
+    if sys.stdout is None:  # closed by whoever started this; the files are written all the same
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if args in (["--help"], ["-h"]):
         print(_overview())
