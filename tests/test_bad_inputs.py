@@ -256,15 +256,11 @@ def test_a_run_that_cannot_move_says_so(command: Command, option: str, words: st
 
 
 def test_degree_50_on_11_points_is_said(command: Command) -> None:
-    """More coefficients than points is a warning; many points keep degree 50 with its condition number."""
+    """More coefficients than points is a warning with the reason."""
     with pytest.warns(UndeterminedWarning, match="the points fix 11 of 51 coefficients"):
         few = command("fit", "-c", config("polynomial_exact"), "--model.degree", "50", "--data.points", "11",
                       "--data.high", "10")  # fmt: skip
     assert few.code == 0
-    many = command("fit", "--model", "PolynomialRegression", "--model.degree", "50", "--data.points", "500",
-                   "--data.high", "10", "--trainer.max_steps", "50")  # fmt: skip
-    assert (many.code, many.err) == (0, "")
-    assert many.fit["loss"] < 0.1
 
 
 def test_what_is_accepted_is_in_memory(tmp_path: Path) -> None:

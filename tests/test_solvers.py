@@ -157,4 +157,4 @@ def test_two_devices_give_the_same_bits(tmp_path: Path, command: Command) -> Non
     one = command(*options)
     two = run_process(tmp_path, *options, "--trainer.devices", "2", "--data.batch_size", "5")
     assert (two.code, two.err) == (0, "")
-    assert two.fit == one.fit
+    assert {**two.fit, "data": None} == {**one.fit, "data": None}
