@@ -30,6 +30,7 @@ __all__ = [
     "solve_triangular",
     "times",
     "u_in_powers",
+    "u_in_range",
 ]
 
 DIGITS = 150
@@ -57,9 +58,13 @@ def _argument(shift: Decimal, scale: Decimal) -> Callable[[Vector], Vector]:
     return multiply
 
 
+def _scale(frame: Frame) -> Decimal:
+    return Decimal(frame.scale.numerator) / Decimal(frame.scale.denominator)
+
+
 def powers_in_u(frame: Frame, degree: int) -> Matrix:
     """Return the powers 1, x, … x^d in terms of T_k(u), a row for each, shape (K, K)."""
-    return expansion("power", degree, _argument(Decimal(frame.center), Decimal(frame.scale)))
+    return expansion("power", degree, _argument(Decimal(frame.center), _scale(frame)))
 
 
 def chebyshev_in_u(frame: Frame, degree: int) -> Matrix:
@@ -69,7 +74,7 @@ def chebyshev_in_u(frame: Frame, degree: int) -> Matrix:
 
 def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
     """Return shift and scale of ``t = shift + scale u`` for x mapped from a domain to [−1, 1], or left as it is."""
-    shift, scale = Decimal(frame.center), Decimal(frame.scale)
+    shift, scale = Decimal(frame.center), _scale(frame)
     if domain is None or domain[0] == domain[1]:
         return shift, scale
     low, high = map(Decimal, domain)
@@ -78,13 +83,18 @@ def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, 
 
 def u_in_powers(frame: Frame, degree: int) -> Matrix:
     """Return T_0(u) … T_d(u) in powers of x, a row for each, shape (K, K)."""
-    center, scale = Decimal(frame.center), Decimal(frame.scale)
+    center, scale = Decimal(frame.center), _scale(frame)
 
     def multiply(v: Vector) -> Vector:
         shifted = [Decimal(0), *v[:-1]]
         return [(up - center * value) / scale for up, value in zip(shifted, v, strict=True)]
 
     return expansion("chebyshev", degree, multiply)
+
+
+def u_in_range(frame: Frame, degree: int) -> Matrix:
+    """Return T_0(u) … T_d(u) in terms of T_k(t), ``t = (x - center) / reach``, a row for each, shape (K, K)."""
+    return expansion("chebyshev", degree, _argument(Decimal(0), Decimal(frame.reach) / _scale(frame)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from regression.basis import design, polynomial
-from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers
+from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers, u_in_range
 from regression.degrees import Candidate
 from regression.errors import UsageError
 from regression.moments import Frame, Moments
@@ -53,12 +53,12 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """The curve in Chebyshev polynomials of ``u = (x - center) / scale``, for evaluation without loss of digits.
+    """The curve in Chebyshev polynomials of ``t = (x - center) / scale``, for evaluation without loss of digits.
 
     Attributes:
         center: Middle of the x range.
-        scale: What takes the x range to [−1, 1]; a power of two but for the arithmetic double.
-        coefficients: Coefficients of T_k(u), shape (K,).
+        scale: Half the x range; 1 if that is 0.
+        coefficients: Coefficients of T_k(t), shape (K,).
         cov: Their covariance, shape (K, K), or ``None``.
     """
 
@@ -69,9 +69,9 @@ class Curve:
 
     @classmethod
     def of(cls, frame: Frame, coefficients: Vector, cov: Matrix | None) -> "Curve":
-        """Round a curve in T_k(u) to float64."""
+        """Round a curve in T_k(t), and its covariance, to float64."""
         rounded = None if cov is None else [list(_floats(row)) for row in cov]
-        return cls(frame.center, frame.scale, list(_floats(coefficients)), rounded)
+        return cls(frame.center, frame.reach, list(_floats(coefficients)), rounded)
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ class Fit:
         with precise():
             own = solution.coefficients if at is None else at
             missing = len(own) - len(names)  # one without an intercept
-            rows = u_in_powers(solution.frame, len(own) - 1)
+            rows, in_range = (change(solution.frame, len(own) - 1) for change in (u_in_powers, u_in_range))
             params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
             ssr = solution.ssr if at is None else ssr_at(moments, own)
             df_resid = solution.nobs - solution.rank
             scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
-            curve_cov, cov = _scaled(solution.covariance, scale), _scaled(solution.covariance_in_powers(), scale)
+            curve_cov, cov = (_scaled(solution.covariance_in(matrix), scale) for matrix in (in_range, rows))
             cov = None if cov is None else [row[missing:] for row in cov[missing:]]
             errors = None if cov is None else [abs(row[k]).sqrt() for k, row in enumerate(cov)]
             # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
@@ -206,7 +206,8 @@ class Fit:
                 rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
                 rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
                 converged=None if distance is None else distance <= CONVERGED_SE,
-                x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution.frame, own, curve_cov),
+                x_range=(solution.frame.low, solution.frame.high),
+                curve=Curve.of(solution.frame, combine(in_range, own), curve_cov),
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
                 notes=tuple(notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"])), **facts,
             )  # fmt: skip

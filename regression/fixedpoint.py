@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regression.sums import UNIT, Gram, chunk_rows, inverse_sigma, scaled, shared_out
+from regression.sums import STRETCH, UNIT, Gram, chunk_rows, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:
     from regression.moments import Frame
@@ -110,11 +110,22 @@ class FixedPoint:
         first.sub_(rest)
         shadow.add_(shift)
         first.sub_(shadow)
-        self.fixed(total, first, out)
+        if frame.stretch == STRETCH:
+            self.fixed(total, first, out)
+        else:
+            self.stretched(total, first, frame.stretch / STRETCH, out)
         high, low = out
         part = round_to(high, LEFT[0], total)
         for value, double in zip((high, low, part, high - part), self.twice, strict=True):
             torch.mul(value, 2, out=double)
+
+    def stretched(self, values: Tensor, rest: Tensor, factor: float, out: Pair) -> None:
+        """Write ``factor (values + rest)`` in fixed point; the factor has so few bits that its products are exact."""
+        (high, low), (part_0, part_1) = out, self.twice[:2]
+        rest.add_(values.sub_(round_to(values, 26, part_0)).sub_(round_to(values, 52, part_1))).mul_(factor)
+        round_to(part_1.mul_(factor), 51, high)
+        torch.sub(part_1, high, out=low).add_(rest)
+        high.add_(part_0.mul_(factor))
 
     def fixed(self, values: Tensor, rest: Tensor | None, out: Pair) -> None:
         """Write ``values + rest`` in fixed point, where rest is less than half a unit of values."""

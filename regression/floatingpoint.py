@@ -77,7 +77,7 @@ def fill_chebyshev(x: Tensor, frame: "Frame", out: list[Tensor], u: Tensor, sigm
     """
     if sigma is None and len(out) > 1:
         u = out[1]
-    torch.sub(x.double(), frame.center, out=u).div_(frame.scale)
+    torch.sub(x.double(), frame.center, out=u).div_(frame.reach)
     if sigma is not None:
         out[0].copy_(inverse_sigma(sigma, frame))
         if len(out) > 1:

@@ -16,6 +16,7 @@ Torch and the standard library only.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 import torch
@@ -25,7 +26,7 @@ from regression.collectives import all_max, all_sum
 from regression.errors import UsageError
 from regression.fixedpoint import exact_gram
 from regression.floatingpoint import float_gram
-from regression.sums import LONGEST, UNIT, log_weights
+from regression.sums import LONGEST, STRETCH, UNIT, log_weights
 
 __all__ = ["UNIT", "Arithmetic", "Frame", "Moments"]
 
@@ -42,8 +43,9 @@ LIMB_BITS, LIMBS = 32, 40  # how the integers travel between processes
 class Frame:
     """The coordinates of the moments: ``u = (x - center) / scale`` in [-1, 1], and y, sigma by powers of two.
 
-    For double-double the scale is a power of two and the shift a float64 number, so that u is exactly the sum of two
-    float64 numbers. For double u takes the points' own range to [-1, 1], which keeps the condition low.
+    For double-double the scale is a power of two over a short number and the shift a float64 number, so that u is known
+    to 100 bits. It takes the points' range to at least [-1024/1025, 1024/1025]: on a smaller part of [-1, 1] the
+    Chebyshev polynomials of high degree are hard to tell apart. For double the scale is half the range in float64.
 
     Attributes:
         center: Float64 number near the middle of the x range.
@@ -55,6 +57,7 @@ class Frame:
         high: Largest x.
         arithmetic: How terms and sums are rounded.
         y_center: What double takes from y: the end of its range nearest to zero, or 0 inside the range.
+        stretch: What the power of two is divided by, in steps of 1/1024 from 1 to 2.
     """
 
     center: float
@@ -65,6 +68,7 @@ class Frame:
     high: float
     arithmetic: Arithmetic = "double-double"
     y_center: float = 0.0
+    stretch: int = STRETCH
 
     @classmethod
     def of(cls, batches: Iterable[Any], arithmetic: Arithmetic = "double-double") -> "Frame":
@@ -102,13 +106,22 @@ class Frame:
         if arithmetic == "double":
             y_center = max(y_low, 0.0) or min(y_high, 0.0)
             y_exponent = 0 if abs(y_exponent) < SAFE_EXPONENT else y_exponent
-        return cls(center, _power_above(reach), y_exponent, sigma_exponent, low, high, arithmetic, y_center)
+        exponent = _power_above(reach)
+        return cls(
+            center, exponent, y_exponent, sigma_exponent, low, high, arithmetic, y_center,
+            _stretch(exponent, max(Fraction(high) - Fraction(center), Fraction(center) - Fraction(low))),
+        )  # fmt: skip
 
     @property
-    def scale(self) -> float:
-        """The scale of u."""
+    def scale(self) -> Fraction:
+        """The scale of u, exactly."""
         if self.arithmetic == "double-double":
-            return math.ldexp(1, self.exponent)
+            return Fraction(2) ** self.exponent * STRETCH / self.stretch
+        return Fraction(self.reach)
+
+    @property
+    def reach(self) -> float:
+        """The float64 number next to half the range of x; 1 where it is 0."""
         return max(self.high - self.center, self.center - self.low) or 1.0
 
 
@@ -135,6 +148,11 @@ def _power_above(size: float) -> int:
     """Return the exponent of the smallest power of two that is not below a size; 0 for size 0."""
     mantissa, exponent = math.frexp(size)
     return max(exponent - (mantissa == 0.5), MIN_EXPONENT)
+
+
+def _stretch(exponent: int, reach: Fraction) -> int:
+    """Return the largest number of steps by which a reach, over its power of two, still fits into [-1, 1]."""
+    return min(int(STRETCH * Fraction(2) ** exponent / reach), 2 * STRETCH) if reach else STRETCH
 
 
 def check(x: Tensor, y: Tensor, sigma: Tensor | None) -> None:

@@ -23,7 +23,6 @@ from regression.coordinates import (
     precise,
     solve_triangular,
     times,
-    u_in_powers,
 )
 from regression.moments import UNIT, Frame, Moments
 
@@ -83,12 +82,15 @@ class Solution:
         share = math.log10(self.ssr_share) if self.ssr_share else -math.inf
         return 15 - 2 * math.log10(self.condition), 15 + min(share, 0.0)
 
-    def covariance_in_powers(self) -> Matrix | None:
-        """Return ``(AᵀWA)⁻¹`` for the coefficients of 1, x, … x^d, shape (K, K); ``None`` where undetermined."""
+    def covariance_in(self, rows: Matrix) -> Matrix | None:
+        """Return ``(AᵀWA)⁻¹`` in other functions, shape (K, K); ``None`` where the points do not determine it.
+
+        Args:
+            rows: T_0(u) … T_d(u) in terms of those functions, a row for each, shape (K, K).
+        """
         if self.covariance is None:
             return None
         with precise():
-            rows = u_in_powers(self.frame, len(self.coefficients) - 1)
             half = [combine(rows, row) for row in self.covariance]
             return [combine(rows, list(column)) for column in zip(*half, strict=True)]
 

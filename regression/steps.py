@@ -6,7 +6,7 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.coordinates import Chart, gram, precise
+from regression.coordinates import Chart, gram, precise, u_in_powers
 from regression.moments import Moments
 from regression.solver import Solution, system
 
@@ -61,11 +61,13 @@ class OptimumDistance:
         df_resid = solution.nobs - solution.rank
         if solution.covariance is None or df_resid <= 0 or solution.ssr == 0:
             return None
-        params, cov = chart.params_matrix(), solution.covariance_in_powers()
+        params = chart.params_matrix()
+        cov = solution.covariance_in(u_in_powers(solution.frame, chart.model.degree))
         assert cov is not None
         with precise():
             scale = Decimal(1) if absolute_sigma else solution.ssr / df_resid
-            errors = [float((scale * row[k]).sqrt()) for k, row in enumerate(cov)][len(cov) - len(params) :]
+            free = range(len(cov) - len(params), len(cov))  # an intercept that is not there has no error
+            errors = [float((scale * cov[k][k]).sqrt()) for k in free]
         optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
         return cls(*(t.to(device) for t in (optimum, params, torch.tensor(errors, dtype=torch.float64))))
 

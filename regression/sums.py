@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST",
+    "STRETCH",
     "UNIT",
     "Gram",
     "chunk_rows",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 UNIT = 1074  # sums are integers in units of 2^-1074, the smallest positive float64
+STRETCH = 1 << 10  # u is stretched to its interval by a factor in steps of 1 / 1024
 SLICE_BITS, LONGEST = 32, 1 << 20  # 2^20 slices have a sum of 52 bits, which is exact
 CPU_ROWS, GPU_ROWS = 1 << 16, 1 << 20  # rows per pass, at most
 LARGEST = 1 << 21  # numbers that a thread holds at a time: 16 MiB, about its share of the cache

@@ -263,6 +263,14 @@ def test_degree_50_on_11_points_is_said(command: Command) -> None:
     assert few.code == 0
 
 
+def test_degree_50_on_enough_points_is_fitted(command: Command) -> None:
+    """Where the points do determine degree 50 on 0 to 10, it is fitted without a word, with its condition."""
+    many = command("fit", "-c", config("polynomial_exact"), "--model.degree", "50", "--data.points", "101",
+                   "--data.high", "10")  # fmt: skip
+    assert (many.code, many.err, many.fit["rank"]) == (0, "", 51)
+    assert 1e3 < many.fit["condition_number"] < 1e5
+
+
 def test_what_is_accepted_is_in_memory(tmp_path: Path) -> None:
     """The good file that the bad ones are made from is read."""
     good(tmp_path / "a.csv")

@@ -118,8 +118,8 @@ def exact(data: Columns, frame: Frame, degree: int) -> tuple[list[Fraction], lis
     sums, sizes = [Fraction(0)] * count, [Fraction(0)] * count
     columns = (data.x, data.y, torch.ones_like(data.y) if data.sigma is None else data.sigma)
     for x, y, sigma in zip(*map(fractions, columns), strict=True):
-        u = (x - Fraction(frame.center)) / Fraction(2) ** frame.exponent
-        assert abs(u) <= 1 + Fraction(1, 2**50)
+        u = (x - Fraction(frame.center)) / frame.scale
+        assert abs(u) <= 1
         value = y / Fraction(2) ** frame.y_exponent
         weight = (Fraction(2) ** frame.sigma_exponent / sigma) ** 2
         chebyshev = [Fraction(1), u]

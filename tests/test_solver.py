@@ -71,7 +71,7 @@ def test_high_degrees_are_found(degree: int) -> None:
     solution = solved(x, y, None, degree)
     data = Columns(torch.from_numpy(x), torch.from_numpy(y))
     frame = Frame.of([data])
-    u = (x - frame.center) / 2.0**frame.exponent
+    u = (x - frame.center) / float(frame.scale)
     right = np.polynomial.chebyshev.chebfit(u, y, degree)
     assert solution.rank == degree + 1
     np.testing.assert_allclose(list(map(float, solution.coefficients)), right, rtol=1e-10, atol=1e-12)
@@ -107,7 +107,7 @@ def test_squares_at_other_coefficients() -> None:
     frame = Frame.of([data])
     own = Moments.of(*data, frame, 2)
     curve = [1.5, -2.25, 0.125]
-    u = (x - frame.center) / 2.0**frame.exponent
+    u = (x - frame.center) / float(frame.scale)
     residuals = (y - np.polynomial.chebyshev.chebval(u, curve)) / sigma
     assert float(ssr_at(own, [Decimal(c) for c in curve])) == pytest.approx(
         float(residuals @ residuals), rel=1e-13, abs=0
@@ -206,3 +206,14 @@ def test_shifted_points_shift_the_curve() -> None:
     assert after.bse is not None
     assert before.bse is not None
     assert after.bse[-1] == pytest.approx(before.bse[-1], rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("high", [8.5, 10.0, 16.0, 1 / 3])
+def test_rank_does_not_depend_on_the_unit_of_x(high: float) -> None:
+    """Even points determine 51 coefficients, with one condition, over any range of x, and are met closely."""
+    x = np.linspace(0, high, 101)
+    y = np.sin(10 * x / high) + 0.1 * x
+    fit = regression.fit(x, y, degree=50)
+    assert fit.rank == 51
+    assert fit.condition_number == pytest.approx(10500.0356, rel=1e-7)
+    np.testing.assert_allclose(fit.predict(x).mean.numpy(), y, rtol=0, atol=1e-14)
