@@ -1,13 +1,12 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
-import warnings
 from typing import Any, Literal
 
 import torch
 
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.errors import UsageError
-from regression.fit import Fit, UndeterminedWarning
+from regression.fit import Fit
 from regression.models import Polynomial
 from regression.moments import Arithmetic, Frame, Moments
 from regression.rows import Points
@@ -93,6 +92,5 @@ def fit(
         level=level,
         omitted=0,
     )
-    if result.rank < len(result.params):
-        warnings.warn(result.notes[0], UndeterminedWarning, stacklevel=2)
+    result.warn_if_undetermined()
     return result

@@ -71,7 +71,8 @@ def require_devices(trainer: Namespace) -> None:
     has_gpu = bool({"cuda", "mps"} & set(here))
     accelerator, strategy = trainer.accelerator, trainer.strategy
     if isinstance(accelerator, str) and accelerator not in ("auto", *(["gpu"] if has_gpu else []), *here):
-        near = _near(accelerator, ["auto", "gpu", *known])
+        choices = ["auto", "gpu", *known]
+        near = "" if accelerator in choices else _near(accelerator, choices)
         raise UsageError(
             f"--trainer.accelerator {accelerator} is not on this machine{near}: it has {_hardware()}; "
             f"use {', '.join(['auto', *here])}"

@@ -9,7 +9,7 @@ import torch
 
 from regression.batches import GlobalBatches
 from regression.columns import BLOCK, Column
-from regression.errors import UsageError
+from regression.errors import DataError, UsageError
 from regression.rows import MemoryRows, Points, Rows, SplitRows, table_rows
 from regression.tables import NanPolicy, Table
 
@@ -212,7 +212,11 @@ class TableDataModule(PointsDataModule):
     def _open(self, path: str, has_y: bool) -> Rows:
         columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
         positive = None if self.sigma is None else len(columns) - 1
-        return table_rows(Table(path, columns, positive, self.nan_policy), has_y, self.in_memory_rows)
+        table = Table(path, columns, positive, self.nan_policy)
+        rows = table_rows(table, has_y, self.in_memory_rows)
+        if not len(rows):
+            raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
+        return rows
 
 
 def _require(condition: bool, expected: str, value: object) -> None:

@@ -36,11 +36,7 @@ class Watched(io.RawIOBase):
 
     def __init__(self, path: Path, delimiter: str, stream: IO[bytes], raw: IO[bytes]) -> None:
         self.path, self.stream, self.raw = path, stream, raw
-        mark = re.escape(delimiter.encode())
-        # A quotation mark begins or ends a cell, or stands beside another one; an empty cell in marks ends with them.
-        self._stray = re.compile(
-            rb'(?<![%b\r\n"])"(?![%b\r\n"])|(?<=[%b\r\n])""(?![%b\r\n"])' % (mark, mark, mark, mark)
-        )
+        self._beside = np.frombuffer(delimiter.encode() + b'\r\n"', dtype=np.uint8)  # what may stand beside a mark
         self._tail = b"\n"
         self._count, self._marks = 0, 0
 
@@ -52,24 +48,34 @@ class Watched(io.RawIOBase):
         """Return the next bytes.
 
         Raises:
-            DataError: If a quotation mark stands inside a cell or is not closed, or a packed file grows hundreds of
-                times larger.
+            DataError: If a quotation mark stands inside a cell or is not closed, a byte order mark begins the rows, or
+                a packed file grows hundreds of times larger.
         """
         piece = self.stream.read(size)
+        if not self._count and piece.startswith(BOM):  # the parser would drop it
+            raise DataError(f"{self.path}: data row 1 begins with a byte order mark, which belongs before the header")
         self._count += len(piece)
         if self._count > BOMB_BYTES and self._count > BOMB_RATIO * self.raw.tell():
             raise DataError(f"{self.path} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself first")
-        self._marks += piece.count(b'"')
+        text = self._tail + (piece or b"\n")
+        if b'"' in text[1:]:
+            self._judge(text)
         if not piece and self._marks % 2:
             raise DataError(f"{self.path}: a quotation mark is not closed before the end of the file")
-        # The last byte of a piece is judged with the next one, as what follows it is not known yet.
-        if b'"' in piece or self._tail[-1:] == b'"':
-            text = self._tail + piece
-            if (stray := self._stray.search(text)) and stray.end() < len(text) + (not piece):
-                around = text[max(0, stray.start() - 20) : stray.end() + 20].decode(errors="replace").splitlines()
-                raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
-        self._tail = (self._tail + piece)[-3:]
+        self._tail = text[-2:]
         return piece
+
+    def _judge(self, text: bytes) -> None:
+        """Refuse a mark inside a cell; the first byte was judged before, the last waits for what follows it."""
+        symbols = np.frombuffer(text, dtype=np.uint8)
+        at = np.flatnonzero(symbols[1:-1] == ord('"')) + 1
+        is_closing = (self._marks + np.arange(len(at))) % 2 == 1
+        self._marks += len(at)
+        # An opening mark has one of them before it, a closing one after it; two marks in a cell stand for one.
+        wrong = at[~np.isin(symbols[np.where(is_closing, at + 1, at - 1)], self._beside)]
+        if len(wrong):
+            around = text[max(0, wrong[0] - 20) : wrong[0] + 20].decode(errors="replace").splitlines()
+            raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
 
 
 def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool) -> Array:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
@@ -16,7 +17,7 @@ from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers
 from regression.degrees import Candidate
 from regression.errors import UsageError
 from regression.moments import Frame, Moments
-from regression.report import notes, report
+from regression.report import UNDETERMINED, notes, report
 from regression.solver import Solution, ssr_at
 from regression.steps import CONVERGED_SE
 
@@ -194,6 +195,7 @@ class Fit:
             shrink = (solution.ssr / ssr).sqrt() if ssr and not facts["absolute_sigma"] else Decimal(1)
             distance = _distance(params, best, [error * shrink for error in errors] if errors else None)
             aic, aicc, bic = _criteria(ssr, solution, len(names))
+            said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
             return cls(
                 degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
                 nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
@@ -209,8 +211,14 @@ class Fit:
                 x_range=(solution.frame.low, solution.frame.high),
                 curve=Curve.of(solution.frame, combine(in_range, own), curve_cov),
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
-                notes=tuple(notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"])), **facts,
+                notes=tuple(said), **facts,
             )  # fmt: skip
+
+    def warn_if_undetermined(self) -> None:
+        """Warn where the points do not determine all coefficients."""
+        for note in self.notes:
+            if note.startswith(UNDETERMINED):
+                warnings.warn(note, UndeterminedWarning, stacklevel=3)
 
     def predict(self, x: Any, level: float | None = None, sigma: Any = None) -> Prediction:
         """Return the curve with its confidence and prediction bands.

@@ -31,7 +31,7 @@ from regression.coordinates import Chart
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.descent import Objective, Trace, descend
 from regression.errors import DivergenceError, UsageError
-from regression.fit import Fit, UndeterminedWarning
+from regression.fit import Fit
 from regression.losses import GlobalLoss
 from regression.models import Line, Polynomial
 from regression.moments import Arithmetic, Frame, Moments
@@ -272,8 +272,6 @@ class Regression(pl.LightningModule, ABC):
         with torch.no_grad():
             self.model.coefficients.copy_(torch.tensor(own, dtype=torch.float64))
         fit = self._fit(updates=1, loss=None)
-        if fit.rank < len(fit.params):
-            warnings.warn(fit.notes[0], UndeterminedWarning, stacklevel=2)
         assert fit.loss is not None
         self._log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
         self._record(0, {"train_loss": fit.loss}, fit.params)
@@ -421,6 +419,7 @@ class Regression(pl.LightningModule, ABC):
             loss = float(self.loss.value(total, self._moments.nobs))
         val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
+        self.result.warn_if_undetermined()
         if self._never_moves:
             self.result = replace(self.result, notes=(NO_STEP, *self.result.notes))
 

@@ -12,9 +12,10 @@ from regression.steps import CONVERGED_SE
 if TYPE_CHECKING:
     from regression.fit import Fit
 
+UNDETERMINED = "undetermined: "
 FEW_DIGITS = 8  # fewer of them from moments in double are worth a note
 
-__all__ = ["formula", "notes", "report"]
+__all__ = ["UNDETERMINED", "formula", "notes", "report"]
 
 
 def report(fit: "Fit") -> str:
@@ -57,7 +58,13 @@ def formula(params: Sequence[float], names: Sequence[str]) -> str:
 
 
 def notes(
-    solution: Solution, ssr: Decimal, distance: float | None, size: int, knows_errors: bool, omitted: int
+    solution: Solution,
+    ssr: Decimal,
+    distance: float | None,
+    size: int,
+    knows_errors: bool,
+    omitted: int,
+    is_optimum: bool,
 ) -> list[str]:
     """Return what the reader should know.
 
@@ -68,6 +75,7 @@ def notes(
         size: Number of coefficients.
         knows_errors: Whether their standard errors are known.
         omitted: Number of rows that were left out.
+        is_optimum: Whether the coefficients are those of the solution.
     """
     found = [f"{omitted:,} rows with a missing or infinite number were left out"] if omitted else []
     if solution.rank < size:
@@ -79,8 +87,8 @@ def notes(
             else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
         )
         found.append(
-            f"undetermined: the points fix {solution.rank} of {size} coefficients because {cause}; "
-            "these are the ones of least norm, and their errors are unknown"
+            f"{UNDETERMINED}the points fix {solution.rank} of {size} coefficients because {cause}; these are "
+            f"{'the ones of least norm' if is_optimum else 'some of many that fit alike'}, and their errors are unknown"
         )
     elif solution.nobs == size and not knows_errors:
         found.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,8 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ("a.csv", b"\x00" * 1000, "a.csv is not text"),
     ("a.csv", 'x,y\n1,2\n"3,4\n5,6\n', "a quotation mark is not closed"),
     ("a.csv", 'x,y\n1,"2"3\n', "a quotation mark stands inside a cell"),
+    ("a.csv", 'x,y\n1,2\n"\n"a,3\n', "a quotation mark stands inside a cell"),
+    ("a.csv", b"x,y\n\xef\xbb\xbf1,2\n", "data row 1 begins with a byte order mark"),
     ("a.csv", wide, "a row is longer than 4 MiB"),
     ("bomb.csv.gz", bomb, "unpacks to more than 200 times its size"),
     ("cut.csv.gz", gzip.compress(b"x,y\n1,2\n" * 50)[:-12], "cut.csv.gz"),
@@ -135,6 +138,16 @@ def test_a_bad_file_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_no_row_left_is_refused(command: Command, streamed: bool) -> None:
+    """Where each row has a missing number, leaving such rows out leaves nothing: refused, in memory and streamed."""
+    columns(x=[1.0, None], y=[None, 2.0])(Path("a.parquet"))
+    done = command("fit", "-c", config("own_file"), "--data.path", "a.parquet", "--data.nan_policy", "omit",
+                   "--data.in_memory_rows", "1" if streamed else "10")  # fmt: skip
+    assert (done.code, done.folder, done.err.count("\n")) == (2, None, 1)
+    assert "a.parquet: no row is left: each of its 2 has a missing or infinite number" in done.err
+
+
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_sigma_that_is_not_positive_is_refused(command: Command, value: str) -> None:
     """The command says what the reader says, with status 2, in one line, and leaves no folder."""
@@ -174,15 +187,17 @@ def test_odd_files_give_the_right_answer(command: Command, content: bytes, right
     assert done.fit["params"][1] == pytest.approx(right[1], rel=1e-9, abs=0)
 
 
-@pytest.mark.parametrize("content", ["x,y\n1,2\n", "x,y\n7,1\n7,2\n7,3\n"])
-def test_undetermined_lines_are_a_warning(command: Command, content: str) -> None:
-    """One row, or one x, is fitted with a warning, nulls and the reason."""
+@pytest.mark.parametrize(("solver", "which"), [("exact", "the ones of least norm"), ("gradient", "some of many")])
+@pytest.mark.parametrize("content", ["x,y\n1,2\n,3\n", "x,y\n7,1\n7,2\n7,3\nNA,1\n"])
+def test_undetermined_lines_are_a_warning(command: Command, content: str, solver: str, which: str) -> None:
+    """One row, or one x, is fitted with a warning, nulls and the reason, beside the note of rows left out."""
     Path("a.csv").write_text(content)
-    with pytest.warns(UndeterminedWarning, match="the points fix 1 of 2 coefficients"):
-        done = command("fit", "-c", config("own_file"), "--data.path", "a.csv")
+    with pytest.warns(UndeterminedWarning, match=f"the points fix 1 of 2 coefficients.*these are {which}"):
+        done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.nan_policy", "omit",
+                       "--model.solver", solver, "--trainer.max_epochs", "3")  # fmt: skip
     assert done.code == 0
     assert done.fit["bse"] is None
-    assert done.fit["notes"]
+    assert [note.split(" ")[0] for note in done.fit["notes"]][:2] == ["1", "undetermined:"]
 
 
 def test_unix_time_by_gradient(command: Command) -> None:
@@ -238,6 +253,7 @@ def test_bad_options_cost_one_line(command: Command, args: tuple[str, ...], word
     assert words in done.err
     assert done.err.startswith("regression: ")
     assert done.err.count("\n") <= 3
+    assert not re.search(r"(\w+) is not on this machine; did you mean \1", done.err)
 
 
 def test_more_rows_than_a_batch_is_no_limit(command: Command) -> None:
