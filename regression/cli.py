@@ -39,7 +39,7 @@ from regression.messages import one_line
 from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
-from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger
+from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger, require_working_folder, silent_writer
 from regression.trust import only_trusted_names, require_small_files
 
 __all__ = ["RegressionCLI", "main"]
@@ -227,8 +227,9 @@ def main(args: Sequence[str] | None = None) -> int:
         print(_overview())
     formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
     try:
-        with warnings.catch_warnings(), only_trusted_names():
+        with warnings.catch_warnings(), only_trusted_names(), silent_writer():
             _quieten()
+            require_working_folder()
             require_small_files(args)
             if args[0] == "export":
                 print(_export(args[1:]))

@@ -1,6 +1,7 @@
 """Errors in one line: what was expected, what came, what to do."""
 
 import difflib
+import errno
 import inspect
 import re
 import sys
@@ -19,6 +20,8 @@ KINDS = {
     "str": "a text",
     "dict": "key: value pairs",
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+ROOM = "make room, or choose another folder with --trainer.default_root_dir; the checkpoints there are intact"
 
 
 def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
@@ -28,6 +31,8 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
         error: What was raised.
         options: The options there are, to suggest the nearest for a misspelt one.
     """
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"cannot write to the run's folder: {error.strerror}; {ROOM}"
     text = str(error).strip() or type(error).__name__
     option = "--" + ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
     for pattern, explain in (

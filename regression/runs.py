@@ -1,7 +1,9 @@
 """A run's own folder: claimed once, never shared."""
 
 import shutil
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -17,6 +19,8 @@ __all__ = [
     "REFUSALS",
     "RefusedRun",
     "RunLogger",
+    "require_working_folder",
+    "silent_writer",
 ]
 
 REFUSALS = (UsageError, MisconfigurationException)
@@ -59,6 +63,22 @@ class RunLogger(TensorBoardLogger):
             self._claimed = None
 
 
+@contextmanager
+def silent_writer() -> Iterator[None]:
+    """Keep back the traceback of a thread that cannot write: TensorBoard raises the error again at the next value."""
+    show = threading.excepthook
+
+    def hook(thrown: threading.ExceptHookArgs) -> None:
+        if not issubclass(thrown.exc_type, OSError):
+            show(thrown)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = show
+
+
 class RefusedRun(Callback):
     """Tells the logger of a run that was refused before its first update, so that no folder is left behind."""
 
@@ -71,6 +91,14 @@ class RefusedRun(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.refused = refused
+
+
+def require_working_folder() -> None:
+    """Refuse to work where the shell's folder is gone: no relative path means anything there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the working folder cannot be used: {error.strerror}; change to another one") from None
 
 
 def _claim(parent: Path) -> Path:
