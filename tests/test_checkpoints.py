@@ -251,9 +251,7 @@ def test_another_writer_is_refused(command: Command) -> None:
     """A CheckpointIO given to the Trainer, whose files could not be read again, is refused."""
     done = command(*LINE, "--trainer.plugins", "lightning.pytorch.plugins.io.TorchCheckpointIO")
     assert (done.code, done.folder) == (2, None)
-    assert done.err == (
-        "regression: plugin TorchCheckpointIO writes checkpoints that cannot be read: leave it out\n"
-    )
+    assert done.err == ("regression: plugin TorchCheckpointIO writes checkpoints that cannot be read: leave it out\n")
 
 
 def test_an_address_is_no_place_to_save(good: Path) -> None:
