@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from regression.collectives import all_gather_rows
@@ -144,5 +145,6 @@ class _Pieces:
 
 def gathered(batch: Batch) -> Batch:
     """Return the whole global batch, put together from the slices of all processes."""
-    sigma = None if batch.sigma is None else all_gather_rows(batch.sigma)
-    return Batch(all_gather_rows(batch.x), all_gather_rows(batch.y), sigma, batch.rows)
+    columns = [batch.x, batch.y, *([] if batch.sigma is None else [batch.sigma])]
+    x, y, *sigma = all_gather_rows(torch.stack(columns, dim=1)).unbind(1)  # in one message
+    return Batch(x, y, sigma[0] if sigma else None, batch.rows)

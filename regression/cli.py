@@ -209,8 +209,9 @@ class RegressionCLI(LightningCLI):
         kwargs["callbacks"] = [*given, *callbacks]
         plugins = config.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
-        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            kwargs["plugins"] = [*plugins, SafeCheckpointIO()]
+        for plugin in (plugin for plugin in plugins if isinstance(plugin, CheckpointIO)):
+            raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
+        kwargs["plugins"] = [*plugins, SafeCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.batches import Batch
@@ -54,7 +55,8 @@ class Evaluation(Callback):
             return
         self._goodness = self._goodness.reduced(pl_module.device)
         for name, value in self._goodness.metrics().items():
-            pl_module.log(stage + name, value, on_step=False, on_epoch=True)  # the same on every process
+            whole = torch.tensor(value, dtype=torch.float64)  # a bare number is cut down to float32
+            pl_module.log(stage + name, whole, on_step=False, on_epoch=True)  # the same on every process
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the numbers, unless this is a validation during a fit."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, final
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
 from regression.basis import Basis
@@ -41,8 +42,8 @@ from regression.steps import OptimumDistance, safe_rate
 
 __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 
-# Up to this many rows every process makes a block's updates on the whole batch: the arithmetic of an update is cheaper
-# than one message between processes, and the result has the bits of a single process.
+# Up to this many rows every process makes its updates on the whole batch: the arithmetic of an update is cheaper than
+# one message between processes, and the result has the bits of a single process.
 SMALL_BATCH = 1 << 16
 
 Domain = Literal["data", "raw"] | tuple[float, float]
@@ -127,6 +128,7 @@ class Regression(pl.LightningModule, ABC):
         self._update = 0
         self._epoch, self._position = Position(), Position()  # so far, and at the latest update
         self._loss_before: Tensor | None = None
+        self._has_small_batches = False
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,6 +169,8 @@ class Regression(pl.LightningModule, ABC):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a global batch; every process must call it with its own slice."""
+        if self._has_small_batches:
+            return self.loss.value(self.loss_sum(gathered(batch)), batch.rows)
         return self.loss.value(global_sum(self.loss_sum(batch)), batch.rows)
 
     def setup(self, stage: str) -> None:
@@ -189,6 +193,7 @@ class Regression(pl.LightningModule, ABC):
         if self.absolute_sigma and loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._omitted = loader.rows.omitted
+        self._share_updates(loader.batch_size)
         frame = Frame.of(loader.bounds(), self.arithmetic)
         self._settle_domain(frame)
         self._moments = Moments.empty(frame, self.model.degree)
@@ -198,6 +203,13 @@ class Regression(pl.LightningModule, ABC):
             self._moments = self._moments.reduced(self.device)
             self._prepare_gradient()
             self._go_on()
+
+    def _share_updates(self, batch_size: int) -> None:
+        """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
+        self._has_small_batches = batch_size <= SMALL_BATCH
+        wrapper = self.trainer.strategy.model
+        if self._has_small_batches and isinstance(wrapper, DistributedDataParallel):
+            wrapper.require_backward_grad_sync = False  # what its no_sync() sets, for all batches
 
     def _go_on(self) -> None:
         """Take up what a resumed run knew: its latest metrics, and whether it had come to its end."""
@@ -319,7 +331,7 @@ class Regression(pl.LightningModule, ABC):
         remaining = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else math.inf
         updates = int(min(self.updates_per_batch, remaining))
         total: Callable[[Tensor], Tensor] = all_sum
-        if batch.rows <= SMALL_BATCH:
+        if self._has_small_batches:
             batch, total = gathered(batch), _alone
         design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
         if batch.sigma is not None:

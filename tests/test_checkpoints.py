@@ -59,6 +59,11 @@ def packed(content: Any) -> bytes:
     return buffer.getvalue()
 
 
+def sealed(archive: bytes) -> bytes:
+    """Return bytes with the mark and digest that a checkpoint ends with."""
+    return archive + SEAL + hashlib.sha256(archive + SEAL).hexdigest().encode()
+
+
 def changed(good: Path, **entries: Any) -> str:
     """Return the path of a checkpoint with other entries, otherwise as good as the one given."""
     path = good.with_name("changed.ckpt")
@@ -86,15 +91,11 @@ def test_no_flipped_bit_is_loaded(real: bytes, tmp_path: Path) -> None:
             read_checkpoint(str(path))
 
 
-def test_flipped_weights_are_refused_without_a_digest_too(real: bytes, tmp_path: Path) -> None:
-    """In an archive of plain torch the zip's checksums are checked, which torch itself does not do."""
-    path = tmp_path / "flipped.ckpt"
-    weights = torch.tensor([1.25, -7.5, 3.0])
-    archive = packed(torch.load(io.BytesIO(real), weights_only=True) | {"state_dict": {"w": weights}})
-    start = archive.index(weights.numpy().tobytes())
-    path.write_bytes(flipped(archive, 8 * start))
-    assert not torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], weights)
-    with pytest.raises(UsageError, match=r"flipped\.ckpt does not have its own checksums"):
+def test_an_archive_without_a_digest_is_refused(real: bytes, tmp_path: Path) -> None:
+    """The same content as plain torch writes it is refused: nothing would tell whether it is damaged."""
+    path = tmp_path / "plain.ckpt"
+    path.write_bytes(packed(torch.load(io.BytesIO(real), weights_only=True)))
+    with pytest.raises(UsageError, match=r"plain\.ckpt does not end with its own checksum"):
         read_checkpoint(str(path))
 
 
@@ -103,7 +104,7 @@ def test_a_truncated_checkpoint_is_refused(real: bytes, tmp_path: Path, kept: fl
     """A checkpoint cut anywhere is refused."""
     path = tmp_path / "cut.ckpt"
     path.write_bytes(real[: int(kept * len(real)) if 0 < kept < 1 else int(kept)])
-    with pytest.raises(UsageError, match=r"cut\.ckpt (is truncated|has other content)"):
+    with pytest.raises(UsageError, match=r"cut\.ckpt (does not end with|has other content)"):
         read_checkpoint(str(path))
 
 
@@ -112,16 +113,18 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
     foreign = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     foreign.strategy.connect(BoringModel())
     foreign.save_checkpoint(tmp_path / "foreign.ckpt")
-    (tmp_path / "bare.ckpt").write_bytes(packed(BoringModel().state_dict()))
+    SafeCheckpointIO().save_checkpoint(BoringModel().state_dict(), tmp_path / "bare.ckpt")
+    (tmp_path / "archive.ckpt").write_bytes(sealed(b"PK\x03\x04" + bytes(40)))
     (tmp_path / "empty.ckpt").touch()
     (tmp_path / "table.csv").write_text("x,y\n1,2\n")
     (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04" + bytes(40) + b"PK\x05\x06" + bytes(18))
     for name, cause in {
-        "foreign.ckpt": "foreign.ckpt lacks what a run of this program stores",
+        "foreign.ckpt": "foreign.ckpt does not end with its own checksum",
         "bare.ckpt": "bare.ckpt lacks what a run of this program stores",
         "empty.ckpt": "empty.ckpt is empty",
         "table.csv": "table.csv has other content",
-        "sheet.xlsx": "sheet.xlsx is an archive of something else",
+        "sheet.xlsx": "sheet.xlsx does not end with its own checksum",
+        "archive.ckpt": "archive.ckpt is an archive of something else",
         "nowhere.ckpt": "checkpoint not found: .*nowhere.ckpt is not a file",
         "": "is not a regular file",
     }.items():
@@ -244,11 +247,17 @@ def test_the_last_checkpoint_needs_no_loss(command: Command) -> None:
     assert last["monitor"] is None
 
 
-def test_a_users_own_writer_is_kept(command: Command) -> None:
-    """A CheckpointIO given to the Trainer is used, and what it writes can be used as any other checkpoint."""
+def test_another_writer_is_refused(command: Command) -> None:
+    """A CheckpointIO given to the Trainer, whose files could not be read again, is refused."""
     done = command(*LINE, "--trainer.plugins", "lightning.pytorch.plugins.io.TorchCheckpointIO")
-    assert SEAL not in Path(done.checkpoint).read_bytes()
-    assert command("validate", "--ckpt_path", done.checkpoint).code == 0
+    assert (done.code, done.folder) == (2, None)
+    assert done.err == ("regression: plugin TorchCheckpointIO writes checkpoints that cannot be read: leave it out\n")
+
+
+def test_an_address_is_no_place_to_save(good: Path) -> None:
+    """A checkpoint is not sent to a URL."""
+    with pytest.raises(SaveError, match=r"cannot save s3://bucket/last\.ckpt: expected a file on this machine"):
+        SafeCheckpointIO().save_checkpoint({}, "s3://bucket/last.ckpt")
 
 
 def test_files_of_killed_processes_are_swept(command: Command) -> None:
