@@ -1,0 +1,133 @@
+"""The terms of the sums of many series, as whole numbers.
+
+Adding 6 to a term between -2 and 2 rounds it to a multiple of 2^-50 and leaves that multiple in the last bits of the
+sum, so that the sums' bits can be added as integers. In double that is all. For double-double what the rounding takes
+away is a second term, a multiple of 2^-99: products are exact, as one factor's 25 upper bits times the other's, the
+mixed products, and the lower bits' product each fit float64. Sums that round are operations of their own, as a fused
+one would have other bits. Torch only.
+"""
+
+import struct
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["FINE_UNIT", "UNIT", "Terms"]
+
+UNIT, FINE_UNIT = 2.0**-50, 2.0**-99
+CENTER, FINE_CENTER = 6.0, 6 * 2.0**-49  # last bits in these units
+HALF = 3 * 2.0**26  # added and taken away again, leaves multiples of 2^-25
+SCRATCH = 3
+
+
+class Function(NamedTuple):
+    """A function of the points, ``upper + lower + rest``: multiples of 2^-25 and 2^-50, and what is left, if any.
+
+    Each has shape (L, P). In double ``upper`` has all digits and the others are not there.
+    """
+
+    upper: Tensor
+    lower: Tensor | None = None
+    rest: Tensor | None = None
+
+
+class Terms:
+    """The terms of a stack of P pieces of L points, and their sums.
+
+    Args:
+        room: Memory for numbers, shape (B, L, P).
+        is_double: Whether to leave out the second terms.
+    """
+
+    def __init__(self, room: Tensor, is_double: bool) -> None:
+        self.is_double = is_double
+        self._room = iter(room.unbind())
+        self._high, self._low, self._mixed = (next(self._room) for _ in range(SCRATCH))
+        self._sums: list[Tensor] = []
+        self._fine_sums: list[Tensor] = []
+
+    @staticmethod
+    def room(degree: int) -> int:
+        """Return the number B of vectors that the functions of a degree need."""
+        return SCRATCH + 3 * (degree + 2)
+
+    def mapped(self, values: Tensor, center: Tensor, inverse: Tensor) -> Function:
+        """Return ``(values - center) inverse`` in units of 2^-50, values of shape (P, L), the others (P,)."""
+        out = torch.sub(values.T, center, out=next(self._room)).mul_(inverse)
+        return Function(out) if self.is_double else self._split(out.add_(CENTER).sub_(CENTER), None)
+
+    def _split(self, value: Tensor, rest: Tensor | None) -> Function:
+        upper = torch.add(value, HALF, out=next(self._room)).sub_(HALF)
+        return Function(upper, value.sub_(upper), rest)
+
+    def chebyshev(self, u: Function, degree: int) -> list[Function]:
+        """Return T_1(u) … T_d(u) by ``T_{k+1} = 2 u T_k - T_{k-1}``."""
+        functions = [u] * min(degree, 1)
+        before = Function(torch.ones_like(u.upper), torch.zeros_like(u.upper))
+        for k in range(1, degree):
+            functions.append(self._next(u, functions[-1], functions[k - 2] if k > 1 else before))
+        return functions
+
+    def _next(self, u: Function, last: Function, before: Function) -> Function:
+        value = next(self._room)
+        if self.is_double:
+            return Function(torch.mul(u.upper, last.upper, out=value).mul_(2).sub_(before.upper))
+        self._multiply(u, last)
+        assert before.lower is not None
+        torch.sub(self._high, CENTER, out=value).mul_(2).sub_(before.upper).sub_(before.lower)
+        rest = torch.mul(self._low, 2, out=next(self._room))
+        if before.rest is not None:
+            rest.sub_(before.rest)
+        carry = torch.add(rest, CENTER, out=self._mixed).sub_(CENTER)
+        return self._split(value.add_(carry), rest.sub_(carry))
+
+    def _multiply(self, a: Function, b: Function) -> None:
+        """Write the product plus ``CENTER``, rounded, and what that takes away."""
+        high, low, mixed = self._high, self._low, self._mixed
+        torch.mul(a.upper, b.upper, out=high).add_(CENTER)
+        if self.is_double:
+            return
+        assert a.lower is not None
+        assert b.lower is not None
+        torch.mul(a.upper, b.lower, out=mixed).addcmul_(a.lower, b.upper)  # exact
+        low.copy_(high)
+        high.add_(mixed)
+        low.sub_(high).add_(mixed).addcmul_(a.lower, b.lower)  # exact
+        for factor, other in ((a, b), (b, a)):
+            if factor.rest is not None:
+                assert other.lower is not None
+                low.add_(torch.add(other.upper, other.lower, out=mixed).mul_(factor.rest))
+
+    def add(self, function: Function) -> None:
+        """Add a function to the sums."""
+        torch.add(function.upper, CENTER, out=self._high)
+        if function.lower is not None:
+            self._high.add_(function.lower)
+        if function.rest is None:
+            self._low.zero_()
+        else:
+            self._low.copy_(function.rest)
+        self._add()
+
+    def add_product(self, a: Function, b: Function) -> None:
+        """Add a product of functions to the sums."""
+        self._multiply(a, b)
+        self._add()
+
+    def _add(self) -> None:
+        self._sums.append(_whole_sum(self._high, CENTER))
+        if not self.is_double:
+            self._fine_sums.append(_whole_sum(self._low.add_(FINE_CENTER), FINE_CENTER))
+
+    def sums(self) -> Tensor:
+        """Return the sums over each piece in their units, int64 of shape (parts, 1, number of sums, P)."""
+        parts = [self._sums] if self.is_double else [self._sums, self._fine_sums]
+        return torch.stack([torch.stack(part) for part in parts])[:, None]
+
+
+def _whole_sum(terms: Tensor, center: float) -> Tensor:
+    """Return ``Σ (terms - center)`` over L in units of the terms' last bits, shape (P,); what overflows cancels."""
+    (bits,) = struct.unpack("q", struct.pack("d", center))
+    offset = len(terms) * bits % 2**64
+    return terms.view(torch.int64).sum(dim=0) - (offset - 2**64 if offset >= 2**63 else offset)
