@@ -1,9 +1,12 @@
-"""Many short series at once: their points' ranges, and the sums that fit a polynomial to each of them.
+"""Many series of points at once: the sums that fit a polynomial to each of them.
 
-The points come in any order, in batches that cut series anywhere. One reading finds the range of each series, which
-gives it coordinates of its own: ``u = (x - center) / scale`` and ``v = (y - y_center) / y_scale`` in [-1, 1], scales
-being powers of two. Another one takes the sums ``Σ T_k(u)``, ``Σ T_k(u) T_d(u)``, ``Σ T_k(u) v`` and ``Σ v²`` of each.
-The sums are whole numbers, the same bits for every order of the rows, every batch and every number of processes.
+The points come in any order, in batches that cut series anywhere. Each series has coordinates of its own, from its
+points' range: ``u = (x - center) / scale`` and ``v = (y - y_center) / y_scale`` in [-1, 1], the scales powers of two.
+A series whose rows follow each other in one batch of one process has range and sums in one pass. The others, ``cut``,
+have only their ranges then, and their sums take a second one.
+
+The sums are whole numbers, and a series' terms follow from its range and the point alone: the same bits for every order
+of the rows, every batch and every number of processes.
 
 Rows of one series that follow each other are a piece. Pieces of one length are stacked side by side, so that a tensor
 operation works on thousands of series, and their sums need no scattering. Torch only.
@@ -20,224 +23,218 @@ from torch import Tensor
 from regression.collectives import all_gather_rows, all_sum
 from regression.errors import UsageError
 from regression.moments import Arithmetic, check
-from regression.series_terms import Terms
+from regression.series_terms import Frames, Terms
 from regression.sums import shared_out
 
-__all__ = ["SPLIT_BITS", "Frames", "Ranges", "SeriesSums"]
+__all__ = ["SPLIT_BITS", "CutSums", "Series"]
 
 ROWS = 1 << 15  # rows of a chunk, whose terms stay in the cache
-LONGEST = 64  # rows of a piece: longer ones are cut
-NARROW, SPLIT_BITS = 4000, 31  # points of a series whose sums fit int64; bits of the lower half of longer ones' sums
-LARGEST_EXPONENT = 1000
+LONGEST = 1 << 11  # rows of a piece, whose sums fit int64: longer ones are cut
+SPLIT_BITS = 31  # bits in the lower half of a cut series' sums
+LARGEST = 2.0**1000  # half of what a series may span
 
 
-class Stack(NamedTuple):
-    """Pieces of one length L: where their series stand, shape (P,), and their points, each of shape (P, L)."""
+class Pieces(NamedTuple):
+    """Where the pieces of a batch start, how many rows they have, and which series they are of, each of shape (P,)."""
 
-    series: Tensor
-    x: Tensor
-    y: Tensor
+    starts: Tensor
+    lengths: Tensor
+    codes: Tensor
+
+    @classmethod
+    def of(cls, codes: Tensor) -> "Pieces":
+        """Find the pieces of a batch."""
+        inner = (codes[1:] != codes[:-1]).nonzero()[:, 0] + 1
+        starts = torch.cat([inner.new_zeros(1), inner])
+        lengths = torch.diff(starts, append=inner.new_full((1,), len(codes)))
+        if int(lengths.max()) > LONGEST:
+            parts = (lengths + (LONGEST - 1)) // LONGEST
+            ends = (starts + lengths).repeat_interleave(parts)
+            before = (parts.cumsum(0) - parts).repeat_interleave(parts)
+            starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
+            lengths = (ends - starts).clamp_max(LONGEST)
+        return cls(starts, lengths, codes[starts])
+
+    def chosen(self, those: Tensor) -> "Pieces":
+        """Return some of the pieces."""
+        return Pieces(*(values[those] for values in self))
+
+    def chunk(self) -> int:
+        """Return how many of them have at most ``ROWS`` rows together."""
+        return ROWS // int(self.lengths.max())
 
 
-def stacks(codes: Tensor, x: Tensor, y: Tensor, known: Tensor | None = None) -> Iterator[Stack]:
-    """Yield the pieces of a chunk, those of one length together.
+def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
+    """Yield the pieces of a chunk, those of one length L together.
 
     Args:
-        codes: Whole numbers that name the series, shape (n,).
-        x: Points, shape (n,).
-        y: Values, shape (n,).
-        known: All codes, in ascending order: a stack then has the positions among them in place of the codes.
+        pieces: All pieces of the batch.
+        part: Those of the chunk.
+        x: Points of the batch, shape (N,).
+        y: Values, shape (N,).
+
+    Yields:
+        The positions of the stack's P pieces among all, and their x and y, each of shape (P, L).
     """
-    starts, lengths = pieces(codes)
-    series = codes[starts] if known is None else positions(known, codes[starts])
-    for length in lengths.unique().tolist():
-        chosen = (lengths == length).nonzero()[:, 0]
-        first, last = int(starts[chosen[0]]), int(starts[chosen[-1]])
-        if last - first == (len(chosen) - 1) * length:  # side by side already
+    starts, lengths = pieces.starts[part], pieces.lengths[part]
+    counts = lengths.bincount()
+    for length in counts.nonzero()[:, 0].tolist():
+        is_all = int(counts[length]) == len(lengths)
+        chosen = None if is_all else (lengths == length).nonzero()[:, 0]
+        own = starts if chosen is None else starts[chosen]
+        where: slice | Tensor = part if chosen is None else chosen + part.start
+        first, last = int(own[0]), int(own[-1])
+        if last - first == (len(own) - 1) * length:  # side by side already
             rows: slice | Tensor = slice(first, last + length)
         else:
-            rows = (starts[chosen, None] + torch.arange(length, device=x.device)).flatten()
-        yield Stack(series[chosen], x[rows].view(-1, length), y[rows].view(-1, length))
-
-
-def pieces(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the pieces of a chunk start, and how many rows they have."""
-    inner = (codes[1:] != codes[:-1]).nonzero()[:, 0] + 1
-    starts = torch.cat([inner.new_zeros(1), inner])
-    lengths = torch.cat([inner, inner.new_full((1,), len(codes))]) - starts
-    if int(lengths.max()) <= LONGEST:
-        return starts, lengths
-    parts = (lengths + (LONGEST - 1)) // LONGEST
-    ends = (starts + lengths).repeat_interleave(parts)
-    before = (parts.cumsum(0) - parts).repeat_interleave(parts)
-    starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=codes.device) - before)
-    return starts, (ends - starts).clamp_max(LONGEST)
-
-
-def positions(known: Tensor, codes: Tensor) -> Tensor:
-    """Return where codes stand among the known ones, which are in ascending order."""
-    first = int(torch.searchsorted(known, codes[:1]))
-    if torch.equal(known[first : first + len(codes)], codes):  # as they come in a table in the order of its series
-        return torch.arange(first, first + len(codes), device=codes.device)
-    return torch.searchsorted(known, codes)
-
-
-def together(codes: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rows with those of one series side by side, if hardly any of them are."""
-    if 2 * int((codes[1:] != codes[:-1]).sum()) < len(codes):
-        return codes, x, y
-    order = codes.argsort()
-    return codes[order], x[order], y[order]
+            rows = (own[:, None] + torch.arange(length, device=own.device)).flatten()
+        yield where, x[rows].view(-1, length), y[rows].view(-1, length)
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """How many points each series has, and between which x and y they lie.
+class Series:
+    """What one pass finds of each series.
 
     Attributes:
         codes: Whole numbers that name the series, ascending, shape (S,).
         nobs: Numbers of points, shape (S,).
+        times: Numbers of pieces, shape (S,).
         ends: Smallest x, largest x, smallest y and largest y, the smallest with the opposite sign, shape (4, S).
+        sums: As ``Terms.add_all`` gives them, where there is but one piece, shape (parts, halves, 3 d + 2, S).
+        arithmetic: ``double-double``, or ``double`` for terms in units of 2^-50 alone.
     """
 
     codes: Tensor
     nobs: Tensor
+    times: Tensor
     ends: Tensor
+    sums: Tensor
+    arithmetic: Arithmetic
 
     @classmethod
-    def none(cls, device: torch.device | str = "cpu") -> "Ranges":
-        """Return the ranges of no series."""
-        whole = torch.zeros(0, dtype=torch.int64, device=device)
-        return cls(whole, whole, torch.zeros(4, 0, dtype=torch.float64, device=device))
-
-    @classmethod
-    def of(cls, codes: Tensor, x: Tensor, y: Tensor) -> "Ranges":
-        """Return the ranges of the series of one batch.
+    def of(cls, codes: Tensor, x: Tensor, y: Tensor, degree: int, arithmetic: Arithmetic) -> "Series":
+        """Return what one batch says.
 
         Args:
             codes: Whole numbers that name the series, shape (N,).
             x: Points, shape (N,).
             y: Values, shape (N,).
+            degree: Highest degree d.
+            arithmetic: ``double-double`` or ``double``.
 
         Raises:
-            UsageError: If a number is not finite.
+            UsageError: If a number is not finite, or a series spans more than float64 can hold.
         """
+        is_double, device = arithmetic == "double", x.device
+        codes, x, y = _together(codes, x.double(), y.double())
+        pieces = Pieces.of(codes) if len(codes) else Pieces(codes, codes, codes)
+        ends = torch.empty(4, len(pieces.codes), dtype=torch.float64, device=device)
+        shape = (1 if is_double else 2, 1, 3 * degree + 2, len(pieces.codes))
+        sums = torch.empty(shape, dtype=torch.int64, device=device)
 
-        def work(parts: Iterator[slice]) -> list[Ranges]:
-            found = [cls.none(x.device)]
+        def work(parts: Iterator[slice]) -> None:
+            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=device)
             for part in parts:
-                for stack in stacks(codes[part], x[part], y[part]):
-                    ends = [-stack.x.amin(1), stack.x.amax(1), -stack.y.amin(1), stack.y.amax(1)]
-                    found.append(cls(stack.series, torch.full_like(stack.series, stack.x.shape[1]), torch.stack(ends)))
-            return found
+                for where, own_x, own_y in stacks(pieces, part, x, y):
+                    terms = Terms(own_x, own_y, _shaped(room, own_x), is_double)
+                    ends[:, where] = found = terms.ends()
+                    sums[..., where] = terms.add_all(Frames.of(found), degree)
 
-        found = cls.merged([part for parts in shared_out(work, x, ROWS) for part in parts])
-        if not found.ends.isfinite().all():
+        if len(codes):
+            shared_out(work, pieces.starts, pieces.chunk())
+        if not ends.isfinite().all():
             check(x, y, None)
-        return found
+        if len(codes) and bool((ends[::2] / 2 + ends[1::2] / 2 > LARGEST).any()):
+            raise UsageError("a series spans more than 2e301 in x or y: expected smaller numbers")
+        return cls.merged([cls(pieces.codes, pieces.lengths, torch.ones_like(pieces.codes), ends, sums, arithmetic)])
 
     @classmethod
-    def merged(cls, parts: list["Ranges"]) -> "Ranges":
-        """Return the ranges of the series of all parts, in which each series may be several times."""
-        codes = torch.cat([part.codes for part in parts])
-        nobs, ends = torch.cat([part.nobs for part in parts]), torch.cat([part.ends for part in parts], dim=1)
-        if bool((codes[1:] > codes[:-1]).all()):
-            return cls(codes, nobs, ends)
-        known, place = codes.unique(return_inverse=True)
-        return cls(
-            known,
-            torch.zeros_like(known).index_add_(0, place, nobs),
-            ends.new_full((4, len(known)), -torch.inf).scatter_reduce_(1, place.expand(4, -1), ends, "amax"),
-        )
+    def merged(cls, parts: list["Series"]) -> "Series":
+        """Return what some parts of the points say together; each series may be in several of them."""
+        names = ("codes", "nobs", "times", "ends", "sums")
+        joined = (torch.cat([getattr(part, name) for part in parts], dim=-1) for name in names)
+        codes, nobs, times, ends, sums = joined if len(parts) > 1 else (getattr(parts[0], name) for name in names)
+        if not bool((codes[1:] > codes[:-1]).all()):
+            codes, place = codes.unique(return_inverse=True)
+            nobs, times = (torch.zeros_like(codes).index_add_(0, place, counts) for counts in (nobs, times))
+            ends, every = ends.new_full((4, len(codes)), -torch.inf), ends
+            ends.scatter_reduce_(1, place.expand(4, -1), every, "amax")
+            sums = sums.new_zeros(*sums.shape[:-1], len(codes)).index_add_(-1, place, sums)  # of use for one piece only
+        return cls(codes, nobs, times, ends, sums, parts[0].arithmetic)
 
-    def reduced(self) -> "Ranges":
-        """Return the ranges of the series of all processes."""
-        return self.merged([Ranges(*map(all_gather_rows, (self.codes, self.nobs)), all_gather_rows(self.ends.T).T)])
+    def gathered(self) -> "Series":
+        """Return what the points of all processes say."""
+        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times))
+        ends, sums = (all_gather_rows(values.movedim(-1, 0).contiguous()).movedim(0, -1)
+                      for values in (self.ends, self.sums))  # fmt: skip
+        return self.merged([Series(codes, nobs, times, ends, sums, self.arithmetic)])
 
+    @property
+    def degree(self) -> int:
+        """The highest degree."""
+        return (self.sums.shape[2] - 2) // 3
 
-@dataclass(frozen=True)
-class Frames:
-    """The coordinates of each series: centers of shape (S,), and the inverse scales, powers of two, of shape (S,)."""
-
-    center: Tensor
-    inverse: Tensor
-    y_center: Tensor
-    y_inverse: Tensor
-
-    @classmethod
-    def of(cls, ranges: Ranges) -> "Frames":
-        """Return coordinates that take the points to [-1, 1].
-
-        Raises:
-            UsageError: If a series spans more than float64 can hold.
-        """
-        return cls(*_scaled(-ranges.ends[0], ranges.ends[1]), *_scaled(-ranges.ends[2], ranges.ends[3]))
+    def chosen(self, those: Tensor) -> "Series":
+        """Return some of the series."""
+        fields = (self.codes, self.nobs, self.times, self.ends, self.sums)
+        return Series(*(values[..., those] for values in fields), self.arithmetic)
 
 
-def _scaled(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    center = low / 2 + high / 2
-    exponent = torch.frexp(torch.maximum(high - center, center - low)).exponent.long()
-    if len(exponent) and int(exponent.max()) > LARGEST_EXPONENT:
-        raise UsageError(f"a series spans more than 1e301, from {float(low.min()):g} to {float(high.max()):g}")
-    bits = (1023 - exponent.clamp_min(-LARGEST_EXPONENT)) << 52  # those of 2^-exponent
-    return center, bits.view(torch.float64)
-
-
-class SeriesSums:
-    """The sums of each series, without rounding but that of the terms.
+class CutSums:
+    """The sums of the series that have several pieces, from a second pass over the points.
 
     Args:
-        ranges: Those of all points of all processes.
-        degree: Highest degree d.
-        arithmetic: ``double-double``, or ``double`` for terms in units of 2^-50 alone.
-
-    Attributes:
-        frames: The coordinates of each series.
-        sums: Whole numbers of shape (parts, halves, 3 d + 2, S): for k = 1 … d ``Σ T_k``, then ``Σ T_k T_d``, then
-            for k = 0 … d ``Σ T_k v``, and ``Σ v²``; the parts in units of 2^-50 and 2^-99; the upper halves in units of
-            2^31 where a series has very many points.
+        series: What the first pass found in all processes.
     """
 
-    def __init__(self, ranges: Ranges, degree: int, arithmetic: Arithmetic) -> None:
-        self.ranges, self.degree, self.arithmetic = ranges, degree, arithmetic
-        self.frames = Frames.of(ranges)
-        is_narrow = not len(ranges.nobs) or int(ranges.nobs.max()) <= NARROW
-        shape = (1 if arithmetic == "double" else 2, 1 if is_narrow else 2, 3 * degree + 2, len(ranges.codes))
-        self.sums = torch.zeros(shape, dtype=torch.int64, device=ranges.codes.device)
+    def __init__(self, series: Series) -> None:
+        self._series = series.chosen(series.times > 1)
+        self._frames = Frames.of(self._series.ends)
+        parts, _, count, size = self._series.sums.shape
+        self._sums = torch.zeros(parts, 2, count, size, dtype=torch.int64, device=series.codes.device)
         self._lock = threading.Lock()  # threads may hold pieces of one series
+
+    def __len__(self) -> int:
+        return len(self._series.codes)
 
     def add(self, codes: Tensor, x: Tensor, y: Tensor) -> None:
         """Add the points of one batch; codes, x and y of shape (N,)."""
+        if not len(codes):
+            return
+        codes, x, y = _together(codes, x.double(), y.double())
+        known, pieces = self._series.codes, Pieces.of(codes)
+        place = torch.searchsorted(known, pieces.codes).clamp_max(len(known) - 1)
+        is_cut = known[place] == pieces.codes
+        pieces, place, degree = pieces.chosen(is_cut), place[is_cut], self._series.degree
 
         def work(parts: Iterator[slice]) -> None:
-            room = torch.empty(Terms.room(self.degree), ROWS, dtype=torch.float64, device=x.device)
+            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=x.device)
             for part in parts:
-                for stack in stacks(codes[part], x[part], y[part], self.ranges.codes):
-                    self._add_stack(stack, room)
+                for where, own_x, own_y in stacks(pieces, part, x, y):
+                    own = place[where]
+                    terms = Terms(own_x, own_y, _shaped(room, own_x), self._series.arithmetic == "double")
+                    sums = terms.add_all(self._frames.chosen(own), degree)
+                    halves = torch.cat([sums >> SPLIT_BITS, sums & ((1 << SPLIT_BITS) - 1)], dim=1)
+                    with self._lock:
+                        self._sums.index_add_(-1, own, halves)
 
-        shared_out(work, x, ROWS)
+        if len(place):
+            shared_out(work, pieces.starts, pieces.chunk())
 
-    def reduced(self) -> "SeriesSums":
-        """Add the sums of the other processes."""
-        all_sum(self.sums)
-        return self
+    def reduced(self) -> Series:
+        """Return these series with the sums of all processes."""
+        found = self._series
+        return Series(found.codes, found.nobs, found.times, found.ends, all_sum(self._sums), found.arithmetic)
 
-    def _add_stack(self, stack: Stack, room: Tensor) -> None:
-        size, length = stack.x.shape
-        found = Terms(room[:, : size * length].view(-1, length, size), self.arithmetic == "double")
-        frames, where = self.frames, stack.series
-        u = found.mapped(stack.x, frames.center[where], frames.inverse[where])
-        v = found.mapped(stack.y, frames.y_center[where], frames.y_inverse[where])
-        functions = found.chebyshev(u, self.degree)
-        for function in functions:
-            found.add(function)
-        for function in functions:
-            found.add_product(function, functions[-1])
-        found.add(v)
-        for function in [*functions, v]:
-            found.add_product(function, v)
-        sums = found.sums()
-        if self.sums.shape[1] == 2:
-            sums = torch.cat([sums >> SPLIT_BITS, sums & ((1 << SPLIT_BITS) - 1)], dim=1)
-        with self._lock:
-            self.sums.view(-1, self.sums.shape[-1]).index_add_(1, where, sums.flatten(0, 2))
+
+def _shaped(room: Tensor, x: Tensor) -> Tensor:
+    return room[:, : x.numel()].view(len(room), x.shape[1], x.shape[0])
+
+
+def _together(codes: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows with those of one series side by side, where many of them are not."""
+    codes = codes.long()
+    if 2 * int((codes[1:] != codes[:-1]).sum()) < len(codes):
+        return codes, x, y
+    order = codes.argsort()
+    return codes[order], x[order], y[order]

@@ -4,6 +4,7 @@ The same factorization ``M = L D Lᵀ`` as in ``solver``, a tensor operation for
 arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch only.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,10 +12,9 @@ import torch
 from torch import Tensor
 
 from regression.doubled import Doubled
-from regression.errors import UsageError
 from regression.moments import Arithmetic
-from regression.series import SPLIT_BITS, Frames, SeriesSums
-from regression.series_terms import FINE_UNIT, UNIT
+from regression.series import SPLIT_BITS, Series
+from regression.series_terms import FINE_UNIT, UNIT, Frames
 from regression.sums import shared_out
 
 __all__ = ["SeriesSolution", "solve_series"]
@@ -58,25 +58,22 @@ class SeriesSolution:
         return replace(self, **{f.name: getattr(self, f.name)[..., series] for f in fields(self)})
 
 
-def solve_series(sums: SeriesSums) -> SeriesSolution:
-    """Return the least-squares polynomial of each series, in the order of the sums.
+def solve_series(series: Series) -> SeriesSolution:
+    """Return the least-squares polynomial of each series, in their order.
 
     Args:
-        sums: Of all points of all processes.
+        series: With the sums of all their points.
     """
-    nobs, frames = sums.ranges.nobs, sums.frames
-    if not len(nobs):
-        raise UsageError("there are no rows to fit: expected at least one point")
+    frames = Frames.of(series.ends)
 
-    def work(parts: Any) -> list[tuple[int, SeriesSolution]]:
+    def work(parts: Iterator[slice]) -> list[tuple[int, SeriesSolution]]:
         found = []
         for part in parts:
-            own = Frames(*(getattr(frames, f.name)[part] for f in fields(frames)))
-            problem = Problem(nobs[part], own, sums.sums[..., part], sums.degree, sums.arithmetic)
+            problem = Problem(series.nobs[part], frames.chosen(part), series.sums[..., part], series.arithmetic)
             found.append((part.start, problem.solution()))
         return found
 
-    found = [part for parts in shared_out(work, nobs, ROWS) for part in parts]
+    found = [part for parts in shared_out(work, series.nobs, ROWS) for part in parts]
     return SeriesSolution.joined([solution for _, solution in sorted(found, key=lambda pair: pair[0])])
 
 
@@ -86,12 +83,12 @@ class Problem:
     Args:
         nobs: Numbers of points, shape (S,).
         frames: Their coordinates.
-        sums: As in ``SeriesSums``.
-        degree: Highest degree d.
+        sums: As in ``Series``.
         arithmetic: That of the sums.
     """
 
-    def __init__(self, nobs: Tensor, frames: Frames, sums: Tensor, degree: int, arithmetic: Arithmetic) -> None:
+    def __init__(self, nobs: Tensor, frames: Frames, sums: Tensor, arithmetic: Arithmetic) -> None:
+        degree = (sums.shape[2] - 2) // 3
         self.nobs, self.frames, self.degree, self.size = nobs, frames, degree, degree + 1
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
         values = [self._number(sums[:, :, k]) for k in range(3 * degree + 2)]
