@@ -69,11 +69,11 @@ def fit(
     highest = max_degree if degree == "auto" else degree
     model = Polynomial(highest, fit_intercept=fit_intercept)
     frame = Frame.of([points], arithmetic)
-    moments = Moments.of(*points, frame, highest)
+    moments = Moments.of(points.x, points.y, points.sigma, frame, highest)
     table: tuple[Candidate, ...] = ()
     solution = solve(moments, highest, fit_intercept)
     if degree == "auto":
-        parts = fold_moments(*points, frame, highest, folds) if criterion == "cv" else []
+        parts = fold_moments(points.x, points.y, points.sigma, frame, highest, folds) if criterion == "cv" else []
         best, table = choose_degree(moments, solution, criterion, parts)
         solution = solve(moments, best)
     result = Fit.of(
