@@ -44,7 +44,7 @@ class ParquetColumns(FileColumns):
 
         self.path, self._labels = path, labels
         self._file = parquet.ParquetFile(path)
-        self._names = _checked_names(path, self._file.schema_arrow, columns, labels is not None)
+        self._names = _checked_names(path, self._file.schema_arrow, columns, labels)
         metadata = self._file.metadata
         self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
         self.rows = sum(self._sizes)
@@ -102,7 +102,7 @@ class ArrowColumns(FileColumns):
     def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
         self.path, self._labels = path, labels
         file = self._mapped()
-        self._names = _checked_names(path, file.schema, columns, labels is not None)
+        self._names = _checked_names(path, file.schema, columns, labels)
         sizes = [file.get_batch(k).num_rows for k in range(file.num_record_batches)]
         self.rows = sum(sizes)
         self.cuts = merged_cuts(sizes)
@@ -183,15 +183,17 @@ def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
     return MemoryColumns(path, np.stack([_exact(path, array) for array in found]))
 
 
-def _checked_names(path: Path, schema: Any, columns: Sequence[Column], has_labels: bool) -> list[str]:
+def _checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: Labels | None) -> list[str]:
     """Return the names of the columns, once it is known that they hold numbers, the last one perhaps texts."""
     from pyarrow import types
 
     chosen = [schema.field(k) for k in find_columns(path, schema.names, columns)]
     for k, field in enumerate(chosen, start=1):
-        is_name = has_labels and k == len(chosen) and _is_text(field.type)
+        is_name = labels is not None and k == len(chosen) and _is_text(field.type)
         if not (is_name or types.is_floating(field.type) or types.is_integer(field.type)):
             raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}")
+    if labels is not None:
+        labels.expect(path, _is_text(chosen[-1].type))
     return [field.name for field in chosen]
 
 

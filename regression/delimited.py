@@ -73,9 +73,7 @@ class Watched(io.RawIOBase):
         return piece
 
 
-def read_delimited(
-    path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None
-) -> Array:
+def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None) -> Array:
     """Read columns of numbers from text with one header row.
 
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;

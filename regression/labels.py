@@ -1,5 +1,6 @@
 """The names of series, whole numbers or texts, as numbers that tensors hold."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from regression.collectives import all_gather_objects
 from regression.columns import Array
+from regression.errors import DataError
 
 __all__ = ["Labels"]
 
@@ -21,6 +23,22 @@ class Labels:
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
+        self._are_texts: bool | None = None
+
+    def expect(self, path: Path, are_texts: bool) -> None:
+        """Note what kind of names a file has.
+
+        Args:
+            path: The file.
+            are_texts: Whether they are texts.
+
+        Raises:
+            DataError: If another file has the other kind.
+        """
+        if are_texts is not (are_texts if self._are_texts is None else self._are_texts):
+            kinds = ("texts", "whole numbers")[:: 1 if are_texts else -1]
+            raise DataError(f"{path} names series by {kinds[0]}, and another file by {kinds[1]}: use one kind")
+        self._are_texts = are_texts
 
     def codes(self, column: Any) -> Array:
         """Return the codes of a column of names as float64, NaN for missing ones.

@@ -14,7 +14,7 @@ operation works on thousands of series, and their sums need no scattering. Torch
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -162,6 +162,10 @@ class Series:
             sums = sums.new_zeros(*sums.shape[:-1], len(codes)).index_add_(-1, place, sums)  # of use for one piece only
         return cls(codes, nobs, times, ends, sums, parts[0].arithmetic)
 
+    def renamed(self, codes: Tensor) -> "Series":
+        """Return the same with other codes, shape (S,)."""
+        return replace(self, codes=codes)
+
     def gathered(self) -> "Series":
         """Return what the points of all processes say."""
         codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times))
@@ -176,8 +180,8 @@ class Series:
 
     def chosen(self, those: Tensor) -> "Series":
         """Return some of the series."""
-        fields = (self.codes, self.nobs, self.times, self.ends, self.sums)
-        return Series(*(values[..., those] for values in fields), self.arithmetic)
+        codes, nobs, times = (values[those] for values in (self.codes, self.nobs, self.times))
+        return Series(codes, nobs, times, self.ends[:, those], self.sums[..., those], self.arithmetic)
 
 
 class CutSums:

@@ -4,7 +4,7 @@ The same factorization ``M = L D Lᵀ`` as in ``solver``, a tensor operation for
 arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from regression.doubled import Doubled
+from regression.errors import UsageError
 from regression.moments import Arithmetic
-from regression.series import SPLIT_BITS, Series
+from regression.series import SPLIT_BITS, CutSums, Series
 from regression.series_terms import FINE_UNIT, UNIT, Frames
 from regression.sums import shared_out
 
-__all__ = ["SeriesSolution", "solve_series"]
+__all__ = ["SeriesSolution", "solve_all"]
 
 ROWS = 1 << 12  # series that are solved together: their numbers stay in the cache
 # As in ``solver``: a smaller share of a column's square, or of Σ v², is rounding.
@@ -75,6 +76,30 @@ def solve_series(series: Series) -> SeriesSolution:
 
     found = [part for parts in shared_out(work, series.nobs, ROWS) for part in parts]
     return SeriesSolution.joined([solution for _, solution in sorted(found, key=lambda pair: pair[0])])
+
+
+def solve_all(series: Series, again: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, SeriesSolution]:
+    """Return the codes of all series and their polynomials.
+
+    Args:
+        series: What one pass over the points of all processes found.
+        again: Yields codes, x and y of this process's points once more, for the sums of series that were cut; not
+            read where there are none.
+
+    Raises:
+        UsageError: If there is no point.
+    """
+    if not len(series.codes):
+        raise UsageError("there are no rows to fit: expected at least one point")
+    groups = [series.chosen(series.times == 1)]
+    cut = CutSums(series)
+    if len(cut):
+        for points in again:
+            cut.add(*points)
+        groups.append(cut.reduced())
+    groups = [group for group in groups if len(group.codes)]
+    codes = torch.cat([group.codes for group in groups])
+    return codes, SeriesSolution.joined([solve_series(group) for group in groups])
 
 
 class Problem:
@@ -234,5 +259,3 @@ def _where(condition: Tensor, value: Number, other: float) -> Number:
 
 def _finite(values: Tensor) -> Tensor:
     return torch.where(values.isfinite(), values, torch.nan)
-
-

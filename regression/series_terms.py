@@ -182,4 +182,5 @@ def _whole_sum(terms: Tensor, center: float) -> Tensor:
     """Return ``Σ (terms - center)`` over L in units of the terms' last bits, shape (P,); what overflows cancels."""
     (bits,) = struct.unpack("q", struct.pack("d", center))
     offset = len(terms) * bits % 2**64
-    return terms.view(torch.int64).sum(dim=0) - (offset - 2**64 if offset >= 2**63 else offset)
+    total: Tensor = terms.view(torch.int64).sum(dim=0) - (offset - 2**64 if offset >= 2**63 else offset)
+    return total
