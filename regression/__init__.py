@@ -8,13 +8,15 @@ The public names below are also the names in YAML files and checkpoints.
 
 __version__ = "0.1.0"  # before the imports: checkpoints carry it
 
-from regression.api import fit
+from regression.api import fit, fit_series
 from regression.data import SineLineDataModule, TableDataModule
 from regression.errors import DivergenceError, SaveError, UsageError
 from regression.fit import Fit, Prediction, UndeterminedWarning
 from regression.losses import NormLoss
 from regression.models import Line, Polynomial
 from regression.modules import LineRegression, PolynomialRegression
+from regression.series_fit import SeriesFit
+from regression.series_module import SeriesRegression
 
 __all__ = [
     "DivergenceError",
@@ -26,9 +28,12 @@ __all__ = [
     "PolynomialRegression",
     "Prediction",
     "SaveError",
+    "SeriesFit",
+    "SeriesRegression",
     "SineLineDataModule",
     "TableDataModule",
     "UndeterminedWarning",
     "UsageError",
     "fit",
+    "fit_series",
 ]

@@ -27,12 +27,19 @@ class Batch(NamedTuple):
         y: Values of this slice, shape (n,).
         sigma: Standard deviations of y, shape (n,), or ``None``.
         rows: Number of rows of the whole global batch, over all devices.
+        series: Codes of the series of this slice's points, shape (n,), or ``None``.
     """
 
     x: Tensor
     y: Tensor
     sigma: Tensor | None
     rows: int
+    series: Tensor | None = None
+
+    @classmethod
+    def of(cls, points: Points, rows: int) -> "Batch":
+        """Return this device's points of a global batch of so many rows."""
+        return cls(points.x, points.y, points.sigma, rows, points.series)
 
 
 class GlobalBatches:
@@ -80,7 +87,7 @@ class GlobalBatches:
             rows = min(self.batch_size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
             self._done = at + 1
-            yield Batch(*pieces.between(first, end), rows)
+            yield Batch.of(pieces.between(first, end), rows)
 
     def state_dict(self) -> dict[str, int]:
         """Return how many batches of the epoch have been handed out, and of how many."""
@@ -109,7 +116,7 @@ class GlobalBatches:
     def bounds(self) -> Iterable[Batch]:
         """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
         known = self.rows.extremes()
-        return self.in_order() if known is None else [Batch(*known, len(known.x))]
+        return self.in_order() if known is None else [Batch.of(known, len(known.x))]
 
 
 class _Pieces:

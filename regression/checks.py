@@ -24,7 +24,9 @@ __all__ = [
     "never_moves",
     "require_devices",
     "require_exact_options",
+    "require_full_precision",
     "require_known_monitors",
+    "require_no_series",
     "require_one_batch",
     "require_precision",
     "require_same_optimizer",
@@ -135,8 +137,7 @@ def require_precision(module: "Regression") -> None:
     """Refuse number types that are too short, or mixed where a block of updates needs one, and an infinite rate."""
     precision = str(module.trainer.precision)
     if module.solver == "exact":
-        if "16" in precision:
-            raise UsageError(f"solver exact needs full precision, got {precision}: use 32-true")
+        require_full_precision(module.trainer)
         return
     for group in module.optimizer().param_groups:
         if not math.isfinite(group["lr"]):
@@ -146,6 +147,19 @@ def require_precision(module: "Regression") -> None:
             f"updates_per_batch {module.updates_per_batch} needs one number type, got precision {precision}: "
             "use 32-true or 64-true, or updates_per_batch 1"
         )
+
+
+def require_full_precision(trainer: pl.Trainer) -> None:
+    """Refuse number types that would round the points."""
+    if "16" in str(trainer.precision):
+        raise UsageError(f"solver exact needs full precision, got {trainer.precision}: use 32-true")
+
+
+def require_no_series(module: "Regression") -> None:
+    """Refuse a table of series, which would be one curve through all of them."""
+    loader: Any = module.trainer.train_dataloader
+    if loader.rows.labels is not None:
+        raise UsageError("a table with series is for SeriesRegression, and train.py fit: leave out series, or use that")
 
 
 def require_one_batch(module: "Regression") -> None:

@@ -40,6 +40,8 @@ from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
 from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger, require_working_folder, silent_writer
+from regression.series_files import SeriesFiles
+from regression.series_module import SeriesRegression
 from regression.trust import only_trusted_names, require_small_files
 
 __all__ = ["RegressionCLI", "main"]
@@ -80,7 +82,14 @@ class RegressionCLI(LightningCLI):
         return {self._named: known[self._named]} if self._named in known else known
 
     def fit(self, **options: Any) -> None:
-        """Fit; a checkpoint that is resumed runs no code."""
+        """Fit; a checkpoint that is resumed runs no code. Series have a module and files of their own."""
+        if getattr(self.datamodule, "series", None) is not None:
+            if options.get("ckpt_path") is not None:
+                raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
+            options["model"] = SeriesRegression.like(self.model)
+            single = (Report, FitFiles, Evaluation, BestCheckpoint, LastCheckpoint)
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            callbacks[:] = [callback for callback in callbacks if not isinstance(callback, single)]
         self.trainer.fit(weights_only=True, **options)
 
     def validate(self, **options: Any) -> None:
@@ -104,6 +113,7 @@ class RegressionCLI(LightningCLI):
         """Add each subcommand's own options and ``--debug``, and make the textbook's points the default data."""
         if self._command == "fit":
             parser.add_lightning_class_args(Report, "report")
+            parser.add_lightning_class_args(SeriesFiles, "series")
             parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")

@@ -20,6 +20,7 @@ from regression.columns import (
     merged_cuts,
 )
 from regression.errors import DataError
+from regression.labels import Labels
 
 __all__ = ["ArrayColumns", "ArrowColumns", "ParquetColumns", "read_npz"]
 
@@ -35,14 +36,15 @@ class ParquetColumns(FileColumns):
     Args:
         path: The file.
         columns: Names or numbers of the columns.
+        labels: Codes of the texts that the last column may hold, or ``None``.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+    def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
         from pyarrow import parquet  # a third of a second to import, and not every run needs it
 
-        self.path = path
+        self.path, self._labels = path, labels
         self._file = parquet.ParquetFile(path)
-        self._names = _numeric_names(path, self._file.schema_arrow, columns)
+        self._names = _checked_names(path, self._file.schema_arrow, columns, labels)
         metadata = self._file.metadata
         self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
         self.rows = sum(self._sizes)
@@ -61,7 +63,7 @@ class ParquetColumns(FileColumns):
         result = np.empty((len(self._names), stop - start))
         while self._at < stop:
             if not self._pending.shape[1]:
-                self._pending = _numbers(self.path, self._names, next(self._batches))
+                self._pending = _numbers(self.path, self._names, next(self._batches), self._labels)
             first = self._at
             taken = self._pending[:, : stop - first]
             self._at += taken.shape[1]
@@ -75,6 +77,8 @@ class ParquetColumns(FileColumns):
         found = []
         for name in self._names:
             position = self._file.schema_arrow.names.index(name)
+            if _is_text(self._file.schema_arrow.field(position).type):
+                return None
             chunks = [self._file.metadata.row_group(k).column(position) for k in range(len(self._sizes))]
             known = [chunk.statistics for chunk in chunks if chunk.num_values and chunk.path_in_schema == name]
             if not known or len(known) < len(chunks) or not all(s and s.has_min_max for s in known):
@@ -92,12 +96,13 @@ class ArrowColumns(FileColumns):
     Args:
         path: The file.
         columns: Names or numbers of the columns.
+        labels: Codes of the texts that the last column may hold, or ``None``.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        self.path = path
+    def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
+        self.path, self._labels = path, labels
         file = self._mapped()
-        self._names = _numeric_names(path, file.schema, columns)
+        self._names = _checked_names(path, file.schema, columns, labels)
         sizes = [file.get_batch(k).num_rows for k in range(file.num_record_batches)]
         self.rows = sum(sizes)
         self.cuts = merged_cuts(sizes)
@@ -117,7 +122,7 @@ class ArrowColumns(FileColumns):
             if self._starts[k] >= stop:
                 break
             batch = file.get_batch(k).slice(low - self._starts[k], high - low)
-            result[:, low - start : high - start] = _numbers(self.path, self._names, batch)
+            result[:, low - start : high - start] = _numbers(self.path, self._names, batch, self._labels)
         return result
 
 
@@ -178,23 +183,35 @@ def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
     return MemoryColumns(path, np.stack([_exact(path, array) for array in found]))
 
 
-def _numeric_names(path: Path, schema: Any, columns: Sequence[Column]) -> list[str]:
-    """Return the names of the columns, once it is known that they hold numbers."""
+def _checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: Labels | None) -> list[str]:
+    """Return the names of the columns, once it is known that they hold numbers, the last one perhaps texts."""
     from pyarrow import types
 
     chosen = [schema.field(k) for k in find_columns(path, schema.names, columns)]
-    for field in chosen:
-        if not (types.is_floating(field.type) or types.is_integer(field.type)):
+    for k, field in enumerate(chosen, start=1):
+        is_name = labels is not None and k == len(chosen) and _is_text(field.type)
+        if not (is_name or types.is_floating(field.type) or types.is_integer(field.type)):
             raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}")
+    if labels is not None:
+        labels.expect(path, _is_text(chosen[-1].type))
     return [field.name for field in chosen]
 
 
-def _numbers(path: Path, names: list[str], batch: Any) -> Array:
-    """Return the columns of a record batch as float64, NaN for nulls."""
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(value) or types.is_large_string(value))
+
+
+def _numbers(path: Path, names: list[str], batch: Any, labels: Labels | None) -> Array:
+    """Return the columns of a record batch as float64, NaN for nulls, texts by their codes."""
     result = np.empty((len(names), batch.num_rows))
     for row, name in zip(result, names, strict=True):
         column = batch.column(name)
-        if not column.null_count:
+        if labels is not None and _is_text(column.type):
+            row[:] = labels.codes(column)
+        elif not column.null_count:
             row[:] = _exact(path, column.to_numpy(zero_copy_only=False))
         else:
             row[:] = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53

@@ -168,6 +168,8 @@ class TableDataModule(PointsDataModule):
         x: Name of the column of x, or its number counted from 1.
         y: Name or number of the column of y; not read to predict.
         sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
+        series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
+            itself, with ``--model.solver exact``; ``null`` for one fit of all points.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
             (``omit``).
         validation_path: File, folder or pattern of the points to validate on, instead of ``validation_fraction``.
@@ -180,6 +182,7 @@ class TableDataModule(PointsDataModule):
         x: Column = "x",
         y: Column = "y",
         sigma: Column | None = None,
+        series: Column | None = None,
         nan_policy: NanPolicy = "raise",
         validation_path: str | None = None,
         in_memory_rows: int = 10_000_000,
@@ -193,7 +196,18 @@ class TableDataModule(PointsDataModule):
         self.path, self.validation_path, self.nan_policy, self.in_memory_rows = (
             path, validation_path, nan_policy, in_memory_rows,
         )  # fmt: skip
-        self.x, self.y, self.sigma = x, y, sigma
+        self.x, self.y, self.sigma, self.series = x, y, sigma, series
+        if series is not None:
+            self._require_plain()
+
+    def _require_plain(self) -> None:
+        """Refuse what series do not go with."""
+        for name, value in (("sigma", self.sigma), ("validation_path", self.validation_path),
+                            ("validation_fraction", self.validation_fraction)):  # fmt: skip
+            if value:
+                raise UsageError(f"series are fitted to all points, each of the same weight: leave out {name} {value}")
+        if self.series in (self.x, self.y):
+            raise UsageError(f"series must name a column other than x and y, got {self.series}")
 
     @property
     def axes(self) -> tuple[str, str]:
@@ -203,6 +217,8 @@ class TableDataModule(PointsDataModule):
 
     def rows(self, stage: str) -> Rows:
         """Open the table; without y to predict."""
+        if self.series is not None and stage != "fit":
+            raise UsageError(f"{stage} takes no series: leave out --data.series {self.series}; series are for fit")
         return self._open(self.path, has_y=stage != "predict")
 
     def validation_rows(self) -> Rows | None:
@@ -212,7 +228,8 @@ class TableDataModule(PointsDataModule):
     def _open(self, path: str, has_y: bool) -> Rows:
         columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
         positive = None if self.sigma is None else len(columns) - 1
-        table = Table(path, columns, positive, self.nan_policy)
+        columns += [] if self.series is None else [self.series]
+        table = Table(path, columns, positive, self.nan_policy, has_series=self.series is not None)
         rows = table_rows(table, has_y, self.in_memory_rows)
         if not len(rows):
             raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")

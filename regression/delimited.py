@@ -13,6 +13,7 @@ import numpy as np
 
 from regression.columns import Array, Column, find_columns
 from regression.errors import DataError
+from regression.labels import Labels
 
 __all__ = ["read_delimited"]
 
@@ -78,7 +79,7 @@ class Watched(io.RawIOBase):
             raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
 
 
-def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool) -> Array:
+def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None) -> Array:
     """Read columns of numbers from text with one header row.
 
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
@@ -88,6 +89,7 @@ def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool) -> Ar
         path: The file, UTF-8, with or without a byte order mark.
         columns: Names or numbers of the columns.
         is_packed: Whether it is packed with gzip.
+        labels: Codes of the texts that the last column holds, or ``None`` for numbers there too.
 
     Returns:
         The columns, shape (C, N), NaN for missing cells.
@@ -103,7 +105,7 @@ def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool) -> Ar
                 raw.seek(0)
                 stream = _unpacked(raw, is_packed)
                 _header_line(path, stream)
-                return _parse(Watched(path, delimiter, stream, raw), delimiter, positions, len(names), threads)
+                return _parse(Watched(path, delimiter, stream, raw), delimiter, positions, len(names), threads, labels)
 
             batches = _with_row_numbers(path, names, parse)
         except (OSError, EOFError) as error:
@@ -167,16 +169,21 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse(source: Watched, delimiter: str, positions: list[int], width: int, threads: bool) -> list[Any]:
+def _parse(
+    source: Watched, delimiter: str, positions: list[int], width: int, threads: bool, labels: Labels | None
+) -> list[Any]:
     """Return the columns of each block of text."""
     import pyarrow as pa  # a third of a second to import, and not every run needs it
     from pyarrow import csv as arrow_csv
 
     names = [f"c{k}" for k in range(width)]
     chosen = [names[k] for k in positions]
+    types = dict.fromkeys(chosen, pa.float64())
+    if labels is not None:
+        types[chosen[-1]] = pa.string()
     read = arrow_csv.ReadOptions(use_threads=threads, block_size=BLOCK_BYTES, column_names=names)
     convert = arrow_csv.ConvertOptions(
-        column_types=dict.fromkeys(chosen, pa.float64()),
+        column_types=types,
         include_columns=list(dict.fromkeys(chosen)),
         null_values=MISSING,
         strings_can_be_null=True,
@@ -189,7 +196,13 @@ def _parse(source: Watched, delimiter: str, positions: list[int], width: int, th
             return []
         raise
     with reader:
-        return [[batch[name].to_numpy(zero_copy_only=False) for name in chosen] for batch in reader]
+        return [[_values(batch[name], labels) for name in chosen] for batch in reader]
+
+
+def _values(column: Any, labels: Labels | None) -> Any:
+    if labels is not None and str(column.type) == "string":
+        return labels.codes(column)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def _with_row_numbers(path: Path, names: list[str], parse: Callable[[bool], list[Any]]) -> list[Any]:

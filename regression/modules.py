@@ -22,6 +22,7 @@ from regression.checks import (
     never_moves,
     require_exact_options,
     require_known_monitors,
+    require_no_series,
     require_one_batch,
     require_precision,
     require_same_optimizer,
@@ -188,6 +189,7 @@ class Regression(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
         require_one_batch(self)
+        require_no_series(self)
         require_known_monitors(self)
         loader: Any = self.trainer.train_dataloader
         if self.absolute_sigma and loader.rows.block(0).sigma is None:

@@ -48,10 +48,9 @@ class RunProgress(ProgressBar):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the bar to the updates or batches done."""
-        assert isinstance(pl_module, Regression)
         loss = trainer.callback_metrics.get("train_loss")
         text = "" if loss is None else f"loss {float(loss):.4g}"
-        if pl_module.solver == "exact":
+        if not isinstance(pl_module, Regression) or pl_module.solver == "exact":
             self._move("batches", batch_idx + 1, trainer.num_training_batches, batch.rows, text)
         else:
             self._move("updates", trainer.global_step, pl_module.total_updates(), batch.rows, text)

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from regression.collectives import all_sum, rank_and_size
 from regression.columns import Array
+from regression.labels import Labels
 from regression.tables import Table
 
 __all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "shuffled", "table_rows"]
 
 
 class Points(NamedTuple):
-    """Points to fit: x and y of shape (N,), and the standard deviations of y, or ``None``.
+    """Points to fit: x and y of shape (N,), the standard deviations of y, and the codes of series, or ``None``.
 
     Points to predict have no y: it is NaN.
     """
@@ -27,19 +28,19 @@ class Points(NamedTuple):
     x: Tensor
     y: Tensor
     sigma: Tensor | None = None
+    series: Tensor | None = None
 
     def chosen(self, rows: Tensor | slice) -> "Points":
         """Return the chosen rows."""
-        return Points(self.x[rows], self.y[rows], None if self.sigma is None else self.sigma[rows])
+        return Points(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
 
     @staticmethod
     def joined(parts: Sequence["Points"]) -> "Points":
         """Return all rows of the parts, in order."""
         if len(parts) == 1:
             return parts[0]
-        sigmas = [part.sigma for part in parts if part.sigma is not None]
-        x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
-        return Points(x, y, torch.cat(sigmas) if sigmas else None)
+        columns = ([values for values in column if values is not None] for column in zip(*parts, strict=True))
+        return Points(*(torch.cat(column) if column else None for column in columns))  # type: ignore[arg-type]
 
 
 def shuffled(count: int, seed: int, block: int = 0) -> Tensor:
@@ -54,10 +55,12 @@ class Rows(ABC):
     Attributes:
         counts: Number of rows of each block.
         omitted: Number of rows that were left out because a number in them is missing.
+        labels: What the codes of series mean, or ``None`` without them.
     """
 
     counts: Sequence[int]
     omitted: int = 0
+    labels: Labels | None = None
 
     @abstractmethod
     def block(self, index: int) -> Points:
@@ -84,10 +87,11 @@ class MemoryRows(Rows):
     Args:
         points: The rows.
         omitted: Number of rows left out.
+        labels: What the codes of series mean.
     """
 
-    def __init__(self, points: Points, omitted: int = 0) -> None:
-        self.points, self.omitted = points, omitted
+    def __init__(self, points: Points, omitted: int = 0, labels: Labels | None = None) -> None:
+        self.points, self.omitted, self.labels = points, omitted, labels
         self.counts = [len(points.x)]
 
     def block(self, index: int) -> Points:
@@ -104,7 +108,7 @@ class BlockRows(Rows):
     """
 
     def __init__(self, table: Table, has_y: bool) -> None:
-        self.table, self.has_y = table, has_y
+        self.table, self.has_y, self.labels = table, has_y, table.labels
         self.counts = [end - start for start, end in self._spans()]
         if table.nan_policy == "omit":
             self._count()
@@ -124,12 +128,12 @@ class BlockRows(Rows):
 
     def block(self, index: int) -> Points:
         """Read the rows of a block."""
-        return points_of(self.table.read(*self._spans()[index]), self.has_y)
+        return points_of(self.table.read(*self._spans()[index]), self.has_y, self.labels is not None)
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers, where the files say them."""
         known = self.table.extremes()
-        return None if known is None else points_of(known, self.has_y)
+        return None if known is None else points_of(known, self.has_y, self.labels is not None)
 
 
 class SplitRows(Rows):
@@ -155,16 +159,17 @@ class SplitRows(Rows):
         return self.rows.block(index).chosen((order[share:] if self.is_rest else order[:share]).sort().values)
 
 
-def points_of(columns: Array, has_y: bool) -> Points:
-    """Return columns x, y and sigma as points, without a copy where possible."""
+def points_of(columns: Array, has_y: bool, has_series: bool) -> Points:
+    """Return columns x, y, sigma and series as points, without a copy where possible."""
     x, *others = (torch.from_numpy(column) for column in columns)
     y = others.pop(0) if has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
-    return Points(x, y, others[0] if others else None)
+    series = others.pop() if has_series else None
+    return Points(x, y, others[0] if others else None, series)
 
 
 def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
     """Return the rows of a table: in memory if they are few or there already, else in blocks."""
     if not table.in_memory and table.rows > in_memory_rows:
         return BlockRows(table, has_y)
-    points = points_of(table.read(0, table.rows), has_y)
-    return MemoryRows(points, table.rows - len(points.x))
+    points = points_of(table.read(0, table.rows), has_y, table.labels is not None)
+    return MemoryRows(points, table.rows - len(points.x), table.labels)

@@ -13,6 +13,7 @@ from regression.columns import Array, Column, FileColumns, MemoryColumns
 from regression.delimited import read_delimited
 from regression.errors import DataError
 from regression.files import Kind, find_files, kind_of
+from regression.labels import Labels
 
 __all__ = ["NanPolicy", "Table"]
 
@@ -28,11 +29,14 @@ class Table:
         columns: Names or numbers of the columns.
         positive: Position among the columns of one whose numbers must be positive, or ``None``.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
+        has_series: Whether the last column names the series of a row, by whole numbers or texts; they are read as
+            codes.
 
     Attributes:
         rows: Number of rows, those to leave out included.
         cuts: Rows at which a block of rows begins, and the end.
         in_memory: Whether all rows are in memory already.
+        labels: What the codes of series mean, or ``None`` without them.
 
     Raises:
         DataError: If a file is not such a table.
@@ -44,9 +48,11 @@ class Table:
         columns: Sequence[Column],
         positive: int | None = None,
         nan_policy: NanPolicy = "raise",
+        has_series: bool = False,
     ) -> None:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
-        self._files = [_opened(file, self.columns) for file in find_files(path)]
+        self.labels = Labels() if has_series else None
+        self._files = [_opened(file, self.columns, self.labels) for file in find_files(path)]
         self._starts = [0]
         self.cuts = [0]
         for file in self._files:
@@ -80,6 +86,10 @@ class Table:
             wrong = np.zeros_like(missing)
             wrong[self.positive] = values[self.positive] <= 0
             self._require_none(wrong & ~missing, path, values, first, "be positive")
+        if self.labels is not None:
+            wrong = np.zeros_like(missing)
+            wrong[-1] = (values[-1] != np.floor(values[-1])) & ~missing[-1]
+            self._require_none(wrong, path, values, first, "name series by whole numbers or texts")
         if self.nan_policy == "omit":
             return values[:, ~missing.any(axis=0)] if missing.any() else values
         self._require_none(missing, path, values, first, "be finite", "; --data.nan_policy omit leaves such rows out")
@@ -109,12 +119,12 @@ class Table:
         return np.stack([stacked[:, :, 0].min(axis=0), stacked[:, :, 1].max(axis=0)], axis=1)
 
 
-def _opened(file: Path, columns: Sequence[Column]) -> FileColumns:
+def _opened(file: Path, columns: Sequence[Column], labels: Labels | None) -> FileColumns:
     readers: dict[Kind, Callable[[], FileColumns]] = {
-        "text": lambda: MemoryColumns(file, read_delimited(file, columns, is_packed=False)),
-        "gzip": lambda: MemoryColumns(file, read_delimited(file, columns, is_packed=True)),
-        "parquet": lambda: ParquetColumns(file, columns),
-        "arrow": lambda: ArrowColumns(file, columns),
+        "text": lambda: MemoryColumns(file, read_delimited(file, columns, False, labels)),
+        "gzip": lambda: MemoryColumns(file, read_delimited(file, columns, True, labels)),
+        "parquet": lambda: ParquetColumns(file, columns, labels),
+        "arrow": lambda: ArrowColumns(file, columns, labels),
         "npy": lambda: ArrayColumns(file, columns),
         "npz": lambda: read_npz(file, columns),
     }

@@ -1,0 +1,244 @@
+"""Many series of points at once: the sums that fit a polynomial to each of them.
+
+The points come in any order, in batches that cut series anywhere. Each series has coordinates of its own, from its
+points' range: ``u = (x - center) / scale`` and ``v = (y - y_center) / y_scale`` in [-1, 1], the scales powers of two.
+A series whose rows follow each other in one batch of one process has range and sums in one pass. The others, ``cut``,
+have only their ranges then, and their sums take a second one.
+
+The sums are whole numbers, and a series' terms follow from its range and the point alone: the same bits for every order
+of the rows, every batch and every number of processes.
+
+Rows of one series that follow each other are a piece. Pieces of one length are stacked side by side, so that a tensor
+operation works on thousands of series, and their sums need no scattering. Torch only.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from regression.collectives import all_gather_rows, all_sum
+from regression.errors import UsageError
+from regression.moments import Arithmetic, check
+from regression.series_terms import Frames, Terms
+from regression.sums import shared_out
+
+__all__ = ["SPLIT_BITS", "CutSums", "Series"]
+
+ROWS = 1 << 15  # rows of a chunk, whose terms stay in the cache
+LONGEST = 1 << 11  # rows of a piece, whose sums fit int64: longer ones are cut
+SPLIT_BITS = 31  # bits in the lower half of a cut series' sums
+LARGEST = 2.0**1000  # half of what a series may span
+
+
+class Pieces(NamedTuple):
+    """Where the pieces of a batch start, how many rows they have, and which series they are of, each of shape (P,)."""
+
+    starts: Tensor
+    lengths: Tensor
+    codes: Tensor
+
+    @classmethod
+    def of(cls, codes: Tensor) -> "Pieces":
+        """Find the pieces of a batch."""
+        inner = (codes[1:] != codes[:-1]).nonzero()[:, 0] + 1
+        starts = torch.cat([inner.new_zeros(1), inner])
+        lengths = torch.diff(starts, append=inner.new_full((1,), len(codes)))
+        if int(lengths.max()) > LONGEST:
+            parts = (lengths + (LONGEST - 1)) // LONGEST
+            ends = (starts + lengths).repeat_interleave(parts)
+            before = (parts.cumsum(0) - parts).repeat_interleave(parts)
+            starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
+            lengths = (ends - starts).clamp_max(LONGEST)
+        return cls(starts, lengths, codes[starts])
+
+    def chosen(self, those: Tensor) -> "Pieces":
+        """Return some of the pieces."""
+        return Pieces(*(values[those] for values in self))
+
+    def chunk(self) -> int:
+        """Return how many of them have at most ``ROWS`` rows together."""
+        return ROWS // int(self.lengths.max())
+
+
+def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
+    """Yield the pieces of a chunk, those of one length L together.
+
+    Args:
+        pieces: All pieces of the batch.
+        part: Those of the chunk.
+        x: Points of the batch, shape (N,).
+        y: Values, shape (N,).
+
+    Yields:
+        The positions of the stack's P pieces among all, and their x and y, each of shape (P, L).
+    """
+    starts, lengths = pieces.starts[part], pieces.lengths[part]
+    counts = lengths.bincount()
+    for length in counts.nonzero()[:, 0].tolist():
+        is_all = int(counts[length]) == len(lengths)
+        chosen = None if is_all else (lengths == length).nonzero()[:, 0]
+        own = starts if chosen is None else starts[chosen]
+        where: slice | Tensor = part if chosen is None else chosen + part.start
+        first, last = int(own[0]), int(own[-1])
+        if last - first == (len(own) - 1) * length:  # side by side already
+            rows: slice | Tensor = slice(first, last + length)
+        else:
+            rows = (own[:, None] + torch.arange(length, device=own.device)).flatten()
+        yield where, x[rows].view(-1, length), y[rows].view(-1, length)
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one pass finds of each series.
+
+    Attributes:
+        codes: Whole numbers that name the series, ascending, shape (S,).
+        nobs: Numbers of points, shape (S,).
+        times: Numbers of pieces, shape (S,).
+        ends: Smallest x, largest x, smallest y and largest y, the smallest with the opposite sign, shape (4, S).
+        sums: As ``Terms.add_all`` gives them, where there is but one piece, shape (parts, halves, 3 d + 2, S).
+        arithmetic: ``double-double``, or ``double`` for terms in units of 2^-50 alone.
+    """
+
+    codes: Tensor
+    nobs: Tensor
+    times: Tensor
+    ends: Tensor
+    sums: Tensor
+    arithmetic: Arithmetic
+
+    @classmethod
+    def of(cls, codes: Tensor, x: Tensor, y: Tensor, degree: int, arithmetic: Arithmetic) -> "Series":
+        """Return what one batch says.
+
+        Args:
+            codes: Whole numbers that name the series, shape (N,).
+            x: Points, shape (N,).
+            y: Values, shape (N,).
+            degree: Highest degree d.
+            arithmetic: ``double-double`` or ``double``.
+
+        Raises:
+            UsageError: If a number is not finite, or a series spans more than float64 can hold.
+        """
+        is_double, device = arithmetic == "double", x.device
+        codes, x, y = _together(codes, x.double(), y.double())
+        pieces = Pieces.of(codes) if len(codes) else Pieces(codes, codes, codes)
+        ends = torch.empty(4, len(pieces.codes), dtype=torch.float64, device=device)
+        shape = (1 if is_double else 2, 1, 3 * degree + 2, len(pieces.codes))
+        sums = torch.empty(shape, dtype=torch.int64, device=device)
+
+        def work(parts: Iterator[slice]) -> None:
+            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=device)
+            for part in parts:
+                for where, own_x, own_y in stacks(pieces, part, x, y):
+                    terms = Terms(own_x, own_y, _shaped(room, own_x), is_double)
+                    ends[:, where] = found = terms.ends()
+                    sums[..., where] = terms.add_all(Frames.of(found), degree)
+
+        if len(codes):
+            shared_out(work, pieces.starts, pieces.chunk())
+        if not ends.isfinite().all():
+            check(x, y, None)
+        if len(codes) and bool((ends[::2] / 2 + ends[1::2] / 2 > LARGEST).any()):
+            raise UsageError("a series spans more than 2e301 in x or y: expected smaller numbers")
+        return cls.merged([cls(pieces.codes, pieces.lengths, torch.ones_like(pieces.codes), ends, sums, arithmetic)])
+
+    @classmethod
+    def merged(cls, parts: list["Series"]) -> "Series":
+        """Return what some parts of the points say together; each series may be in several of them."""
+        names = ("codes", "nobs", "times", "ends", "sums")
+        joined = (torch.cat([getattr(part, name) for part in parts], dim=-1) for name in names)
+        codes, nobs, times, ends, sums = joined if len(parts) > 1 else (getattr(parts[0], name) for name in names)
+        if not bool((codes[1:] > codes[:-1]).all()):
+            codes, place = codes.unique(return_inverse=True)
+            nobs, times = (torch.zeros_like(codes).index_add_(0, place, counts) for counts in (nobs, times))
+            ends, every = ends.new_full((4, len(codes)), -torch.inf), ends
+            ends.scatter_reduce_(1, place.expand(4, -1), every, "amax")
+            sums = sums.new_zeros(*sums.shape[:-1], len(codes)).index_add_(-1, place, sums)  # of use for one piece only
+        return cls(codes, nobs, times, ends, sums, parts[0].arithmetic)
+
+    def renamed(self, codes: Tensor) -> "Series":
+        """Return the same with other codes, shape (S,)."""
+        return replace(self, codes=codes)
+
+    def gathered(self) -> "Series":
+        """Return what the points of all processes say."""
+        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times))
+        ends, sums = (all_gather_rows(values.movedim(-1, 0).contiguous()).movedim(0, -1)
+                      for values in (self.ends, self.sums))  # fmt: skip
+        return self.merged([Series(codes, nobs, times, ends, sums, self.arithmetic)])
+
+    @property
+    def degree(self) -> int:
+        """The highest degree."""
+        return (self.sums.shape[2] - 2) // 3
+
+    def chosen(self, those: Tensor) -> "Series":
+        """Return some of the series."""
+        codes, nobs, times = (values[those] for values in (self.codes, self.nobs, self.times))
+        return Series(codes, nobs, times, self.ends[:, those], self.sums[..., those], self.arithmetic)
+
+
+class CutSums:
+    """The sums of the series that have several pieces, from a second pass over the points.
+
+    Args:
+        series: What the first pass found in all processes.
+    """
+
+    def __init__(self, series: Series) -> None:
+        self._series = series.chosen(series.times > 1)
+        self._frames = Frames.of(self._series.ends)
+        parts, _, count, size = self._series.sums.shape
+        self._sums = torch.zeros(parts, 2, count, size, dtype=torch.int64, device=series.codes.device)
+        self._lock = threading.Lock()  # threads may hold pieces of one series
+
+    def __len__(self) -> int:
+        return len(self._series.codes)
+
+    def add(self, codes: Tensor, x: Tensor, y: Tensor) -> None:
+        """Add the points of one batch; codes, x and y of shape (N,)."""
+        if not len(codes):
+            return
+        codes, x, y = _together(codes, x.double(), y.double())
+        known, pieces = self._series.codes, Pieces.of(codes)
+        place = torch.searchsorted(known, pieces.codes).clamp_max(len(known) - 1)
+        is_cut = known[place] == pieces.codes
+        pieces, place, degree = pieces.chosen(is_cut), place[is_cut], self._series.degree
+
+        def work(parts: Iterator[slice]) -> None:
+            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=x.device)
+            for part in parts:
+                for where, own_x, own_y in stacks(pieces, part, x, y):
+                    own = place[where]
+                    terms = Terms(own_x, own_y, _shaped(room, own_x), self._series.arithmetic == "double")
+                    sums = terms.add_all(self._frames.chosen(own), degree)
+                    halves = torch.cat([sums >> SPLIT_BITS, sums & ((1 << SPLIT_BITS) - 1)], dim=1)
+                    with self._lock:
+                        self._sums.index_add_(-1, own, halves)
+
+        if len(place):
+            shared_out(work, pieces.starts, pieces.chunk())
+
+    def reduced(self) -> Series:
+        """Return these series with the sums of all processes."""
+        found = self._series
+        return Series(found.codes, found.nobs, found.times, found.ends, all_sum(self._sums), found.arithmetic)
+
+
+def _shaped(room: Tensor, x: Tensor) -> Tensor:
+    return room[:, : x.numel()].view(len(room), x.shape[1], x.shape[0])
+
+
+def _together(codes: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows with those of one series side by side, where many of them are not."""
+    codes = codes.long()
+    if 2 * int((codes[1:] != codes[:-1]).sum()) < len(codes):
+        return codes, x, y
+    order = codes.argsort()
+    return codes[order], x[order], y[order]
