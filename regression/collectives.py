@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["all_gather_rows", "all_max", "all_sum", "global_sum", "rank_and_size"]
+__all__ = ["all_gather_objects", "all_gather_rows", "all_max", "all_sum", "global_sum", "rank_and_size"]
 
 
 def rank_and_size() -> tuple[int, int]:
@@ -39,6 +39,15 @@ def all_gather_rows(value: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in counts]
     dist.all_gather(parts, padded)
     return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])
+
+
+def all_gather_objects(value: Any) -> list[Any]:
+    """Return the small plain values of all processes, in rank order."""
+    if not _is_shared():
+        return [value]
+    values = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def _is_shared() -> bool:
