@@ -209,7 +209,7 @@ class Ranks:
         with suppress(OSError):
             parent.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
         if outcome.kind == "lost" and not self._acknowledged.wait(GRACE):  # it is not even able to take a message
-            _say(_hung_line("process 1", self._seconds))
+            _say(_hung_line(_first_name(), self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
 
     def _mind_parent(self, parent: socket.socket) -> None:
@@ -218,7 +218,7 @@ class Ranks:
             while parent.recv(1):
                 self._acknowledged.set()
         if os.environ.get("LOCAL_RANK") == "1":
-            _say(f"process 1 was killed or exited under way; {GO_ON}")
+            _say(f"{_first_name()} was killed or exited under way; {GO_ON}")
         os._exit(1)
 
 
@@ -260,6 +260,10 @@ def lost_line(error: BaseException) -> str | None:
         return None
     told = " ".join(re.sub(r"^\[.*?\] ", "", text).partition(". This is")[0].split())
     return f"another process of the run failed or hangs, its own line says why: {told}"
+
+
+def _first_name() -> str:
+    return f"process 1 of {os.environ.get('WORLD_SIZE')}"
 
 
 def _hung_line(name: str, seconds: float) -> str:
