@@ -52,12 +52,14 @@ class Signals:
         save: Whether a signal to save has come.
         is_held: Whether updates are being made, so that a signal to stop waits for the next look at ``stop``.
         is_saving: Whether a checkpoint is being written, which takes the time it takes.
+        saved: What to say of the state that was saved, or was not.
     """
 
     def __init__(self, leave: Callable[[Outcome], Any]) -> None:
         self._leave = leave
         self.stop, self.save = 0, False
         self.is_held = self.is_saving = False
+        self.saved = "not saved: the update under way took too long"
         self._is_raised = False
         self._before: dict[int, Any] = {}
 
@@ -71,7 +73,8 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -81,6 +84,8 @@ class Signals:
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._writing.close()  # which ends the thread
+        self._thread.join()
+        self._reading.close()
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._note(signum)
@@ -112,7 +117,7 @@ class Signals:
                 received = self._reading.recv(1)
             except TimeoutError:
                 if not self.is_saving:
-                    self._leave(stopped_outcome(self.stop, "the update under way took too long and is not saved"))
+                    self._leave(stopped_outcome(self.stop, self.saved))
                 end = time.monotonic() + AFTER_SAVING
                 continue
             except OSError:
@@ -209,8 +214,8 @@ class StopAtUpdate(Callback):
             return
         stop, save = self._agreed(trainer)
         if stop:
-            self.signals.is_held = False
-            raise Stopped(stop, self._saved(trainer))
+            self.signals.saved = self._saved(trainer)
+            raise Stopped(stop, self.signals.saved)
         if save:
             self.signals.save = False
             self._save_and_go_on(trainer)
