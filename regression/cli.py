@@ -267,21 +267,21 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     except Stopped as stop:
         return stopped_outcome(stop.signum, stop.saved)
     except SystemExit as stop:
-        return _exited(stop)
+        return _exited(stop, ranks.are_several)
     except Exception as error:
         if "--debug" in args:
             raise
-        lost = lost_line(error) if _is_connected() else None
+        lost = lost_line(error) if ranks.are_several else None
         if lost is not None:
             return Outcome("lost", 1, lost)
         refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
         return Outcome("failed", 2 if refused else 1, one_line(error))
 
 
-def _exited(stop: SystemExit) -> Outcome:
+def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
     """Return how a process ended that left by itself: the parser's exits are as they should be, others are not."""
     status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    if _is_connected():
+    if is_under_way:
         return Outcome("failed", status or 1, f"a process exited under way with status {status}")
     return Outcome("done", status)
 

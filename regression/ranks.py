@@ -85,9 +85,15 @@ class Ranks:
         self._names = ["this process"]
         self._seconds = 0.0
         self._is_over = threading.Event()
+        self._first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # as Lightning's teardown takes the number away
         if self._parent is not None:
             self._acknowledged = threading.Event()
             threading.Thread(target=self._mind_parent, args=(self._parent,), daemon=True).start()
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there are other processes that this one knows of."""
+        return self._parent is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
 
     def attach(self, trainer: pl.Trainer, seconds: float, checkpoint: str | None) -> None:
         """Let a Trainer start its processes here, and wait no longer for one than given.
@@ -157,7 +163,8 @@ class Ranks:
         for child in self._children:
             child.process.kill()
         for child in self._children:
-            child.ended.wait(GRACE)
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(GRACE)
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Wait for the others as long as it makes sense, kill the rest, and return how the run ended."""
@@ -198,18 +205,22 @@ class Ranks:
             for line in lines:
                 child.outcome = Outcome(**json.loads(line))
                 child.channel.sendall(b"\n")
+                self._mourn(child)
         child.process.wait()
         child.ended.set()
+        self._mourn(child)
+
+    def _mourn(self, child: _Child) -> None:
+        """Give this process some time to see by itself that a process has failed, and end it then."""
         verdict = child.verdict()
-        assert verdict is not None
-        if verdict.kind != "done" and not self._is_over.wait(GRACE):
+        if verdict is not None and verdict.kind != "done" and not self._is_over.wait(GRACE):
             self.leave(self._cause(None))
 
     def _tell(self, parent: socket.socket, outcome: Outcome) -> None:
         with suppress(OSError):
             parent.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
         if outcome.kind == "lost" and not self._acknowledged.wait(GRACE):  # it is not even able to take a message
-            _say(_hung_line(_first_name(), self._seconds))
+            _say(_hung_line(self._first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
 
     def _mind_parent(self, parent: socket.socket) -> None:
@@ -218,7 +229,7 @@ class Ranks:
             while parent.recv(1):
                 self._acknowledged.set()
         if os.environ.get("LOCAL_RANK") == "1":
-            _say(f"{_first_name()} was killed or exited under way; {GO_ON}")
+            _say(f"{self._first} was killed or exited under way; {GO_ON}")
         os._exit(1)
 
 
@@ -260,10 +271,6 @@ def lost_line(error: BaseException) -> str | None:
         return None
     told = " ".join(re.sub(r"^\[.*?\] ", "", text).partition(". This is")[0].split())
     return f"another process of the run failed or hangs, its own line says why: {told}"
-
-
-def _first_name() -> str:
-    return f"process 1 of {os.environ.get('WORLD_SIZE')}"
 
 
 def _hung_line(name: str, seconds: float) -> str:

@@ -70,7 +70,7 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
 
 
 def test_a_signal_before_the_first_update_ends_the_run_at_once(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the points are scanned there is nothing to save, and no folder is left."""
     hit_at(monkeypatch, Regression, "_add_moments", 1, signal.SIGTERM)
