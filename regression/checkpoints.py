@@ -9,7 +9,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,13 @@ class SafeCheckpointIO(TorchCheckpointIO):
     Lightning's own way writes to the system's temporary folder; where that is another filesystem, the last step is a
     copy, and a process killed in it leaves half a file. The file is a torch archive whose zip comment is the SHA-256 of
     all bytes before it, for torch checks none of the zip's own checksums. What ends otherwise is not read.
+
+    Args:
+        taken: Contents of checkpoints already read, by path: the file may have been replaced since.
     """
+
+    def __init__(self, taken: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self._taken = dict(taken or {})
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write the checkpoint, through to the disk.
@@ -217,7 +223,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
             map_location: Of no effect; the Trainer moves what it takes from the content.
             weights_only: Of no effect; no code in the file is ever run.
         """
-        return read_checkpoint(str(path))
+        return self._taken.pop(str(path), None) or read_checkpoint(str(path))
 
 
 def _sealed(archive: bytes) -> bytes:

@@ -13,11 +13,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch.distributed as dist
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import regression
 from regression.callbacks import FitFiles, Report
@@ -33,15 +33,25 @@ from regression.checkpoints import (
     sweep,
 )
 from regression.checks import require_devices, require_trainer_numbers
-from regression.errors import UsageError
+from regression.errors import Stopped, UsageError
 from regression.evaluation import Evaluation
 from regression.messages import one_line
 from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
-from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger, require_working_folder, silent_writer
+from regression.ranks import Outcome, Ranks, lost_line
+from regression.runs import (
+    BEFORE_FIRST_UPDATE,
+    REFUSALS,
+    RefusedRun,
+    RunLogger,
+    SameCheckpoint,
+    require_working_folder,
+    silent_writer,
+)
 from regression.series_files import SeriesFiles
 from regression.series_module import SeriesRegression
+from regression.signals import Signals, StopAtUpdate, stopped_outcome
 from regression.trust import only_trusted_names, require_small_files
 
 __all__ = ["RegressionCLI", "main"]
@@ -54,9 +64,12 @@ class RegressionCLI(LightningCLI):
 
     Args:
         args: The command line without the program's name.
+        ranks: The processes of the run.
+        signals: The signals of this process.
     """
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, args: Sequence[str], ranks: Ranks, signals: Signals) -> None:
+        self._ranks, self._signals = ranks, signals
         self.checkpoint: dict[str, Any] | None = None
         self._named = next(iter(args), "")
         strict = {"exit_on_error": False, "allow_abbrev": False}
@@ -118,6 +131,8 @@ class RegressionCLI(LightningCLI):
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+        waits = "Longest time in seconds that the processes of a run wait for one that hangs, before all of them fail."
+        parser.add_argument("--timeout", type=PositiveFloat, default=600.0, help=waits)
         parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -128,7 +143,7 @@ class RegressionCLI(LightningCLI):
             raise UsageError(needs)
         self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
         if word is not None:
-            path = checkpoint_path(word, root or os.getcwd())
+            path = self._ranks.checkpoint or checkpoint_path(word, root or os.getcwd())
             if path.endswith(".json") and args[0] != "predict":
                 raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
             self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
@@ -141,7 +156,8 @@ class RegressionCLI(LightningCLI):
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
-            config.ckpt_path = checkpoint_path(config.ckpt_path, config.trainer.default_root_dir or os.getcwd())
+            root = config.trainer.default_root_dir or os.getcwd()
+            config.ckpt_path = self._ranks.checkpoint or checkpoint_path(config.ckpt_path, root)
             self.checkpoint = read_checkpoint(config.ckpt_path)
         elif word in WORDS and config.trainer.default_root_dir != root:
             raise UsageError(f"--ckpt_path {word} needs --trainer.default_root_dir on the command line, not in a file")
@@ -210,7 +226,8 @@ class RegressionCLI(LightningCLI):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
         given = config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
-        callbacks = [FitFiles(), Evaluation(), RefusedRun()]
+        path, taken = self._get(self.config_init, "ckpt_path"), self.checkpoint
+        callbacks = [FitFiles(), Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
@@ -221,8 +238,10 @@ class RegressionCLI(LightningCLI):
         plugins = plugins if isinstance(plugins, list) else [plugins]
         for plugin in (plugin for plugin in plugins if isinstance(plugin, CheckpointIO)):
             raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
-        kwargs["plugins"] = [*plugins, SafeCheckpointIO()]
-        return super().instantiate_trainer(**kwargs)
+        kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if taken is None else {path: taken})]
+        trainer = super().instantiate_trainer(**kwargs)
+        self._ranks.attach(trainer, self._get(self.config_init, "timeout"), path)
+        return trainer
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -237,6 +256,23 @@ def main(args: Sequence[str] | None = None) -> int:
     if args in (["--help"], ["-h"]):
         print(_overview())
     formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
+    ranks = Ranks()
+    try:
+        with Signals(ranks.leave) as signals:
+            outcome = _run(args, ranks, signals)
+            signals.hold()
+            # What all processes refuse alike is said once; later each may have a cause of its own.
+            speaks = getattr(rank_zero_only, "rank", 0) == 0 or _is_connected()
+            _disconnect()
+            return ranks.conclude(outcome, speaks)
+    finally:
+        warnings.formatwarning = formatter
+        ranks.close()
+        _disconnect()
+
+
+def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
+    """Do what the command line says and return how it ended."""
     try:
         with warnings.catch_warnings(), only_trusted_names(), silent_writer():
             _quieten()
@@ -245,21 +281,38 @@ def main(args: Sequence[str] | None = None) -> int:
             if args[0] == "export":
                 print(_export(args[1:]))
             else:
-                RegressionCLI(args)
-        return 0
+                RegressionCLI(args, ranks, signals)
+        signals.require_none()
+        return Outcome("done", 0)
+    except Stopped as stop:
+        return stopped_outcome(stop.signum, stop.saved)
     except SystemExit as stop:
-        return _stopped(stop)
+        return _exited(stop, ranks.are_several)
     except Exception as error:
         if "--debug" in args:
             raise
+        lost = lost_line(error) if ranks.are_several else None
+        if lost is not None:
+            return Outcome("lost", 1, lost)
         refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            print(f"regression: {one_line(error)}", file=sys.stderr)
-        return 2 if refused else 1
-    finally:
-        warnings.formatwarning = formatter
-        if dist.is_available() and dist.is_initialized():
-            dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
+        return Outcome("failed", 2 if refused else 1, one_line(error))
+
+
+def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
+    """Return how a process ended that left by itself: the parser's exits are as they should be, others are not."""
+    status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if is_under_way:
+        return Outcome("failed", status or 1, f"a process exited under way with status {status}")
+    return Outcome("done", status)
+
+
+def _is_connected() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _disconnect() -> None:
+    if _is_connected():
+        dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
 
 
 def _export(args: Sequence[str]) -> str:
@@ -281,18 +334,6 @@ def _export(args: Sequence[str]) -> str:
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
     return f"regression: warning: {' '.join(str(message).split())}\n"
-
-
-def _stopped(stop: SystemExit) -> int:
-    """Return the exit status of a process that was told to stop, and say so; the parser's own exits say enough."""
-    status = stop.code if isinstance(stop.code, int) else 1
-    interrupted, terminated = isinstance(stop.__context__, KeyboardInterrupt), isinstance(stop, SIGTERMException)
-    if interrupted or terminated:
-        status = 130 if interrupted else 143
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            how = "Ctrl-C" if interrupted else "SIGTERM"
-            print(f"regression: stopped by {how}; the checkpoints in the run's folder are good", file=sys.stderr)
-    return status
 
 
 def _quieten() -> None:

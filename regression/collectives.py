@@ -42,7 +42,7 @@ def all_gather_rows(value: Tensor) -> Tensor:
 
 
 def all_gather_objects(value: Any) -> list[Any]:
-    """Return a plain value of each process, in rank order."""
+    """Return the small plain values of all processes, in rank order."""
     if not _is_shared():
         return [value]
     values = [None] * dist.get_world_size()

@@ -18,6 +18,7 @@ from regression.losses import GlobalLoss
 __all__ = ["Trace", "descend"]
 
 CHUNK = 1 << 20  # elements of one temporary matrix of predictions: 4 MiB of float32
+LONGEST_SPAN = 500  # updates: some milliseconds on few points, and few views alive at a time are cheaper
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,13 @@ def descend(
     optimizer: torch.optim.Optimizer,
     updates: int,
     scheduler: LRScheduler | ReduceLROnPlateau | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Tensor, Tensor]:
     """Make a number of updates of one parameter vector on one batch.
 
     The steps are those of ``optimizer.step()`` after ``loss.backward()``, and a scheduler steps after each update.
+    The updates come in spans, whose losses are taken together: matrices of other shapes may round differently, so a
+    block that was stopped after a span and goes on later has the bits of one that was not.
 
     Args:
         objective: The loss of the batch.
@@ -118,20 +122,29 @@ def descend(
         optimizer: An optimizer of this parameter alone.
         updates: Number of updates U, at least 1.
         scheduler: A learning rate scheduler of the optimizer.
+        is_stopped: Asked after each span whether to leave the other updates out; all processes must get one answer.
 
     Returns:
-        The losses before each update and after the last, shape (U + 1,), and the coefficients after each update,
-        shape (U, K).
+        The losses before each update made and after the last, shape (U + 1,), and the coefficients after each of
+        them, shape (U, K).
     """
     states = parameter.new_empty(updates + 1, *parameter.shape).detach()
     states[0] = parameter.detach()
+    span = max(1, min(LONGEST_SPAN, CHUNK // objective.rows))  # the same on all processes
+    losses, made = [], 0
     with torch.no_grad():
-        if scheduler is None and _is_plain_sgd(optimizer):
-            _plain_sgd(objective, optimizer.param_groups[0]["lr"], states)
-            parameter.copy_(states[-1])
-        else:
-            _any_optimizer(objective, parameter, optimizer, scheduler, states)
-        return objective.losses(states), states[1:]
+        gradient = objective.gradient()
+        while made < updates and not (made and is_stopped()):
+            part = states[made : made + span + 1]
+            if scheduler is None and _is_plain_sgd(optimizer):
+                _plain_sgd(gradient, optimizer.param_groups[0]["lr"], part)
+                parameter.copy_(part[-1])
+            else:
+                _any_optimizer(objective, gradient, parameter, optimizer, scheduler, part)
+            losses.append(objective.losses(part[:-1]))
+            made += len(part) - 1
+        losses.append(objective.losses(states[made : made + 1]))
+    return torch.cat(losses), states[1 : made + 1]
 
 
 def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
@@ -142,23 +155,20 @@ def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
-def _plain_sgd(objective: Objective, rate: float | Tensor, states: Tensor) -> None:
-    gradient, step = objective.gradient(), -float(rate)
-    before = states[0]
-    for chunk in torch.split(states[1:], 500):  # few views alive at a time are cheaper than one per update
-        for after in chunk.unbind(0):
-            torch.add(before, gradient(before), alpha=step, out=after)
-            before = after
+def _plain_sgd(gradient: Callable[[Tensor], Tensor], rate: float | Tensor, states: Tensor) -> None:
+    step = -float(rate)
+    for before, after in pairwise(states.unbind(0)):
+        torch.add(before, gradient(before), alpha=step, out=after)
 
 
 def _any_optimizer(
     objective: Objective,
+    gradient: Callable[[Tensor], Tensor],
     parameter: nn.Parameter,
     optimizer: torch.optim.Optimizer,
     scheduler: LRScheduler | ReduceLROnPlateau | None,
     states: Tensor,
 ) -> None:
-    gradient = objective.gradient()
     searches = isinstance(optimizer, torch.optim.LBFGS)  # the one optimizer that evaluates the loss itself
 
     def closure() -> Tensor:

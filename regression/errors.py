@@ -1,6 +1,6 @@
 """The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DataError", "DivergenceError", "SaveError", "UsageError"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError"]
 
 
 class UsageError(Exception):
@@ -17,3 +17,16 @@ class DivergenceError(Exception):
 
 class SaveError(Exception):
     """The run was stopped because a checkpoint could not be saved; the command exits with status 1."""
+
+
+class Stopped(SystemExit):
+    """The run was told to stop; the command exits with 128 plus the signal's number.
+
+    Args:
+        signum: The signal.
+        saved: What to say of the state that was saved.
+    """
+
+    def __init__(self, signum: int, saved: str = "nothing is lost: no update was under way") -> None:
+        super().__init__(128 + signum)
+        self.signum, self.saved = signum, saved

@@ -81,6 +81,7 @@ class Regression(pl.LightningModule, ABC):
         trace: What the latest updates did; callbacks read it.
         result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
         evaluated_loss: The loss of the points that were validated or tested last.
+        is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Regression(pl.LightningModule, ABC):
         self.trace: Trace | None = None
         self.result: Fit | None = None
         self.evaluated_loss = math.nan
+        self.is_stopped: Callable[[], bool] = lambda: False
         self._omitted = 0
         self._moments: Moments | None = None
         self._optimum: Solution | None = None
@@ -128,6 +130,7 @@ class Regression(pl.LightningModule, ABC):
         self._resumed_metrics: dict[str, Tensor] = {}
         self._update = 0
         self._epoch, self._position = Position(), Position()  # so far, and at the latest update
+        self._made = 0  # updates of the block that a resumed run takes up
         self._loss_before: Tensor | None = None
         self._has_small_batches = False
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
@@ -250,7 +253,7 @@ class Regression(pl.LightningModule, ABC):
 
     def on_train_epoch_start(self) -> None:
         """Forget the previous epoch; a run resumed within one does not come here."""
-        self._epoch, self._position = Position(), Position()
+        self._epoch, self._position = Position(), Position(made=self._made)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Forget the previous batch."""
@@ -331,7 +334,8 @@ class Regression(pl.LightningModule, ABC):
 
     def _block(self, batch: Batch) -> None:
         remaining = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else math.inf
-        updates = int(min(self.updates_per_batch, remaining))
+        done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
+        updates = int(min(self.updates_per_batch - done, remaining))
         total: Callable[[Tensor], Tensor] = all_sum
         if self._has_small_batches:
             batch, total = gathered(batch), _alone
@@ -340,13 +344,16 @@ class Regression(pl.LightningModule, ABC):
             sigma = batch.sigma.to(target)
             design, target = design / sigma[:, None], target / sigma
         objective = Objective(design, target, batch.rows, self.loss, total)
-        losses, coefficients = descend(
-            objective, self.model.coefficients, self.optimizer(), updates, self.lr_schedulers()  # type: ignore[arg-type]
-        )  # fmt: skip
+        scheduler: Any = self.lr_schedulers()
+        parameter, optimizer = self.model.coefficients, self.optimizer()
+        losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, self.is_stopped)
         self._require_finite(losses)
-        self._epoch.add(float(losses[-2]), batch.rows)
-        self._position = replace(self._epoch, batches=1, is_validated=False)
-        _count_updates(self.trainer, updates)
+        if len(coefficients) < updates:
+            self._position = Position(made=done + len(coefficients))
+        else:
+            self._epoch.add(float(losses[-2]), batch.rows)
+            self._position = replace(self._epoch, batches=1, is_validated=False)
+        _count_updates(self.trainer, len(coefficients))
         self._finish(losses[:-1], coefficients, losses[-1])
 
     def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
@@ -497,8 +504,8 @@ class Regression(pl.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember where the run stood, and its optimizer to compare it with the one of this run."""
         self._resumed_optimizer = checkpoint.get("optimizer")
-        self._epoch = Position(**checkpoint.get("position", {}))
-        self._position = replace(self._epoch)
+        self._position = Position(**checkpoint.get("position", {}))
+        self._epoch, self._made = replace(self._position, made=0), self._position.made
         self._resumed_metrics = checkpoint.get("metrics", {})
 
     def restore(self, checkpoint: dict[str, Any]) -> None:

@@ -15,12 +15,14 @@ class Position:
         total: Sum over the rows of these batches of their loss before the update.
         rows: Number of these rows.
         is_validated: Whether the validation that may follow the latest update has been done.
+        made: Number of updates made of a block that was cut short; its batch does not count yet.
     """
 
     batches: int = 0
     total: float = 0.0
     rows: int = 0
     is_validated: bool = True
+    made: int = 0
 
     def add(self, loss: float, rows: int) -> None:
         """Add a batch of that many rows with its loss."""
@@ -50,9 +52,10 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
     has_ended = epoch["current"]["processed"] == epoch["current"]["ready"]
     was_cut = has_ended and 0 < position.batches < batches  # by max_steps or a callback: a longer run goes on there
     if not position.batches or (has_ended and not was_cut):
-        position = Position()
+        position = Position(made=position.made)
     epochs = epoch["current"]["processed"] - was_cut
-    seen = batch["total"]["processed"] - (batch["current"]["processed"] - position.batches if position.batches else 0)
+    is_within = position.batches or position.made
+    seen = batch["total"]["processed"] - (batch["current"]["processed"] - position.batches if is_within else 0)
     begun, pending = int(position.batches > 0), int(not position.is_validated)
     epoch["total"] = epoch["current"] = _counts(epochs + begun, epochs)
     batch |= {"total": _counts(seen, seen), "current": _counts(position.batches, position.batches)}

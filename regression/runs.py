@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from regression.collectives import all_gather_objects
 from regression.errors import DivergenceError, SaveError, UsageError
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "REFUSALS",
     "RefusedRun",
     "RunLogger",
+    "SameCheckpoint",
     "require_working_folder",
     "silent_writer",
 ]
@@ -85,12 +88,41 @@ class RefusedRun(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Mark the logger and the exception; the Trainer finalizes the logger next."""
         refused = isinstance(exception, REFUSALS)
-        if isinstance(exception, Exception) and not isinstance(exception, STOPS) and not trainer.global_step:
+        if not isinstance(exception, STOPS) and not trainer.global_step:
             exception.add_note(BEFORE_FIRST_UPDATE)
             refused = True
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.refused = refused
+
+
+class SameCheckpoint(Callback):
+    """Refuses to go on where the processes of a run have taken different checkpoints.
+
+    A launcher other than this program's own starts each of them by itself, and each finds out what ``last`` means;
+    another run may save in between.
+
+    Args:
+        path: The file that this process took, if any.
+        content: Its content.
+    """
+
+    def __init__(self, path: str | None, content: dict[str, Any] | None) -> None:
+        self.taken = None if content is None else (path, content.get("global_step"))
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Compare all processes; this is the first moment at which they can talk."""
+        first, *others = all_gather_objects(self.taken)
+        for number, other in enumerate(others, start=2):
+            if other != first:
+                raise UsageError(
+                    f"process {number} took {_shown(other)} where process 1 took {_shown(first)}: "
+                    "give --ckpt_path a path, or let the run end that saves there"
+                )
+
+
+def _shown(taken: tuple[str | None, Any] | None) -> str:
+    return "no checkpoint" if taken is None else f"{taken[0]} at update {taken[1]}"
 
 
 def require_working_folder() -> None:

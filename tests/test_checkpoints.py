@@ -254,7 +254,7 @@ def test_another_writer_is_refused(command: Command) -> None:
     assert done.err == ("regression: plugin TorchCheckpointIO writes checkpoints that cannot be read: leave it out\n")
 
 
-def test_an_address_is_no_place_to_save(good: Path) -> None:
+def test_an_address_is_no_place_to_save() -> None:
     """A checkpoint is not sent to a URL."""
     with pytest.raises(SaveError, match=r"cannot save s3://bucket/last\.ckpt: expected a file on this machine"):
         SafeCheckpointIO().save_checkpoint({}, "s3://bucket/last.ckpt")

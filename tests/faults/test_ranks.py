@@ -1,0 +1,25 @@
+"""Every kind of failure, in each process and each phase of a run (``pytest -m faults -n 0 tests/faults``)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faulty import PHASES
+from tests.test_ranks import CAUSES, fail, fault_of
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_any_fails_anywhere_and_all_end(tmp_path: Path, counts: Callable[[str, int, int], None], kind: str) -> None:
+    """Wherever a process fails, all end in time, with the cause on the last line and no process left behind."""
+    wrong = {}
+    for phase in PHASES:
+        for rank in (0, 1):
+            folder = tmp_path / f"{phase}-{rank}"
+            folder.mkdir()
+            wrong[phase, rank] = fault_of(fail(folder, kind, rank, phase), kind, rank)
+    faults = {place: fault for place, fault in wrong.items() if fault}
+    counts(f"a process {kind}", len(wrong), len(faults))
+    assert faults == {}

@@ -1,0 +1,38 @@
+"""When one process of a run fails, all end soon, and the last line says why."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import FIT, Ended, ended, started, wait_for
+
+TIMEOUT = 15
+CAUSES = {
+    "killed": ("process 1 of 2 was killed", "process 2 of 2 was killed by SIGKILL"),
+    "raised": ("the planted error", "the planted error"),
+    "exited": ("process 1 of 2 was killed or exited", "process 2 of 2 exited under way with status 3"),
+    "hung": ("process 1 of 2 did not answer for 15 s", "process 2 of 2 did not answer for 15 s"),
+    "frozen": ("process 1 of 2 did not answer for 15 s", "process 2 of 2 did not answer for 15 s"),
+}
+
+
+def fail(folder: Path, kind: str, rank: int, phase: str) -> Ended:
+    """Run two processes, one of which fails, and return how both end."""
+    options = ("--trainer.devices", "2", "--timeout", str(TIMEOUT))
+    with started(folder, f"{kind}:{rank}:{phase}", *FIT, *options) as process:
+        wait_for((folder / "fault").exists)
+        return ended(process, folder, (folder / "fault").stat().st_mtime)
+
+
+def fault_of(end: Ended, kind: str, rank: int) -> str:
+    """Return what is wrong with how a run ended, if anything."""
+    limit = 10 if kind not in ("hung", "frozen") else TIMEOUT + 5
+    if end.left or end.status == 0 or end.seconds > limit or CAUSES[kind][rank] not in end.line:
+        return f"{end}, expected {CAUSES[kind][rank]!r} within {limit} s"
+    return ""
+
+
+@pytest.mark.parametrize(("kind", "rank", "phase"), [("killed", 1, "training"), ("raised", 1, "validation")])
+def test_one_fails_and_all_end(tmp_path: Path, kind: str, rank: int, phase: str) -> None:
+    """Both processes end within ten seconds, with a status other than 0 and the cause on the last line."""
+    assert fault_of(fail(tmp_path, kind, rank, phase), kind, rank) == ""

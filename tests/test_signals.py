@@ -1,0 +1,151 @@
+"""A run that is told to stop saves after the current update and ends; what goes on from there has the same bits."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regression import descent
+from regression.checkpoints import read_checkpoint
+from regression.modules import Regression
+from regression.ranks import Outcome
+from regression.signals import Signals
+from tests.conftest import Command, Run, config
+from tests.processes import FIT, checkpoint, ended, numbers, started, wait_for
+
+BATCHES = (*FIT[:7], "--data.shuffle", "true", "--trainer.max_epochs", "8", *FIT[9:])  # 4 updates an epoch
+BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--model.updates_per_batch", "1700")
+
+
+def hit_at(monkeypatch: pytest.MonkeyPatch, place: Any, method: str, call: int, *signals: int) -> None:
+    """Let this process send itself signals in the middle of a call of a method, counted from 0."""
+    original, calls = getattr(place, method), iter(range(10**9))
+
+    def hit(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            for signum in signals:
+                os.kill(os.getpid(), signum)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(place, method, hit)
+
+
+def numbers_of(run: Run) -> dict[str, Any]:
+    """Return the fit and what the last checkpoint scored, without where and for how long the run was told to go."""
+    state = read_checkpoint(run.checkpoint)
+    return {**run.fit, "metrics": state["metrics"], "position": state["position"], "step": state["global_step"]}
+
+
+CASES = {
+    "batch": (BATCHES, Regression, "training_step", 5, 6),
+    "last batch": (BATCHES, Regression, "training_step", 15, 16),  # before its validation
+    "validation": (BATCHES, Regression, "validation_step", 2, 12),
+    "block": (BLOCKS, descent, "_plain_sgd", 1, 1000),  # within 1,700 updates, of which 1,000 have been made
+    "later block": (BLOCKS, descent, "_plain_sgd", 5, 2700),
+}
+
+
+@pytest.mark.parametrize(("name", "signum"), zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False))
+def test_a_signal_stops_after_the_update(command: Command, name: str, signum: int) -> None:
+    """One signal ends the run after the update under way, and the rest of the run has the bits of a whole one."""
+    args, place, method, call, updates = CASES[name]
+    whole = command(*args)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, place, method, call, signum)
+        cut = command(*args)
+    how = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}[signal.Signals(signum)]
+    assert cut.code == 128 + signum
+    assert cut.err.startswith(f"regression: stopped by {how}; saved after {updates:,} updates: go on with --ckpt_path")
+    assert cut.err.count("\n") == 1
+    assert read_checkpoint(cut.checkpoint)["global_step"] == updates
+    rest = command(*args, "--ckpt_path", cut.checkpoint)
+    assert (rest.code, rest.err) == (0, "")
+    assert numbers_of(rest).keys() == numbers_of(whole).keys()
+    differing = [name for name, value in numbers_of(whole).items() if numbers_of(rest)[name] != value]
+    assert differing == []
+
+
+def test_a_signal_before_the_first_update_ends_the_run_at_once(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the points are scanned there is nothing to save, and no folder is left."""
+    hit_at(monkeypatch, Regression, "_add_moments", 1, signal.SIGTERM)
+    run = command(*BATCHES)
+    assert (run.code, run.folder) == (143, None)
+    assert run.err == "regression: stopped by SIGTERM; nothing is lost: no update was under way\n"
+
+
+def test_sigusr1_saves_and_the_run_goes_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside SLURM the state after the update is saved, and the run comes to its end."""
+    hit_at(monkeypatch, Regression, "training_step", 5, signal.SIGUSR1)
+    run = command(*BATCHES)
+    assert run.code == 0
+    assert run.err.startswith("regression: SIGUSR1; saved after 6 updates: go on with")
+    assert run.fit["updates"] == 32
+
+
+def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a SLURM job the state is saved, the job requeued, and its next start goes on from there by itself."""
+    whole = command(*BATCHES)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    (programs / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for name, value in {"NTASKS": "1", "JOB_ID": "77", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, Regression, "training_step", 5, signal.SIGUSR1)
+        hit_at(patch, Regression, "validation_step", 2, signal.SIGTERM)  # as SLURM does next
+        assert command(*BATCHES).code == 143
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+    rest = command(*BATCHES)
+    assert (rest.code, rest.err) == (0, "")
+    assert numbers_of(rest)["step"] == 32
+    assert rest.fit["params"] == whole.fit["params"]
+
+
+def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are seen while the main thread does something else, and only then."""
+    monkeypatch.setattr("regression.signals.LONGEST", 0.3)
+    for signals, words in (([signal.SIGINT] * 2, "at the second one"), ([signal.SIGTERM], "took too long")):
+        left: list[Outcome] = []
+        leave: Callable[[Outcome], None] = left.append
+        with Signals(leave) as received:
+            received.hold()
+            for signum in signals:
+                os.kill(os.getpid(), signum)
+                time.sleep(0.1)
+            assert len(left) == len(signals) - 1
+            time.sleep(0.4)
+        assert left[0].status == 128 + signals[0]
+        assert words in left[0].line
+
+
+def test_handlers_are_put_back() -> None:
+    """After a run the program that called it has its own handlers again."""
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+    with Signals(lambda _: None):
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+def stop_two(folder: Path, rank: int, signum: int) -> str:
+    """Send a signal to one of two processes after some updates; return what is wrong with how they end, if anything."""
+    with started(folder, "slow:all:training", *FIT, "--trainer.devices", "2") as process:
+        wait_for((folder / "fault").exists)
+        os.kill(numbers(folder)[rank], signum)
+        end = ended(process, folder, time.time())
+    saved = read_checkpoint(str(checkpoint(folder)))["global_step"]
+    if end.left or end.status != 128 + signum or end.seconds > 5 or f"saved after {saved:,} updates" not in end.line:
+        return f"{end}, saved at {saved}"
+    return ""
+
+
+def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
+    """A signal to the second process alone stops both after the same update, within five seconds."""
+    assert stop_two(tmp_path, 1, signal.SIGTERM) == ""
