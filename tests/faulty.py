@@ -25,7 +25,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "exited": lambda: os._exit(3),
     "hung": lambda: time.sleep(300),
     "frozen": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "slow": lambda: time.sleep(0.05),  # no fault: leaves a test the time to send a signal
+    "slow": lambda: time.sleep(0.2),  # no fault: leaves a test the time to send a signal
 }
 PHASES: dict[str, tuple[type, str]] = {
     "start": (DDPStrategy, "setup_distributed"),

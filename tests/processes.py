@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT, config, versions
+from tests.conftest import ROOT, config
 
 FIT = ("fit", "-c", config("line"), "--data.points", "40", "--data.batch_size", "8", "--trainer.max_epochs", "1000000",
        "--data.validation_fraction", "0.2", "--trainer.accelerator", "cpu")  # fmt: skip
@@ -72,8 +72,3 @@ def ended(process: "subprocess.Popen[str]", folder: Path, begun: float, seconds:
     took = time.time() - begun
     lines = (folder / "err").read_text().splitlines()
     return Ended(process.returncode, lines[-1] if lines else "", took, list(filter(is_alive, numbers(folder))))
-
-
-def checkpoint(folder: Path) -> Path:
-    (run,) = versions(folder)
-    return run / "checkpoints" / "last.ckpt"

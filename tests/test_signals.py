@@ -15,7 +15,7 @@ from regression.modules import Regression
 from regression.ranks import Outcome
 from regression.signals import Signals
 from tests.conftest import Command, Run, config
-from tests.processes import FIT, checkpoint, ended, numbers, started, wait_for
+from tests.processes import FIT, ended, numbers, started, wait_for
 
 BATCHES = (*FIT[:7], "--data.shuffle", "true", "--trainer.max_epochs", "8", *FIT[9:])  # 4 updates an epoch
 BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--model.updates_per_batch", "1700")
@@ -49,7 +49,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("name", "signum"), zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False))
+@pytest.mark.parametrize(("name", "signum"), list(zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False)))
 def test_a_signal_stops_after_the_update(command: Command, name: str, signum: int) -> None:
     """One signal ends the run after the update under way, and the rest of the run has the bits of a whole one."""
     args, place, method, call, updates = CASES[name]
@@ -134,18 +134,19 @@ def test_handlers_are_put_back() -> None:
     assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
 
 
-def stop_two(folder: Path, rank: int, signum: int) -> str:
-    """Send a signal to one of two processes after some updates; return what is wrong with how they end, if anything."""
-    with started(folder, "slow:all:training", *FIT, "--trainer.devices", "2") as process:
-        wait_for((folder / "fault").exists)
+def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
+    """Send a signal to one of some processes in a phase; return what is wrong with how they end, if anything."""
+    with started(folder, f"slow:all:{phase}", *FIT, "--trainer.devices", str(count)) as process:
+        wait_for(lambda: (folder / "fault").exists() and len(numbers(folder)) == count)
         os.kill(numbers(folder)[rank], signum)
         end = ended(process, folder, time.time())
-    saved = read_checkpoint(str(checkpoint(folder)))["global_step"]
-    if end.left or end.status != 128 + signum or end.seconds > 5 or f"saved after {saved:,} updates" not in end.line:
+    saved = [read_checkpoint(str(path))["global_step"] for path in folder.rglob("last.ckpt")]
+    said = f"saved after {saved[0]:,} updates" if saved else "nothing is lost"
+    if end.left or end.status != 128 + signum or end.seconds > 5 or said not in end.line:
         return f"{end}, saved at {saved}"
     return ""
 
 
 def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
     """A signal to the second process alone stops both after the same update, within five seconds."""
-    assert stop_two(tmp_path, 1, signal.SIGTERM) == ""
+    assert stop(tmp_path, 2, 1, "training", signal.SIGTERM) == ""

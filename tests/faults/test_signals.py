@@ -1,0 +1,28 @@
+"""Signals to each process in each phase of a run (``pytest -m faults -n 0 tests/faults``)."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faulty import PHASES
+from tests.test_signals import stop
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize(("count", "rank"), [(1, 0), (2, 0), (2, 1)], ids=["alone", "first of two", "second of two"])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_anywhere_stops_all(
+    tmp_path: Path, counts: Callable[[str, int, int], None], signum: int, count: int, rank: int
+) -> None:
+    """In any phase all processes end within five seconds with the signal's status, and what they say was saved is."""
+    wrong = {}
+    for phase in PHASES if count > 1 else list(PHASES)[1:]:  # a process alone has no others to meet at the start
+        folder = tmp_path / phase
+        folder.mkdir()
+        wrong[phase] = stop(folder, count, rank, phase, signum)
+    faults = {phase: fault for phase, fault in wrong.items() if fault}
+    counts(f"{signal.Signals(signum).name} to process {rank + 1} of {count}", len(wrong), len(faults))
+    assert faults == {}
