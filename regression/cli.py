@@ -56,6 +56,7 @@ from regression.trust import only_trusted_names, require_small_files
 
 __all__ = ["RegressionCLI", "main"]
 
+READER_GONE = 141  # of a program that SIGPIPE ended
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 
@@ -264,11 +265,21 @@ def main(args: Sequence[str] | None = None) -> int:
             # What all processes refuse alike is said once; later each may have a cause of its own.
             speaks = getattr(rank_zero_only, "rank", 0) == 0 or _is_connected()
             _disconnect()
-            return ranks.conclude(outcome, speaks)
+            return _flushed(ranks.conclude(outcome, speaks))
     finally:
         warnings.formatwarning = formatter
         ranks.close()
         _disconnect()
+
+
+def _flushed(status: int) -> int:
+    """Return the exit status, once all is printed; where nobody reads it, as after ``| head``, that is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter will try once more
+        return READER_GONE
+    return status
 
 
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
@@ -288,6 +299,8 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
         return stopped_outcome(stop.signum, stop.saved)
     except SystemExit as stop:
         return _exited(stop, ranks.are_several)
+    except BrokenPipeError:
+        return Outcome("stopped", READER_GONE)
     except Exception as error:
         if "--debug" in args:
             raise

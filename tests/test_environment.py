@@ -49,6 +49,20 @@ def test_a_fit_needs_neither_many_descriptors_nor_an_output(tmp_path: Path, trou
     assert (tmp_path / "lightning_logs/version_0/fit.json").is_file()
 
 
+@pytest.mark.parametrize("args", [("fit", "--help"), FIT], ids=["help", "fit"])
+def test_a_reader_that_is_gone_is_no_traceback(tmp_path: Path, args: tuple[str, ...]) -> None:
+    """Into a pipe that nobody reads the program ends as others do, without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *args], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode in (0, 141)  # the parser itself takes no notice
+    assert done.stderr == ""
+
+
 def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
     """A working folder that was deleted is refused in one line."""
     folder = tmp_path / "gone"
