@@ -39,7 +39,10 @@ import json, resource, sys
 from regression import cli
 import pyarrow.parquet, matplotlib.figure, scipy.stats, tensorboard
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    try:  # Linux, where getrusage starts with the parent's largest size
+        return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 code = cli.main(sys.argv[1:])
 print(json.dumps({"code": code, "before": before, "peak": peak()}))

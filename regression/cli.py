@@ -7,8 +7,9 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch.distributed as dist
@@ -253,6 +254,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None:  # closed by whoever started this; the files are written all the same
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if args in (["--help"], ["-h"]):
         print(_overview())
@@ -264,8 +266,12 @@ def main(args: Sequence[str] | None = None) -> int:
             signals.hold()
             # What all processes refuse alike is said once; later each may have a cause of its own.
             speaks = getattr(rank_zero_only, "rank", 0) == 0 or _is_connected()
+            is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
             _disconnect()
-            return _flushed(ranks.conclude(outcome, speaks))
+            status = _flushed(ranks.conclude(outcome, speaks))
+            if is_urgent:
+                _exit(status)
+            return status
     finally:
         warnings.formatwarning = formatter
         ranks.close()
@@ -317,6 +323,14 @@ def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
     if is_under_way:
         return Outcome("failed", status or 1, f"a process exited under way with status {status}")
     return Outcome("done", status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process without unloading its libraries, which takes a second or more of the few that are given."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _is_connected() -> bool:

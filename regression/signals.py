@@ -209,6 +209,13 @@ class StopAtUpdate(Callback):
         """Look, since a validation can be long; a resumed run begins it again."""
         self._look(trainer)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what a requeued job went on from: the next job in the folder would take it up too."""
+        resumed = Path(trainer.ckpt_path or "")
+        if trainer.is_global_zero and resumed.name.startswith("hpc_ckpt_"):
+            for path in resumed.parent.glob("hpc_ckpt_*.ckpt"):
+                path.unlink(missing_ok=True)
+
     def _look(self, trainer: pl.Trainer) -> None:
         if not self.signals.is_held:
             return

@@ -107,6 +107,7 @@ def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypa
     assert (rest.code, rest.err) == (0, "")
     assert numbers_of(rest)["step"] == 32
     assert rest.fit["params"] == whole.fit["params"]
+    assert list(tmp_path.glob("*.ckpt")) == []
 
 
 def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
