@@ -240,12 +240,12 @@ def _place(target: Path, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, content)
         os.replace(temporary, target)
-        _sync_folder(target.parent)
     except OSError as error:
         raise SaveError(_unsaved(target, error)) from error
     finally:
         with suppress(OSError):  # renamed, or never made; what cannot be removed now is swept at the next start
             temporary.unlink()
+    _sync_folder(target)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -255,14 +255,18 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(target: Path) -> None:
     if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
         return
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        opened = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        words = f"{target} is saved, but {target.parent} cannot be brought to the disk: {error.strerror}"
+        raise SaveError(f"{words}; look after the disk, and go on with --ckpt_path last") from error
 
 
 def _unsaved(target: Path, error: OSError) -> str:

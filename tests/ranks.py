@@ -99,7 +99,7 @@ def trainer(size: int, folder: Path, precision: str) -> pl.Trainer:
     )  # fmt: skip
 
 
-def outcome(case: Case, rank: int, size: int, folder: Path) -> dict[str, Any]:
+def outcome(case: Case, size: int, folder: Path) -> dict[str, Any]:
     """Fit, validate, test and predict, and return what this rank knows."""
     files = (folder / f"{case.rows}.npz", folder / f"{case.rows % 5 + 1}.npz")
     data = TableDataModule(str(files[0]), validation_path=str(files[1]), batch_size=case.batch_size, seed=4)
@@ -132,7 +132,7 @@ def run(rank: int, size: int, folder: Path) -> None:
         dist.init_process_group("gloo", meet, timedelta(seconds=60), rank=rank, world_size=size)
     cases = json.loads((folder / "cases.json").read_text())
     with redirect_stdout(sys.stderr):
-        found = [outcome(Case(*case), rank, size, folder) for case in cases]
+        found = [outcome(Case(*case), size, folder) for case in cases]
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
     if size > 1:
         dist.destroy_process_group()

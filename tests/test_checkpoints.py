@@ -5,7 +5,6 @@ import inspect
 import io
 import json
 import os
-import random
 import resource
 import shutil
 import subprocess
@@ -79,16 +78,6 @@ def test_a_checkpoint_carries_the_digest_of_all_its_bytes(real: bytes) -> None:
     assert real[-71:-64] == SEAL
     assert real[-64:].decode() == hashlib.sha256(real[:-64]).hexdigest()
     assert torch.load(io.BytesIO(real), weights_only=True)["global_step"] == 10
-
-
-def test_no_flipped_bit_is_loaded(real: bytes, tmp_path: Path) -> None:
-    """Each of 200 random bits of a real checkpoint, and each of its digest's mark, is refused when flipped."""
-    path = tmp_path / "flipped.ckpt"
-    mark = range(8 * (len(real) - 71), 8 * (len(real) - 64))
-    for bit in [*random.Random(0).sample(range(8 * len(real)), 200), *mark]:
-        path.write_bytes(flipped(real, bit))
-        with pytest.raises(UsageError, match=r"checkpoint is damaged|not a checkpoint of this program"):
-            read_checkpoint(str(path))
 
 
 def test_an_archive_without_a_digest_is_refused(real: bytes, tmp_path: Path) -> None:
@@ -271,32 +260,6 @@ def test_files_of_killed_processes_are_swept(command: Command) -> None:
         (folder / name).touch()
     command("validate", "--ckpt_path", done.checkpoint)
     assert set(os.listdir(folder)) == {"best.ckpt", "last.ckpt"} | kept
-
-
-def kills(folder: Path, temporary: Path, number: int) -> list[list[int]]:
-    """Return for each kill of a saving process the last step it had saved, and the step that is found."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.killed_saver", str(folder), "0", str(number)],
-        env=environment, capture_output=True, text=True, timeout=60 + number, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows: list[list[int]] = json.loads(done.stdout)
-    return rows
-
-
-@pytest.mark.parametrize(
-    "number", [pytest.param(10, id="sample"), pytest.param(500, id="many", marks=pytest.mark.faults)]
-)
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["same filesystem", "another filesystem"])
-def test_a_killed_process_leaves_its_last_step(tmp_path: Path, number: int, elsewhere: bool) -> None:
-    """After SIGKILL at a random moment of a save, last.ckpt loads and holds the step saved last or the next one."""
-    if elsewhere and not Path("/dev/shm").is_dir():
-        pytest.skip("there is no other filesystem")
-    rows = kills(tmp_path, Path("/dev/shm") if elsewhere else tmp_path, number)
-    assert len(rows) == number
-    assert all(found in (saved, saved + 1) for saved, found in rows), rows
-    assert rows[-1][1] > number / 2  # the processes did save
 
 
 # Finding

@@ -50,9 +50,8 @@ def differences(one: Any, other: Any, tolerance: float, path: str = "") -> list[
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [place for at in range(len(one)) for place in differences(one[at], other[at], tolerance, f"{path}/{at}")]
     if isinstance(one, float) and isinstance(other, float):
-        same = (
-            one == other or abs(one - other) <= tolerance * max(1, abs(one)) or (math.isnan(one) and math.isnan(other))
-        )
+        same = one == other or abs(one - other) <= tolerance * max(1, abs(one))
+        same = same or (math.isnan(one) and math.isnan(other))
         return [] if same else [f"{path}: {one!r} is {other!r}"]
     return [] if one == other else [f"{path}: {one!r} is {other!r}"]
 

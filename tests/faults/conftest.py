@@ -1,20 +1,40 @@
-"""Counts of what was tried and what was lost, printed at the end."""
+"""A table of what was tried and what was lost, at the end of ``pytest -m faults tests/faults``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
-LINES = pytest.StashKey[list[tuple[str, int, int]]]()
+Counts = Callable[[str, int, int], None]
 
 
 @pytest.fixture
-def counts(request: pytest.FixtureRequest) -> Callable[[str, int, int], None]:
-    """Add a line to the terminal summary: how often something was tried, and how often it was lost."""
-    lines = request.config.stash.setdefault(LINES, [])
-    return lambda name, tried, lost: lines.append((name, tried, lost))
+def counts(request: pytest.FixtureRequest) -> Counts:
+    """Return a function that notes how often something was tried, and how often it was lost, under a name."""
+
+    def note(name: str, tried: int, lost: int) -> None:
+        request.node.user_properties.append(("counts", (name, tried, lost)))  # they travel between pytest's processes
+
+    return note
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the lines; run with ``-n 0``, as other processes' lines do not come here."""
-    for name, tried, lost in config.stash.get(LINES, []):
-        terminalreporter.write_line(f"{name}: {tried} tried, {lost} lost")
+def _noted(reporter: TerminalReporter) -> Iterator[tuple[str, int, int]]:
+    for reports in reporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                yield from (value for key, value in report.user_properties if key == "counts")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print the sums of the notes, name by name."""
+    sums: dict[str, list[int]] = {}
+    for name, tried, lost in sorted(map(tuple, _noted(terminalreporter))):
+        row = sums.setdefault(name, [0, 0])
+        row[0], row[1] = row[0] + tried, row[1] + lost
+    if not sums:
+        return
+    width = max(map(len, sums))
+    terminalreporter.section("faults")
+    terminalreporter.line(f"{'name':<{width}} {'tried':>8} {'lost':>6}")
+    for name, (tried, lost) in sums.items():
+        terminalreporter.line(f"{name:<{width}} {tried:>8,} {lost:>6,}")

@@ -1,7 +1,7 @@
 """A program that starts processes which save in a loop, kills each at a random moment, and prints what is left.
 
-``python -m tests.killed_saver FOLDER SEED KILLS`` prints a JSON list with one row per kill: the last step whose save
-had returned, and the step in ``last.ckpt``.
+``python -m tests.faults.killed_saver FOLDER SEED KILLS`` prints a JSON list with one row per kill: the last step whose
+save had returned, and the step in ``last.ckpt``.
 """
 
 import json

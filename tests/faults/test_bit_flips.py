@@ -1,0 +1,48 @@
+"""A checkpoint with a single wrong bit is refused, wherever the bit is."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from regression.checkpoints import read_checkpoint
+from regression.errors import UsageError
+from tests.conftest import Command, config
+from tests.faults.conftest import Counts
+
+RUNS = {
+    "gradient": ("-c", config("line")),
+    "exact": ("-c", config("polynomial_exact")),
+    "held out": ("-c", config("line"), "--data.validation_fraction", "0.3", "--optimizer", "Adam"),
+}
+
+
+def is_refused(path: Path) -> bool:
+    try:
+        read_checkpoint(str(path))
+    except UsageError as error:
+        return "checkpoint is damaged" in str(error) or "not a checkpoint of this program" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(200, id="sample"), pytest.param(None, id="every bit", marks=pytest.mark.faults)]
+)
+@pytest.mark.parametrize("run", RUNS)
+def test_no_flipped_bit_is_loaded(command: Command, tmp_path: Path, counts: Counts, run: str, number: int) -> None:
+    """Random bits of a run's checkpoint, or all of them, are refused when flipped, one at a time."""
+    content, path = Path(command("fit", *RUNS[run]).checkpoint).read_bytes(), tmp_path / "flipped.ckpt"
+    path.write_bytes(content)
+    assert not is_refused(path)
+    everywhere = range(8 * len(content))
+    bits = everywhere if number is None else random.Random(0).sample(everywhere, number)
+    lost = 0
+    with path.open("r+b", buffering=0) as file:
+        for bit in bits:
+            file.seek(bit // 8)
+            file.write(bytes([content[bit // 8] ^ 1 << bit % 8]))
+            lost += not is_refused(path)
+            file.seek(bit // 8)
+            file.write(content[bit // 8 : bit // 8 + 1])
+    counts("one bit of a checkpoint flipped", len(bits), lost)
+    assert lost == 0
