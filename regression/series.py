@@ -28,10 +28,10 @@ from regression.sums import shared_out
 
 __all__ = ["SPLIT_BITS", "CutSums", "Series"]
 
-ROWS = 1 << 15  # rows of a chunk, whose terms stay in the cache
+ROWS = 1 << 16  # rows of a chunk, whose terms stay in the cache
 LONGEST = 1 << 11  # rows of a piece, whose sums fit int64: longer ones are cut
 SPLIT_BITS = 31  # bits in the lower half of a cut series' sums
-LARGEST = 2.0**1000  # half of what a series may span
+LARGEST = 2.0**1000  # what the scales can take
 
 
 class Pieces(NamedTuple):
@@ -137,15 +137,17 @@ class Series:
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     terms = Terms(own_x, own_y, _shaped(room, own_x), is_double)
-                    ends[:, where] = found = terms.ends()
-                    sums[..., where] = terms.add_all(Frames.of(found), degree)
+                    # Where a stack is the whole chunk it writes to its place, else beside it.
+                    own_ends, own_sums = ends[:, where], sums[..., where]
+                    terms.sums(Frames.of(terms.ends(own_ends)), degree, own_sums)
+                    if not isinstance(where, slice):
+                        ends[:, where], sums[..., where] = own_ends, own_sums
 
         if len(codes):
             shared_out(work, pieces.starts, pieces.chunk())
-        if not ends.isfinite().all():
+        if len(codes) and not float(ends.abs().amax()) < LARGEST:
             check(x, y, None)
-        if len(codes) and bool((ends[::2] / 2 + ends[1::2] / 2 > LARGEST).any()):
-            raise UsageError("a series spans more than 2e301 in x or y: expected smaller numbers")
+            raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {float(ends.abs().amax()):g}")
         return cls.merged([cls(pieces.codes, pieces.lengths, torch.ones_like(pieces.codes), ends, sums, arithmetic)])
 
     @classmethod
@@ -217,7 +219,8 @@ class CutSums:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     own = place[where]
                     terms = Terms(own_x, own_y, _shaped(room, own_x), self._series.arithmetic == "double")
-                    sums = terms.add_all(self._frames.chosen(own), degree)
+                    out = self._sums.new_empty(self._sums.shape[0], 1, self._sums.shape[2], len(own))
+                    sums = terms.sums(self._frames.chosen(own), degree, out)
                     halves = torch.cat([sums >> SPLIT_BITS, sums & ((1 << SPLIT_BITS) - 1)], dim=1)
                     with self._lock:
                         self._sums.index_add_(-1, own, halves)

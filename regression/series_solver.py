@@ -20,7 +20,7 @@ from regression.sums import shared_out
 
 __all__ = ["SeriesSolution", "solve_all"]
 
-ROWS = 1 << 12  # series that are solved together: their numbers stay in the cache
+ROWS = 1 << 15  # series that are solved together: their numbers stay in the cache
 # As in ``solver``: a smaller share of a column's square, or of Σ v², is rounding.
 TOLERANCE: dict[Arithmetic, tuple[float, float]] = {"double-double": (1e-24, 2e-29), "double": (1e-12, 1e-13)}
 
@@ -146,11 +146,15 @@ class Problem:
         rank = torch.stack(kept).sum(dim=0)
         is_full, free = rank == self.size, (self.nobs - rank).double()
         square, tss, ssr = _float(self.square), _float(left[1]), _float(left[-1])
-        is_lost = ssr <= self.perfect * square
-        is_exact = is_lost & ((free == 0) | (square == 0) | (not self.is_double))
-        ssr = torch.where(is_exact, 0.0, torch.where(is_lost, torch.nan, ssr))
-        rsquared = torch.where(tss > self.perfect * square, 1 - ssr.nan_to_num(0.0) / tss, torch.nan)
-        variance = torch.where(free > 0, ssr / free, torch.nan)
+        least = self.perfect * square
+        rsquared = 1 - ssr / tss
+        variance = ssr / free
+        is_lost = ssr <= least
+        if bool(is_lost.any()):  # rare, and each of these costs as much as a division or more
+            is_exact = is_lost & ((free == 0) | (square == 0) | (not self.is_double))
+            ssr = torch.where(is_exact, 0.0, torch.where(is_lost, torch.nan, ssr))
+            rsquared = torch.where(tss > least, torch.where(is_lost, 1.0, rsquared), torch.nan)
+            variance = torch.where(free > 0, ssr / free, torch.nan)
         params = torch.stack(self._params(lower, weights))
         errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)))
         y_scale = 1 / self.frames.y_inverse
@@ -158,13 +162,19 @@ class Problem:
         found = SeriesSolution(
             nobs=self.nobs,
             rank=rank,
-            params=torch.where(is_full, params, torch.nan),
-            bse=torch.where(is_full, errors * sigma, torch.nan),
+            params=params,
+            bse=errors * sigma,
             ssr=ssr * y_scale * y_scale,
             sigma=sigma,
             rsquared=rsquared,
         )
-        return replace(found, **{name: _finite(getattr(found, name)) for name in ("params", "bse", "ssr", "sigma")})
+        if not bool(is_full.all()):
+            found.params.masked_fill_(~is_full, torch.nan)
+            found.bse.masked_fill_(~is_full, torch.nan)
+        # Infinities, from numbers beyond float64, become NaN.
+        return replace(
+            found, **{name: (v := getattr(found, name)) + (v - v) for name in ("params", "bse", "ssr", "sigma")}
+        )
 
     def _factors(self) -> tuple[list[list[Number]], list[Number], list[Tensor]]:
         """Return L below its diagonal, D, and which columns do not depend on those before; others have D = 1."""
@@ -254,8 +264,6 @@ def _half(value: Number) -> Number:
 
 
 def _where(condition: Tensor, value: Number, other: float) -> Number:
+    if bool(condition.all()):
+        return value
     return value.where(condition, other) if isinstance(value, Doubled) else torch.where(condition, value, other)
-
-
-def _finite(values: Tensor) -> Tensor:
-    return torch.where(values.isfinite(), values, torch.nan)

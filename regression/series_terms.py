@@ -8,6 +8,7 @@ one would have other bits. Torch only.
 """
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -74,8 +75,7 @@ class Terms:
         self.is_double = is_double
         self._room = iter(room.unbind())
         self._high, self._low, self._mixed = (next(self._room) for _ in range(SCRATCH))
-        self._sums: list[Tensor] = []
-        self._fine_sums: list[Tensor] = []
+        self._out: Iterator[Tensor] = iter(())
         self._x, self._y = (torch.sub(values.T, 0, out=next(self._room)) for values in (x, y))  # faster than a copy
 
     @staticmethod
@@ -83,21 +83,22 @@ class Terms:
         """Return the number B of vectors that the functions of a degree need."""
         return SCRATCH + 2 + 3 * (degree + 1)
 
-    def ends(self) -> Tensor:
-        """Return the ends of the pieces' ranges, shape (4, P)."""
-        x, y = self._x, self._y
-        return torch.stack([x.amin(0).neg_(), x.amax(0), y.amin(0).neg_(), y.amax(0)])
+    def ends(self, out: Tensor) -> Tensor:
+        """Write the ends of the pieces' ranges, shape (4, P), as ``Frames.of`` takes them, and return them."""
+        for k, values in enumerate((self._x, self._y)):
+            torch.amin(values, 0, out=out[2 * k]).neg_()
+            torch.amax(values, 0, out=out[2 * k + 1])
+        return out
 
-    def add_all(self, frames: Frames, degree: int) -> Tensor:
-        """Return the sums ``Σ T_k``, then ``Σ T_k T_d``, for k = 1 … d, ``Σ T_k v`` for k = 0 … d, and ``Σ v²``.
+    def sums(self, frames: Frames, degree: int, out: Tensor) -> Tensor:
+        """Write and return ``Σ T_k``, then ``Σ T_k T_d``, for k = 1 … d, ``Σ T_k v`` for k = 0 … d, and ``Σ v²``.
 
         Args:
             frames: The coordinates u and v of the pieces' series.
             degree: Highest degree d.
-
-        Returns:
-            Whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-99.
+            out: Room for whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-99.
         """
+        self._out = iter(out.movedim(2, 0)[:, :, 0])
         v = self._mapped(self._y, frames.y_center, frames.y_inverse)
         functions = self._chebyshev(self._mapped(self._x, frames.center, frames.inverse), degree)
         for function in functions:
@@ -107,8 +108,7 @@ class Terms:
         self._add(v)
         for function in [*functions, v]:
             self._add_product(function, v)
-        parts = [self._sums] if self.is_double else [self._sums, self._fine_sums]
-        return torch.stack([torch.stack(part) for part in parts])[:, None]
+        return out
 
     def _mapped(self, values: Tensor, center: Tensor, inverse: Tensor) -> Function:
         values.sub_(center).mul_(inverse)
@@ -121,9 +121,9 @@ class Terms:
     def _chebyshev(self, u: Function, degree: int) -> list[Function]:
         """Return T_1(u) … T_d(u) by ``T_{k+1} = 2 u T_k - T_{k-1}``."""
         functions = [u] * min(degree, 1)
-        before = Function(torch.ones_like(u.upper), torch.zeros_like(u.upper))
         for k in range(1, degree):
-            functions.append(self._next(u, functions[-1], functions[k - 2] if k > 1 else before))
+            one = Function(torch.ones_like(u.upper), torch.zeros_like(u.upper)) if k == 1 else None
+            functions.append(self._next(u, functions[-1], one or functions[k - 2]))
         return functions
 
     def _next(self, u: Function, last: Function, before: Function) -> Function:
@@ -161,10 +161,10 @@ class Terms:
         torch.add(function.upper, CENTER, out=self._high)
         if function.lower is not None:
             self._high.add_(function.lower)
-        if function.rest is None:
-            self._low.zero_()
-        else:
-            self._low.copy_(function.rest)
+            if function.rest is None:
+                self._low.zero_()
+            else:
+                self._low.copy_(function.rest)
         self._keep()
 
     def _add_product(self, a: Function, b: Function) -> None:
@@ -173,14 +173,14 @@ class Terms:
         self._keep()
 
     def _keep(self) -> None:
-        self._sums.append(_whole_sum(self._high, CENTER))
+        out = next(self._out)
+        _whole_sum(self._high, CENTER, out[0])
         if not self.is_double:
-            self._fine_sums.append(_whole_sum(self._low.add_(FINE_CENTER), FINE_CENTER))
+            _whole_sum(self._low.add_(FINE_CENTER), FINE_CENTER, out[1])
 
 
-def _whole_sum(terms: Tensor, center: float) -> Tensor:
-    """Return ``Σ (terms - center)`` over L in units of the terms' last bits, shape (P,); what overflows cancels."""
+def _whole_sum(terms: Tensor, center: float, out: Tensor) -> None:
+    """Write ``Σ (terms - center)`` over L in units of the terms' last bits, shape (P,); what overflows cancels."""
     (bits,) = struct.unpack("q", struct.pack("d", center))
     offset = len(terms) * bits % 2**64
-    total: Tensor = terms.view(torch.int64).sum(dim=0) - (offset - 2**64 if offset >= 2**63 else offset)
-    return total
+    torch.sum(terms.view(torch.int64), dim=0, out=out).sub_(offset - 2**64 if offset >= 2**63 else offset)
