@@ -264,8 +264,9 @@ def main(args: Sequence[str] | None = None) -> int:
         with Signals(ranks.leave) as signals:
             outcome = _run(args, ranks, signals)
             signals.hold()
-            # What all processes refuse alike is said once; later each may have a cause of its own.
-            speaks = getattr(rank_zero_only, "rank", 0) == 0 or _is_connected()
+            # What all processes refuse alike, or agree on, is said once; a failure under way may be one's own.
+            has_own_cause = _is_connected() and outcome.kind != "stopped"
+            speaks = getattr(rank_zero_only, "rank", 0) == 0 or has_own_cause
             is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
             _disconnect()
             status = _flushed(ranks.conclude(outcome, speaks))

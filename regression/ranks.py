@@ -125,7 +125,7 @@ class Ranks:
         self._children.append(child)
         threading.Thread(target=self._mind, args=(child,), daemon=True).start()
 
-    def signal(self, signum: int) -> None:
+    def send(self, signum: int) -> None:
         """Send a signal to the processes that were started."""
         for child in self._children:
             child.process.send_signal(signum)
@@ -245,7 +245,7 @@ class _Launcher(_SubprocessScriptLauncher):
         self._ranks = ranks
 
     def kill(self, signum: int) -> None:
-        self._ranks.signal(signum)
+        self._ranks.send(signum)
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()
