@@ -40,7 +40,7 @@ from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
 from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, RefusedRun, RunLogger
-from regression.trust import only_trusted_names, require_small_files
+from regression.trust import only_trusted_names, require_plain_files
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -230,7 +230,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings(), only_trusted_names():
             _quieten()
-            require_small_files(args)
+            require_plain_files(args)
             if args[0] == "export":
                 print(_export(args[1:]))
             else:
