@@ -53,7 +53,7 @@ from regression.runs import (
 from regression.series_files import SeriesFiles
 from regression.series_module import SeriesRegression
 from regression.signals import Signals, StopAtUpdate, stopped_outcome
-from regression.trust import only_trusted_names, require_small_files
+from regression.trust import only_trusted_names, require_plain_files
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -295,7 +295,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
         with warnings.catch_warnings(), only_trusted_names(), silent_writer():
             _quieten()
             require_working_folder()
-            require_small_files(args)
+            require_plain_files(args)
             if args[0] == "export":
                 print(_export(args[1:]))
             else:

@@ -5,6 +5,7 @@ import runs code. Here a name is looked at first.
 """
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -16,7 +17,7 @@ from jsonargparse import _actions, _typehints, get_loader, set_loader
 
 from regression.errors import UsageError
 
-__all__ = ["only_trusted_names", "require_small_files"]
+__all__ = ["only_trusted_names", "require_plain_files"]
 
 PACKAGES = ("torch", "lightning", "regression", "jsonargparse")  # harmless to import
 KINDS = ("accelerators", "callbacks", "cli", "core", "loggers", "plugins", "profilers", "strategies")
@@ -32,6 +33,7 @@ LARGEST = 1 << 20  # bytes of YAML
 DEEPEST = 40  # brackets within brackets
 MOST = 100_000  # values, once all aliases are written out
 SIZED = (".yaml", ".yml", ".json")
+OPTIONS = ("-c", "--config")
 
 
 class _RefusalError(BaseException):
@@ -118,28 +120,29 @@ def _require_flat(text: str) -> None:
             raise _RefusalError(f"expected at most {DEEPEST} levels of YAML, got more: write it flatter")
 
 
-def require_small_files(args: Sequence[str]) -> None:
-    """Refuse a configuration that is too large to be one, before it is read.
+def require_plain_files(args: Sequence[str]) -> None:
+    """Refuse a configuration that is too large to be one, or no file at all, before it is read.
 
     Args:
         args: The command line.
 
     Raises:
-        UsageError: If an option names a YAML or JSON file of more than a mebibyte.
+        UsageError: If an option names a YAML or JSON file of more than a mebibyte, or a pipe or a device.
     """
-    for word in args:
+    for before, word in pairwise(["", *args]):
         path = Path(word.rpartition("=")[2])
-        if path.suffix.lower() in SIZED or word.startswith(("-c", "--config")):
-            _require_small(path)
-    for option, word in pairwise(args):
-        if option in ("-c", "--config"):
-            _require_small(Path(word))
+        is_named = before in OPTIONS or word.startswith(OPTIONS) or path.suffix.lower() in SIZED
+        _require_plain(path, LARGEST if is_named else None)
 
 
-def _require_small(path: Path) -> None:
+def _require_plain(path: Path, largest: int | None) -> None:
     try:
-        size = os.stat(path).st_size
+        found = os.stat(path)
     except (OSError, ValueError):  # the parser says what is wrong with it
         return
-    if size > LARGEST:
-        raise UsageError(f"expected a configuration of at most {LARGEST:,} bytes, got {path} of {size:,}: shorten it")
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading it might have no end
+        raise UsageError(f"{path} is not a regular file: expected one with that content")
+    if largest is not None and found.st_size > largest:
+        raise UsageError(
+            f"expected a configuration of at most {largest:,} bytes, got {path} of {found.st_size:,}: shorten it"
+        )

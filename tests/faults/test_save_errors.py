@@ -43,7 +43,7 @@ def failing(error: OSError, after: int = 0) -> Callable[..., Any]:
 
 
 def half_written(error: OSError) -> Callable[..., Any]:
-    def opened(path: Path, mode: str) -> io.BufferedWriter:
+    def opened(path: Path, _: str) -> io.BufferedWriter:
         file = Disk(path, "w")
         file.error = error
         return io.BufferedWriter(file)
