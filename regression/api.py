@@ -132,7 +132,7 @@ def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithme
 
 def _columns(given: list[Any]) -> list[torch.Tensor]:
     try:
-        columns = [torch.as_tensor(values, dtype=torch.float64).detach().cpu() for values in given]
+        columns = [torch.as_tensor(_writable(values), dtype=torch.float64).detach().cpu() for values in given]
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UsageError(f"x, y and sigma must be real numbers: {error}") from None
     if any(values.ndim != 1 or len(values) != len(columns[0]) for values in columns):
@@ -140,11 +140,17 @@ def _columns(given: list[Any]) -> list[torch.Tensor]:
     return columns
 
 
+def _writable(values: Any) -> Any:
+    """Return a copy of an array that may not be written to, as those of pandas and pyarrow: torch warns of it."""
+    is_fixed = isinstance(values, np.ndarray) and not values.flags.writeable
+    return values.copy() if is_fixed else values
+
+
 def _codes(series: Any, labels: Labels) -> torch.Tensor:
     """Return the codes of whole numbers or texts, shape (N,)."""
     names = np.asarray(series)
     if names.dtype.kind in "iu" and names.ndim == 1:
-        return torch.as_tensor(names.astype(np.int64, copy=False))
+        return torch.as_tensor(_writable(names.astype(np.int64, copy=False)))
     texts = names.tolist()
     if names.ndim != 1 or not all(isinstance(text, str) for text in texts):
         raise UsageError(f"series must be whole numbers or texts, shape (N,), got {names.dtype}, shape {names.shape}")

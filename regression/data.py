@@ -218,7 +218,7 @@ class TableDataModule(PointsDataModule):
     def rows(self, stage: str) -> Rows:
         """Open the table; without y to predict."""
         if self.series is not None and stage != "fit":
-            raise UsageError(f"{stage} takes no series: leave out --data.series {self.series}; series are for fit")
+            raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
         return self._open(self.path, has_y=stage != "predict")
 
     def validation_rows(self) -> Rows | None:

@@ -4,6 +4,7 @@ import importlib.util
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -199,3 +200,36 @@ def test_scaling_check_bites(scaling: ModuleType, wrong: str) -> None:
         y = scaling.true_curve(x) + 1.15 * (y - scaling.true_curve(x))
     with pytest.raises(SystemExit, match="a fit of degree 5 on"):
         scaling.check(regression.fit(x, y, 5), 5001 if wrong == "rows" else 5000)
+
+
+@pytest.fixture
+def series() -> ModuleType:
+    return load("series")
+
+
+def test_series_prints_a_line_for_each_contender(series: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each contender has a line with its time per series and its speed over the loop."""
+    table = series.main(["--series=300", "--points=8", "--degree=2", "--repeats=1", "--sample=20"])
+    lines = capsys.readouterr().out.splitlines()
+    assert list(table) == list(series.CONTENDERS)
+    assert table[series.LOOP]["speed"] == 1
+    assert [line[:26].strip() for line in lines[3:]] == list(table)
+    assert all(row["us"] > 0 for row in table.values())
+
+
+@pytest.mark.parametrize("name", ["ours, double", "ours, double, shuffled", "polyfit loop"])
+def test_series_times_nothing_when_one_curve_is_off(
+    series: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A contender with one intercept off by 1e-6, in one of 50 series, ends the benchmark before its table."""
+    honest = series.CONTENDERS[name]
+
+    def off(*arguments: object) -> Any:
+        params = honest(*arguments).copy()
+        params[17, 0] += 1e-6
+        return params
+
+    monkeypatch.setitem(series.CONTENDERS, name, off)
+    with pytest.raises(SystemExit, match=rf"^{name} is 1e-06 off the least-squares curve of series 17$"):
+        series.main(["--series=50", "--repeats=1"])
+    assert capsys.readouterr().out == ""
