@@ -28,6 +28,7 @@ ROWS = 1 << 17  # rows that are decoded at a time
 EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
 BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
+BUFFER = 1 << 20  # bytes read at a time from each column
 
 
 class ParquetColumns(FileColumns):
@@ -43,7 +44,8 @@ class ParquetColumns(FileColumns):
         from pyarrow import parquet  # a third of a second to import, and not every run needs it
 
         self.path, self._labels = path, labels
-        self._file = parquet.ParquetFile(path)
+        # What is read ahead (pre_buffer) stays in memory until the file is closed.
+        self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
         self._names = _checked_names(path, self._file.schema_arrow, columns, labels)
         metadata = self._file.metadata
         self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
