@@ -33,7 +33,7 @@ from regression.checkpoints import (
     sweep,
 )
 from regression.checks import require_devices, require_trainer_numbers
-from regression.errors import UsageError
+from regression.errors import UsageError, printable
 from regression.evaluation import Evaluation
 from regression.messages import one_line
 from regression.modules import Regression
@@ -175,7 +175,10 @@ class RegressionCLI(LightningCLI):
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
         assert self.checkpoint is not None
-        self.model.restore(self.checkpoint)
+        try:
+            self.model.restore(self.checkpoint)
+        except Exception as error:  # many kinds, for parts that do not belong together
+            raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from None
         self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
@@ -232,7 +235,7 @@ def main(args: Sequence[str] | None = None) -> int:
             _quieten()
             require_plain_files(args)
             if args[0] == "export":
-                print(_export(args[1:]))
+                print(printable(_export(args[1:])))
             else:
                 RegressionCLI(args)
         return 0
@@ -243,7 +246,7 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
         if getattr(rank_zero_only, "rank", 0) == 0:
-            print(f"regression: {one_line(error)}", file=sys.stderr)
+            print(f"regression: {printable(one_line(error))}", file=sys.stderr)
         return 2 if refused else 1
     finally:
         warnings.formatwarning = formatter
@@ -269,7 +272,7 @@ def _export(args: Sequence[str]) -> str:
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    return f"regression: warning: {' '.join(str(message).split())}\n"
+    return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 
 
 def _stopped(stop: SystemExit) -> int:

@@ -1,6 +1,6 @@
 """The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DataError", "DivergenceError", "SaveError", "UsageError"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "UsageError", "printable"]
 
 
 class UsageError(Exception):
@@ -17,3 +17,12 @@ class DivergenceError(Exception):
 
 class SaveError(Exception):
     """The run was stopped because a checkpoint could not be saved; the command exits with status 1."""
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters spelt out: a terminal shows them and does not obey them.
+
+    Args:
+        text: Any text, such as a name that stands in somebody else's file.
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -29,7 +29,9 @@ def owners(folder: Path, root: Path) -> set[int]:
         int(re.findall(r"^(\d+) points", (folder / "fit.txt").read_text(), re.MULTILINE)[0]),
     }
     for name in ("last", "best"):
-        points.add(read_checkpoint(str(folder / "checkpoints" / f"{name}.ckpt"))["datamodule_hyper_parameters"]["points"])
+        points.add(
+            read_checkpoint(str(folder / "checkpoints" / f"{name}.ckpt"))["datamodule_hyper_parameters"]["points"]
+        )
     printed = (root / f"{fit['nobs']}.txt").read_text()
     assert f"lightning_logs/{folder.name}\n" in printed
     assert (folder / "fit.txt").read_text() in printed
@@ -58,7 +60,7 @@ def test_parallel_starts_never_mix(tmp_path: Path, counts: Counts, number: int) 
     mixed = sum(len(points) != 1 for points in found)
     counts("run started beside seven others", number, failed + mixed)
     assert (failed, mixed) == (0, 0)
-    assert {points for points, in found} == set(range(FIRST, FIRST + number))
+    assert {points for (points,) in found} == set(range(FIRST, FIRST + number))
     for folder in folders:
         (events,) = set(os.listdir(folder)) - NAMES
         assert events.startswith("events.")
