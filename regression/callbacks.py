@@ -18,6 +18,7 @@ from torch import Tensor
 
 from regression.batches import Batch
 from regression.descent import Trace
+from regression.errors import printable
 from regression.fit import Fit, without_bands
 from regression.modules import Regression
 from regression.report import formula
@@ -230,4 +231,4 @@ class FitFiles(Callback):
 
 def shown_path(path: str | Path) -> str:
     """Return a path as a user would type it: relative to the working folder where that is shorter."""
-    return min(str(path), os.path.relpath(path), key=len)
+    return printable(min(str(path), os.path.relpath(path), key=len))

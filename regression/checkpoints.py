@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from regression import __version__
 from regression.checks import has_validation
-from regression.errors import SaveError, UsageError
+from regression.errors import SaveError, UsageError, printable
 from regression.fit import Fit
 
 __all__ = [
@@ -321,7 +322,10 @@ def read_fit(path: str) -> dict[str, Any]:
     options = {"level": fit.level, **({} if is_line else {"degree": fit.degree})}
     content = {"class_path": MODELS[0 if is_line else 1], "hyper_parameters": options, "fit": fit}
     if "class_path" in data:
-        content |= {"data": {"class_path": data["class_path"]}, "datamodule_hyper_parameters": data["init_args"]}
+        content |= {
+            "data": {"class_path": data["class_path"]},
+            "datamodule_hyper_parameters": data.get("init_args") or {},
+        }
     return content
 
 
@@ -350,8 +354,14 @@ def _undamaged(path: str) -> bytes:
 
 def _unpacked(content: bytes, path: str) -> Any:
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # torch packs nothing: what is larger than the file is a bomb.
+            if sum(entry.file_size for entry in archive.infolist()) > len(content):
+                raise _foreign(path, "unpacks to more than its own size")
         with warnings.catch_warnings(action="ignore"):  # torch warns of archives that it then refuses
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except UsageError:
+        raise
     except pickle.UnpicklingError:
         raise _foreign(path, "holds more than plain data, which would run code") from None
     except Exception:  # torch raises many kinds for an archive that is not its own
@@ -368,10 +378,13 @@ def _major(version: str) -> int:
 
 
 def _is_finite(value: Any) -> bool:
+    """Tell whether all numbers are finite; a tensor that claims more numbers than it stores is taken for infinite."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list | tuple):
         return all(map(_is_finite, value))
+    if isinstance(value, Tensor) and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return False
     return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, Tensor | float) else True
 
 
@@ -422,7 +435,7 @@ def checkpoint_path(word: str, root: str) -> str:
             return str(path)
         except UsageError as error:
             if getattr(rank_zero_only, "rank", 0) == 0:
-                print(f"regression: passed over: {error}", file=sys.stderr)
+                print(f"regression: passed over: {printable(str(error))}", file=sys.stderr)
     raise UsageError(
         f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
         "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"

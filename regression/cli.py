@@ -34,7 +34,7 @@ from regression.checkpoints import (
     sweep,
 )
 from regression.checks import require_devices, require_trainer_numbers
-from regression.errors import Stopped, UsageError
+from regression.errors import Stopped, UsageError, printable
 from regression.evaluation import Evaluation
 from regression.messages import one_line
 from regression.modules import Regression
@@ -203,7 +203,10 @@ class RegressionCLI(LightningCLI):
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
         assert self.checkpoint is not None
-        self.model.restore(self.checkpoint)
+        try:
+            self.model.restore(self.checkpoint)
+        except Exception as error:  # many kinds, for parts that do not belong together
+            raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from None
         self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
@@ -297,7 +300,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
             require_working_folder()
             require_plain_files(args)
             if args[0] == "export":
-                print(_export(args[1:]))
+                print(printable(_export(args[1:])))
             else:
                 RegressionCLI(args, ranks, signals)
         signals.require_none()
@@ -315,7 +318,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
         if lost is not None:
             return Outcome("lost", 1, lost)
         refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
-        return Outcome("failed", 2 if refused else 1, one_line(error))
+        return Outcome("failed", 2 if refused else 1, printable(one_line(error)))
 
 
 def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
@@ -361,7 +364,7 @@ def _export(args: Sequence[str]) -> str:
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    return f"regression: warning: {' '.join(str(message).split())}\n"
+    return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 
 
 def _quieten() -> None:

@@ -1,6 +1,6 @@
 """The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError", "printable"]
 
 
 class UsageError(Exception):
@@ -30,3 +30,12 @@ class Stopped(SystemExit):
     def __init__(self, signum: int, saved: str = "nothing is lost: no update was under way") -> None:
         super().__init__(128 + signum)
         self.signum, self.saved = signum, saved
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters spelt out: a terminal shows them and does not obey them.
+
+    Args:
+        text: Any text, such as a name that stands in somebody else's file.
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

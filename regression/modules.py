@@ -432,10 +432,11 @@ class Regression(pl.LightningModule, ABC):
         loss = None
         if not self.loss.is_squared:
             loader: Any = self.trainer.train_dataloader
+            here = (batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)) for batch in loader.in_order())
             with torch.no_grad():
-                sums = [self.loss_sum(batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)))
-                        for batch in loader.in_order()]  # fmt: skip
-            total = all_sum(torch.stack(sums).double().sum())
+                sums = [self.loss_sum(gathered(batch) if self._has_small_batches else batch) for batch in here]
+            total = torch.stack(sums).double().sum()
+            total = total if self._has_small_batches else all_sum(total)
             assert self._moments is not None
             loss = float(self.loss.value(total, self._moments.nobs))
         val_loss = self.trainer.callback_metrics.get("val_loss")

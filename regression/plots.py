@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from regression.errors import printable
+
 __all__ = ["figure"]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
@@ -58,9 +60,10 @@ def figure(
     margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
     panels = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
     _draw_curve(panels[0], predict, x, y, label)
-    panels[0].set(ylabel=axes[1], title=title)
+    x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
+    panels[0].set(ylabel=y_name, title=title)
     _draw_residuals(panels[1], x, y - predict(x).mean)
-    panels[1].set(xlabel=axes[0], ylabel=f"{axes[1]} − fit")
+    panels[1].set(xlabel=x_name, ylabel=f"{y_name} − fit")
     if losses:
         _draw_losses(panels[2], updates, losses)
         panels[2].set(xlabel="updates made", ylabel=loss_name)

@@ -33,7 +33,7 @@ class PredictionFile(Callback):
     """
 
     def __init__(self, file: str = "predictions.csv") -> None:
-        if Path(file).name != file or Path(file).suffix not in ENDINGS:
+        if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
             raise UsageError(f"predictions.file must be a file name ending in .csv or .parquet, got {file}")
         self.file = file
         self._writer: Any = None

@@ -33,8 +33,8 @@ def run(root: Path, points: int, gate: int) -> int:
     os.dup2(out, 2)
     torch.set_num_threads(1)
     FitFiles.__init__.__defaults__ = (0, 2000)  # type: ignore[misc]
-    status = command(["fit", "-c", config("line"), "--data.points", str(points), "--trainer.default_root_dir", str(root),
-                      "--data.noise", "0.1", "--trainer.log_every_n_steps", "1"])  # fmt: skip
+    options = ("--data.points", str(points), "--data.noise", "0.1", "--trainer.log_every_n_steps", "1")
+    status = command(["fit", "-c", config("line"), "--trainer.default_root_dir", str(root), *options])
     sys.stdout.flush()
     return status
 
