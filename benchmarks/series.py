@@ -7,7 +7,7 @@ coefficients; the loop "with errors" takes standard errors and R² too, as ours 
 Ours is the whole of ``regression.fit_series``: finding the series among the ids, ranges, sums, solutions, the table in
 the order of the ids. A loop runs on a sample of the series, as its time per series does not depend on their number. All
 run in one process, in turn within each repeat, after a check that they give the same lines. A ratio is the median over
-the repeats of the ratio in the same repeat. "shuffled" has the rows in random order, so that sorting them is most of it.
+the repeats of the ratio in the same repeat. "shuffled" has the rows in random order, and sorting them is most of it.
 
 What bounds the time. A loop pays some thirty calls of numpy per series, whatever its length, on one core. Ours makes
 about 70 tensor operations on stacks of thousands of series (double-double: 100 and, to solve, 400 more per series): in

@@ -42,9 +42,19 @@ class Pieces(NamedTuple):
     codes: Tensor
 
     @classmethod
-    def of(cls, codes: Tensor) -> "Pieces":
-        """Find the pieces of a batch."""
-        inner = (codes[1:] != codes[:-1]).nonzero()[:, 0] + 1
+    def of(cls, codes: Tensor, x: Tensor, y: Tensor) -> "tuple[Pieces, Tensor, Tensor]":
+        """Find the pieces of a batch, and return them with its x and y in their order.
+
+        The rows are sorted by series where many are beside those of another one. All columns have shape (N,).
+        """
+        codes, x, y = codes.long(), x.double(), y.double()
+        if not len(codes):
+            return cls(codes, codes, codes), x, y
+        inner = _changes(codes)
+        if 2 * len(inner) > len(codes):
+            order = codes.argsort()
+            codes, x, y = codes[order], x[order], y[order]
+            inner = _changes(codes)
         starts = torch.cat([inner.new_zeros(1), inner])
         lengths = torch.diff(starts, append=inner.new_full((1,), len(codes)))
         if int(lengths.max()) > LONGEST:
@@ -53,7 +63,7 @@ class Pieces(NamedTuple):
             before = (parts.cumsum(0) - parts).repeat_interleave(parts)
             starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
             lengths = (ends - starts).clamp_max(LONGEST)
-        return cls(starts, lengths, codes[starts])
+        return cls(starts, lengths, codes[starts]), x, y
 
     def chosen(self, those: Tensor) -> "Pieces":
         """Return some of the pieces."""
@@ -62,6 +72,11 @@ class Pieces(NamedTuple):
     def chunk(self) -> int:
         """Return how many of them have at most ``ROWS`` rows together."""
         return ROWS // int(self.lengths.max())
+
+
+def _changes(codes: Tensor) -> Tensor:
+    """Return the rows, but the first, whose series is not that of the row before."""
+    return (codes[1:] != codes[:-1]).nonzero()[:, 0].add_(1)
 
 
 def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
@@ -126,8 +141,7 @@ class Series:
             UsageError: If a number is not finite, or a series spans more than float64 can hold.
         """
         is_double, device = arithmetic == "double", x.device
-        codes, x, y = _together(codes, x.double(), y.double())
-        pieces = Pieces.of(codes) if len(codes) else Pieces(codes, codes, codes)
+        pieces, x, y = Pieces.of(codes, x, y)
         ends = torch.empty(4, len(pieces.codes), dtype=torch.float64, device=device)
         shape = (1 if is_double else 2, 1, 3 * degree + 2, len(pieces.codes))
         sums = torch.empty(shape, dtype=torch.int64, device=device)
@@ -190,25 +204,22 @@ class CutSums:
     """The sums of the series that have several pieces, from a second pass over the points.
 
     Args:
-        series: What the first pass found in all processes.
+        series: What the first pass found of these series in all processes.
     """
 
     def __init__(self, series: Series) -> None:
-        self._series = series.chosen(series.times > 1)
+        self._series = series
         self._frames = Frames.of(self._series.ends)
         parts, _, count, size = self._series.sums.shape
         self._sums = torch.zeros(parts, 2, count, size, dtype=torch.int64, device=series.codes.device)
         self._lock = threading.Lock()  # threads may hold pieces of one series
 
-    def __len__(self) -> int:
-        return len(self._series.codes)
-
     def add(self, codes: Tensor, x: Tensor, y: Tensor) -> None:
         """Add the points of one batch; codes, x and y of shape (N,)."""
         if not len(codes):
             return
-        codes, x, y = _together(codes, x.double(), y.double())
-        known, pieces = self._series.codes, Pieces.of(codes)
+        pieces, x, y = Pieces.of(codes, x, y)
+        known = self._series.codes
         place = torch.searchsorted(known, pieces.codes).clamp_max(len(known) - 1)
         is_cut = known[place] == pieces.codes
         pieces, place, degree = pieces.chosen(is_cut), place[is_cut], self._series.degree
@@ -236,12 +247,3 @@ class CutSums:
 
 def _shaped(room: Tensor, x: Tensor) -> Tensor:
     return room[:, : x.numel()].view(len(room), x.shape[1], x.shape[0])
-
-
-def _together(codes: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the rows with those of one series side by side, where many of them are not."""
-    codes = codes.long()
-    if 2 * int((codes[1:] != codes[:-1]).sum()) < len(codes):
-        return codes, x, y
-    order = codes.argsort()
-    return codes[order], x[order], y[order]

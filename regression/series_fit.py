@@ -1,4 +1,4 @@
-"""What the fits of many series are: their numbers, in words, and as strict JSON. Torch only."""
+"""What the fits of many series are: their numbers, in words, and as strict JSON."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regression.labels import Labels
-from regression.series_solver import SeriesSolution
+from regression.series_problem import SeriesSolution
 
 __all__ = ["SeriesFit"]
 
@@ -57,7 +57,9 @@ class SeriesFit:
             omitted: Number of rows left out.
         """
         series, order = labels.names(codes.cpu().numpy())
-        found = solution.chosen(torch.from_numpy(order).to(codes.device))
+        place = torch.from_numpy(order).to(codes.device)
+        is_sorted = torch.equal(place, torch.arange(len(place), device=place.device))
+        found = solution if is_sorted else solution.chosen(place)
         size = len(solution.params)
         names = ("intercept", "slope") if model == "LineRegression" else tuple(f"c{k}" for k in range(size))
         return cls(

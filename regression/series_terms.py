@@ -51,9 +51,11 @@ class Frames(NamedTuple):
         """
         low, high = -ends[::2], ends[1::2]
         center = low / 2 + high / 2
-        exponent = torch.frexp(torch.maximum(high - center, center - low)).exponent
-        bits = (1023 - exponent.clamp_(-LARGEST_EXPONENT, LARGEST_EXPONENT).long()) << 52  # those of 2^-exponent
-        inverse = bits.view(torch.float64)
+        exponent = (
+            torch.maximum(high - center, center - low).view(torch.int64) >> 52
+        )  # plus 1022; ten times frexp's speed
+        exponent.clamp_(1022 - LARGEST_EXPONENT, 1022 + LARGEST_EXPONENT)
+        inverse = (2045 - exponent << 52).view(torch.float64)
         return cls(center[0], inverse[0], center[1], inverse[1])
 
     def chosen(self, series: Tensor | slice) -> "Frames":
