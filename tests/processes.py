@@ -26,7 +26,7 @@ class Ended:
     left: list[int]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -63,7 +63,7 @@ def started(folder: Path, fault: str, *args: str, **variables: str) -> Iterator[
             os.kill(number, signal.SIGKILL)
 
 
-def ended(process: "subprocess.Popen[str]", folder: Path, begun: float, seconds: float = 60) -> Ended:
+def ended(process: "subprocess.Popen[str]", folder: Path, begun: float, seconds: float = 120) -> Ended:
     """Wait until a run and its processes have ended, counting from a moment of ``time.time()``."""
     process.wait(seconds)
     limit = time.time() + 10
