@@ -52,10 +52,15 @@ def require_sane_numbers(
 
 
 def require_trainer_numbers(config: Namespace) -> None:
-    """Refuse numbers of the command that Lightning takes in silence, or gives up on without a reason."""
+    """Refuse numbers and places that Lightning takes in silence, or gives up on without a reason."""
     seed, trainer = config.seed_everything, config.trainer
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"seed_everything must be from 0 to 2^32 - 1, got {seed}")
+    if "://" in str(trainer.default_root_dir):
+        raise UsageError(
+            f"--trainer.default_root_dir must be a folder on this machine, got {trainer.default_root_dir}: copy the "
+            "run's folder there afterwards"
+        )
     clip, accumulated = trainer.gradient_clip_val, trainer.accumulate_grad_batches
     if clip is not None and not (math.isfinite(clip) and clip >= 0):
         raise UsageError(f"--trainer.gradient_clip_val must be a finite number of at least 0, got {clip}")

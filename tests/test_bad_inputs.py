@@ -238,6 +238,7 @@ REFUSED_OPTIONS = [
     ((*LINE, "--trainer.accelerator", "gpu"), "it has"),
     ((*LINE, "--trainer.devices", "-2"), "devices"),
     ((*LINE, "--trainer.strategy", "dpp"), "strategy"),
+    ((*LINE, "--trainer.default_root_dir", "s3://b/r"), "must be a folder on this machine, got s3://b/r"),
     ((*LINE, "--ckpt_path", "last"), "no run in"),
     (("predict", "--ckpt_path", "best"), "no run in"),
     ((*LINE, "--model.level", "95"), "level must be between 0 and 1, got 95"),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import regression
 from regression import Fit, Polynomial, UsageError
+from regression.checkpoints import SafeCheckpointIO
 from regression.export import SUFFIXES, Format, export
 from tests.conftest import Command, config, run_process
 
@@ -237,7 +238,7 @@ def test_wrong_input_costs_one_line(command: Command, args: tuple[str, ...], wor
             "state_dict": regression.LineRegression().state_dict(), "loops": {}, "global_step": 1}  # fmt: skip
     for name, change in {"line": {}, "other": {"class_path": "os.Thing"},
                          "mixed": {"class_path": "regression.PolynomialRegression"}}.items():  # fmt: skip
-        torch.save(line | change, f"{name}.ckpt")
+        SafeCheckpointIO().save_checkpoint(line | change, f"{name}.ckpt")
     Path("bad.json").write_text('{"curve": {}}')
     Path("text.json").write_text("hello")
     done = command("export", *args)
