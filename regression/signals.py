@@ -4,8 +4,9 @@ A handler does no work: it may run between any two instructions, and in only one
 all processes look at together after each update. Where no update can be lost, it ends the run at once.
 """
 
+import os
+import select
 import signal
-import socket
 import sys
 import threading
 import time
@@ -68,9 +69,9 @@ class Signals:
             return self
         # Python runs its handlers between two instructions of the main thread; a long operation of torch is one.
         # The interpreter's C handler writes the number here at once, and a thread can read it.
-        self._reading, self._writing = socket.socketpair()
-        self._writing.setblocking(False)
-        self._wakeup = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -83,9 +84,9 @@ class Signals:
         for signum, handler in self._before.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._wakeup)
-        self._writing.close()  # which ends the thread
+        os.close(self._writing)  # which ends the thread
         self._thread.join()
-        self._reading.close()
+        os.close(self._reading)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._note(signum)
@@ -112,16 +113,17 @@ class Signals:
     def _listen(self) -> None:
         interrupts, end = 0, None
         while True:
-            self._reading.settimeout(None if end is None else max(0.01, end - time.monotonic()))
+            wait = None if end is None else max(0.01, end - time.monotonic())
             try:
-                received = self._reading.recv(1)
-            except TimeoutError:
+                is_ready = select.select([self._reading], [], [], wait)[0]
+                received = os.read(self._reading, 1) if is_ready else b""
+            except OSError:  # Windows waits for sockets only, and a run opens none
+                return
+            if not is_ready:
                 if not self.is_saving:
                     self._leave(stopped_outcome(self.stop, self.saved))
                 end = time.monotonic() + AFTER_SAVING
                 continue
-            except OSError:
-                return
             if not received:
                 return
             signum = received[0]
