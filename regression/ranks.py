@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +25,12 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from regression.errors import UsageError
+from regression.lifeline import CHANNEL, GO_ON, LIFELINE, Lifeline, say
 
 __all__ = ["Outcome", "Ranks", "lost_line"]
 
-CHANNEL, CHECKPOINT = "REGRESSION_CHANNEL", "REGRESSION_CHECKPOINT"  # what a started process finds in its environment
+CHECKPOINT = "REGRESSION_CHECKPOINT"  # the file to go on from, in the environment of a started process
 GRACE = 3.0  # seconds that a process gets to end by itself once another one has failed
-GO_ON = "all others were stopped: go on with --ckpt_path last"
 AFTERMATH = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out|socket|store", re.IGNORECASE)
 
 
@@ -78,22 +77,16 @@ class Ranks:
     """
 
     def __init__(self) -> None:
-        channel = os.environ.pop(CHANNEL, None)
         self.checkpoint = os.environ.pop(CHECKPOINT, None)
-        self._parent = None if channel is None else socket.socket(fileno=int(channel))
         self._children: list[_Child] = []
         self._names = ["this process"]
         self._seconds = 0.0
         self._is_over = threading.Event()
-        self._first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # as Lightning's teardown takes the number away
-        if self._parent is not None:
-            self._acknowledged = threading.Event()
-            threading.Thread(target=self._mind_parent, args=(self._parent,), daemon=True).start()
 
     @property
     def are_several(self) -> bool:
         """Whether there are other processes that this one knows of."""
-        return self._parent is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
+        return LIFELINE is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
 
     def attach(self, trainer: pl.Trainer, seconds: float, checkpoint: str | None) -> None:
         """Let a Trainer start its processes here, and wait no longer for one than given.
@@ -138,24 +131,23 @@ class Ranks:
             speaks: Whether to print the line, where no other process does that.
         """
         self._is_over.set()
-        if self._parent is not None:
-            self._tell(self._parent, outcome)
+        if LIFELINE is not None:
+            self._tell(LIFELINE, outcome)
             return outcome.status
         if self._children:
             outcome = self._settled(outcome)
         if outcome.line and speaks:
-            _say(outcome.line)
+            say(outcome.line)
         return outcome.status
 
     def leave(self, outcome: Outcome) -> NoReturn:
         """End this process at once, and those it started; any thread may call it."""
         self._is_over.set()
-        if self._parent is not None:
-            with suppress(OSError):
-                self._parent.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
+        if LIFELINE is not None:
+            LIFELINE.tell(json.dumps(asdict(outcome)).encode())
         else:
             self.close()
-            _say(outcome.line)
+            say(outcome.line)
         os._exit(outcome.status)
 
     def close(self) -> None:
@@ -216,21 +208,11 @@ class Ranks:
         if verdict is not None and verdict.kind != "done" and not self._is_over.wait(GRACE):
             self.leave(self._cause(None))
 
-    def _tell(self, parent: socket.socket, outcome: Outcome) -> None:
-        with suppress(OSError):
-            parent.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
-        if outcome.kind == "lost" and not self._acknowledged.wait(GRACE):  # it is not even able to take a message
-            _say(_hung_line(self._first, self._seconds))
+    def _tell(self, lifeline: Lifeline, outcome: Outcome) -> None:
+        lifeline.tell(json.dumps(asdict(outcome)).encode())
+        if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
+            say(_hung_line(lifeline.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
-
-    def _mind_parent(self, parent: socket.socket) -> None:
-        """Wait for the first process to end: it ends last, unless it was killed."""
-        with suppress(OSError):
-            while parent.recv(1):
-                self._acknowledged.set()
-        if os.environ.get("LOCAL_RANK") == "1":
-            _say(f"{self._first} was killed or exited under way; {GO_ON}")
-        os._exit(1)
 
 
 class _Launcher(_SubprocessScriptLauncher):
@@ -281,8 +263,3 @@ def _wait(seconds: float, condition: Callable[[], bool]) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def _say(line: str) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # standard error may be closed
-        print(f"regression: {line}", file=sys.stderr, flush=True)

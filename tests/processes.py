@@ -33,12 +33,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
-def is_alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"  # ended, and its number not yet collected by the one that adopted it
+def members(session: int) -> list[int]:
+    """Return the living processes of a session, also those whose parent has ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of, *_ = path.read_text().rpartition(")")[2].split()
+        except OSError:  # ended since
+            continue
+        if int(of) == session and state != "Z":  # Z: ended, and its status not yet collected
+            found.append(int(path.parent.name))
+    return found
 
 
 def numbers(folder: Path) -> list[int]:
@@ -52,14 +57,14 @@ def started(folder: Path, fault: str, *args: str, **variables: str) -> Iterator[
     with (folder / "err").open("a") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faulty", *args],
-            cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=err, text=True,
+            cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=err, text=True, start_new_session=True,
         )  # fmt: skip
     try:
         yield process
     finally:
         process.kill()
         process.wait()
-        for number in filter(is_alive, numbers(folder)):
+        for number in members(process.pid):
             os.kill(number, signal.SIGKILL)
 
 
@@ -67,8 +72,8 @@ def ended(process: "subprocess.Popen[str]", folder: Path, begun: float, seconds:
     """Wait until a run and its processes have ended, counting from a moment of ``time.time()``."""
     process.wait(seconds)
     limit = time.time() + 10
-    while any(map(is_alive, numbers(folder))) and time.time() < limit:
+    while members(process.pid) and time.time() < limit:
         time.sleep(0.02)
     took = time.time() - begun
     lines = (folder / "err").read_text().splitlines()
-    return Ended(process.returncode, lines[-1] if lines else "", took, list(filter(is_alive, numbers(folder))))
+    return Ended(process.returncode, lines[-1] if lines else "", took, members(process.pid))

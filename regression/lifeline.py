@@ -1,0 +1,56 @@
+"""A started process's line to the one that started it, minded from its first moment on; standard library only.
+
+Importing torch takes seconds, on a busy machine many, in which the process would outlive the first one.
+"""
+
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+__all__ = ["CHANNEL", "GO_ON", "LIFELINE", "Lifeline", "say"]
+
+CHANNEL = "REGRESSION_CHANNEL"  # the number of the started process's end of a socket pair, in its environment
+GO_ON = "all others were stopped: go on with --ckpt_path last"
+
+
+class Lifeline:
+    """The connection to the first process, whose end ends this one: it ends last, unless it was killed.
+
+    Args:
+        channel: This process's end of the socket pair.
+
+    Attributes:
+        first: What the first process is called.
+        acknowledged: Set once it has taken a message.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self.first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # Lightning's teardown takes the number away
+        self._speaks = os.environ.get("LOCAL_RANK") == "1"
+        self.acknowledged = threading.Event()
+        threading.Thread(target=self._mind, daemon=True).start()
+
+    def tell(self, message: bytes) -> None:
+        """Send the first process a line."""
+        with suppress(OSError):
+            self._channel.sendall(message + b"\n")
+
+    def _mind(self) -> None:
+        with suppress(OSError):
+            while self._channel.recv(1):
+                self.acknowledged.set()
+        if self._speaks:
+            say(f"{self.first} was killed or exited under way; {GO_ON}")
+        os._exit(1)
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, if it is open."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(f"regression: {line}", file=sys.stderr, flush=True)
+
+
+LIFELINE = Lifeline(socket.socket(fileno=int(os.environ.pop(CHANNEL)))) if CHANNEL in os.environ else None
