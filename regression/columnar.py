@@ -49,6 +49,8 @@ class ParquetColumns(FileColumns):
         self._names = _checked_names(path, self._file.schema_arrow, columns, labels)
         metadata = self._file.metadata
         self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+        if min(self._sizes, default=0) < 0:
+            raise DataError(f"{path} is damaged: a row group claims {min(self._sizes)} rows")
         self.rows = sum(self._sizes)
         self.cuts = merged_cuts(self._sizes)
         self._starts = [0, *accumulate(self._sizes)]
