@@ -118,6 +118,16 @@ class Ranks:
         self._children.append(child)
         threading.Thread(target=self._mind, args=(child,), daemon=True).start()
 
+    def expect_meeting(self) -> None:
+        """End the run if this process does not come to wait for the others, which start later and wait from then."""
+        timer = threading.Timer(self._seconds + 2, self._require_meeting)
+        timer.daemon = True
+        timer.start()
+
+    def _require_meeting(self) -> None:
+        if not self._is_over.is_set() and not dist.is_initialized():
+            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self._seconds)))
+
     def send(self, signum: int) -> None:
         """Send a signal to the processes that were started."""
         for child in self._children:
@@ -243,6 +253,7 @@ class _Launcher(_SubprocessScriptLauncher):
         names = [f"process {first + local} of {count}" for local in range(self.num_processes)]
         for local in range(1, self.num_processes):
             self._ranks.start(_basic_subprocess_cmd(), os.environ | {"LOCAL_RANK": str(local)}, names)
+        self._ranks.expect_meeting()
 
 
 def lost_line(error: BaseException) -> str | None:

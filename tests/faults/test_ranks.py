@@ -17,6 +17,8 @@ def test_any_fails_anywhere_and_all_end(tmp_path: Path, counts: Callable[[str, i
     wrong = {}
     for phase in PHASES:
         for rank in (0, 1):
+            if (kind, rank, phase) == ("frozen", 0, "start"):
+                continue  # only the other one can act; it has yet to start, and waits from then
             folder = tmp_path / f"{phase}-{rank}"
             folder.mkdir()
             wrong[phase, rank] = fault_of(fail(folder, kind, rank, phase), kind, rank)
