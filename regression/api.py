@@ -1,6 +1,5 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
-import warnings
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
 from regression.errors import UsageError
-from regression.fit import Fit, UndeterminedWarning
+from regression.fit import Fit
 from regression.labels import Labels
 from regression.models import Polynomial
 from regression.moments import Arithmetic, Frame, Moments
@@ -125,8 +124,7 @@ def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithme
     found = Series.of(codes, points_x, points_y, Polynomial(degree).degree, arithmetic)
     solved = solve_all(found, [(codes, points_x, points_y)])
     result = SeriesFit.of(*solved, labels, model="Polynomial", omitted=0)
-    if result.undetermined:
-        warnings.warn(result.notes[0], UndeterminedWarning, stacklevel=2)
+    result.warn_if_undetermined()
     return result
 
 

@@ -47,6 +47,7 @@ __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 # one message between processes, and the result has the bits of a single process.
 SMALL_BATCH = 1 << 16
 
+Total = Callable[[Tensor], Tensor]
 Domain = Literal["data", "raw"] | tuple[float, float]
 
 
@@ -173,9 +174,12 @@ class Regression(pl.LightningModule, ABC):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a global batch; every process must call it with its own slice."""
-        if self._has_small_batches:
-            return self.loss.value(self.loss_sum(gathered(batch)), batch.rows)
-        return self.loss.value(global_sum(self.loss_sum(batch)), batch.rows)
+        batch, total = self._taken(batch, global_sum)
+        return self.loss.value(total(self.loss_sum(batch)), batch.rows)
+
+    def _taken(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
+        """Return what this process works on, and how its sums become those of the batch: a small batch is whole."""
+        return (gathered(batch), _alone) if self._has_small_batches else (batch, total)
 
     def setup(self, stage: str) -> None:
         """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
@@ -336,9 +340,7 @@ class Regression(pl.LightningModule, ABC):
         remaining = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else math.inf
         done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
         updates = int(min(self.updates_per_batch - done, remaining))
-        total: Callable[[Tensor], Tensor] = all_sum
-        if self._has_small_batches:
-            batch, total = gathered(batch), _alone
+        batch, total = self._taken(batch, all_sum)
         design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
         if batch.sigma is not None:
             sigma = batch.sigma.to(target)

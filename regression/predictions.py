@@ -17,10 +17,16 @@ from regression.errors import UsageError
 from regression.fit import Prediction
 from regression.modules import Regression
 
-__all__ = ["PredictionFile"]
+__all__ = ["PredictionFile", "require_table_name"]
 
 COLUMNS = ("x", *Prediction._fields)
 ENDINGS = (".csv", ".parquet")
+
+
+def require_table_name(option: str, file: str) -> None:
+    """Refuse what is no plain name of a table, such as one in another folder, or of another kind."""
+    if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
+        raise UsageError(f"{option} must be a file name ending in .csv or .parquet, got {file}")
 
 
 class PredictionFile(Callback):
@@ -33,8 +39,7 @@ class PredictionFile(Callback):
     """
 
     def __init__(self, file: str = "predictions.csv") -> None:
-        if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
-            raise UsageError(f"predictions.file must be a file name ending in .csv or .parquet, got {file}")
+        require_table_name("predictions.file", file)
         self.file = file
         self._writer: Any = None
         self._files = ExitStack()

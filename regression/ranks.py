@@ -48,6 +48,10 @@ class Outcome:
     status: int
     line: str = ""
 
+    def message(self) -> bytes:
+        """Return it as a line of JSON for the first process, without the line's end."""
+        return json.dumps(asdict(self)).encode()
+
 
 @dataclass
 class _Child:
@@ -154,7 +158,7 @@ class Ranks:
         """End this process at once, and those it started; any thread may call it."""
         self._is_over.set()
         if LIFELINE is not None:
-            LIFELINE.tell(json.dumps(asdict(outcome)).encode())
+            LIFELINE.tell(outcome.message())
         else:
             self.close()
             say(outcome.line)
@@ -219,7 +223,7 @@ class Ranks:
             self.leave(self._cause(None))
 
     def _tell(self, lifeline: Lifeline, outcome: Outcome) -> None:
-        lifeline.tell(json.dumps(asdict(outcome)).encode())
+        lifeline.tell(outcome.message())
         if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
             say(_hung_line(lifeline.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)

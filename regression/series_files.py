@@ -10,9 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.callbacks import shown_path, tensorboards
-from regression.errors import SaveError, UsageError
-from regression.fit import UndeterminedWarning
-from regression.predictions import ENDINGS
+from regression.errors import SaveError
+from regression.predictions import require_table_name
 from regression.series_fit import SeriesFit
 from regression.series_module import SeriesRegression
 
@@ -31,8 +30,7 @@ class SeriesFiles(Callback):
     """
 
     def __init__(self, file: str = "series.parquet") -> None:
-        if Path(file).name != file or Path(file).suffix not in ENDINGS:
-            raise UsageError(f"series.file must be a file name ending in .csv or .parquet, got {file}")
+        require_table_name("series.file", file)
         self.file = file
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -45,8 +43,7 @@ class SeriesFiles(Callback):
         if fit is None:
             warnings.warn("nothing was fitted: --trainer.limit_train_batches ends the run", UserWarning, stacklevel=2)
             return
-        if fit.undetermined:
-            warnings.warn(fit.notes[0], UndeterminedWarning, stacklevel=2)
+        fit.warn_if_undetermined()
         print(fit)
         if not trainer.loggers or folder is None:
             return

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regression.fit import UndeterminedWarning
 from regression.labels import Labels
 from regression.series_problem import SeriesSolution
 
@@ -86,6 +88,11 @@ class SeriesFit:
         if open_errors:
             found.append(f"errors are unknown for {open_errors:,} series, which have no point to spare for them")
         return tuple(found)
+
+    def warn_if_undetermined(self) -> None:
+        """Warn where the points of some series do not determine the coefficients."""
+        if self.undetermined:
+            warnings.warn(self.notes[0], UndeterminedWarning, stacklevel=3)
 
     def columns(self) -> dict[str, Any]:
         """Return the numbers by the names of a file's columns."""

@@ -7,11 +7,9 @@ all processes look at together after each update. Where no update can be lost, i
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -26,6 +24,7 @@ from regression.callbacks import shown_path
 from regression.checkpoints import LastCheckpoint
 from regression.collectives import all_max
 from regression.errors import Stopped
+from regression.lifeline import say
 from regression.modules import Regression
 from regression.ranks import Outcome
 
@@ -248,5 +247,4 @@ class StopAtUpdate(Callback):
             connector.requeue()
         saved = self._saved(trainer)
         if trainer.is_global_zero:
-            with suppress(OSError):
-                print(f"regression: SIGUSR1; {saved}", file=sys.stderr, flush=True)
+            say(f"SIGUSR1; {saved}")

@@ -343,9 +343,10 @@ def test_two_devices_give_the_same_file(tmp_path: Path, command: Command, kind: 
         (("--data.series", "x"), "series must name a column other than x and y, got x"),
         (("--data.series", "idd"), "there is no column 'idd' among 'id', 'x', 'y'; did you mean 'id'"),
         (("--series.file", "a.txt"), "series.file must be a file name ending in .csv or .parquet, got a.txt"),
+        (("--series.file", "a\x1b.csv"), r"series.file must be a file name ending in .csv or .parquet, got a\\x1b"),
         (("--trainer.precision", "bf16-true"), "solver exact needs full precision, got bf16-true"),
     ],
-    ids=["gradient", "auto", "sigma", "held-out", "x", "column", "file", "precision"],
+    ids=["gradient", "auto", "sigma", "held-out", "x", "column", "file", "control character", "precision"],
 )
 def test_command_refuses(command: Command, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     """What series do not go with is refused in one line with status 2, and leaves no folder."""
