@@ -97,14 +97,17 @@ class Series(Logger):
 
 
 class Kill(Callback):
-    """Keeps a copy of the checkpoints as a kill would find them after each update, or before the first."""
+    """Keeps the checkpoints and the log as a kill would leave them after each update, or before the first."""
 
     def __init__(self, folder: Path, hook: str) -> None:
         self.folder, self.hook = folder, hook
+        self.logged: dict[int, dict[tuple[str, int], float]] = {}
 
     def keep(self, trainer: pl.Trainer) -> None:
         if (self.folder / "last.ckpt").exists():
             shutil.copytree(self.folder, self.folder.parent / f"at {trainer.global_step}", dirs_exist_ok=True)
+            assert isinstance(trainer.logger, Series)
+            self.logged[trainer.global_step] = dict(trainer.logger.values)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         self.keep(trainer)
@@ -118,13 +121,14 @@ class Kill(Callback):
 
 @dataclass
 class Done:
-    """What a run left: its last checkpoint, its best one, its fit, and what it logged."""
+    """What a run left: its last checkpoint, its best one, its fit, and what it logged, also up to each kill."""
 
     last: dict[str, Any]
     best: dict[str, Any]
     fit: dict[str, Any]
     drawn: dict[int, float]
     values: dict[tuple[str, int], float]
+    logged: dict[int, dict[tuple[str, int], float]]
 
 
 def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
@@ -133,9 +137,9 @@ def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
     end = {"max_epochs": UPDATES if case.batches == "full batch" else 3} if not case.trainer else case.trainer
     best, last = BestCheckpoint(), LastCheckpoint(every_n_updates=None if case.hook == "batch_end" else 1)
     best.dirpath = last.dirpath = str(folder / "checkpoints")
-    writing = [] if resumed else [Kill(folder / "checkpoints", case.hook)]
+    kill = Kill(folder / "checkpoints", case.hook)
     trainer = pl.Trainer(
-        accelerator="cpu", logger=series, callbacks=[files, best, last, *writing], plugins=[SafeCheckpointIO()],
+        accelerator="cpu", logger=series, callbacks=[files, best, last, *([] if resumed else [kill])], plugins=[SafeCheckpointIO()],
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, log_every_n_steps=1,
         default_root_dir=folder, **{"max_epochs": -1, **end},
     )  # fmt: skip
@@ -143,7 +147,7 @@ def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
     trainer.fit(module, points, ckpt_path=None if resumed is None else str(resumed), weights_only=True)
     assert module.result is not None
     left = {name: read_checkpoint(str(folder / "checkpoints" / f"{name}.ckpt")) for name in ("last", "best")}
-    return Done(**left, fit=json.loads(module.result.to_json()), drawn=files.losses, values=series.values)
+    return Done(**left, fit=json.loads(module.result.to_json()), drawn=files.losses, values=series.values, logged=kill.logged)
 
 
 def differences(one: Any, two: Any, path: str = "") -> list[str]:
@@ -170,9 +174,8 @@ def require_same(whole: Done, rest: Done, update: int) -> None:
     assert torch.equal(*scores)
     assert rest.fit == whole.fit
     assert rest.drawn == whole.drawn
+    assert whole.logged[update] | rest.values == whole.values
     # The number of a validation is that of the update before it.
-    both = {key: value for key, value in whole.values.items() if key[1] < update} | rest.values
-    assert both == whole.values
     assert min((step for _, step in rest.values), default=update) >= update - 1
 
 
