@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from regression.collectives import all_gather_rows
+from regression.columns import BLOCK
 from regression.errors import UsageError
 from regression.rows import Points, Rows, shuffled
 
@@ -133,6 +134,8 @@ class _Pieces:
 
     def between(self, start: int, stop: int) -> Points:
         """Return the rows at the positions from start to before stop."""
+        if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
+            return points
         at = max(0, min(bisect_right(self.starts, start) - 1, len(self.order) - 1))
         parts = [self._part(at, start, stop)]
         while self.starts[at + 1] < stop:

@@ -147,9 +147,13 @@ class FitFiles(Callback):
         if trace is None:
             return
         self.keep(trace)
-        if tensorboards(trainer) and any(True for _ in milestones(trace, pl_module.total_updates(), self.rows)):
+        total = pl_module.total_updates()
+        # After the last update follows the figure of the fit.
+        if tensorboards(trainer) and trace.end < total and any(True for _ in milestones(trace, total, self.rows)):
             losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
-            self._show_figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
+            figure = self._figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
+            for logger in tensorboards(trainer):
+                logger.experiment.add_figure("fit", figure, trace.end)
 
     def keep(self, trace: Trace) -> None:
         """Keep the losses of a block, evenly thinned to at most ``points`` over the whole run."""
@@ -176,6 +180,8 @@ class FitFiles(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
+        from regression.plots import write_png
+
         assert isinstance(pl_module, Regression)
         fit, log_dir = pl_module.result, trainer.log_dir
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
@@ -186,9 +192,10 @@ class FitFiles(Callback):
         (folder / "fit.json").write_text(fit.to_json(data=source), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        figure = self._show_figure(trainer, pl_module, fit, fit.updates, losses_made)
-        figure.savefig(folder / "fit.png", dpi=120)
+        figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)
+        pixels = write_png(figure, folder / "fit.png")
         for logger in tensorboards(trainer):
+            logger.experiment.add_image("fit", pixels, fit.updates, dataformats="HWC")
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":
@@ -197,7 +204,7 @@ class FitFiles(Callback):
             settings = {name: value for name, value in settings.items() if value is not None}
             logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)
 
-    def _show_figure(
+    def _figure(
         self,
         trainer: pl.Trainer,
         pl_module: Regression,
@@ -205,14 +212,14 @@ class FitFiles(Callback):
         updates: int,
         losses: Sequence[tuple[int, float | Tensor | None]],
     ) -> "Figure":
-        """Draw a fit, or the coefficients on the way to it, and put the figure into TensorBoard."""
+        """Draw a fit, or the coefficients on the way to it."""
         from regression.plots import figure  # matplotlib takes a second to import, and predict never needs it
 
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
         x, y, *_ = datamodule.sample(self.points)
         known = [(update, float(loss)) for update, loss in losses if loss is not None]
         exact, through_origin = pl_module.solver == "exact", not pl_module.model.fit_intercept
-        drawn = figure(
+        return figure(
             curve.predict if isinstance(curve, Fit) else partial(without_bands, [*[0.0] * through_origin, *curve]),
             x,
             y,
@@ -224,9 +231,6 @@ class FitFiles(Callback):
             axes=datamodule.axes,
             **(curve.comparison() if isinstance(curve, Fit) else {}),
         )
-        for logger in tensorboards(trainer):
-            logger.experiment.add_figure("fit", drawn, updates)
-        return drawn
 
 
 def shown_path(path: str | Path) -> str:

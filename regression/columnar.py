@@ -55,25 +55,24 @@ class ParquetColumns(FileColumns):
         self.cuts = merged_cuts(self._sizes)
         self._starts = [0, *accumulate(self._sizes)]
         self._batches: Iterator[Any] = iter(())
-        self._at, self._pending = -1, np.empty((len(self._names), 0))
+        self._at, self._pending = -1, None
 
     def read(self, start: int, stop: int) -> Array:
         """Return a part of the rows; parts that follow each other are decoded once."""
         group = bisect_right(self._starts, start) - 1
         if not self._starts[group] <= self._at <= start:
-            self._at, self._pending = self._starts[group], self._pending[:, :0]
+            self._at, self._pending = self._starts[group], None
             groups = list(range(group, len(self._sizes)))
             self._batches = self._file.iter_batches(ROWS, row_groups=groups, columns=list(dict.fromkeys(self._names)))
         result = np.empty((len(self._names), stop - start))
         while self._at < stop:
-            if not self._pending.shape[1]:
-                self._pending = _numbers(self.path, self._names, next(self._batches), self._labels)
-            first = self._at
-            taken = self._pending[:, : stop - first]
-            self._at += taken.shape[1]
+            first, rows = self._at, self._pending or next(self._batches)
+            count = min(rows.num_rows, stop - first)
+            self._at, self._pending = first + count, rows.slice(count) if count < rows.num_rows else None
             if self._at > start:
-                result[:, max(first - start, 0) : self._at - start] = taken[:, max(start - first, 0) :]
-            self._pending = self._pending[:, taken.shape[1] :]
+                skipped = max(start - first, 0)
+                place = result[:, first + skipped - start : self._at - start]
+                _write(self.path, self._names, rows.slice(skipped, count - skipped), self._labels, place)
         return result
 
     def extremes(self) -> Array | None:
@@ -126,7 +125,7 @@ class ArrowColumns(FileColumns):
             if self._starts[k] >= stop:
                 break
             batch = file.get_batch(k).slice(low - self._starts[k], high - low)
-            result[:, low - start : high - start] = _numbers(self.path, self._names, batch, self._labels)
+            _write(self.path, self._names, batch, self._labels, result[:, low - start : high - start])
         return result
 
 
@@ -208,10 +207,9 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def _numbers(path: Path, names: list[str], batch: Any, labels: Labels | None) -> Array:
-    """Return the columns of a record batch as float64, NaN for nulls, texts by their codes."""
-    result = np.empty((len(names), batch.num_rows))
-    for row, name in zip(result, names, strict=True):
+def _write(path: Path, names: list[str], batch: Any, labels: Labels | None, out: Array) -> None:
+    """Write the columns of a record batch to an array (C, n) as float64, NaN for nulls, texts by their codes."""
+    for row, name in zip(out, names, strict=True):
         column = batch.column(name)
         if labels is not None and _is_text(column.type):
             row[:] = labels.codes(column)
@@ -219,7 +217,6 @@ def _numbers(path: Path, names: list[str], batch: Any, labels: Labels | None) ->
             row[:] = _exact(path, column.to_numpy(zero_copy_only=False))
         else:
             row[:] = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53
-    return result
 
 
 def _require_numeric(path: Path, arrays: list[Any], columns: Sequence[Column]) -> None:

@@ -1,19 +1,35 @@
 """Figures. The only room that knows matplotlib, and without its global state."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.errors import printable
 
-__all__ = ["figure"]
+__all__ = ["figure", "write_png"]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
+RESOLUTION = 120  # dots per inch of a file
 FEW = 30  # up to this many points are drawn large
+
+
+def write_png(figure: Figure, path: Path) -> NDArray[np.uint8]:
+    """Draw a figure, which takes a while, into a file, and return its pixels, shape (height, width, 4)."""
+    figure.set_dpi(RESOLUTION)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    imsave(path, pixels, dpi=RESOLUTION)
+    return pixels
 
 
 def figure(

@@ -70,6 +70,10 @@ class Rows(ABC):
         """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
         return None
 
+    def span(self, start: int, stop: int) -> Points | None:
+        """Return the rows from start to before stop, over several blocks, where they can be read without joining."""
+        return None
+
     def __len__(self) -> int:
         return sum(self.counts)
 
@@ -129,6 +133,12 @@ class BlockRows(Rows):
     def block(self, index: int) -> Points:
         """Read the rows of a block."""
         return points_of(self.table.read(*self._spans()[index]), self.has_y, self.labels is not None)
+
+    def span(self, start: int, stop: int) -> Points | None:
+        """Read consecutive rows, unless some are left out."""
+        if self.omitted:
+            return None
+        return points_of(self.table.read(start, stop), self.has_y, self.labels is not None)
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers, where the files say them."""

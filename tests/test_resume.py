@@ -138,8 +138,9 @@ def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
     best, last = BestCheckpoint(), LastCheckpoint(every_n_updates=None if case.hook == "batch_end" else 1)
     best.dirpath = last.dirpath = str(folder / "checkpoints")
     kill = Kill(folder / "checkpoints", case.hook)
+    callbacks = [files, best, last, *([] if resumed else [kill])]
     trainer = pl.Trainer(
-        accelerator="cpu", logger=series, callbacks=[files, best, last, *([] if resumed else [kill])], plugins=[SafeCheckpointIO()],
+        accelerator="cpu", logger=series, callbacks=callbacks, plugins=[SafeCheckpointIO()],
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, log_every_n_steps=1,
         default_root_dir=folder, **{"max_epochs": -1, **end},
     )  # fmt: skip
@@ -147,7 +148,9 @@ def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
     trainer.fit(module, points, ckpt_path=None if resumed is None else str(resumed), weights_only=True)
     assert module.result is not None
     left = {name: read_checkpoint(str(folder / "checkpoints" / f"{name}.ckpt")) for name in ("last", "best")}
-    return Done(**left, fit=json.loads(module.result.to_json()), drawn=files.losses, values=series.values, logged=kill.logged)
+    return Done(
+        **left, fit=json.loads(module.result.to_json()), drawn=files.losses, values=series.values, logged=kill.logged
+    )
 
 
 def differences(one: Any, two: Any, path: str = "") -> list[str]:
