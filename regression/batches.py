@@ -17,7 +17,9 @@ from regression.columns import BLOCK
 from regression.errors import UsageError
 from regression.rows import Points, Rows, shuffled
 
-__all__ = ["Batch", "GlobalBatches", "gathered"]
+__all__ = ["LARGE_BATCH", "Batch", "GlobalBatches", "gathered"]
+
+LARGE_BATCH = 1 << 22  # rows: 64 MiB of x and y
 
 
 class Batch(NamedTuple):
@@ -51,11 +53,12 @@ class GlobalBatches:
 
     Args:
         rows: All rows, in blocks.
-        batch_size: Rows per global batch; ``None`` puts all rows in one batch.
+        batch_size: Rows per update, over all devices; ``None`` puts all rows in one batch.
         rank: Which device this is, from 0.
         world_size: Number of devices.
         epoch_seed: Called at the start of each epoch for the seed of its order, the same on every device: the blocks
             are shuffled, and the rows within each. ``None`` keeps the order of the data.
+        joined: Number of batches that are handed out together, as one.
     """
 
     def __init__(
@@ -65,34 +68,41 @@ class GlobalBatches:
         rank: int = 0,
         world_size: int = 1,
         epoch_seed: Callable[[], int] | None = None,
+        joined: int = 1,
     ) -> None:
         self.rows = rows
         self.batch_size = batch_size or max(1, len(rows))
+        self.joined = joined if self.is_divided else 1
         self.rank, self.world_size = rank, world_size
         self.epoch_seed = epoch_seed
         self._done, self._skipped = 0, 0
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether an update sees only some of the rows."""
+        return self.batch_size < len(self.rows)
+
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return -(-len(self.rows) // (self.batch_size * self.joined))
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, self._skipped = self._skipped, 0
         return self._slices(skipped)
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
-        seed = self.epoch_seed() if self.epoch_seed and len(self) > 1 else None
-        pieces = _Pieces(self.rows, seed)
-        for at, start in enumerate(range(0, len(self.rows), self.batch_size)):
+        seed = self.epoch_seed() if self.epoch_seed and self.is_divided else None
+        pieces, size = _Pieces(self.rows, seed), self.batch_size * self.joined
+        for at, start in enumerate(range(0, len(self.rows), size)):
             if at < skipped:
                 continue
-            rows = min(self.batch_size, len(self.rows) - start)
+            rows = min(size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
             self._done = at + 1
             yield Batch.of(pieces.between(first, end), rows)
 
     def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch have been handed out, and of how many."""
-        return {"batches": self._done, "of": len(self)}
+        """Return how many batches of the epoch have been handed out, and updates made of the next, of how many."""
+        return {"batches": self._done, "made": 0, "of": len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
@@ -103,10 +113,11 @@ class GlobalBatches:
         Raises:
             UsageError: If that was within an epoch that had another number of batches.
         """
-        if state["batches"] and state["of"] != len(self):
+        if (state["batches"] or state["made"]) and state["of"] != len(self):
             raise UsageError(
                 f"the checkpoint stands at batch {state['batches']} of {state['of']} of an epoch, which now has "
-                f"{len(self)}: expected the data and --data.batch_size of the interrupted run"
+                f"{len(self)}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted "
+                "run"
             )
         self._skipped = state["batches"]
 
@@ -114,10 +125,14 @@ class GlobalBatches:
         """Return the same batches without shuffling, for a pass in which the order does not matter."""
         return GlobalBatches(self.rows, self.batch_size, self.rank, self.world_size)
 
+    def in_large_batches(self) -> "GlobalBatches":
+        """Return the rows in order and in few batches, for a pass in which the batches do not matter either."""
+        return GlobalBatches(self.rows, max(self.batch_size, LARGE_BATCH), self.rank, self.world_size)
+
     def bounds(self) -> Iterable[Batch]:
         """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
         known = self.rows.extremes()
-        return self.in_order() if known is None else [Batch.of(known, len(known.x))]
+        return self.in_large_batches() if known is None else [Batch.of(known, len(known.x))]
 
 
 class _Pieces:

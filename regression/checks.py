@@ -11,6 +11,8 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
+from lightning.pytorch.utilities.types import LRSchedulerConfig
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.errors import UsageError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_STEP",
+    "awaited",
     "described",
     "has_validation",
     "never_moves",
@@ -27,10 +30,10 @@ __all__ = [
     "require_full_precision",
     "require_known_monitors",
     "require_no_series",
-    "require_one_batch",
     "require_precision",
     "require_same_optimizer",
     "require_sane_numbers",
+    "require_short_blocks",
     "require_trainer_numbers",
 ]
 
@@ -167,13 +170,12 @@ def require_no_series(module: "Regression") -> None:
         raise UsageError("a table with series is for SeriesRegression, and train.py fit: leave out series, or use that")
 
 
-def require_one_batch(module: "Regression") -> None:
-    """Refuse blocks of updates on a part of the rows: they would follow each batch in turn, not the whole."""
-    batches = module.trainer.num_training_batches
-    if module.updates_per_batch > 1 and batches != 1:
+def require_short_blocks(module: "Regression", batch_size: int, most: int) -> None:
+    """Refuse several updates in a row that each have a large batch of its own: it would have to be on one device."""
+    if module.updates_per_batch > 1 and batch_size > most:
         raise UsageError(
-            f"updates_per_batch {module.updates_per_batch} needs all rows in one batch, got {batches} batches per "
-            "epoch: leave batch_size out, or set updates_per_batch to 1"
+            f"updates_per_batch {module.updates_per_batch} needs all rows in one batch, or batches of up to {most:,} "
+            f"rows, got {batch_size:,} of more: set updates_per_batch to 1, or change data.batch_size"
         )
 
 
@@ -190,15 +192,23 @@ def require_same_optimizer(module: "Regression", stored: dict[str, Any] | None) 
 
 def require_known_monitors(module: "Regression") -> None:
     """Refuse a scheduler that waits for a number that nobody logs, or logs in time."""
+    loader: Any = module.trainer.train_dataloader
     known = {"train_loss"}
-    if module.automatic_optimization and any(module.trainer.num_val_batches):
+    if (module.automatic_optimization or loader.is_divided) and any(module.trainer.num_val_batches):
         known.add("val_loss")
-    for plan in module.trainer.lr_scheduler_configs:
-        if plan.reduce_on_plateau and plan.monitor not in known:
+    for monitor in map(awaited, module.trainer.lr_scheduler_configs):
+        if monitor and monitor not in known:
             raise UsageError(
-                f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {plan.monitor}: val_loss "
-                "needs --data.validation_fraction, and updates_per_batch 1"
+                f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {monitor}: val_loss "
+                "needs --data.validation_fraction, and with all rows in one batch updates_per_batch 1"
             )
+
+
+def awaited(plan: LRSchedulerConfig) -> str | None:
+    """Return the number that a scheduler waits for; Lightning knows it only where it makes the updates itself."""
+    if not isinstance(plan.scheduler, ReduceLROnPlateau):
+        return None
+    return str(plan.monitor or getattr(plan.scheduler, "monitor", "train_loss"))
 
 
 def has_validation(trainer: pl.Trainer) -> bool:

@@ -7,15 +7,13 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from regression.batches import GlobalBatches
+from regression.batches import LARGE_BATCH, GlobalBatches
 from regression.columns import BLOCK, Column
 from regression.errors import DataError, UsageError
 from regression.rows import MemoryRows, Points, Rows, SplitRows, table_rows
 from regression.tables import NanPolicy, Table
 
 __all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]
-
-STREAMED_BATCH = 1 << 22  # rows of a batch where a table is too large to be one: 64 MiB of x and y
 
 
 class PointsDataModule(pl.LightningDataModule, ABC):
@@ -87,8 +85,10 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         return self.training.sample(limit)
 
     def train_dataloader(self) -> GlobalBatches:
-        """Return this process's slices of the training batches."""
-        return self._batches(self.training, shuffle=self.shuffle and self.batch_size is not None)
+        """Return this process's slices of the training batches; as many together as the model updates on in a row."""
+        assert self.trainer is not None
+        joined = getattr(self.trainer.lightning_module, "updates_per_batch", 1)
+        return self._batches(self.training, shuffle=self.shuffle and self.batch_size is not None, joined=joined)
 
     def val_dataloader(self) -> GlobalBatches | list[Any]:
         """Return the validation batches; none during a fit if no point is held out, all points when validating."""
@@ -105,12 +105,14 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         """Return the batches of all points, in order."""
         return self._batches(self.all, streamed_batch=BLOCK)
 
-    def _batches(self, rows: Rows, shuffle: bool = False, streamed_batch: int = STREAMED_BATCH) -> GlobalBatches:
+    def _batches(
+        self, rows: Rows, shuffle: bool = False, streamed_batch: int = LARGE_BATCH, joined: int = 1
+    ) -> GlobalBatches:
         trainer = self.trainer
         assert trainer is not None
         size = self.batch_size or (streamed_batch if len(rows.counts) > 1 else None)
         seed = (lambda: self.seed + trainer.current_epoch) if shuffle else None
-        return GlobalBatches(rows, size, trainer.global_rank, trainer.world_size, seed)
+        return GlobalBatches(rows, size, trainer.global_rank, trainer.world_size, seed, joined)
 
     def state_dict(self) -> dict[str, Any]:
         """Name the class in the checkpoint, so that a checkpoint alone is enough to build the module again."""

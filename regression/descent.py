@@ -1,11 +1,11 @@
-"""Many gradient updates on one batch without a framework step in between. Torch only.
+"""Many gradient updates without a framework step in between, on one batch or each on its own. Torch only.
 
 On ten points an update is a few microseconds of arithmetic. The model is linear in its coefficients, so the gradient
 needs no graph through the model: with residuals ``r = A c − y`` and the loss's slope ``d = ∂loss/∂f`` it is ``Aᵀ d``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from regression.collectives import all_sum
 from regression.losses import GlobalLoss
 
-__all__ = ["Trace", "descend"]
+__all__ = ["Trace", "descend", "sweep"]
 
 CHUNK = 1 << 20  # elements of one temporary matrix of predictions: 4 MiB of float32
 LONGEST_SPAN = 500  # updates: some milliseconds on few points, and few views alive at a time are cheaper
@@ -60,6 +60,12 @@ class Objective:
     rows: int
     loss: GlobalLoss
     total: Callable[[Tensor], Tensor] = all_sum
+
+    def split(self, size: int) -> list["Objective"]:
+        """Return the losses of batches of ``size`` rows that follow each other; this process must hold all rows."""
+        assert len(self.target) == self.rows
+        parts = zip(torch.split(self.design, size), torch.split(self.target, size), strict=True)
+        return [replace(self, design=design, target=target, rows=len(target)) for design, target in parts]
 
     def losses(self, coefficients: Tensor) -> Tensor:
         """Return the losses, shape (U,), of U sets of coefficients, shape (U, K)."""
@@ -145,6 +151,45 @@ def descend(
             made += len(part) - 1
         losses.append(objective.losses(states[made : made + 1]))
     return torch.cat(losses), states[1 : made + 1]
+
+
+def sweep(
+    objectives: Sequence[Objective],
+    parameter: nn.Parameter,
+    optimizer: torch.optim.Optimizer,
+    has_scheduler: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Tensor, Tensor]:
+    """Make one update of one parameter vector on each of some batches; see ``descend``.
+
+    Args:
+        objectives: The losses of the batches, at least one.
+        parameter: The coefficients, shape (K,), changed in place.
+        optimizer: An optimizer of this parameter alone.
+        has_scheduler: Whether a learning rate scheduler steps later, which wants to have seen the optimizer's own step.
+        is_stopped: Asked now and then whether to leave the other updates out; all processes must get one answer.
+
+    Returns:
+        The losses before each update made, shape (U,), and the coefficients after each of them, shape (U, K).
+    """
+    states = parameter.new_empty(len(objectives) + 1, *parameter.shape).detach()
+    states[0] = parameter.detach()
+    span = max(1, CHUNK // objectives[0].rows)
+    is_plain = not has_scheduler and _is_plain_sgd(optimizer)
+    losses: list[Tensor] = []
+    with torch.no_grad():
+        for made, objective in enumerate(objectives):
+            if made and made % span == 0 and is_stopped():
+                break
+            part = states[made : made + 2]
+            losses.append(objective.losses(part[:1]))
+            if is_plain:
+                _plain_sgd(objective.gradient(), optimizer.param_groups[0]["lr"], part)
+            else:
+                _any_optimizer(objective, objective.gradient(), parameter, optimizer, None, part)
+        if is_plain:
+            parameter.copy_(states[len(losses)])
+    return torch.cat(losses), states[1 : len(losses) + 1]
 
 
 def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:

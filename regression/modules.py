@@ -18,20 +18,21 @@ from regression.basis import Basis
 from regression.batches import Batch, gathered
 from regression.checks import (
     NO_STEP,
+    awaited,
     described,
     never_moves,
     require_exact_options,
     require_known_monitors,
     require_no_series,
-    require_one_batch,
     require_precision,
     require_same_optimizer,
     require_sane_numbers,
+    require_short_blocks,
 )
 from regression.collectives import all_sum, global_sum
 from regression.coordinates import Chart
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
-from regression.descent import Objective, Trace, descend
+from regression.descent import Objective, Trace, descend, sweep
 from regression.errors import DivergenceError, UsageError
 from regression.fit import Fit
 from regression.losses import GlobalLoss
@@ -65,9 +66,10 @@ class Regression(pl.LightningModule, ABC):
         loss_args: Arguments of the loss, such as ``{delta: 0.5}`` for ``HuberLoss``.
         learning_rate: Step size of plain SGD, for use without a configured optimizer; by default the best constant
             one for the mean squared error, from the eigenvalues of its Hessian.
-        updates_per_batch: Number of consecutive updates made on each batch before the Trainer gets its turn. With all
-            rows in one batch this changes how often the Trainer logs, validates and saves, and no coefficient: the
-            way to make full-batch descent on few points fast. A learning rate scheduler then steps once per update.
+        updates_per_batch: Number of consecutive updates made before the Trainer gets its turn: on all rows where they
+            are one batch, and a learning rate scheduler then steps once per update; else each on ``batch_size`` rows
+            of its own. This changes how often the Trainer validates and saves, and no coefficient: the way to make
+            many cheap updates fast.
         absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
@@ -162,7 +164,10 @@ class Regression(pl.LightningModule, ABC):
         if self.trainer.max_steps >= 0:
             limits.append(self.trainer.max_steps)
         if self.trainer.max_epochs is not None and self.trainer.max_epochs >= 0:
-            limits.append(self.trainer.max_epochs * self.updates_per_batch)
+            loader: Any = self.trainer.train_dataloader
+            whole = -(-len(loader.rows) // loader.batch_size) if loader.is_divided else math.inf
+            some = self.trainer.num_training_batches * self.updates_per_batch
+            limits.append(self.trainer.max_epochs * min(whole, some))
         return min(limits)
 
     def loss_sum(self, batch: Batch) -> Tensor:
@@ -195,10 +200,11 @@ class Regression(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
-        require_one_batch(self)
+        loader: Any = self.trainer.train_dataloader
+        if loader.is_divided:
+            require_short_blocks(self, loader.batch_size, SMALL_BATCH)
         require_no_series(self)
         require_known_monitors(self)
-        loader: Any = self.trainer.train_dataloader
         if self.absolute_sigma and loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._omitted = loader.rows.omitted
@@ -207,7 +213,7 @@ class Regression(pl.LightningModule, ABC):
         self._settle_domain(frame)
         self._moments = Moments.empty(frame, self.model.degree)
         if self.solver == "gradient":
-            for batch in loader.in_order():
+            for batch in loader.in_large_batches():
                 self._add_moments(batch)
             self._moments = self._moments.reduced(self.device)
             self._prepare_gradient()
@@ -251,13 +257,15 @@ class Regression(pl.LightningModule, ABC):
         if self._takes_safe_rate:
             if self.loss.name != "MSELoss":
                 raise UsageError(f"loss {self.loss.name} has no step size of its own: give --optimizer and its lr")
-            rate = safe_rate(chart, self._moments, mini_batches=self.trainer.num_training_batches > 1)
+            loader: Any = self.trainer.train_dataloader
+            rate = safe_rate(chart, self._moments, mini_batches=loader.is_divided)
             for group in self.optimizer().param_groups:
                 group["lr"] = rate
 
     def on_train_epoch_start(self) -> None:
-        """Forget the previous epoch; a run resumed within one does not come here."""
-        self._epoch, self._position = Position(), Position(made=self._made)
+        """Forget the previous epoch; a run resumed within one comes here only if that was in the first batch."""
+        self._epoch = self._epoch if self._made else Position()
+        self._position = replace(self._epoch, made=self._made)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Forget the previous batch."""
@@ -274,7 +282,7 @@ class Regression(pl.LightningModule, ABC):
                 self._solve()
             return None
         if not self.automatic_optimization:
-            self._block(batch)
+            self._block(batch, batch_idx)
             return None
         loss = self.batch_loss(batch)
         self._require_finite(loss.detach()[None])
@@ -336,27 +344,53 @@ class Regression(pl.LightningModule, ABC):
         self._position = replace(self._epoch, batches=batch_idx + 1, is_validated=False)
         self._finish(self._loss_before[None], self.model.coefficients.detach().clone()[None], None)
 
-    def _block(self, batch: Batch) -> None:
-        remaining = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else math.inf
+    def _block(self, batch: Batch, batch_idx: int) -> None:
+        """Make the updates of a block that are left, or as many of them as the run still has to make."""
         done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
-        updates = int(min(self.updates_per_batch - done, remaining))
+        loader: Any = self.trainer.train_dataloader
+        make = self._sweep if loader.is_divided else self._descend
+        losses, coefficients, final_loss, is_whole = make(self._objective(batch), done)
+        made = 0 if is_whole else done + len(losses)
+        batches = batch_idx + int(is_whole)
+        self._position = replace(self._epoch, batches=batches, is_validated=not is_whole, made=made)
+        _count_updates(self.trainer, len(losses))
+        self._finish(losses, coefficients, final_loss)
+
+    def _objective(self, batch: Batch) -> Objective:
         batch, total = self._taken(batch, all_sum)
         design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
         if batch.sigma is not None:
             sigma = batch.sigma.to(target)
             design, target = design / sigma[:, None], target / sigma
-        objective = Objective(design, target, batch.rows, self.loss, total)
+        return Objective(design, target, batch.rows, self.loss, total)
+
+    def _descend(self, objective: Objective, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
+        """Make updates on all rows; return what they did, the loss after them, and whether the block is complete."""
+        updates = int(min(self.updates_per_batch - done, self._remaining()))
         scheduler: Any = self.lr_schedulers()
         parameter, optimizer = self.model.coefficients, self.optimizer()
         losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, self.is_stopped)
         self._require_finite(losses)
-        if len(coefficients) < updates:
-            self._position = Position(made=done + len(coefficients))
-        else:
-            self._epoch.add(float(losses[-2]), batch.rows)
-            self._position = replace(self._epoch, batches=1, is_validated=False)
-        _count_updates(self.trainer, len(coefficients))
-        self._finish(losses[:-1], coefficients, losses[-1])
+        is_whole = len(coefficients) == updates
+        if is_whole:
+            self._epoch.add(float(losses[-2]), objective.rows)
+        return losses[:-1], coefficients, losses[-1], is_whole
+
+    def _sweep(self, objective: Objective, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
+        """Make updates each on a batch of its own; see ``_descend``."""
+        loader: Any = self.trainer.train_dataloader
+        left = objective.split(loader.batch_size)[done:]
+        has_scheduler = bool(self.trainer.lr_scheduler_configs)
+        made = left[: int(min(len(left), self._remaining()))]
+        losses, coefficients = sweep(made, self.model.coefficients, self.optimizer(), has_scheduler, self.is_stopped)
+        self._require_finite(losses)
+        for loss, part in zip(losses.tolist(), left, strict=False):
+            self._epoch.add(loss, part.rows)
+        return losses, coefficients, None, len(losses) == len(left)
+
+    def _remaining(self) -> float:
+        limit = self.trainer.max_steps
+        return limit - self.global_step if limit >= 0 else math.inf
 
     def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
         """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
@@ -414,13 +448,18 @@ class Regression(pl.LightningModule, ABC):
         if self._epoch.rows:
             mean = torch.tensor(self._epoch.total / self._epoch.rows, dtype=torch.float64).to(self.model.coefficients)
             self._log_loss("train_loss", mean, self._epoch.rows)
-        plans = self.trainer.lr_scheduler_configs
-        if not (self.automatic_optimization and self.trainer.is_last_batch):
+        loader: Any = self.trainer.train_dataloader
+        is_complete = self.trainer.is_last_batch and not self._position.made
+        if not (is_complete and (self.automatic_optimization or loader.is_divided)):
             return
-        for plan in plans:
-            if plan.reduce_on_plateau and (self.current_epoch + 1) % plan.frequency == 0:
-                scheduler: Any = plan.scheduler
-                scheduler.step(self.trainer.callback_metrics[str(plan.monitor)])
+        for plan in self.trainer.lr_scheduler_configs:
+            scheduler: Any = plan.scheduler
+            if (self.current_epoch + 1) % plan.frequency:
+                continue
+            if monitor := awaited(plan):
+                scheduler.step(self.trainer.callback_metrics[monitor])
+            elif not self.automatic_optimization:
+                scheduler.step()
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a scheduler; one that waits for a number has had its turn at the end of the epoch."""

@@ -15,7 +15,8 @@ class Position:
         total: Sum over the rows of these batches of their loss before the update.
         rows: Number of these rows.
         is_validated: Whether the validation that may follow the latest update has been done.
-        made: Number of updates made of a block that was cut short; its batch does not count yet.
+        made: Number of updates made of a block that was cut short; its batch does not count yet, but rows and losses
+            of updates that each had a batch of its own do.
     """
 
     batches: int = 0
@@ -50,11 +51,12 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
     epoch, batch = fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]
     validation = fit_loop["epoch_loop.val_loop.batch_progress"]
     has_ended = epoch["current"]["processed"] == epoch["current"]["ready"]
-    was_cut = has_ended and 0 < position.batches < batches  # by max_steps or a callback: a longer run goes on there
-    if not position.batches or (has_ended and not was_cut):
-        position = Position(made=position.made)
+    is_within = bool(position.batches or position.made)
+    # By max_steps or a callback: a longer run goes on there.
+    was_cut = has_ended and is_within and position.batches < batches
+    if not is_within or (has_ended and not was_cut):
+        position, is_within = Position(), False
     epochs = epoch["current"]["processed"] - was_cut
-    is_within = position.batches or position.made
     seen = batch["total"]["processed"] - (batch["current"]["processed"] - position.batches if is_within else 0)
     begun, pending = int(position.batches > 0), int(not position.is_validated)
     epoch["total"] = epoch["current"] = _counts(epochs + begun, epochs)
@@ -64,7 +66,7 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
     # While a validation runs, and before a skipped one, this counter is still that of the update before.
     fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = max(0, updates - 1)
     for loader in fit_loop["state_dict"].get("combined_loader", []):
-        loader["batches"] = position.batches
+        loader["batches"], loader["made"] = position.batches, position.made
     return position
 
 

@@ -163,7 +163,10 @@ REFUSED = [
     ((*LINE, "--model.loss_args.delta", "1"), "loss MSELoss cannot be made with the arguments"),
     ((*LINE, "--model.learning_rate", "0.1"), "use --optimizer.lr"),
     ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be at least 1"),
-    ((*BLOCKS, "--data.batch_size", "3"), "needs all rows in one batch, got 4 batches"),
+    (
+        (*BLOCKS, "--data.points", "200000", "--data.batch_size", "70000"),
+        "needs all rows in one batch, or batches of up to 65,536 rows, got 70,000 of more",
+    ),
     ((*BLOCKS, "--trainer.precision", "bf16-mixed"), "needs one number type"),
     ((*LINE, "--trainer.accelerator", "abacus"), "accelerator abacus is not on this machine"),
     ((*LINE, "--trainer.devices", "0"), "devices"),

@@ -64,6 +64,25 @@ def test_blocks_change_no_number(command: Command, optimizer: str, scheduler: st
     assert steps == torch.load(single.checkpoint, weights_only=True)["global_step"] == 12
 
 
+@pytest.mark.parametrize("scheduler", ["none", "step", "plateau"])
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "LBFGS"])
+def test_blocks_of_mini_batches_change_no_number(command: Command, optimizer: str, scheduler: str) -> None:
+    """Shuffled mini-batches taken four at a time, or fewer at the end, make the updates of those taken singly."""
+    options = ("fit", "--model", "PolynomialRegression", "--model.degree", "2", "--data.points", "40",
+               "--data.noise", "0.2", "--data.batch_size", "3", "--data.validation_fraction", "0.25",
+               "--trainer.precision", "64-true", "--trainer.log_every_n_steps", "1",
+               *OPTIMIZERS[optimizer], *SCHEDULERS[scheduler])  # fmt: skip
+    for end in (("--trainer.max_epochs", "3"), ("--trainer.max_steps", "27")):
+        single, blocks = command(*options, *end), command(*options, *end, "--model.updates_per_batch", "4")
+        assert (blocks.code, blocks.err) == (0, "")
+        assert blocks.fit["params"] == pytest.approx(single.fit["params"], rel=1e-9)
+        assert blocks.fit["updates"] == single.fit["updates"] == (30 if end[0].endswith("epochs") else 27)
+        for tag in ("train_loss", "coefficients/c2", "val_loss"):
+            expected, series = single.scalars(tag), blocks.scalars(tag)
+            assert list(series) == list(expected)
+            assert list(series.values()) == pytest.approx(list(expected.values()), rel=1e-6)
+
+
 @pytest.mark.parametrize("loss", ["L1Loss", "HuberLoss", "SmoothL1Loss", "NormLoss"])
 def test_losses_by_name(command: Command, loss: str) -> None:
     """Any loss can be named on the command line, and its value at the end is torch's."""
