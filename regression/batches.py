@@ -14,7 +14,6 @@ from torch import Tensor
 
 from regression.collectives import all_gather_rows
 from regression.columns import BLOCK
-from regression.errors import UsageError
 from regression.rows import Points, Rows, shuffled
 
 __all__ = ["LARGE_BATCH", "Batch", "GlobalBatches", "gathered"]
@@ -91,7 +90,7 @@ class GlobalBatches:
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
         seed = self.epoch_seed() if self.epoch_seed and self.is_divided else None
-        pieces, size = _Pieces(self.rows, seed), self.batch_size * self.joined
+        pieces, (_, size) = _Pieces(self.rows, seed), self.division
         for at, start in enumerate(range(0, len(self.rows), size)):
             if at < skipped:
                 continue
@@ -100,25 +99,21 @@ class GlobalBatches:
             self._done = at + 1
             yield Batch.of(pieces.between(first, end), rows)
 
+    @property
+    def division(self) -> tuple[int, int]:
+        """How an epoch is handed out: in how many parts, and of how many rows."""
+        return len(self), self.batch_size * self.joined
+
     def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch have been handed out, and updates made of the next, of how many."""
-        return {"batches": self._done, "made": 0, "of": len(self)}
+        """Return how many batches of the epoch have been handed out."""
+        return {"batches": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
 
         Args:
             state: What ``state_dict`` returned.
-
-        Raises:
-            UsageError: If that was within an epoch that had another number of batches.
         """
-        if (state["batches"] or state["made"]) and state["of"] != len(self):
-            raise UsageError(
-                f"the checkpoint stands at batch {state['batches']} of {state['of']} of an epoch, which now has "
-                f"{len(self)}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted "
-                "run"
-            )
         self._skipped = state["batches"]
 
     def in_order(self) -> "GlobalBatches":

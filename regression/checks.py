@@ -15,8 +15,10 @@ from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.errors import UsageError
+from regression.position import Position
 
 if TYPE_CHECKING:
+    from regression.batches import GlobalBatches
     from regression.modules import Regression
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "require_known_monitors",
     "require_no_series",
     "require_precision",
+    "require_same_division",
     "require_same_optimizer",
     "require_sane_numbers",
     "require_short_blocks",
@@ -176,6 +179,16 @@ def require_short_blocks(module: "Regression", batch_size: int, most: int) -> No
         raise UsageError(
             f"updates_per_batch {module.updates_per_batch} needs all rows in one batch, or batches of up to {most:,} "
             f"rows, got {batch_size:,} of more: set updates_per_batch to 1, or change data.batch_size"
+        )
+
+
+def require_same_division(stored: Position, loader: "GlobalBatches") -> None:
+    """Refuse to go on within an epoch that was handed out in other batches."""
+    (parts, rows), (own_parts, own_rows) = stored.division, loader.division
+    if (stored.batches or stored.made) and (parts, rows) != (own_parts, own_rows):
+        raise UsageError(
+            f"the checkpoint stands within an epoch of {parts} batches of {rows} rows, which now has {own_parts} of "
+            f"{own_rows}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted run"
         )
 
 

@@ -25,6 +25,7 @@ from regression.checks import (
     require_known_monitors,
     require_no_series,
     require_precision,
+    require_same_division,
     require_same_optimizer,
     require_sane_numbers,
     require_short_blocks,
@@ -203,6 +204,7 @@ class Regression(pl.LightningModule, ABC):
         loader: Any = self.trainer.train_dataloader
         if loader.is_divided:
             require_short_blocks(self, loader.batch_size, SMALL_BATCH)
+        require_same_division(self._position, loader)
         require_no_series(self)
         require_known_monitors(self)
         if self.absolute_sigma and loader.rows.block(0).sigma is None:
@@ -264,7 +266,8 @@ class Regression(pl.LightningModule, ABC):
 
     def on_train_epoch_start(self) -> None:
         """Forget the previous epoch; a run resumed within one comes here only if that was in the first batch."""
-        self._epoch = self._epoch if self._made else Position()
+        loader: Any = self.trainer.train_dataloader
+        self._epoch = self._epoch if self._made else Position(division=loader.division)
         self._position = replace(self._epoch, made=self._made)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -17,6 +17,7 @@ class Position:
         is_validated: Whether the validation that may follow the latest update has been done.
         made: Number of updates made of a block that was cut short; its batch does not count yet, but rows and losses
             of updates that each had a batch of its own do.
+        division: How the epoch is handed out: in how many batches, and of how many rows.
     """
 
     batches: int = 0
@@ -24,6 +25,7 @@ class Position:
     rows: int = 0
     is_validated: bool = True
     made: int = 0
+    division: tuple[int, int] = (0, 0)
 
     def add(self, loss: float, rows: int) -> None:
         """Add a batch of that many rows with its loss."""
@@ -66,7 +68,7 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
     # While a validation runs, and before a skipped one, this counter is still that of the update before.
     fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = max(0, updates - 1)
     for loader in fit_loop["state_dict"].get("combined_loader", []):
-        loader["batches"], loader["made"] = position.batches, position.made
+        loader["batches"] = position.batches
     return position
 
 

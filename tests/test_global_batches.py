@@ -23,6 +23,7 @@ TOLERANCE = {"64-true": 1e-12, "32-true": 1e-5}
 EXACT = [Case(rows, size, "exact") for rows, size in product(ROWS, BATCHES)]
 STEPS = [Case(*case) for case in product(ROWS, BATCHES, OPTIMIZERS, TOLERANCE)]
 BLOCKS = [Case(rows, None, name, "64-true", 4) for rows, name in product(ROWS, OPTIMIZERS)]
+SWEEPS = [Case(rows, 3, name, "64-true", 2) for rows, name in product(ROWS, OPTIMIZERS)]
 LOSSES = [Case(rows, 3, "SGD", "64-true", 1, loss) for rows, loss in product(ROWS, ("NormLoss", "HuberLoss"))]
 # A line search on a few rows turns the last bit of a sum into another path: there, only whole batches of doubles.
 SHARED = [
@@ -30,7 +31,7 @@ SHARED = [
     for case in (*STEPS, *BLOCKS, *LOSSES)
     if case.optimizer != "LBFGS" or (case.batch_size, case.precision) == (None, "64-true")
 ]
-KINDS = (EXACT, STEPS, STEPS, BLOCKS, LOSSES, SHARED, SHARED)
+KINDS = (EXACT, STEPS, STEPS, BLOCKS, SWEEPS, LOSSES, SHARED, SHARED)
 
 
 def fitted(folder: Path, cases: list[Case], sizes: tuple[int, ...]) -> dict[int, list[list[dict[str, Any]]]]:
@@ -112,7 +113,9 @@ def test_any_number_of_devices_gives_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("optimizer", ["exact", *OPTIMIZERS])
 def test_any_number_of_devices_gives_the_same_always(tmp_path: Path, optimizer: str) -> None:
     """Every table of 1 to 13 rows, in every batch size, precision and way to make updates."""
-    compare(tmp_path, [case for case in (*EXACT, *STEPS, *BLOCKS, *LOSSES, *SHARED) if case.optimizer == optimizer])
+    compare(
+        tmp_path, [case for case in (*EXACT, *STEPS, *BLOCKS, *SWEEPS, *LOSSES, *SHARED) if case.optimizer == optimizer]
+    )
 
 
 @pytest.mark.parametrize("world", [2, 3, 4, 14])

@@ -83,6 +83,19 @@ def test_blocks_of_mini_batches_change_no_number(command: Command, optimizer: st
             assert list(series.values()) == pytest.approx(list(expected.values()), rel=1e-6)
 
 
+@pytest.mark.parametrize("steps", [2, 7, 12, 18])
+def test_a_block_of_mini_batches_cut_by_max_steps_goes_on(command: Command, steps: int) -> None:
+    """A run that max_steps ended within an epoch's first, middle or last block goes on to the same fit."""
+    options = ("fit", "--model", "LineRegression", "--data.points", "27", "--data.batch_size", "3", "--optimizer",
+               "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "ExponentialLR", "--lr_scheduler.gamma", "0.9",
+               "--model.updates_per_batch", "4", "--trainer.max_epochs", "3")  # fmt: skip
+    whole, part = command(*options), command(*options, "--trainer.max_steps", str(steps))
+    assert part.fit["updates"] == steps
+    rest = command(*options, "--ckpt_path", part.checkpoint)
+    assert (rest.code, rest.err) == (0, "")
+    assert rest.fit == whole.fit
+
+
 @pytest.mark.parametrize("loss", ["L1Loss", "HuberLoss", "SmoothL1Loss", "NormLoss"])
 def test_losses_by_name(command: Command, loss: str) -> None:
     """Any loss can be named on the command line, and its value at the end is torch's."""

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,16 @@ CASES = {
 }
 
 
+def require_cut(args: Sequence[str], whole: Run, cut: Run, updates: int, rerun: Callable[..., Run]) -> None:
+    """Fail unless a run was cut after so many updates, and the rest of it has the bits of the whole one."""
+    assert read_checkpoint(cut.checkpoint)["global_step"] == updates
+    rest = rerun(*args, "--ckpt_path", cut.checkpoint)
+    assert (rest.code, rest.err) == (0, "")
+    assert numbers_of(rest).keys() == numbers_of(whole).keys()
+    differing = [name for name, value in numbers_of(whole).items() if numbers_of(rest)[name] != value]
+    assert differing == []
+
+
 @pytest.mark.parametrize(("name", "signum"), list(zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False)))
 def test_a_signal_stops_after_the_update(command: Command, name: str, signum: int) -> None:
     """One signal ends the run after the update under way, and the rest of the run has the bits of a whole one."""
@@ -61,19 +71,32 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
     assert cut.code == 128 + signum
     assert cut.err.startswith(f"regression: stopped by {how}; saved after {updates:,} updates: go on with --ckpt_path")
     assert cut.err.count("\n") == 1
-    assert read_checkpoint(cut.checkpoint)["global_step"] == updates
-    rest = command(*args, "--ckpt_path", cut.checkpoint)
-    assert (rest.code, rest.err) == (0, "")
-    assert numbers_of(rest).keys() == numbers_of(whole).keys()
-    differing = [name for name, value in numbers_of(whole).items() if numbers_of(rest)[name] != value]
-    assert differing == []
+    require_cut(args, whole, cut, updates, command)
+
+
+@pytest.mark.parametrize(("call", "updates"), [(0, 2), (5, 6), (6, 7)])
+def test_a_signal_stops_within_a_block_of_mini_batches(
+    command: Command, monkeypatch: pytest.MonkeyPatch, call: int, updates: int
+) -> None:
+    """Within a block of updates that each have a batch of their own a run stops and goes on, also in the first one."""
+    monkeypatch.setattr(descent, "CHUNK", 16)  # asked after each second update on 8 rows
+    args = (*BATCHES, "--model.updates_per_batch", "3")  # an epoch of 3 and 1
+    whole = command(*args)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, descent, "_plain_sgd", call, signal.SIGTERM)
+        cut = command(*args)
+    assert (cut.code, cut.err.count("\n")) == (143, 1)
+    require_cut(args, whole, cut, updates, command)
+    other = command(*args[:-1], "2", "--ckpt_path", cut.checkpoint)
+    assert other.code == 2
+    assert "within an epoch of 2 batches of 24 rows, which now has 2 of 16: expected the data, " in other.err
 
 
 def test_a_signal_before_the_first_update_ends_the_run_at_once(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the points are scanned there is nothing to save, and no folder is left."""
-    hit_at(monkeypatch, Regression, "_add_moments", 1, signal.SIGTERM)
+    hit_at(monkeypatch, Regression, "_add_moments", 0, signal.SIGTERM)
     run = command(*BATCHES)
     assert (run.code, run.folder) == (143, None)
     assert run.err == "regression: stopped by SIGTERM; nothing is lost: no update was under way\n"
