@@ -18,7 +18,7 @@ from torch import Tensor
 
 from regression.batches import Batch
 from regression.descent import Trace
-from regression.errors import printable
+from regression.errors import counted, printable
 from regression.fit import Fit, without_bands
 from regression.modules import Regression
 from regression.report import formula
@@ -223,7 +223,7 @@ class FitFiles(Callback):
             curve.predict if isinstance(curve, Fit) else partial(without_bands, [*[0.0] * through_origin, *curve]),
             x,
             y,
-            title=f"{type(pl_module).__name__}, " + ("exact" if exact else f"{updates:,} updates"),
+            title=f"{type(pl_module).__name__}, " + ("exact" if exact else counted(updates, "update")),
             label=formula(*((curve.params, curve.names) if isinstance(curve, Fit) else (curve, pl_module.model.names))),
             updates=[] if exact else [update for update, _ in known],
             losses=[] if exact else [loss for _, loss in known],

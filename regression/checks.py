@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from regression.errors import UsageError
+from regression.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from regression.modules import Regression
@@ -112,7 +112,7 @@ def _require_number(devices: str, is_cpu: bool) -> None:
 
 def _hardware() -> str:
     gpus = torch.cuda.device_count()
-    return f"{os.cpu_count()} CPU cores and {gpus or 'no'} GPU{'s' if gpus > 1 else ''}"
+    return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
 
 
 def _near(word: str, known: list[str]) -> str:

@@ -149,7 +149,7 @@ def test_as_many_points_as_coefficients() -> None:
     for name in ("bse", "conf_int", "cov_params", "sigma", "aicc"):
         assert content[name] is None
     assert (content["rank"], content["df_resid"]) == (3, 0)
-    assert fit.notes[0].startswith("errors are unknown: 3 points leave nothing over")
+    assert fit.notes[0].startswith("errors are unknown: 3 points leave nothing over for 3 coefficients")
     assert str(fit).count("± unknown") == 3
     bands = fit.predict(torch.tensor([1.0]))
     assert bands.mean.item() == pytest.approx(2)
