@@ -138,6 +138,7 @@ REFUSED = [
     ((*LINE, "--foo", "3"), "unknown option --foo"),
     ((*LINE, "--trainer.max_epoch", "3"), "did you mean --trainer.max_epochs?"),
     ((*LINE, "--model.lss", "L1Loss"), "did you mean loss?"),
+    ((*LINE, "--model.degree", "2"), "not an option of regression.LineRegression; --model PolynomialRegression has it"),
     ((*LINE, "--optimizer", "Sgd"), "did you mean SGD?"),
     ((*LINE, "--optimizer", "regression.Line"), "regression.Line is no Optimizer"),
     ((*LINE, "--optimizer.lrr", "3"), "did you mean lr?"),
