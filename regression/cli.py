@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,7 +54,7 @@ from regression.runs import (
 from regression.series_files import SeriesFiles
 from regression.series_module import SeriesRegression
 from regression.signals import Signals, StopAtUpdate, stopped_outcome
-from regression.trust import only_trusted_names, require_plain_files
+from regression.trust import OPTIONS, only_trusted_names, require_plain_files
 
 __all__ = ["RegressionCLI", "main"]
 
@@ -138,7 +139,8 @@ class RegressionCLI(LightningCLI):
         parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the command line; what it leaves open, the checkpoint it names supplies."""
+        """Parse the command line; what it leaves open, its files supply, and the checkpoint it names."""
+        args = _files_first(args)
         word, root = _option(args, "--ckpt_path"), _option(args, "--trainer.default_root_dir")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
@@ -394,6 +396,22 @@ def _overview() -> str:
     hint = " -c CONFIG, with one of" if stories else " --model LineRegression"
     export = "Write a fitted curve for other programs, as ONNX or for torch: python train.py export --help"
     return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, export, ""])
+
+
+def _files_first(args: Sequence[str]) -> list[str]:
+    """Return the command line with its configuration files before its options, each in their order.
+
+    The parser lets the later one win, so that ``--model X -c FILE`` would drop X in silence.
+    """
+    files: list[str] = []
+    others: list[str] = []
+    words = iter(args[1:])
+    for word in words:
+        if word in OPTIONS:
+            files += [word, *islice(words, 1)]
+        else:
+            (files if word.startswith(tuple(f"{option}=" for option in OPTIONS)) else others).append(word)
+    return [args[0], *files, *others]
 
 
 def _option(args: Sequence[str], name: str) -> str | None:

@@ -226,6 +226,17 @@ def test_first_bad_update_is_named_the_same_in_a_block(command: Command) -> None
     assert "stopped being finite at update" in single.err
 
 
+@pytest.mark.parametrize("option", [("-c", config("line")), (f"--config={config('line')}",), (f"-c={config('line')}",)])
+def test_an_option_overrules_a_file_wherever_it_stands(command: Command, option: tuple[str, ...]) -> None:
+    """Options before the configuration count as those after it, and of two files the later one counts."""
+    Path("more.yaml").write_text("trainer: {max_epochs: 3}\n")
+    options = ("--model", "PolynomialRegression", "--model.degree", "2")
+    after = command("fit", *option, "-c", "more.yaml", *options)
+    before = command("fit", *options, *option, "-c", "more.yaml")
+    assert (before.code, before.err, before.fit) == (0, "", after.fit)
+    assert (before.fit["model"], before.fit["degree"], before.fit["updates"]) == ("PolynomialRegression", 2, 3)
+
+
 def test_debug_shows_the_traceback(command: Command) -> None:
     """With ``--debug`` an error is raised as it is."""
     with pytest.raises(Exception, match="points must be at least 1"):
