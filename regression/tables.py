@@ -143,5 +143,6 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
     except MemoryError:
         raise DataError(f"{path} needs more memory than there is: Parquet, Arrow and NPY files are streamed") from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path} is damaged, or not what its name says: {reason}") from None
+        # The first sentence: the next one of some libraries is the one that is said here.
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200] or type(error).__name__
+        raise DataError(f"{path} is damaged, or not what its name says: {reason}") from error

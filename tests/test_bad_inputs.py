@@ -129,7 +129,11 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
         "column 'x' must hold numbers, got type bool: convert it",
     ),
     ("a.parquet", columns(x=[1.0, None], y=[1.0, 2]), "got a missing number in data row 2"),
-    ("a.parquet", truncated, "a.parquet is damaged"),
+    (
+        "a.parquet",
+        truncated,
+        "a.parquet is damaged, or not what its name says: Parquet magic bytes not found in footer",
+    ),
     ("a.parquet", "x,y\n1,2\n", "a.parquet does not begin like a parquet file"),
     ("folder", other_schema, "b.parquet: there is no column 'y' among 'x', 'z'"),
     ("a.npy", lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True), "a.npy is damaged"),
