@@ -43,6 +43,7 @@ WORDS = ("last", "best")
 ZIP_START = b"PK\x03\x04"
 SEAL, DIGEST_SIZE = b"sha256 ", 64
 TEMPORARY = re.compile(r"\..+\.ckpt\.(\d{1,9})\.tmp")
+NEEDED = "plugins=[SafeCheckpointIO()]"  # of a Trainer in Python
 MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
 KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
 
@@ -346,7 +347,7 @@ def _undamaged(path: str) -> bytes:
         raise _foreign(path, "has other content" if start else "is empty")
     body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
     if not body.endswith(SEAL):
-        raise _foreign(path, "does not end with its own checksum: it is truncated, or another program's")
+        raise _foreign(path, f"does not end with its own checksum: it is truncated, or saved without {NEEDED}")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise UsageError(f"checkpoint is damaged: {path} does not have its own checksum; take an older one")
     return content
@@ -362,10 +363,10 @@ def _unpacked(content: bytes, path: str) -> Any:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UsageError:
         raise
-    except pickle.UnpicklingError:
-        raise _foreign(path, "holds more than plain data, which would run code") from None
-    except Exception:  # torch raises many kinds for an archive that is not its own
-        raise _foreign(path, "is an archive of something else") from None
+    except pickle.UnpicklingError as error:
+        raise _foreign(path, "holds more than plain data, which would run code") from error
+    except Exception as error:  # torch raises many kinds for an archive that is not its own
+        raise _foreign(path, "is an archive of something else") from error
 
 
 def _foreign(path: str, cause: str) -> UsageError:

@@ -157,7 +157,7 @@ class RegressionCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except Exception as error:
             known = vars(self._parser(args[0]).get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
-            raise UsageError(one_line(error, [f"--{key}" for key in known])) from None
+            raise UsageError(one_line(error, [f"--{key}" for key in known])) from error
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
             root = config.trainer.default_root_dir or os.getcwd()
@@ -193,9 +193,7 @@ class RegressionCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except Exception as error:
-            if self._get(self.config, "debug"):
-                raise
-            raise UsageError(one_line(error)) from None
+            raise UsageError(one_line(error)) from error
 
     def before_fit(self) -> None:
         """Refuse to resume where nothing is left to do."""
@@ -208,7 +206,7 @@ class RegressionCLI(LightningCLI):
         try:
             self.model.restore(self.checkpoint)
         except Exception as error:  # many kinds, for parts that do not belong together
-            raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from None
+            raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from error
         self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
@@ -361,7 +359,7 @@ def _export(args: Sequence[str]) -> str:
     try:
         options = vars(parser.parse_args(args))
     except Exception as error:
-        raise UsageError(one_line(error, [f"--{key}" for key in vars(parser.get_defaults())])) from None
+        raise UsageError(one_line(error, [f"--{key}" for key in vars(parser.get_defaults())])) from error
     return export_checkpoint(**{name: value for name, value in options.items() if name != "debug"})
 
 

@@ -181,5 +181,5 @@ def _rebuilt(path: str) -> Polynomial:
         regression.model.to(torch.float64 if double else torch.float32)
         regression.load_state_dict(state)
     except Exception as error:  # many kinds, for options and tensors that do not belong together
-        raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from None
+        raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
     return regression.model
