@@ -34,6 +34,7 @@ def report(fit: "Fit") -> str:
         f"{fit.model}, degree {fit.degree}, {how}",
         f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
         f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
+        *_weight_lines(fit),
         *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
         *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
         ", ".join([f"sum of squared residuals {fit.ssr:.6g}", *_known(facts)]),
@@ -43,6 +44,16 @@ def report(fit: "Fit") -> str:
         *(f"note: {note}" for note in fit.notes),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _weight_lines(fit: "Fit") -> list[str]:
+    """Say how points with a sigma count, and what their errors go by."""
+    if not fit.weighted:
+        return []
+    if fit.absolute_sigma:
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
+    scale = "" if fit.sigma is None else f" = {fit.sigma**2:.6g}"
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df{scale}"]
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:

@@ -222,6 +222,17 @@ def test_report_shows_the_numbers() -> None:
     assert "note" not in text
 
 
+def test_report_says_how_points_are_weighted() -> None:
+    """With sigma the report says so, and by what the covariance is scaled, if it is; without it says nothing."""
+    scale = statsmodels(2, True, True).scale
+    assert f"weighted by 1/sigma², covariance scaled by ssr/df = {scale:.6g}\n" in str(ours(2, True, True))
+    absolute = str(ours(2, True, True, absolute_sigma=True))
+    assert "weighted by 1/sigma², covariance not scaled: sigma is absolute\n" in absolute
+    assert "weighted" not in str(ours(2, True, False))
+    none_left = regression.fit([0.0, 1], [0.0, 1], sigma=[1.0, 2])
+    assert "covariance scaled by ssr/df\n" in str(none_left)
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, math.nan])
 def test_levels_outside_of_0_and_1_are_refused(level: float) -> None:
     """A band's level is a probability."""
