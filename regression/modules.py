@@ -3,7 +3,7 @@
 import math
 import warnings
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any, Literal, final
@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
 from regression.basis import Basis
-from regression.batches import Batch, gathered
+from regression.batches import Batch, GlobalBatches, gathered
 from regression.checks import (
     NO_STEP,
     awaited,
@@ -85,6 +85,7 @@ class Regression(pl.LightningModule, ABC):
         result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
         evaluated_loss: The loss of the points that were validated or tested last.
         is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
+        tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Regression(pl.LightningModule, ABC):
         self.result: Fit | None = None
         self.evaluated_loss = math.nan
         self.is_stopped: Callable[[], bool] = lambda: False
+        self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self._omitted = 0
         self._moments: Moments | None = None
         self._optimum: Solution | None = None
@@ -209,15 +211,20 @@ class Regression(pl.LightningModule, ABC):
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._omitted = loader.rows.omitted
         self._share_updates(loader.batch_size)
-        frame = Frame.of(loader.bounds(), self.arithmetic)
+        frame = Frame.of(self._scanned(loader.bounds()), self.arithmetic)
         self._settle_domain(frame)
         self._moments = Moments.empty(frame, self.model.degree)
         if self.solver == "gradient":
-            for batch in loader.in_large_batches():
+            for batch in self._scanned(loader.in_large_batches()):
                 self._add_moments(batch)
             self._moments = self._moments.reduced(self.device)
             self._prepare_gradient()
             self._go_on()
+
+    def _scanned(self, batches: GlobalBatches | list[Batch]) -> Iterator[Batch]:
+        for done, batch in enumerate(batches, start=1):
+            yield batch
+            self.tell_scanned(done, len(batches), batch.rows)
 
     def _share_updates(self, batch_size: int) -> None:
         """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
