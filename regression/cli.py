@@ -23,18 +23,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import regression
 from regression.callbacks import FitFiles, Report
-from regression.checkpoints import (
-    WORDS,
-    BestCheckpoint,
-    LastCheckpoint,
-    SafeCheckpointIO,
-    checkpoint_path,
-    read_checkpoint,
-    read_fit,
-    require_updates_left,
-    sweep,
-)
-from regression.checks import require_devices, require_trainer_numbers
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint, read_fit
+from regression.checkpoint_paths import WORDS, checkpoint_path, sweep
+from regression.checkpoints import BestCheckpoint, LastCheckpoint
+from regression.checks import require_devices, require_trainer_numbers, require_updates_left
 from regression.errors import Stopped, UsageError, printable
 from regression.evaluation import Evaluation
 from regression.messages import one_line

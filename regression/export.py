@@ -16,7 +16,8 @@ from typing import Any, Literal
 import torch
 
 from regression import __version__
-from regression.checkpoints import checkpoint_path, read_checkpoint
+from regression.checkpoint_io import read_checkpoint
+from regression.checkpoint_paths import checkpoint_path
 from regression.coordinates import Chart, combine, precise
 from regression.errors import UsageError
 from regression.fit import Fit

@@ -14,7 +14,8 @@ from typing import Any
 
 from lightning.pytorch.strategies import DDPStrategy
 
-from regression.checkpoints import LastCheckpoint, SafeCheckpointIO
+from regression.checkpoint_io import SafeCheckpointIO
+from regression.checkpoints import LastCheckpoint
 from regression.cli import main
 from regression.modules import Regression
 

@@ -21,7 +21,7 @@ from lightning.pytorch.demos.boring_classes import BoringModel
 from setuptools.config.expand import read_attr
 
 import regression
-from regression.checkpoints import SafeCheckpointIO, read_checkpoint
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from regression.errors import SaveError, UsageError
 from regression.modules import PolynomialRegression, Regression
 from tests.conftest import ROOT, Command, config
@@ -211,7 +211,7 @@ def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatc
         if next(saved, None) is None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("regression.checkpoints._sync_folder", lambda _: None)
+    monkeypatch.setattr("regression.checkpoint_io._sync_folder", lambda _: None)
     monkeypatch.setattr(os, "fsync", full)
     done = command(*LINE)
     assert done.code == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from regression import descent
-from regression.checkpoints import read_checkpoint
+from regression.checkpoint_io import read_checkpoint
 from regression.modules import Regression
 from regression.ranks import Outcome
 from regression.signals import Signals
