@@ -12,6 +12,7 @@ from regression.lifeline import LIFELINE as LIFELINE  # before all that takes lo
 
 # isort: split
 from regression.api import fit, fit_series
+from regression.checkpoint_io import SafeCheckpointIO
 from regression.data import SineLineDataModule, TableDataModule
 from regression.errors import DivergenceError, SaveError, UsageError
 from regression.fit import Fit, Prediction, UndeterminedWarning
@@ -30,6 +31,7 @@ __all__ = [
     "Polynomial",
     "PolynomialRegression",
     "Prediction",
+    "SafeCheckpointIO",
     "SaveError",
     "SeriesFit",
     "SeriesRegression",

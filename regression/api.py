@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
-from regression.errors import UsageError
+from regression.errors import UsageError, counted
 from regression.fit import Fit
 from regression.labels import Labels
 from regression.models import Polynomial
@@ -118,7 +118,7 @@ def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithme
     labels = Labels()
     codes = _codes(series, labels)
     if len(codes) != len(points_x):
-        raise UsageError(f"series must have a name for each of {len(points_x)} points, got {len(codes)}")
+        raise UsageError(f"series must have a name for each of {counted(len(points_x), 'point')}, got {len(codes)}")
     if arithmetic not in get_args(Arithmetic):
         raise UsageError(f"arithmetic must be one of {', '.join(get_args(Arithmetic))}, got {arithmetic!r}")
     found = Series.of(codes, points_x, points_y, Polynomial(degree).degree, arithmetic)

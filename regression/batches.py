@@ -5,7 +5,7 @@ left out, a slice may be empty, and every device sees the same number of batches
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ class GlobalBatches:
         """Return the rows in order and in few batches, for a pass in which the batches do not matter either."""
         return GlobalBatches(self.rows, max(self.batch_size, LARGE_BATCH), self.rank, self.world_size)
 
-    def bounds(self) -> Iterable[Batch]:
+    def bounds(self) -> "GlobalBatches | list[Batch]":
         """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
         known = self.rows.extremes()
         return self.in_large_batches() if known is None else [Batch.of(known, len(known.x))]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from regression.batches import Batch
 from regression.descent import Trace
-from regression.errors import printable
+from regression.errors import counted, printable
 from regression.fit import Fit, without_bands
 from regression.modules import Regression
 from regression.report import formula
@@ -216,21 +216,42 @@ class FitFiles(Callback):
         from regression.plots import figure  # matplotlib takes a second to import, and predict never needs it
 
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        x, y, *_ = datamodule.sample(self.points)
+        points = datamodule.sample(self.points)
         known = [(update, float(loss)) for update, loss in losses if loss is not None]
-        exact, through_origin = pl_module.solver == "exact", not pl_module.model.fit_intercept
+        exact = pl_module.solver == "exact"
         return figure(
-            curve.predict if isinstance(curve, Fit) else partial(without_bands, [*[0.0] * through_origin, *curve]),
-            x,
-            y,
-            title=f"{type(pl_module).__name__}, " + ("exact" if exact else f"{updates:,} updates"),
-            label=formula(*((curve.params, curve.names) if isinstance(curve, Fit) else (curve, pl_module.model.names))),
+            x=points.x,
+            y=points.y,
+            title=f"{type(pl_module).__name__}, " + ("exact" if exact else counted(updates, "update")),
             updates=[] if exact else [update for update, _ in known],
             losses=[] if exact else [loss for _, loss in known],
             loss_name=pl_module.loss.name,
             axes=datamodule.axes,
-            **(curve.comparison() if isinstance(curve, Fit) else {}),
+            **(_fitted(curve, points.sigma) if isinstance(curve, Fit) else _on_the_way(curve, pl_module)),
         )
+
+
+def _fitted(fit: Fit, sigma: Tensor | None) -> dict[str, Any]:
+    """Return what a figure shows of a fit to points of these sigma.
+
+    One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
+    relative sigma have the length that the residuals give them, as in the prediction band.
+    """
+    shown: dict[str, Any] = {"label": formula(fit.params, fit.names), "level": fit.level, **fit.comparison()}
+    if sigma is None:
+        return shown | {"predict": fit.predict}
+    common = sigma[0] if bool((sigma == sigma[0]).all()) else None
+    shown["predict"] = partial(fit.predict, sigma=common)
+    if fit.absolute_sigma or fit.sigma:
+        factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
+        shown |= {"errors": fit.spread(sigma.double()), "errors_label": f"data ± {factor}sigma"}
+    return shown
+
+
+def _on_the_way(coefficients: Sequence[float], module: Regression) -> dict[str, Any]:
+    """Return what a figure shows of coefficients on the way to a fit."""
+    powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
+    return {"label": formula(coefficients, module.model.names), "predict": partial(without_bands, powers)}
 
 
 def shown_path(path: str | Path) -> str:

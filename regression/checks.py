@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from regression.errors import UsageError
+from regression.errors import UsageError, counted
 from regression.position import Position
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "require_sane_numbers",
     "require_short_blocks",
     "require_trainer_numbers",
+    "require_updates_left",
 ]
 
 NO_STEP = "the learning rate is 0: no update moves the coefficients"
@@ -115,7 +116,7 @@ def _require_number(devices: str, is_cpu: bool) -> None:
 
 def _hardware() -> str:
     gpus = torch.cuda.device_count()
-    return f"{os.cpu_count()} CPU cores and {gpus or 'no'} GPU{'s' if gpus > 1 else ''}"
+    return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
 
 
 def _near(word: str, known: list[str]) -> str:
@@ -129,6 +130,29 @@ def never_moves(module: "Regression") -> bool:
         return False
     warnings.warn(NO_STEP, UserWarning, stacklevel=2)
     return True
+
+
+def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> None:
+    """Refuse to go on from a checkpoint that has already reached the end of the run.
+
+    Args:
+        checkpoint: The content of the checkpoint.
+        trainer: The Trainer that is to go on.
+
+    Raises:
+        UsageError: If ``max_epochs`` or ``max_steps`` is not above what the checkpoint has done.
+    """
+    # Not "epoch", which is one less in a checkpoint written at the end of one.
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    for name, limit, made in (
+        ("max_epochs", trainer.max_epochs, epochs),
+        ("max_steps", trainer.max_steps, checkpoint["global_step"]),
+    ):
+        if limit is not None and 0 <= limit <= made:
+            raise UsageError(
+                f"nothing is left to do: --trainer.{name} is {limit} and the checkpoint is at {made}; give more than "
+                f"{made}, or leave --ckpt_path out"
+            )
 
 
 def require_exact_options(module: "Regression") -> None:

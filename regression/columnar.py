@@ -28,6 +28,7 @@ ROWS = 1 << 17  # rows that are decoded at a time
 EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
 BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
+CONVERT = "convert it to float64, or choose another column"
 BUFFER = 1 << 20  # bytes read at a time from each column
 
 
@@ -194,7 +195,7 @@ def _checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: L
     for k, field in enumerate(chosen, start=1):
         is_name = labels is not None and k == len(chosen) and _is_text(field.type)
         if not (is_name or types.is_floating(field.type) or types.is_integer(field.type)):
-            raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}")
+            raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}: {CONVERT}")
     if labels is not None:
         labels.expect(path, _is_text(chosen[-1].type))
     return [field.name for field in chosen]
@@ -222,7 +223,7 @@ def _write(path: Path, names: list[str], batch: Any, labels: Labels | None, out:
 def _require_numeric(path: Path, arrays: list[Any], columns: Sequence[Column]) -> None:
     for array, column in zip(arrays, columns, strict=True):
         if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}")
+            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}: {CONVERT}")
 
 
 def _exact(path: Path, values: Any) -> Array:

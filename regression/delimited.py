@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from regression.columns import Array, Column, find_columns
-from regression.errors import DataError
+from regression.errors import DataError, counted
 from regression.labels import Labels
 
 __all__ = ["read_delimited"]
@@ -23,6 +23,14 @@ MAX_HEADER = 1 << 20
 BLOCK_BYTES = 1 << 22  # a row must fit
 BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # numbers as text shrink two- to twentyfold, not two hundredfold
 BOM = b"\xef\xbb\xbf"
+ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
+ADVICE = (  # for a cell of such a form
+    (r"[-+\d.' ]*\d,[\d,.' ]+(?:[eE].*)?", "write numbers with a decimal point and without commas, as in 1000.5"),
+    (r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*", "write dates as numbers, such as days since the first one"),
+    (r"(?i:true|false)", "write 1 or 0"),
+    (r"=.*", "save the value, not the formula"),
+    (r".*", "correct it, or leave the cell empty and the row out with --data.nan_policy omit"),
+)
 
 
 class Watched(io.RawIOBase):
@@ -54,7 +62,7 @@ class Watched(io.RawIOBase):
         """
         piece = self.stream.read(size)
         if not self._count and piece.startswith(BOM):  # the parser would drop it
-            raise DataError(f"{self.path}: data row 1 begins with a byte order mark, which belongs before the header")
+            raise DataError(f"{self.path}: data row 1 begins with a byte order mark: move it before the header")
         self._count += len(piece)
         if self._count > BOMB_BYTES and self._count > BOMB_RATIO * self.raw.tell():
             raise DataError(f"{self.path} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself first")
@@ -62,7 +70,7 @@ class Watched(io.RawIOBase):
         if b'"' in text[1:]:
             self._judge(text)
         if not piece and self._marks % 2:
-            raise DataError(f"{self.path}: a quotation mark is not closed before the end of the file")
+            raise DataError(f"{self.path}: a quotation mark is not closed before the end of the file: close it")
         self._tail = text[-2:]
         return piece
 
@@ -76,7 +84,7 @@ class Watched(io.RawIOBase):
         wrong = at[~np.isin(symbols[np.where(is_closing, at + 1, at - 1)], self._beside)]
         if len(wrong):
             around = text[max(0, wrong[0] - 20) : wrong[0] + 20].decode(errors="replace").splitlines()
-            raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}")
+            raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}: remove it")
 
 
 def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None) -> Array:
@@ -128,7 +136,7 @@ def _header_line(path: Path, stream: IO[bytes]) -> bytes:
         if not line:
             raise DataError(f"{path} has no row: expected a header row and at least one row of numbers")
         if skipped > MAX_HEADER:
-            raise DataError(f"{path}: the first line is longer than a megabyte: this is no table of columns")
+            raise DataError(f"{path}: the first line is longer than a megabyte: expected the names of columns")
     return line.removeprefix(BOM)
 
 
@@ -152,7 +160,7 @@ def _header(path: Path, stream: IO[bytes], columns: Sequence[Column]) -> tuple[s
         with suppress(UnicodeDecodeError, csv.Error):
             names[mark] = next(csv.reader([line.decode().rstrip("\r\n")], delimiter=mark, strict=True))
     if not names:
-        raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks")
+        raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks: save it as such")
     wanted = {str(column) for column in columns}
     delimiter = max(names, key=lambda mark: (len(wanted & set(names[mark])), len(names[mark])))
     header = names[delimiter]
@@ -224,9 +232,10 @@ def _explained(message: str, names: list[str]) -> str:
     if cell := re.search(r"invalid value '(.*)'$", message, flags=re.DOTALL):
         column = re.search(r"CSV column #(\d+)", message)
         where += f", column {names[int(column[1])]!r}," if column else ""
-        return f"{where} holds {cell[1][:60]!r} where a number is expected"
+        advice = next(advice for form, advice in ADVICE if re.fullmatch(form, cell[1], flags=re.DOTALL))
+        return f"{where} holds {cell[1][:60]!r} where a number is expected: {advice}"
     if width := re.search(r"Expected (\d+) columns, got (\d+)", message):
-        return f"{where} has {width[2]} {'cell' if width[2] == '1' else 'cells'}, the header has {width[1]}"
+        return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {ONE_EACH}"
     if "straddling" in message:
-        return f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quotation mark is not closed"
+        return f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quotation mark is not closed: mend it"
     return f"not a readable CSV file ({' '.join(message.split())[:200]})"

@@ -1,6 +1,6 @@
-"""The errors a user can cause, each worth one line on the terminal."""
+"""The errors a user can cause, each worth one line on the terminal, and the words such lines are made of."""
 
-__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError", "printable"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError", "counted", "printable"]
 
 
 class UsageError(Exception):
@@ -30,6 +30,17 @@ class Stopped(SystemExit):
     def __init__(self, signum: int, saved: str = "nothing is lost: no update was under way") -> None:
         super().__init__(128 + signum)
         self.signum, self.saved = signum, saved
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, such as ``1 row`` or ``2,000 rows``.
+
+    Args:
+        number: How many there are.
+        noun: What there is one of.
+        plural: What there are several of, if it is not the noun with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def printable(text: str) -> str:

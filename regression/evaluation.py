@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.batches import Batch
+from regression.errors import counted
 from regression.metrics import Goodness
 from regression.modules import Regression
 
@@ -73,10 +74,10 @@ class Evaluation(Callback):
             return
         values = {"loss": pl_module.evaluated_loss, **goodness.metrics()}
         shown = ", ".join(f"{stage}{name} {value:.8g}" for name, value in values.items() if math.isfinite(value))
-        print(f"{int(goodness.nobs):,} points: {shown}")
+        print(f"{counted(int(goodness.nobs), 'point')}: {shown}")
         if math.isfinite(goodness.inside):
             share = 100 * goodness.inside / goodness.nobs
             print(
-                f"{int(goodness.inside):,} of {int(goodness.nobs):,} points ({share:.1f} %) lie inside the "
+                f"{int(goodness.inside):,} of {counted(int(goodness.nobs), 'point')} ({share:.1f} %) inside the "
                 f"{100 * fit.level:g} % prediction band"
             )

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import torch
 
 from regression import __version__
-from regression.checkpoints import checkpoint_path, read_checkpoint
+from regression.checkpoint_io import read_checkpoint
+from regression.checkpoint_paths import checkpoint_path
 from regression.coordinates import Chart, combine, precise
 from regression.errors import UsageError
 from regression.fit import Fit
@@ -181,5 +182,5 @@ def _rebuilt(path: str) -> Polynomial:
         regression.model.to(torch.float64 if double else torch.float32)
         regression.load_state_dict(state)
     except Exception as error:  # many kinds, for options and tensors that do not belong together
-        raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from None
+        raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
     return regression.model

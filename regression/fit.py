@@ -31,7 +31,9 @@ class UndeterminedWarning(UserWarning):
 
 
 class Prediction(NamedTuple):
-    """The curve at N points with its bands, each a float64 tensor of shape (N,), NaN where unknown.
+    """The curve at N points with its bands, each a float64 tensor of shape (N,).
+
+    A number is NaN where it is unknown, and where it lies beyond float64's range, far outside the fitted points.
 
     Attributes:
         mean: The curve f(x).
@@ -243,16 +245,23 @@ class Fit:
 
     def _bands(self, x: Tensor, sigma: Tensor, factor: float) -> Prediction:
         columns = design((x - self.curve.center) / self.curve.scale, self.degree, "chebyshev")  # (N, K)
-        mean = columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64)
+        mean = _representable(columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64))
         outside = (x < self.x_range[0]) | (x > self.x_range[1])
         cov = torch.tensor(self.curve.cov or math.nan, dtype=torch.float64)
         if not cov.isfinite().all():
             return _unknown_bands(mean, outside)
-        variance = ((columns @ cov) * columns).sum(dim=1).clamp_min(0)
-        spread = sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
-        narrow = factor * variance.sqrt()
-        wide = torch.hypot(narrow, factor * spread)
-        return Prediction(mean, variance.sqrt(), mean - narrow, mean + narrow, mean - wide, mean + wide, outside)
+        largest = columns.abs().amax(dim=1)
+        size = largest / (2 * largest.frexp().mantissa)  # a power of two: dividing by it keeps all bits
+        scaled = columns / size[:, None]  # whose squares do not overflow
+        error = ((scaled @ cov) * scaled).sum(dim=1).clamp_min(0).sqrt() * size
+        narrow = factor * error
+        wide = torch.hypot(narrow, factor * self.spread(sigma))
+        numbers = (mean, error, mean - narrow, mean + narrow, mean - wide, mean + wide)
+        return Prediction._make([*map(_representable, numbers), outside])
+
+    def spread(self, sigma: Tensor) -> Tensor:
+        """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""
+        return sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
 
     def comparison(self) -> dict[str, Any]:
         """Return the compared degrees, their criteria and its name, for a figure; nothing where none were compared."""
@@ -313,6 +322,11 @@ def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
 def _unknown_bands(mean: Tensor, extrapolated: Tensor) -> Prediction:
     unknown = torch.full_like(mean, math.nan)
     return Prediction(mean, unknown, unknown, unknown, unknown, unknown, extrapolated)
+
+
+def _representable(values: Tensor) -> Tensor:
+    """Return the values, NaN for those that are no float64 numbers: an infinity would be taken for a measured one."""
+    return values.where(values.isfinite(), math.nan)
 
 
 def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:

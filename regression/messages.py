@@ -75,9 +75,13 @@ def _missing(match: re.Match[str]) -> str:
 
 def _unaccepted(option: str, class_path: str, name: str) -> str:
     module, _, attribute = class_path.rpartition(".")
-    cls = getattr(sys.modules.get(module), attribute, object)
+    room = sys.modules.get(module)
+    cls = getattr(room, attribute, object)
     known = {name for base in cls.__mro__[:-1] for name in inspect.signature(base).parameters}
-    return f"{option}.{name} is not an option of {class_path}{_near(name, known)}"
+    kin = [other for other in vars(room).values() if inspect.isclass(other) and other.__bases__ == cls.__bases__]
+    having = [other.__name__ for other in kin if name in inspect.signature(other).parameters]
+    hint = f"; {option} {having[0]} has it" if len(having) == 1 else _near(name, known)
+    return f"{option}.{name} is not an option of {class_path}{hint}"
 
 
 def _unknown_class(option: str, name: str) -> str:

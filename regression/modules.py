@@ -3,9 +3,8 @@
 import math
 import warnings
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from decimal import Decimal
 from typing import Any, Literal, final
 
 import lightning.pytorch as pl
@@ -15,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
 from regression.basis import Basis
-from regression.batches import Batch, gathered
+from regression.batches import Batch, GlobalBatches, gathered
 from regression.checks import (
     NO_STEP,
     awaited,
@@ -31,17 +30,15 @@ from regression.checks import (
     require_short_blocks,
 )
 from regression.collectives import all_sum, global_sum
-from regression.coordinates import Chart
-from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
+from regression.degrees import Criterion
 from regression.descent import Objective, Trace, descend, sweep
 from regression.errors import DivergenceError, UsageError
 from regression.fit import Fit
+from regression.leastsquares import LeastSquares
 from regression.losses import GlobalLoss
 from regression.models import Line, Polynomial
-from regression.moments import Arithmetic, Frame, Moments
+from regression.moments import Arithmetic, Frame
 from regression.position import Position, settle
-from regression.solver import Solution, solve
-from regression.steps import OptimumDistance, safe_rate
 
 __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 
@@ -82,10 +79,12 @@ class Regression(pl.LightningModule, ABC):
             leaves fewer than 8.
 
     Attributes:
+        least_squares: The optimum of the points, once they have been looked at.
         trace: What the latest updates did; callbacks read it.
         result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
         evaluated_loss: The loss of the points that were validated or tested last.
         is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
+        tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
 
     def __init__(
@@ -123,12 +122,8 @@ class Regression(pl.LightningModule, ABC):
         self.result: Fit | None = None
         self.evaluated_loss = math.nan
         self.is_stopped: Callable[[], bool] = lambda: False
-        self._omitted = 0
-        self._moments: Moments | None = None
-        self._optimum: Solution | None = None
-        self._distance: OptimumDistance | None = None
-        self._degree_table: tuple[Candidate, ...] = ()
-        self._params_matrix: Tensor | None = None
+        self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
+        self.least_squares = LeastSquares(model)
         self._takes_safe_rate, self._never_moves = False, False
         self._resumed_optimizer: dict[str, Any] | None = None
         self._resumed_metrics: dict[str, Tensor] = {}
@@ -209,17 +204,21 @@ class Regression(pl.LightningModule, ABC):
         require_known_monitors(self)
         if self.absolute_sigma and loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
-        self._omitted = loader.rows.omitted
         self._share_updates(loader.batch_size)
-        frame = Frame.of(loader.bounds(), self.arithmetic)
+        frame = Frame.of(self._scanned(loader.bounds()), self.arithmetic)
         self._settle_domain(frame)
-        self._moments = Moments.empty(frame, self.model.degree)
+        self.least_squares.begin(frame, loader.rows.omitted)
         if self.solver == "gradient":
-            for batch in loader.in_large_batches():
-                self._add_moments(batch)
-            self._moments = self._moments.reduced(self.device)
+            for batch in self._scanned(loader.in_large_batches()):
+                self.least_squares.add(batch)
+            self.least_squares.solve(self.device)
             self._prepare_gradient()
             self._go_on()
+
+    def _scanned(self, batches: GlobalBatches | list[Batch]) -> Iterator[Batch]:
+        for done, batch in enumerate(batches, start=1):
+            yield batch
+            self.tell_scanned(done, len(batches), batch.rows)
 
     def _share_updates(self, batch_size: int) -> None:
         """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
@@ -244,23 +243,14 @@ class Regression(pl.LightningModule, ABC):
                 stacklevel=2,
             )
 
-    def _add_moments(self, batch: Batch) -> None:
-        assert self._moments is not None
-        moments = Moments.of(batch.x, batch.y, batch.sigma, self._moments.frame, self._moments.degree)
-        self._moments = self._moments.merge(moments)
-
     def _prepare_gradient(self) -> None:
-        """Find the optimum to measure the distance from, and the step size if none is given."""
-        assert self._moments is not None
-        self._optimum = self._solution(self._moments)
-        chart = Chart(self._moments.frame, self.model)
-        self._distance = OptimumDistance.of(chart, self._optimum, self.absolute_sigma, self.device)
-        self._params_matrix = None if chart.is_identity else chart.params_matrix().to(self.device)
+        """Get the optimum ready to measure the distance from, and the step size if none is given."""
+        self.least_squares.prepare(self.absolute_sigma, self.device)
         if self._takes_safe_rate:
             if self.loss.name != "MSELoss":
                 raise UsageError(f"loss {self.loss.name} has no step size of its own: give --optimizer and its lr")
             loader: Any = self.trainer.train_dataloader
-            rate = safe_rate(chart, self._moments, mini_batches=loader.is_divided)
+            rate = self.least_squares.safe_rate(mini_batches=loader.is_divided)
             for group in self.optimizer().param_groups:
                 group["lr"] = rate
 
@@ -280,7 +270,7 @@ class Regression(pl.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
         if self.solver == "exact":
-            self._add_moments(batch)
+            self.least_squares.add(batch)
             if self.trainer.is_last_batch:
                 self._solve()
             return None
@@ -296,13 +286,9 @@ class Regression(pl.LightningModule, ABC):
 
     def _solve(self) -> None:
         """Put the optimum into the model and end the run; the solution counts as one update."""
-        assert self._moments is not None
-        self._moments = self._moments.reduced(self.device)
-        self._optimum = self._solution(self._moments)
-        unused = [Decimal(0)] * (self.model.degree + 1 - len(self._optimum.coefficients))
-        own = Chart(self._moments.frame, self.model).from_curve(self._optimum.coefficients + unused)
+        self.least_squares.solve(self.device)
         with torch.no_grad():
-            self.model.coefficients.copy_(torch.tensor(own, dtype=torch.float64))
+            self.model.coefficients.copy_(self.least_squares.coefficients())
         fit = self._fit(updates=1, loss=None)
         assert fit.loss is not None
         self._log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
@@ -310,24 +296,11 @@ class Regression(pl.LightningModule, ABC):
         _count_updates(self.trainer, 1)
         self.trainer.should_stop = True
 
-    def _solution(self, moments: Moments) -> Solution:
-        return solve(moments, self.model.degree, self.model.fit_intercept)
-
     def _fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
         """Return the fit at the model's present coefficients; ``loss`` where it does not follow from the squares."""
-        assert self._moments is not None
-        assert self._optimum is not None
-        at = None
-        if self.solver == "gradient":
-            at = Chart(self._moments.frame, self.model).curve(self.model.coefficients.detach())
-        return Fit.of(
-            self._moments,
-            self._optimum,
-            self.model.names[: self._optimum.columns],
-            at,
+        return self.least_squares.fit(
+            self.model.coefficients.detach() if self.solver == "gradient" else None,
             model=type(self).__name__,
-            basis=self.model.basis,
-            domain=self.model.domain,
             solver=self.solver,
             optimizer=None if self.solver == "exact" else self._optimizer_name(),
             updates=updates,
@@ -336,8 +309,6 @@ class Regression(pl.LightningModule, ABC):
             val_loss=val_loss,
             absolute_sigma=self.absolute_sigma,
             level=self.level,
-            omitted=self._omitted,
-            degree_table=self._degree_table,
         )
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
@@ -400,22 +371,23 @@ class Regression(pl.LightningModule, ABC):
         last = self._update + len(losses) - 1
         if not coefficients[-1].isfinite().all():
             self._diverged(last, "a coefficient")
-        matrix, distance = self._params_matrix, self._distance
-        params = coefficients if matrix is None else coefficients.double() @ matrix
+        params = self.least_squares.params(coefficients)
         self.trace = Trace(self._update, losses, params, final_loss)
         every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         for update in range(-(-self._update // every) * every, last + 1, every):
             at = update - self._update
             values = {"train_loss": losses[at].item()}
+            distance = self.least_squares.distance(coefficients[at])
             if distance is not None:
-                values["opt_error_se"] = float(distance.at(coefficients[at]))
+                values["opt_error_se"] = distance
             self._record(update, values, params[at].tolist())
         self.trainer.should_stop |= self._is_close_enough(coefficients[-1])
 
     def _is_close_enough(self, coefficients: Tensor) -> bool:
-        if self.stop_at_opt_error is None or self._distance is None:
+        if self.stop_at_opt_error is None:
             return False
-        return float(self._distance.at(coefficients)) <= self.stop_at_opt_error
+        distance = self.least_squares.distance(coefficients)
+        return distance is not None and distance <= self.stop_at_opt_error
 
     def _record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
@@ -471,7 +443,7 @@ class Regression(pl.LightningModule, ABC):
 
     def on_train_end(self) -> None:
         """Describe the fit; a loss that is no function of the squares takes one more pass over the points."""
-        if self._optimum is None:
+        if not self.least_squares.is_solved:
             return
         loss = None
         if not self.loss.is_squared:
@@ -481,8 +453,7 @@ class Regression(pl.LightningModule, ABC):
                 sums = [self.loss_sum(gathered(batch) if self._has_small_batches else batch) for batch in here]
             total = torch.stack(sums).double().sum()
             total = total if self._has_small_batches else all_sum(total)
-            assert self._moments is not None
-            loss = float(self.loss.value(total, self._moments.nobs))
+            loss = float(self.loss.value(total, self.least_squares.moments.nobs))
         val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
         self.result.warn_if_undetermined()
@@ -535,16 +506,14 @@ class Regression(pl.LightningModule, ABC):
         """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
         checkpoint["regression_version"] = __version__
-        if self._moments is not None:
-            checkpoint["moments"] = self._moments.state()
-            checkpoint["omitted"] = self._omitted
+        checkpoint.update(self.least_squares.state())
         batches, loops = self.trainer.num_training_batches, checkpoint["loops"]["fit_loop"]
         checkpoint["position"] = asdict(settle(loops, self._position, batches, self.global_step))
         checkpoint["metrics"] = {name: value.clone() for name, value in self.trainer.callback_metrics.items()}
         if self.solver == "gradient":
             checkpoint["optimizer"] = described(self.optimizer())
-        elif self._optimum is not None:
-            checkpoint["degree"] = len(self._optimum.coefficients) - 1
+        elif self.least_squares.is_solved:
+            checkpoint["degree"] = self.least_squares.degree
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember where the run stood, and its optimizer to compare it with the one of this run."""
@@ -560,9 +529,8 @@ class Regression(pl.LightningModule, ABC):
             return
         self.model.to(checkpoint["state_dict"]["model.coefficients"].dtype)  # lest float64 be cut short
         self.load_state_dict(checkpoint["state_dict"])
-        self._resumed_optimizer, self._omitted = checkpoint.get("optimizer"), checkpoint["omitted"]
-        self._moments = Moments.from_state(checkpoint["moments"])
-        self._optimum = solve(self._moments, checkpoint.get("degree", self.model.degree), self.model.fit_intercept)
+        self._resumed_optimizer = checkpoint.get("optimizer")
+        self.least_squares.restore(checkpoint, checkpoint.get("degree"))
         self.result = self._fit(checkpoint["global_step"], None)
 
     def _optimizer_name(self) -> str:
@@ -629,23 +597,4 @@ class PolynomialRegression(Regression):
         if folds < 2:
             raise UsageError(f"folds must be at least 2, got {folds}")
         self.save_hyperparameters()
-        self.is_automatic, self.criterion, self.folds = degree == "auto", criterion, folds
-        self._fold_moments: list[Moments] = []
-
-    def _add_moments(self, batch: Batch) -> None:
-        super()._add_moments(batch)
-        if not (self.is_automatic and self.criterion == "cv"):
-            return
-        assert self._moments is not None
-        frame, degree = self._moments.frame, self._moments.degree
-        parts = fold_moments(batch.x, batch.y, batch.sigma, frame, degree, self.folds)
-        before = self._fold_moments or [Moments.empty(frame, degree)] * self.folds
-        self._fold_moments = [fold.merge(part) for fold, part in zip(before, parts, strict=True)]
-
-    def _solution(self, moments: Moments) -> Solution:
-        highest = super()._solution(moments)
-        if not self.is_automatic:
-            return highest
-        folds = [fold.reduced(self.device) for fold in self._fold_moments]
-        degree, self._degree_table = choose_degree(moments, highest, self.criterion, folds)
-        return solve(moments, degree)
+        self.least_squares = LeastSquares(self.model, criterion if degree == "auto" else None, folds)

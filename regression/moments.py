@@ -160,10 +160,10 @@ def check(x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
     for name, values in (("x", x), ("y", y), ("sigma", sigma)):
         if values is not None and not values.isfinite().all():
             row = int(values.isfinite().int().argmin())
-            raise UsageError(f"{name} must be finite, got {values[row].item()} at row {row} of a batch")
+            raise UsageError(f"{name} must be finite, got {values[row].item()} at row {row} of a batch: leave it out")
     if sigma is not None and not (sigma > 0).all():
         row = int((sigma > 0).int().argmin())
-        raise UsageError(f"sigma must be positive, got {sigma[row].item()} at row {row} of a batch")
+        raise UsageError(f"sigma must be positive, got {sigma[row].item()} at row {row} of a batch: leave it out")
 
 
 @dataclass(frozen=True)

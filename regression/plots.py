@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ __all__ = ["figure", "write_png"]
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
 RESOLUTION = 120  # dots per inch of a file
 FEW = 30  # up to this many points are drawn large
+MOST_BARS = 150  # of points with error bars: more hide each other
 
 
 def write_png(figure: Figure, path: Path) -> NDArray[np.uint8]:
@@ -46,6 +48,9 @@ def figure(
     criteria: Sequence[float] = (),
     criterion: str = "",
     axes: tuple[str, str] = ("x", "y"),
+    level: float = 0.95,
+    errors: Tensor | None = None,
+    errors_label: str = "data ± sigma",
 ) -> Figure:
     """Draw data and fitted curve with its bands, the residuals, and the loss over the updates or the degrees compared.
 
@@ -65,6 +70,9 @@ def figure(
         criteria: What they were compared by, shape (D,); the lowest is marked.
         criterion: Its name.
         axes: Names of x and y.
+        level: Probability of the bands.
+        errors: Standard deviations of y, shape (N,), for bars at up to 150 of the points, or ``None``.
+        errors_label: The legend's name of data with bars.
 
     Returns:
         A figure of its own, not known to pyplot.
@@ -75,10 +83,13 @@ def figure(
     # Fixed margins: a layout engine takes most of the time of drawing.
     margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
     panels = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
-    _draw_curve(panels[0], predict, x, y, label)
+    _draw_bands(panels[0], predict, x, level)
+    _draw_points(panels[0], x, y, errors, "data" if errors is None else errors_label)
+    _draw_curve(panels[0], predict, x, label)
     x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
     panels[0].set(ylabel=y_name, title=title)
-    _draw_residuals(panels[1], x, y - predict(x).mean)
+    panels[1].axhline(0, color=ORANGE, linewidth=1)
+    _draw_points(panels[1], x, y - predict(x).mean, errors)
     panels[1].set(xlabel=x_name, ylabel=f"{y_name} − fit")
     if losses:
         _draw_losses(panels[2], updates, losses)
@@ -89,25 +100,44 @@ def figure(
     return result
 
 
-def _draw_curve(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, y: Tensor, label: str) -> None:
-    order = x.argsort()
-    few = len(x) <= FEW
-    grid = torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
+def _grid(x: Tensor) -> Tensor:
+    return torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
+
+
+def _draw_bands(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, level: float) -> None:
+    grid = _grid(x)
     curve = predict(grid)
-    if not curve.obs_ci_lower.isnan().any():
-        axes.fill_between(grid, curve.obs_ci_lower, curve.obs_ci_upper, color=ORANGE, alpha=0.12, linewidth=0,
-                          label="95 % of new points")  # fmt: skip
-        axes.fill_between(grid, curve.mean_ci_lower, curve.mean_ci_upper, color=ORANGE, alpha=0.3, linewidth=0,
-                          label="95 % confidence")  # fmt: skip
-    axes.plot(x[order], y[order], "o--" if few else "o", color=BLUE, markersize=_size(x), linewidth=1,
-              label="data")  # fmt: skip
-    axes.plot(grid, curve.mean, color=ORANGE, linewidth=2, label=label)
+    for lower, upper, alpha, label in (
+        (curve.obs_ci_lower, curve.obs_ci_upper, 0.12, "of new points"),
+        (curve.mean_ci_lower, curve.mean_ci_upper, 0.3, "confidence"),
+    ):
+        if not lower.isnan().any():
+            name = f"{100 * level:g} % {label}"
+            axes.fill_between(grid, lower, upper, color=ORANGE, alpha=alpha, linewidth=0, label=name)
+
+
+def _draw_curve(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, label: str) -> None:
+    grid = _grid(x)
+    axes.plot(grid, predict(grid).mean, color=ORANGE, linewidth=2, label=label)
     axes.legend(frameon=False, fontsize="small")
 
 
-def _draw_residuals(axes: Axes, x: Tensor, residuals: Tensor) -> None:
-    axes.axhline(0, color=ORANGE, linewidth=1)
-    axes.plot(x, residuals, "o", color=BLUE, markersize=_size(x) * 2 / 3)
+def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label: str = "") -> None:
+    """Draw the data under their label, few of them joined by a line; or residuals, which have none."""
+    order = x.argsort()
+    style = "o--" if label and errors is None and len(x) <= FEW else "o"
+    size = _size(x) if label else _size(x) * 2 / 3
+    axes.plot(x[order], y[order], style, color=BLUE, markersize=size, linewidth=1, label=label)
+    if errors is not None:
+        _draw_bars(axes, *(values[:: -(-len(x) // MOST_BARS)] for values in (x[order], y[order], errors[order])))
+
+
+def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor) -> None:
+    """Draw error bars; one that is out of all proportion runs out of the panel instead of flattening all else."""
+    ends = torch.stack([torch.stack([x, y - errors], dim=1), torch.stack([x, y + errors], dim=1)], dim=1)
+    axes.add_collection(LineCollection(list(ends.numpy()), colors=BLUE, linewidths=0.8, alpha=0.7), autolim=False)
+    shown = errors.clamp(max=max(float(y.max() - y.min()), 3 * float(errors.median())))
+    axes.update_datalim(torch.cat([torch.stack([x, end], dim=1) for end in (y - shown, y + shown)]).numpy())
 
 
 def _size(x: Tensor) -> float:

@@ -1,6 +1,7 @@
 """Predictions: a file with one row per input row, in the input's order, written as the batches come."""
 
 import os
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import Tensor
 from regression.batches import Batch
 from regression.callbacks import shown_path
 from regression.collectives import all_gather_rows
-from regression.errors import UsageError
-from regression.fit import Prediction
+from regression.errors import UsageError, counted
+from regression.fit import Fit, Prediction
 from regression.modules import Regression
+from regression.report import left_out
 
 __all__ = ["PredictionFile", "require_table_name"]
 
@@ -32,7 +34,8 @@ def require_table_name(option: str, file: str) -> None:
 class PredictionFile(Callback):
     """Writes the predictions: ``x, mean, mean_se``, the ends of both bands, and whether x is outside the fitted range.
 
-    Unknown values are empty cells. The file has its name once it is complete.
+    A number that is unknown, or beyond float64's range (about 1.8e308), is an empty cell (CSV) or null (Parquet), never
+    an infinity; how many rows the range cuts is said on stderr. The file has its name once it is complete.
 
     Args:
         file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
@@ -45,6 +48,7 @@ class PredictionFile(Callback):
         self._files = ExitStack()
         self._path = Path(file)
         self._rows, self._outside, self._farthest = 0, 0, 0.0
+        self._beyond, self._first_beyond = 0, (0, 0.0)
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
@@ -78,10 +82,19 @@ class PredictionFile(Callback):
         self._writer.write_table(_arrow(table))
         low, high = pl_module.result.x_range
         x = table[:, 0]
-        beyond = torch.maximum(low - x, x - high).clamp_min(0)
+        outside = torch.maximum(low - x, x - high).clamp_min(0)
+        self._count_beyond(table, pl_module.result, batch.sigma is not None)
         self._rows += len(x)
-        self._outside += int((beyond > 0).sum())
-        self._farthest = max(self._farthest, float(beyond.max()) if len(x) else 0.0)
+        self._outside += int((outside > 0).sum())
+        self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
+
+    def _count_beyond(self, table: Tensor, fit: Fit, has_sigma: bool) -> None:
+        """Count the rows in which a number is unknown that is known at the fitted points."""
+        known = torch.cat(fit.predict(fit.x_range[:1], sigma=1.0 if has_sigma else None)[:-1]).isfinite()
+        beyond = (table[:, 1:-1].isnan() & known).any(dim=1).nonzero()[:, 0]
+        if len(beyond) and not self._beyond:
+            self._first_beyond = (self._rows + int(beyond[0]) + 1, float(table[beyond[0], 0]))
+        self._beyond += len(beyond)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the complete file its name, and say where it is and what lies outside the fitted range."""
@@ -91,16 +104,28 @@ class PredictionFile(Callback):
         os.replace(self._partial, self._path)
         assert isinstance(pl_module, Regression)
         assert pl_module.result is not None
-        print(f"{self._rows:,} predictions in {shown_path(self._path)}")
+        print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if data.all.omitted:
-            print(f"{data.all.omitted:,} rows with a missing or infinite number were left out")
+            print(left_out(data.all.omitted))
+        self._say_outside(*pl_module.result.x_range)
+
+    def _say_outside(self, low: float, high: float) -> None:
+        """Say how many rows are outside the fitted range, and warn of those beyond float64's."""
         if self._outside:
-            low, high = pl_module.result.x_range
-            width = f", {self._farthest / (high - low):.2g} times its width" if high > low else ""
+            far = f"{self._farthest:.3g}"
+            far += f", {self._farthest / (high - low):.2g} times its width" if high > low else ""
             print(
-                f"{self._outside:,} of {self._rows:,} points lie outside the fitted range {low:.6g} to {high:.6g}, the "
-                f"farthest by {self._farthest:.3g}{width}: the bands there trust the model, not the data"
+                f"{self._outside:,} of {counted(self._rows, 'point')} outside the fitted range {low:.6g} to "
+                f"{high:.6g}, the farthest by {far}: the bands there trust the model, not the data"
+            )
+        if self._beyond:
+            row, x = self._first_beyond
+            warnings.warn(
+                f"the curve or a band is beyond float64's range in {self._beyond:,} of {counted(self._rows, 'row')} "
+                f"(first: row {row:,}, x = {x:g}): those cells are empty; predict nearer to the fitted range",
+                UserWarning,
+                stacklevel=2,
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

@@ -18,7 +18,8 @@ __all__ = ["RunProgress"]
 class RunProgress(ProgressBar):
     """A progress bar on a terminal, with the rows per second, for runs that last longer than a moment.
 
-    It counts updates, or batches where there is no update for each: the pass of the exact solver, and predictions.
+    It counts updates, or batches where there is no update for each: the pass of the exact solver, and predictions. The
+    passes before the first update have a bar of their own.
 
     Args:
         delay: Seconds before the bar appears.
@@ -38,6 +39,17 @@ class RunProgress(ProgressBar):
     def enable(self) -> None:
         """Show the bar again."""
         self._enabled = True
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let the model tell of its passes over the points."""
+        if isinstance(pl_module, Regression):
+            pl_module.tell_scanned = self._scanned
+
+    def _scanned(self, done: int, total: int, rows: int) -> None:
+        self._move("scanning", done, total, rows, "")
+        if done == total:
+            self._close()
+            self._begun, self._rows = time.monotonic(), 0
 
     def _start_clock(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begun, self._rows = time.monotonic(), 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from regression.errors import counted
 from regression.rounding import value_and_error
 from regression.solver import Solution
 from regression.steps import CONVERGED_SE
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 UNDETERMINED = "undetermined: "
 FEW_DIGITS = 8  # fewer of them from moments in double are worth a note
 
-__all__ = ["UNDETERMINED", "formula", "notes", "report"]
+__all__ = ["UNDETERMINED", "formula", "left_out", "notes", "report"]
 
 
 def report(fit: "Fit") -> str:
@@ -26,12 +27,14 @@ def report(fit: "Fit") -> str:
         f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
         for name, value, error in zip(fit.names, fit.params, errors, strict=True)
     ]
-    how = f"{fit.updates} updates by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
     facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
     goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
     lines = [
         f"{fit.model}, degree {fit.degree}, {how}",
-        f"{fit.nobs} points, {len(fit.params)} coefficients, {fit.df_resid} degrees of freedom",
+        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
+        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
+        *_weight_lines(fit),
         *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
         *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
         ", ".join([f"sum of squared residuals {fit.ssr:.6g}", *_known(facts)]),
@@ -41,6 +44,16 @@ def report(fit: "Fit") -> str:
         *(f"note: {note}" for note in fit.notes),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _weight_lines(fit: "Fit") -> list[str]:
+    """Say how points with a sigma count, and what their errors go by."""
+    if not fit.weighted:
+        return []
+    if fit.absolute_sigma:
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
+    scale = "" if fit.sigma is None else f" = {fit.sigma**2:.6g}"
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df{scale}"]
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:
@@ -77,21 +90,25 @@ def notes(
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
     """
-    found = [f"{omitted:,} rows with a missing or infinite number were left out"] if omitted else []
+    found = [left_out(omitted)] if omitted else []
     if solution.rank < size:
         cause = (
-            f"there are only {solution.nobs} points"
+            f"there {'is' if solution.nobs == 1 else 'are'} only {counted(solution.nobs, 'point')}"
             if solution.rank == solution.nobs
             else "all x are equal"
             if solution.frame.low == solution.frame.high
             else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
         )
+        which = "the ones of least norm" if is_optimum else "some of many that fit alike"
         found.append(
-            f"{UNDETERMINED}the points fix {solution.rank} of {size} coefficients because {cause}; these are "
-            f"{'the ones of least norm' if is_optimum else 'some of many that fit alike'}, and their errors are unknown"
+            f"{UNDETERMINED}the points fix {solution.rank} of {counted(size, 'coefficient')} because {cause}; these "
+            f"are {which}, and their errors are unknown"
         )
     elif solution.nobs == size and not knows_errors:
-        found.append(f"errors are unknown: {size} points leave nothing over for {size} coefficients")
+        leave = "leaves" if size == 1 else "leave"
+        found.append(
+            f"errors are unknown: {counted(size, 'point')} {leave} nothing over for {counted(size, 'coefficient')}"
+        )
     elif ssr == 0 and solution.frame.arithmetic == "double-double":
         found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
     if solution.tss <= 0:
@@ -105,6 +122,11 @@ def notes(
             "or let x be mapped (--model.domain data), or use --model.solver exact"
         )
     return found
+
+
+def left_out(omitted: int) -> str:
+    """Say how many rows were left out."""
+    return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
 
 
 def _double_notes(solution: Solution) -> list[str]:

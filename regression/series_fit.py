@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regression.errors import counted
 from regression.fit import UndeterminedWarning
 from regression.labels import Labels
+from regression.report import left_out
 from regression.series_problem import SeriesSolution
 
 __all__ = ["SeriesFit"]
@@ -82,7 +84,7 @@ class SeriesFit:
         if self.undetermined:
             found.append(
                 f"undetermined: {self.undetermined:,} of {len(self.nobs):,} series have fewer distinct x than "
-                f"{len(self.names)} coefficients, or too close ones; their coefficients are null"
+                f"{counted(len(self.names), 'coefficient')}, or too close ones; their coefficients are null"
             )
         open_errors = int((self.rank == len(self.names)).sum() - self.bse.isfinite().all(dim=1).sum())
         if open_errors:
@@ -125,10 +127,10 @@ class SeriesFit:
         each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         lines = [
             f"{self.model}, degree {len(self.names) - 1}, exact, for each of {len(self.nobs):,} series",
-            f"{int(self.nobs.sum()):,} points, {each} a series, {len(self.names)} coefficients",
+            f"{counted(int(self.nobs.sum()), 'point')}, {each} a series, {counted(len(self.names), 'coefficient')}",
         ]
         if self.omitted:
-            lines.append(f"{self.omitted:,} rows with a missing or infinite number were left out")
+            lines.append(left_out(self.omitted))
         for name, spread in self.summary().items():
             shown = "R²" if name == "rsquared" else name
             if spread:

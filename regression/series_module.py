@@ -51,7 +51,7 @@ class SeriesRegression(pl.LightningModule):
         """
         if module.solver != "exact":
             raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
-        if getattr(module, "is_automatic", False):
+        if module.least_squares.criterion is not None:
             raise UsageError("series need a degree that is the same for all, got degree auto: give a number")
         if not module.model.fit_intercept:
             raise UsageError("series need an intercept, got fit_intercept false: leave it out")

@@ -23,7 +23,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from regression.callbacks import shown_path
 from regression.checkpoints import LastCheckpoint
 from regression.collectives import all_max
-from regression.errors import Stopped
+from regression.errors import Stopped, counted
 from regression.lifeline import say
 from regression.modules import Regression
 from regression.ranks import Outcome
@@ -229,14 +229,14 @@ class StopAtUpdate(Callback):
 
     def _saved(self, trainer: pl.Trainer) -> str:
         """Save after the latest update and say where."""
-        self.signals.is_saving = True
+        self.signals.is_saving, made = True, counted(trainer.global_step, "update")
         try:
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, LastCheckpoint):
                     callback.save(trainer)
                     path = shown_path(Path(callback.dirpath or "", "last.ckpt"))
-                    return f"saved after {trainer.global_step:,} updates: go on with --ckpt_path {path}"
-            return f"not saved after {trainer.global_step:,} updates: checkpoints are switched off"
+                    return f"saved after {made}: go on with --ckpt_path {path}"
+            return f"not saved after {made}: checkpoints are switched off"
         finally:
             self.signals.is_saving = False
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regression.columnar import ArrayColumns, ArrowColumns, ParquetColumns, read_npz
 from regression.columns import Array, Column, FileColumns, MemoryColumns
 from regression.delimited import read_delimited
-from regression.errors import DataError
+from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
 from regression.labels import Labels
 
@@ -19,6 +19,8 @@ __all__ = ["NanPolicy", "Table"]
 
 NanPolicy = Literal["raise", "omit"]
 T = TypeVar("T")
+SERIES_ADVICE = "; choose another column with --data.series"
+POSITIVE_ADVICE = "; a standard deviation of y is above 0: correct it, or leave the row out"
 
 
 class Table:
@@ -85,11 +87,11 @@ class Table:
         if self.positive is not None:
             wrong = np.zeros_like(missing)
             wrong[self.positive] = values[self.positive] <= 0
-            self._require_none(wrong & ~missing, path, values, first, "be positive")
+            self._require_none(wrong & ~missing, path, values, first, "be positive", POSITIVE_ADVICE)
         if self.labels is not None:
             wrong = np.zeros_like(missing)
             wrong[-1] = (values[-1] != np.floor(values[-1])) & ~missing[-1]
-            self._require_none(wrong, path, values, first, "name series by whole numbers or texts")
+            self._require_none(wrong, path, values, first, "name series by whole numbers or texts", SERIES_ADVICE)
         if self.nan_policy == "omit":
             return values[:, ~missing.any(axis=0)] if missing.any() else values
         self._require_none(missing, path, values, first, "be finite", "; --data.nan_policy omit leaves such rows out")
@@ -106,7 +108,7 @@ class Table:
         got = "a missing number" if np.isnan(values[column, row]) else f"{values[column, row]:g}"
         raise DataError(
             f"{path}: column {str(self.columns[column])!r} must {expected}, got {got} in data row {first + row + 1}, "
-            f"and {int(rows.sum())} such rows in all{advice}"
+            f"and {counted(int(rows.sum()), 'such row')} in all{advice}"
         )
 
     def extremes(self) -> Array | None:
@@ -141,5 +143,6 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
     except MemoryError:
         raise DataError(f"{path} needs more memory than there is: Parquet, Arrow and NPY files are streamed") from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path} is damaged, or not what its name says: {reason}") from None
+        # The first sentence: the next one of some libraries is the one that is said here.
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200] or type(error).__name__
+        raise DataError(f"{path} is damaged, or not what its name says: {reason}") from error

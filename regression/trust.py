@@ -17,7 +17,7 @@ from jsonargparse import _actions, _typehints, get_loader, set_loader
 
 from regression.errors import UsageError
 
-__all__ = ["only_trusted_names", "require_plain_files"]
+__all__ = ["OPTIONS", "only_trusted_names", "require_plain_files"]
 
 PACKAGES = ("torch", "lightning", "regression", "jsonargparse")  # harmless to import
 KINDS = ("accelerators", "callbacks", "cli", "core", "loggers", "plugins", "profilers", "strategies")

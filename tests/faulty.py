@@ -14,8 +14,10 @@ from typing import Any
 
 from lightning.pytorch.strategies import DDPStrategy
 
-from regression.checkpoints import LastCheckpoint, SafeCheckpointIO
+from regression.checkpoint_io import SafeCheckpointIO
+from regression.checkpoints import LastCheckpoint
 from regression.cli import main
+from regression.leastsquares import LeastSquares
 from regression.modules import Regression
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))
@@ -29,7 +31,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 }
 PHASES: dict[str, tuple[type, str]] = {
     "start": (DDPStrategy, "setup_distributed"),
-    "scan": (Regression, "_add_moments"),
+    "scan": (LeastSquares, "add"),
     "training": (Regression, "training_step"),
     "validation": (Regression, "validation_step"),
     "saving": (SafeCheckpointIO, "save_checkpoint") if RANK == 0 else (LastCheckpoint, "save"),

@@ -61,20 +61,41 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     (
         "a.csv",
         "x,y\n1,2\n,3\n",
-        "column 'x' must be finite, got a missing number in data row 2, and 1 such rows in all",
+        "column 'x' must be finite, got a missing number in data row 2, and 1 such row in all; "
+        "--data.nan_policy omit leaves such rows out",
     ),
     ("a.csv", "x,y\n1,2\n3,NA\n4,NULL\n", "column 'y' must be finite, got a missing number in data row 2, and 2 such"),
     ("a.csv", "x,y\n1,2\n3,nan\n", "got a missing number in data row 2"),
     ("a.csv", "x,y\n1,2\n-inf,3\n", "got -inf in data row 2"),
     ("a.csv", "x,y\n1,2\n1,1e999\n", "got inf in data row 2"),
-    ("a.csv", "x,y\n1,2\n3\n", "data row 2 has 1 cell, the header has 2"),
+    ("a.csv", "x,y\n1,2\n3\n", "data row 2 has 1 cell, the header has 2: give every row one cell for each column"),
     ("a.csv", "x,y\n1,2\n3,4,5\n", "data row 2 has 3 cells, the header has 2"),
-    ("a.csv", "x,y\n1,two\n", "data row 1, column 'y', holds 'two' where a number is expected"),
-    ("a.csv", 'x,y\n1,"1,000"\n', "data row 1, column 'y', holds '1,000'"),
-    ("a.csv", "x;y\n1;2\n1,5;2\n", "data row 2, column 'x', holds '1,5'"),
-    ("a.csv", "x,y\n2024-01-31,2\n", "data row 1, column 'x', holds '2024-01-31'"),
-    ("a.csv", "x,y\n1,true\n", "data row 1, column 'y', holds 'true'"),
-    ("a.csv", "x,y\n1,=B1*2\n", "data row 1, column 'y', holds '=B1*2'"),
+    (
+        "a.csv",
+        "x,y\n1,two\n",
+        "data row 1, column 'y', holds 'two' where a number is expected: correct it",
+    ),
+    (
+        "a.csv",
+        'x,y\n1,"1,000"\n',
+        "holds '1,000' where a number is expected: write numbers with a decimal point",
+    ),
+    (
+        "a.csv",
+        "x;y\n1;2\n1,5;2\n",
+        "holds '1,5' where a number is expected: write numbers with a decimal point",
+    ),
+    (
+        "a.csv",
+        "x,y\n2024-01-31,2\n",
+        "holds '2024-01-31' where a number is expected: write dates as numbers",
+    ),
+    ("a.csv", "x,y\n1,true\n", "data row 1, column 'y', holds 'true' where a number is expected: write 1 or 0"),
+    (
+        "a.csv",
+        "x,y\n1,=B1*2\n",
+        "holds '=B1*2' where a number is expected: save the value, not the formula",
+    ),
     ("a.csv", "x,y\n0x10,1\n", "holds '0x10'"),
     ("a.csv", "x,x,y\n1,2,3\n", "column 'x' is there 2 times"),
     ("a.csv", "x,y\n", "expected at least one row"),
@@ -102,9 +123,17 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ("none*.csv", lambda _: None, "no file matches"),
     ("https://example.org/a.csv", lambda _: None, "got the address https://example.org/a.csv: download it first"),
     ("a.parquet", columns(x=["1", "2"], y=[1.0, 2]), "column 'x' must hold numbers, got type string"),
-    ("a.parquet", columns(x=[True, False], y=[1.0, 2]), "column 'x' must hold numbers, got type bool"),
+    (
+        "a.parquet",
+        columns(x=[True, False], y=[1.0, 2]),
+        "column 'x' must hold numbers, got type bool: convert it",
+    ),
     ("a.parquet", columns(x=[1.0, None], y=[1.0, 2]), "got a missing number in data row 2"),
-    ("a.parquet", truncated, "a.parquet is damaged"),
+    (
+        "a.parquet",
+        truncated,
+        "a.parquet is damaged, or not what its name says: Parquet magic bytes not found in footer",
+    ),
     ("a.parquet", "x,y\n1,2\n", "a.parquet does not begin like a parquet file"),
     ("folder", other_schema, "b.parquet: there is no column 'y' among 'x', 'z'"),
     ("a.npy", lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True), "a.npy is damaged"),
@@ -154,7 +183,9 @@ def test_sigma_that_is_not_positive_is_refused(command: Command, value: str) -> 
     Path("a.csv").write_text(f"x,y,s\n1,2,1\n3,4,{value}\n")
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.sigma", "s")
     assert (done.code, done.folder, done.err.count("\n")) == (2, None, 1)
-    assert f"a.csv: column 's' must be positive, got {value} in data row 2" in done.err
+    assert (
+        f"a.csv: column 's' must be positive, got {value} in data row 2, and 1 such row in all; a standard" in done.err
+    )
 
 
 def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from lightning.pytorch.demos.boring_classes import BoringModel
 from setuptools.config.expand import read_attr
 
 import regression
-from regression.checkpoints import SafeCheckpointIO, read_checkpoint
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from regression.errors import SaveError, UsageError
 from regression.modules import PolynomialRegression, Regression
 from tests.conftest import ROOT, Command, config
@@ -211,7 +211,7 @@ def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatc
         if next(saved, None) is None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("regression.checkpoints._sync_folder", lambda _: None)
+    monkeypatch.setattr("regression.checkpoint_io._sync_folder", lambda _: None)
     monkeypatch.setattr(os, "fsync", full)
     done = command(*LINE)
     assert done.code == 1
@@ -260,6 +260,33 @@ def test_files_of_killed_processes_are_swept(command: Command) -> None:
         (folder / name).touch()
     command("validate", "--ckpt_path", done.checkpoint)
     assert set(os.listdir(folder)) == {"best.ckpt", "last.ckpt"} | kept
+
+
+@pytest.mark.parametrize("is_safe", [True, False])
+def test_a_trainer_in_python_needs_the_plugin(command: Command, is_safe: bool) -> None:
+    """The command reads the checkpoint of a Trainer with ``SafeCheckpointIO``, and names it where it is missing."""
+    trainer = pl.Trainer(
+        max_epochs=2, accelerator="cpu", limit_val_batches=0, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=1,
+        plugins=[regression.SafeCheckpointIO()] if is_safe else None,
+    )  # fmt: skip
+    trainer.fit(regression.LineRegression(), regression.SineLineDataModule())
+    trainer.save_checkpoint("own.ckpt", weights_only=False)
+    done = command("predict", "--ckpt_path", "own.ckpt")
+    assert done.code == (0 if is_safe else 2)
+    assert ("truncated, or saved without plugins=[SafeCheckpointIO()]; expected" in done.err) is not is_safe
+
+
+@pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
+def test_debug_shows_why_a_checkpoint_does_not_fit(command: Command, good: Path, subcommand: str) -> None:
+    """With ``--debug`` the traceback has the cause of the refusal: here weights for another number of coefficients."""
+    path = changed(good, state_dict={"model.coefficients": torch.zeros(7)})
+    done = command(subcommand, "--ckpt_path", path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "not a checkpoint of this program: Error(s) in loading state_dict" in done.err
+    with pytest.raises(UsageError, match="not a checkpoint of this program") as refusal:
+        command(subcommand, "--ckpt_path", path, "--debug")
+    assert "size mismatch for model.coefficients" in str(refusal.value.__cause__)
 
 
 # Finding

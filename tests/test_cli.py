@@ -138,6 +138,7 @@ REFUSED = [
     ((*LINE, "--foo", "3"), "unknown option --foo"),
     ((*LINE, "--trainer.max_epoch", "3"), "did you mean --trainer.max_epochs?"),
     ((*LINE, "--model.lss", "L1Loss"), "did you mean loss?"),
+    ((*LINE, "--model.degree", "2"), "not an option of regression.LineRegression; --model PolynomialRegression has it"),
     ((*LINE, "--optimizer", "Sgd"), "did you mean SGD?"),
     ((*LINE, "--optimizer", "regression.Line"), "regression.Line is no Optimizer"),
     ((*LINE, "--optimizer.lrr", "3"), "did you mean lr?"),
@@ -223,6 +224,17 @@ def test_first_bad_update_is_named_the_same_in_a_block(command: Command) -> None
     single, block = command(*options), command(*options, "--model.updates_per_batch", "100")
     assert single.err == block.err
     assert "stopped being finite at update" in single.err
+
+
+@pytest.mark.parametrize("option", [("-c", config("line")), (f"--config={config('line')}",), (f"-c={config('line')}",)])
+def test_an_option_overrules_a_file_wherever_it_stands(command: Command, option: tuple[str, ...]) -> None:
+    """Options before the configuration count as those after it, and of two files the later one counts."""
+    Path("more.yaml").write_text("trainer: {max_epochs: 3}\n")
+    options = ("--model", "PolynomialRegression", "--model.degree", "2")
+    after = command("fit", *option, "-c", "more.yaml", *options)
+    before = command("fit", *options, *option, "-c", "more.yaml")
+    assert (before.code, before.err, before.fit) == (0, "", after.fit)
+    assert (before.fit["model"], before.fit["degree"], before.fit["updates"]) == ("PolynomialRegression", 2, 3)
 
 
 def test_debug_shows_the_traceback(command: Command) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regression.checkpoints import read_checkpoint
+from regression.checkpoint_io import read_checkpoint
 from tests.conftest import ROOT, config
 from tests.test_bad_inputs import wide
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import regression
 from regression import Fit, Polynomial, UsageError
-from regression.checkpoints import SafeCheckpointIO
+from regression.checkpoint_io import SafeCheckpointIO
 from regression.export import SUFFIXES, Format, export
 from tests.conftest import Command, config, run_process
 

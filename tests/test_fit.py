@@ -149,7 +149,7 @@ def test_as_many_points_as_coefficients() -> None:
     for name in ("bse", "conf_int", "cov_params", "sigma", "aicc"):
         assert content[name] is None
     assert (content["rank"], content["df_resid"]) == (3, 0)
-    assert fit.notes[0].startswith("errors are unknown: 3 points leave nothing over")
+    assert fit.notes[0].startswith("errors are unknown: 3 points leave nothing over for 3 coefficients")
     assert str(fit).count("± unknown") == 3
     bands = fit.predict(torch.tensor([1.0]))
     assert bands.mean.item() == pytest.approx(2)
@@ -220,6 +220,17 @@ def test_report_shows_the_numbers() -> None:
     for part in ("4 points, 2 coefficients, 2 degrees of freedom", "c0  1.1 ± 1.0", "c1  1.1 ± 0.5", "R² 0.691429"):
         assert part in text
     assert "note" not in text
+
+
+def test_report_says_how_points_are_weighted() -> None:
+    """With sigma the report says so, and by what the covariance is scaled, if it is; without it says nothing."""
+    scale = statsmodels(2, True, True).scale
+    assert f"weighted by 1/sigma², covariance scaled by ssr/df = {scale:.6g}\n" in str(ours(2, True, True))
+    absolute = str(ours(2, True, True, absolute_sigma=True))
+    assert "weighted by 1/sigma², covariance not scaled: sigma is absolute\n" in absolute
+    assert "weighted" not in str(ours(2, True, False))
+    none_left = regression.fit([0.0, 1], [0.0, 1], sigma=[1.0, 2])
+    assert "covariance scaled by ssr/df\n" in str(none_left)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, math.nan])

@@ -114,7 +114,7 @@ def test_a_held_out_file_is_measured(command: Command, measured: pd.DataFrame) -
         }
         assert {name: found[name] for name in right} == pytest.approx(right, rel=1e-6)
         assert 0.9 < found[f"{key}_coverage"] < 1
-        assert coverage.endswith(" %) lie inside the 95 % prediction band")
+        assert coverage.endswith(" %) inside the 95 % prediction band")
         assert list(run.scalars(f"{key}_rmse").values()) == pytest.approx([right[f"{key}_rmse"]], rel=1e-5)
 
 

@@ -1,17 +1,22 @@
 """What the figure holds."""
 
 import math
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import statsmodels.api as sm
 import torch
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from regression import fit
+from regression import fit, plots
 from regression.fit import without_bands
 from regression.plots import figure
 from regression.report import formula
 from tests import textbook
+from tests.conftest import Command, config
 
 
 def drawn(losses: list[float]) -> Figure:
@@ -44,6 +49,60 @@ def test_bands_of_a_fit_are_drawn() -> None:
     wide, narrow = figure(known.predict, x, y, title="", label="").axes[0].collections
     assert wide.get_datalim(wide.axes.transData).height > narrow.get_datalim(narrow.axes.transData).height > 0
     assert len(figure(unknown.predict, x, y, title="", label="").axes[0].collections) == 0
+
+
+def segments(errors: list[float], rows: int) -> np.ndarray:
+    """Return the error bars of the upper panel, shape (bars, 2, 2), and check that the lower one has as many."""
+    x = torch.linspace(0, 1, rows)
+    y, sigma = torch.sin(9 * x), torch.tensor(errors, dtype=torch.float64).expand(rows)
+    panels = figure(lambda x: without_bands((1.0,), x), x, y, title="", label="", errors=sigma).axes
+    above, below = ([c for c in panel.collections if isinstance(c, LineCollection)] for panel in panels)
+    assert len(above[0].get_segments()) == len(below[0].get_segments())
+    assert panels[0].get_legend().get_texts()[0].get_text() == "data ± sigma"
+    return np.array(above[0].get_segments())
+
+
+@pytest.mark.parametrize(("rows", "bars"), [(10, 10), (150, 150), (151, 76), (2000, 143)])
+def test_points_with_sigma_have_bars(rows: int, bars: int) -> None:
+    """Each point has a bar from y - sigma to y + sigma; of many points, evenly chosen ones have."""
+    found = segments([0.25], rows)
+    assert len(found) == bars
+    assert found[:, 1, 1] - found[:, 0, 1] == pytest.approx(0.5)
+    assert found.mean(axis=1)[:, 1] == pytest.approx(np.sin(9 * found[:, 0, 0]), abs=1e-6)
+
+
+def test_a_bar_out_of_proportion_leaves_the_others_visible() -> None:
+    """A point with a huge sigma does not flatten the data."""
+    x = torch.arange(5.0)
+    errors = torch.tensor([0.1, 0.1, 1e6, 0.1, 0.1])
+    panels = figure(lambda x: without_bands((0.0, 1.0), x), x, x + 0.1, title="", label="", errors=errors).axes
+    low, high = panels[0].get_ylim()
+    assert -6 < low < high < 10
+
+
+@pytest.mark.parametrize(
+    ("sigma", "absolute", "bands", "bars"),
+    [([0.5] * 6, True, 2, [0.5] * 6), ([1.0, 2] * 3, True, 1, [1.0, 2] * 3), ([1.0, 2] * 3, False, 1, None)],
+)
+def test_the_figure_of_a_weighted_fit(
+    command: Command, monkeypatch: pytest.MonkeyPatch, sigma: list[float], absolute: bool, bands: int, bars: Any
+) -> None:
+    """The confidence band is drawn with any sigma, the band of new points with equal ones, and bars have y's scale."""
+    drawn = []
+    monkeypatch.setattr(plots, "write_png", lambda figure, _: drawn.append(figure) or np.zeros((1, 1, 4), np.uint8))
+    x, y = np.arange(6), [1.0, 2.5, 2, 4.5, 5, 5.5]
+    np.savetxt("a.csv", np.c_[x, y, sigma], delimiter=",", header="x,y,s", comments="")
+    done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.sigma", "s", "--model.level", "0.9",
+                   "--model.absolute_sigma", str(absolute).lower())  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    (result,) = drawn
+    names = [text.get_text() for text in result.axes[0].get_legend().get_texts()]
+    assert names[:bands] == ["90 % of new points", "90 % confidence"][-bands:]
+    scale = sm.WLS(y, sm.add_constant(x), weights=np.array(sigma) ** -2).fit().scale ** 0.5
+    (found,) = (c for c in result.axes[0].collections if isinstance(c, LineCollection))
+    half = [(end[1] - start[1]) / 2 for start, end in found.get_segments()]
+    assert half == pytest.approx(bars or [scale * value for value in sigma])
+    assert names[bands] == ("data ± sigma" if bars else f"data ± {scale:.3g} sigma")
 
 
 def test_without_losses_there_is_no_panel_for_them() -> None:

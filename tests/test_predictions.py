@@ -1,5 +1,6 @@
 """From one's own file to predictions: every row once, in order, with bands, from a checkpoint or a fit.json alone."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import statsmodels.api as sm
 import torch
 from pyarrow import parquet
 
+import regression
 from regression import UsageError
 from regression.predictions import PredictionFile
 from tests.conftest import ROOT, Command, Run, config, run_process
@@ -46,7 +48,7 @@ def test_predictions_are_those_of_statsmodels(command: Command) -> None:
         np.testing.assert_allclose(ours[name], frame[name], rtol=1e-9)
     assert ours["extrapolated"].tolist() == [False, True, False, True]
     assert "4 predictions in lightning_logs/version_1/predictions.csv" in done.out
-    assert "2 of 4 points lie outside the fitted range 0.2 to 999, the farthest by 300" in done.out
+    assert "2 of 4 points outside the fitted range 0.2 to 999, the farthest by 300" in done.out
     assert done.out.count("\n") == 2
 
 
@@ -102,6 +104,42 @@ def test_unknown_bands_are_empty_cells(command: Command) -> None:
     predicted = table(command("predict", "--ckpt_path", done.checkpoint))
     assert predicted["mean"].tolist() == pytest.approx([2, 4])
     assert predicted[COLUMNS[2:-1]].isna().all().all()
+
+
+@pytest.mark.parametrize("batch_size", ["1", "9"])
+def test_rows_beyond_float64_are_said(command: Command, batch_size: str) -> None:
+    """Where the line or a band is beyond float64's range its cells are empty, the others right, and a line says so."""
+    done = fitted(command)
+    x = [1e200, 5e307, 1.0, -1e308, 1.797e308]
+    Path("far.csv").write_text("x\n" + "".join(f"{value}\n" for value in x))
+    with pytest.warns(UserWarning, match=r"range in 1 of 5 rows \(first: row 5, x = 1.797e\+308\): those"):
+        done = command("predict", "--ckpt_path", done.checkpoint, "--data.path", "far.csv",
+                       "--data.batch_size", batch_size)  # fmt: skip
+    ours = table(done)
+    intercept, slope = map(Fraction, fitted(command).fit["params"])
+    right = [float(intercept + slope * Fraction(value)) for value in x[:4]]
+    assert ours["mean"].tolist()[:4] == pytest.approx(right, rel=1e-13)
+    error = fitted(command).fit["bse"][1]
+    assert ours["mean_se"][0] == pytest.approx(error * 1e200, rel=1e-9)
+    assert ours.iloc[4, 1:-1].isna().tolist() == [True, False, True, True, True, True]
+
+
+def test_a_curve_beyond_float64_is_unknown_not_infinite() -> None:
+    """At x = 1e200 a polynomial of degree 9 and its bands are NaN, and none of them infinite."""
+    x = np.linspace(0, 1, 30)
+    fit = regression.fit(x, np.sin(9 * x), degree=9)
+    numbers = torch.stack(fit.predict([0.5, 1e200, -1e200, 1e308])[:-1])
+    assert numbers.isfinite().all(dim=0).tolist() == [True, False, False, False]
+    assert numbers[:, 1:].isnan().all()
+
+
+def test_one_row_is_said_in_the_singular(command: Command) -> None:
+    """One prediction, and one point outside, are said as such."""
+    path = fitted(command).checkpoint
+    Path("one.csv").write_text("x\n-5\n")
+    done = command("predict", "--ckpt_path", path, "--data.path", "one.csv")
+    assert done.out.startswith("1 prediction in ")
+    assert "1 of 1 point outside the fitted range" in done.out
 
 
 def test_new_points_need_their_sigma_for_the_prediction_band(command: Command) -> None:

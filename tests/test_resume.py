@@ -18,7 +18,8 @@ from torch.optim import LBFGS, SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from regression.callbacks import FitFiles
-from regression.checkpoints import BestCheckpoint, LastCheckpoint, SafeCheckpointIO, read_checkpoint
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
+from regression.checkpoints import BestCheckpoint, LastCheckpoint
 from regression.data import SineLineDataModule
 from regression.modules import PolynomialRegression
 

@@ -385,7 +385,7 @@ def test_missing_ids_are_refused_with_their_row(command: Command, tmp_path: Path
     run = command(*fit_options(name))
     assert run.code == 2
     assert "column 'id' must" in run.err
-    assert "got a missing number in data row 5, and 1 such rows in all" in run.err
+    assert "got a missing number in data row 5, and 1 such row in all" in run.err
     left = command(*fit_options(name, "--data.nan_policy", "omit"))
     assert left.fit["omitted"] == 1
     assert left.fit["nobs"] == len(points) - 1

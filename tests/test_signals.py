@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from regression import descent
-from regression.checkpoints import read_checkpoint
+from regression.checkpoint_io import read_checkpoint
+from regression.leastsquares import LeastSquares
 from regression.modules import Regression
 from regression.ranks import Outcome
 from regression.signals import Signals
@@ -96,7 +97,7 @@ def test_a_signal_before_the_first_update_ends_the_run_at_once(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the points are scanned there is nothing to save, and no folder is left."""
-    hit_at(monkeypatch, Regression, "_add_moments", 0, signal.SIGTERM)
+    hit_at(monkeypatch, LeastSquares, "add", 0, signal.SIGTERM)
     run = command(*BATCHES)
     assert (run.code, run.folder) == (143, None)
     assert run.err == "regression: stopped by SIGTERM; nothing is lost: no update was under way\n"

@@ -152,7 +152,10 @@ def test_sigma_must_be_positive(tmp_path: Path) -> None:
     """A point error that is zero or negative is refused with its row, also where other rows are left out."""
     path = tmp_path / "a.csv"
     path.write_text("x,s\n1,\n2,3\n3,0\n")
-    with pytest.raises(DataError, match=r"column 's' must be positive, got 0 in data row 3, and 1 such rows in all"):
+    with pytest.raises(
+        DataError,
+        match=r"column 's' must be positive, got 0 in data row 3, and 1 such row in all; a",
+    ):
         Table(str(path), ["x", "s"], positive=1, nan_policy="omit").read(0, 3)
 
 

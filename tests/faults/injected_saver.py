@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regression.checkpoints import SafeCheckpointIO, read_checkpoint
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from regression.errors import SaveError
 from tests.faults.killed_saver import content
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regression.checkpoints import read_checkpoint
+from regression.checkpoint_io import read_checkpoint
 from regression.errors import UsageError
 from tests.conftest import Command, config
 from tests.faults.conftest import Counts

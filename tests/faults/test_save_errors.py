@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from regression.checkpoints import SafeCheckpointIO, read_checkpoint
+from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from regression.errors import SaveError
 from tests.conftest import ROOT
 from tests.faults.conftest import Counts

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from regression.checkpoints import read_checkpoint
+from regression.checkpoint_io import read_checkpoint
 from tests.conftest import ROOT, versions
 from tests.faults.conftest import Counts
 from tests.faults.starts import FIRST
