@@ -66,12 +66,11 @@ class Watched(io.RawIOBase):
         self._count += len(piece)
         if self._count > BOMB_BYTES and self._count > BOMB_RATIO * self.raw.tell():
             raise DataError(f"{self.path} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself first")
-        text = self._tail + (piece or b"\n")
-        if b'"' in text[1:]:
-            self._judge(text)
+        if b'"' in piece or self._tail.endswith(b'"'):
+            self._judge(self._tail + (piece or b"\n"))
         if not piece and self._marks % 2:
             raise DataError(f"{self.path}: a quotation mark is not closed before the end of the file: close it")
-        self._tail = text[-2:]
+        self._tail = (self._tail + piece[-2:])[-2:]
         return piece
 
     def _judge(self, text: bytes) -> None:
@@ -118,9 +117,14 @@ def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, label
             batches = _with_row_numbers(path, names, parse)
         except (OSError, EOFError) as error:
             raise DataError(f"{path}: {error}: the file is damaged") from None
-    if not batches:
-        return np.empty((len(positions), 0))
-    return np.concatenate([np.stack([batch[k] for k in range(len(positions))]) for batch in batches], axis=1)
+    result = np.empty((len(positions), sum(len(batch[0]) for batch in batches)))
+    start = 0
+    for batch in batches:
+        end = start + len(batch[0])
+        for row, values in zip(result, batch, strict=True):
+            row[start:end] = values
+        start = end
+    return result
 
 
 def _unpacked(raw: IO[bytes], is_packed: bool) -> IO[bytes]:
@@ -197,14 +201,13 @@ def _parse(
         strings_can_be_null=True,
     )
     parse = arrow_csv.ParseOptions(delimiter=delimiter)
-    try:
-        reader = arrow_csv.open_csv(pa.PythonFile(source, "r"), read, parse, convert)
+    try:  # the reader that gives one block after the other parses them in one thread
+        table = arrow_csv.read_csv(pa.PythonFile(source, "r"), read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             return []
         raise
-    with reader:
-        return [[_values(batch[name], labels) for name in chosen] for batch in reader]
+    return [[_values(batch[name], labels) for name in chosen] for batch in table.to_batches()]
 
 
 def _values(column: Any, labels: Labels | None) -> Any:
