@@ -32,7 +32,8 @@ from regression.checks import (
 from regression.collectives import all_sum, global_sum
 from regression.degrees import Criterion
 from regression.descent import Objective, Trace, descend, sweep
-from regression.errors import DivergenceError, UsageError
+from regression.divergence import require_finite_coefficients, require_finite_losses
+from regression.errors import UsageError
 from regression.fit import Fit
 from regression.leastsquares import LeastSquares
 from regression.losses import GlobalLoss
@@ -278,7 +279,7 @@ class Regression(pl.LightningModule, ABC):
             self._block(batch, batch_idx)
             return None
         loss = self.batch_loss(batch)
-        self._require_finite(loss.detach()[None])
+        require_finite_losses(self, loss.detach()[None], self._update, self._loss_before is None)
         if self._loss_before is None:  # an optimizer that searches calls this more than once
             self._loss_before = loss.detach()
             self._epoch.add(float(self._loss_before), batch.rows)
@@ -344,7 +345,7 @@ class Regression(pl.LightningModule, ABC):
         scheduler: Any = self.lr_schedulers()
         parameter, optimizer = self.model.coefficients, self.optimizer()
         losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, self.is_stopped)
-        self._require_finite(losses)
+        require_finite_losses(self, losses, self._update)
         is_whole = len(coefficients) == updates
         if is_whole:
             self._epoch.add(float(losses[-2]), objective.rows)
@@ -357,7 +358,7 @@ class Regression(pl.LightningModule, ABC):
         has_scheduler = bool(self.trainer.lr_scheduler_configs)
         made = left[: int(min(len(left), self._remaining()))]
         losses, coefficients = sweep(made, self.model.coefficients, self.optimizer(), has_scheduler, self.is_stopped)
-        self._require_finite(losses)
+        require_finite_losses(self, losses, self._update)
         for loss, part in zip(losses.tolist(), left, strict=False):
             self._epoch.add(loss, part.rows)
         return losses, coefficients, None, len(losses) == len(left)
@@ -369,8 +370,7 @@ class Regression(pl.LightningModule, ABC):
     def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
         """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
         last = self._update + len(losses) - 1
-        if not coefficients[-1].isfinite().all():
-            self._diverged(last, "a coefficient")
+        require_finite_coefficients(self, coefficients[-1], last)
         params = self.least_squares.params(coefficients)
         self.trace = Trace(self._update, losses, params, final_loss)
         every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
@@ -393,26 +393,6 @@ class Regression(pl.LightningModule, ABC):
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
         for logger in self.trainer.loggers:
             logger.log_metrics(values | named, step=update)
-
-    def _require_finite(self, losses: Tensor) -> None:
-        """Stop the run at the first loss that is not finite; losses has shape (U,)."""
-        finite = losses.isfinite()
-        if not finite[0] and self._update == 0 and self._loss_before is None:  # no step has been made yet
-            kind = str(self.model.coefficients.dtype).removeprefix("torch.")
-            wider = "--trainer.precision 64-true, " if kind != "float64" else ""
-            raise UsageError(
-                f"the loss of the first coefficients is beyond {kind}: y is too large for this loss; "
-                f"use {wider}--model.solver exact, or another unit of y"
-            )
-        if not finite.all():
-            self._diverged(self._update + int(finite.int().argmin()), "the loss")
-
-    def _diverged(self, update: int, what: str) -> None:
-        rate = float(self.optimizer().param_groups[0]["lr"])
-        raise DivergenceError(
-            f"{what} stopped being finite at update {update} with learning rate {rate:g}: "
-            f"try a smaller rate, such as {rate / 10:g}, or check the data for huge values"
-        )
 
     def on_train_epoch_end(self) -> None:
         """Log the loss of the epoch, the mean over its rows of the losses before their updates, and use it.

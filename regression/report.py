@@ -48,10 +48,10 @@ def report(fit: "Fit") -> str:
 
 def _weight_lines(fit: "Fit") -> list[str]:
     """Say how points with a sigma count, and what their errors go by."""
+    if fit.absolute_sigma:  # also where each is 1
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
     if not fit.weighted:
         return []
-    if fit.absolute_sigma:
-        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
     scale = "" if fit.sigma is None else f" = {fit.sigma**2:.6g}"
     return [f"weighted by 1/sigma², covariance scaled by ssr/df{scale}"]
 

@@ -229,6 +229,8 @@ def test_report_says_how_points_are_weighted() -> None:
     absolute = str(ours(2, True, True, absolute_sigma=True))
     assert "weighted by 1/sigma², covariance not scaled: sigma is absolute\n" in absolute
     assert "weighted" not in str(ours(2, True, False))
+    ones = regression.fit([0.0, 1, 2], [0.0, 1, 3], sigma=[1.0, 1, 1], absolute_sigma=True)
+    assert "covariance not scaled" in str(ones)
     none_left = regression.fit([0.0, 1], [0.0, 1], sigma=[1.0, 2])
     assert "covariance scaled by ssr/df\n" in str(none_left)
 
