@@ -27,13 +27,25 @@ def design(t: Tensor, degree: int, basis: Basis = "power") -> Tensor:
     Returns:
         Matrix of shape (N, degree + 1), in the dtype and on the device of t.
     """
-    if basis == "power":
-        return torch.vander(t, degree + 1, increasing=True)
+    # A column's numbers lie side by side: quicker to make, and to multiply with.
+    return torch.stack(_powers(t, degree) if basis == "power" else _orthogonal(t, degree, basis)).T
+
+
+def _powers(t: Tensor, degree: int) -> list[Tensor]:
+    """Return 1, t, …, t^degree, multiplied up in float64 and each rounded once."""
+    wide = t.double()
+    powers = [torch.ones_like(wide)]
+    for _ in range(degree):
+        powers.append(powers[-1] * wide)
+    return [power.to(t.dtype) for power in powers]
+
+
+def _orthogonal(t: Tensor, degree: int, basis: Basis) -> list[Tensor]:
     columns = [torch.ones_like(t), t][: degree + 1]
     for k in range(1, degree):
         up, down = t * columns[k], columns[k - 1]
         columns.append(2 * up - down if basis == "chebyshev" else ((2 * k + 1) * up - k * down) / (k + 1))
-    return torch.stack(columns, dim=1)
+    return columns
 
 
 def polynomial(params: Sequence[float], x: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ __all__ = ["Formula"]
 class Formula(nn.Module):
     """``f(x) = Σ a_k φ_k(t)`` with ``t = (x - center) / scale``, in operations that both formats have.
 
-    They are those of ``Polynomial.forward`` in the same order, so the result has the same bits. Only ``torch.vander``
-    has no counterpart in ONNX; it multiplies powers up in float64 and rounds each of them, and so does this.
+    They are those of ``Polynomial.forward`` in the same order, so the result has the same bits.
 
     Args:
         coefficients: The coefficients a, shape (K,), float32 or float64; the result has their type.
@@ -73,15 +72,6 @@ class Formula(nn.Module):
             x = (x - self.center) / self.scale
         t = x.to(self.coefficients.dtype)
         highest = len(self.coefficients) - 1
-        columns = _powers(t, highest) if self.basis == "power" else design(t, highest, self.basis)
+        columns = design(t, highest, self.basis)
         matrix = columns if self.fit_intercept else t[:, None] * columns
         return (matrix @ self.coefficients[:, None])[:, 0] if self.has_column else matrix @ self.coefficients
-
-
-def _powers(t: Tensor, degree: int) -> Tensor:
-    """Return 1, t, … t^degree, shape (N, degree + 1), with the bits of ``torch.vander`` on a CPU."""
-    wide = t.double()
-    powers = [torch.ones_like(wide)]
-    for _ in range(degree):
-        powers.append(powers[-1] * wide)
-    return torch.stack([power.to(t.dtype) for power in powers], dim=1)
