@@ -20,6 +20,7 @@ import importlib.metadata
 import importlib.util
 import io
 import json
+import math
 import platform
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def require_right(name: str, found: Line, right: Line) -> None:
         raise SystemExit(f"{name} found intercept and slope {found}, expected {right}")
 
 
-def measure(path: Path, right: Line, repeats: int) -> dict[str, dict[str, list[float]]]:
+def measure(path: Path, right: Line, repeats: int, is_cold: bool) -> dict[str, dict[str, list[float]]]:
     """Return each contender's seconds, warm and cold, one per repeat."""
     times: dict[str, dict[str, list[float]]] = {name: {"warm": [], "cold": []} for name in installed()}
     for _ in range(repeats):
@@ -141,20 +142,20 @@ def measure(path: Path, right: Line, repeats: int) -> dict[str, dict[str, list[f
             found = tool(path)
             times[name]["warm"].append(time.perf_counter() - start)
             require_right(name, found, right)
-        for name in times:
+        for name in times if is_cold else ():
             start = time.perf_counter()
             alone(name, path)
             times[name]["cold"].append(time.perf_counter() - start)
     return times
 
 
-def compare(kind: str, rows: int, repeats: int, folder: Path) -> dict[str, dict[str, float]]:
+def compare(kind: str, rows: int, repeats: int, is_cold: bool, folder: Path) -> dict[str, dict[str, float]]:
     """Check, measure and print the table of one kind of file."""
     small, path = folder / f"small.{kind}", folder / f"points.{kind}"
     right = write(small, SMALL)
     for name, tool in installed().items():
         require_right(name, tool(small), right)
-    times = measure(path, write(path, rows), repeats)
+    times = measure(path, write(path, rows), repeats, is_cold)
     reference = next(iter(times.values()))
     size = path.stat().st_size / 2**20
     path.unlink()
@@ -163,8 +164,9 @@ def compare(kind: str, rows: int, repeats: int, folder: Path) -> dict[str, dict[
     table = {}
     for name, own in times.items():
         row = {}
-        for key in ("warm", "cold"):
-            row |= {key: median(own[key]), f"{key} speed": median(map(truediv, reference[key], own[key]))}
+        for key, values in own.items():
+            speeds = list(map(truediv, reference[key], values))
+            row |= {key: median(values or [math.nan]), f"{key} speed": median(speeds or [math.nan])}
         spread = f"{min(own['warm']):.2f}–{max(own['warm']):.2f}"
         print(f"{name:<22} {row['warm']:>8.2f} {spread:>15} {row['warm speed']:>7.2f} {row['cold']:>8.2f} "
               f"{row['cold speed']:>7.2f}", flush=True)  # fmt: skip
@@ -178,6 +180,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, dict[str, flo
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of the file (default: %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=("parquet", "csv"), default=["parquet", "csv"])
     parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each contender (default: %(default)s)")
+    parser.add_argument("--cold", action=argparse.BooleanOptionalAction, default=True, help="measure processes too")
     parser.add_argument("--alone", nargs=2, metavar=("CONTENDER", "PATH"), help="only fit a file with one contender")
     given = parser.parse_args(args)
     if given.alone:
@@ -186,7 +189,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, dict[str, flo
     packages = [name for name in ("duckdb", "polars", "pandas", "pyarrow") if importlib.util.find_spec(name)]
     print(f"python {platform.python_version()}, " + ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages))
     with tempfile.TemporaryDirectory() as folder:
-        return {kind: compare(kind, given.rows, given.repeats, Path(folder)) for kind in given.kinds}
+        return {kind: compare(kind, given.rows, given.repeats, given.cold, Path(folder)) for kind in given.kinds}
 
 
 if __name__ == "__main__":

@@ -233,3 +233,195 @@ def test_series_times_nothing_when_one_curve_is_off(
     with pytest.raises(SystemExit, match=rf"^{name} is 1e-06 off the least-squares curve of series 17$"):
         series.main(["--series=50", "--repeats=1"])
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    return load("tables")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_tables_prints_a_line_for_each_contender(
+    tables: ModuleType, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each installed contender has a line with its time, and the first one has speed 1."""
+    found = tables.main([f"--kinds={kind}", "--rows=3000", "--repeats=1", "--no-cold"])[kind]
+    assert list(found) == list(tables.installed())
+    assert {"ours, double", "ours, double-double"} <= set(found)
+    assert next(iter(found.values()))["warm speed"] == 1
+    assert all(row["warm"] > 0 for row in found.values())
+    assert [line[:22].strip() for line in capsys.readouterr().out.splitlines()[3:]] == list(found)
+
+
+def test_tables_times_nothing_when_a_line_is_off(
+    tables: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slope that is 1e-8 off ends the benchmark before its table."""
+    honest = tables.ours
+
+    def off(*arguments: object) -> tuple[float, float]:
+        intercept, slope = honest(*arguments)
+        return intercept, slope + 1e-8
+
+    monkeypatch.setattr(tables, "ours", off)
+    with pytest.raises(SystemExit, match=r"^ours, double found intercept and slope .*, expected \("):
+        tables.main(["--kinds=parquet", "--rows=3000", "--repeats=1", "--no-cold"])
+    assert "contender" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def batches() -> ModuleType:
+    return load("batches")
+
+
+def test_batches_prints_a_line_for_each_contender(batches: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each contender has a line with its rows per second and both ratios."""
+    found = batches.main(["--rows=9000", "--epochs=1", "--repeats=1"])
+    assert list(found) == list(batches.CONTENDERS)
+    assert found[batches.BARE]["bare"] == found[batches.LIGHTNING]["lightning"] == 1
+    assert all(row["rate"] > 0 for row in found.values())
+    assert [line[:23].strip() for line in capsys.readouterr().out.splitlines()[3:]] == list(found)
+
+
+@pytest.mark.parametrize("name", ["default_lightning", "command"])
+def test_batches_times_nothing_when_a_contender_skips_an_epoch(
+    batches: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A contender that makes one epoch too few ends the benchmark before its table."""
+    honest = getattr(batches, name)
+    monkeypatch.setattr(batches, name, lambda rows, epochs, *rest: honest(rows, epochs - 1, *rest))
+    with pytest.raises(SystemExit, match="after two epochs"):
+        batches.main(["--rows=9000", "--epochs=1", "--repeats=1"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def processes() -> ModuleType:
+    return load("processes")
+
+
+@pytest.mark.slow
+def test_processes_prints_a_line_for_each_case(processes: ModuleType) -> None:
+    """Each case has its rows per second; one process has ratio 1."""
+    found = processes.main(["--rows=40000", "--epochs=1", "--batch=70000", "--repeats=1"])
+    assert len(found) == 5
+    assert found["exact, 1 process"]["ratio"] == found["mini-batches, 1 process"]["ratio"] == 1
+
+
+@pytest.mark.parametrize(("case", "error"), [("exact, 2 processes", 1e-15), ("mini-batches, 2 processes", 1e-5)])
+def test_processes_check_bites(processes: ModuleType, case: str, error: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate is that of the additional rows; another last digit of the exact fit, or a wrong gradient, stops it."""
+
+    def run(options: list[list[str]], devices: int = 1) -> tuple[float, list[float]]:
+        is_short = "small" in str(options) or "max_epochs=1'" in str(options)
+        is_off = devices == 2 and case.startswith("exact" if "exact" in str(options) else "mini")
+        return 1.0 if is_short else 1.0 + 2.0 / devices, [0.5 + error * is_off, 1.0]
+
+    monkeypatch.setattr(processes, "run", run)
+    with pytest.raises(SystemExit, match=r"^two processes"):
+        processes.main(["--rows=40000", "--repeats=1"])
+    monkeypatch.setattr(processes, "check", lambda _: None)
+    found = processes.main(["--rows=40000", "--repeats=1"])
+    assert found["exact, 1 process"]["rate"] == 36000 / 2
+    assert found["exact, 2 processes"]["ratio"] == 2
+
+
+@pytest.fixture
+def start() -> ModuleType:
+    return load("start")
+
+
+@pytest.mark.slow
+def test_start_compares_a_run_with_an_import(start: ModuleType) -> None:
+    """Both commands have their seconds, and the import has ratio 1."""
+    imported, whole = start.main(["--repeats=1"]).values()
+    assert imported["clock ratio"] == imported["processor ratio"] == 1
+    assert whole["clock"] > 0
+
+
+def test_start_check_bites(start: ModuleType) -> None:
+    """A run that fails, or makes nine updates, stops the benchmark."""
+    with pytest.raises(SystemExit, match=r"failed: .*no such thing"):
+        start.run(["-c", "raise SystemExit('no such thing')"])
+    start.require_whole("10 updates by SGD\nfiles in x")
+    with pytest.raises(SystemExit, match="did not make its ten updates"):
+        start.require_whole("9 updates by SGD\nfiles in x")
+
+
+@pytest.fixture
+def device() -> ModuleType:
+    return load("device")
+
+
+def test_device_measures_what_device_it_is_given(device: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both types have both arithmetics' shares of a copy's bandwidth."""
+    found = device.main(["--device=cpu", "--rows=3000", "--repeats=1"])
+    assert list(found) == ["float32", "float64"]
+    assert all(row["copy"] == 1 and row["double"] > 0 and row["double-double"] > 0 for row in found.values())
+    assert len(capsys.readouterr().out.splitlines()) == 8
+
+
+def test_device_check_bites(device: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device whose double-double fit is not that of the CPU is refused."""
+    honest, calls = regression.fit, iter(range(100))
+
+    def fit(x: torch.Tensor, y: torch.Tensor, *args: Any, **options: Any) -> regression.Fit:
+        return honest(x, y * (1 + 1e-6) if next(calls) == 2 else y, *args, **options)
+
+    monkeypatch.setattr(regression, "fit", fit)
+    with pytest.raises(SystemExit, match=r"^double-double on the device is not the CPU's"):
+        device.main(["--device=cpu", "--rows=3000", "--repeats=1"])
+
+
+@pytest.fixture
+def everything() -> ModuleType:
+    return load("run")
+
+
+SCRIPT = """
+def main(args):
+    print("one line")
+    assert args == []
+    return {"ours, double": {"speed": 301.0}}
+"""
+
+
+def test_run_prints_what_a_script_prints_and_judges_what_it_returns(
+    everything: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One script run in a process of its own has its section and its line in the summary."""
+    (tmp_path / "series.py").write_text(SCRIPT)
+    monkeypatch.setattr(everything, "FOLDER", tmp_path)
+    everything.main(["series"])
+    printed = capsys.readouterr().out
+    assert "## `python benchmarks/series.py`\n\n```text\none line\n```" in printed
+    assert "| 301 | ≥ 300 | ≥ 1,000 | yes |" in printed
+    with pytest.raises(SystemExit, match="there is no benchmark speed: expected some of updates, "):
+        everything.main(["speed"])
+
+
+def test_run_says_what_is_missed_failed_or_not_there(everything: ModuleType) -> None:
+    """A figure that is too low, a script that failed and one that did not run are told apart."""
+    lines = list(everything.summary({"series": {"ours, double": {"speed": 299.4}}, "device": {}, "start": None}))
+    assert len(lines) == 6
+    assert lines[-1].endswith("| 299 | ≥ 300 | ≥ 1,000 | **no** |")
+    assert lines[3].endswith("| – | ≥ 0.3 | ≥ 0.6 | not run here |")
+    assert lines[2].endswith("| – | ≤ 1.3 | ≤ 1 | failed |")
+
+
+def test_run_names_the_error_of_a_script_that_fails(everything: ModuleType, tmp_path: Path) -> None:
+    """A script that ends with an error leaves what it printed and its last line, and no figures."""
+    (tmp_path / "wrong.py").write_text(SCRIPT.replace("== []", "== [1]"))
+    assert everything.alone(tmp_path / "wrong.py") == ("one line\nfailed: AssertionError", None)
+
+
+def test_the_readme_has_the_summary_of_the_results(everything: ModuleType) -> None:
+    """The README's table is that of RESULTS.md, which has a section for each script."""
+    results, readme = everything.RESULTS.read_text(), everything.README.read_text()
+    table = [line for line in results.splitlines() if line.startswith("|")]
+    assert everything.written(readme, table) == readme
+    assert [line for line in results.splitlines() if line.startswith("## ")] == [
+        f"## `python benchmarks/{name}.py`" for name in everything.SCRIPTS
+    ]
+    with pytest.raises(SystemExit, match="no place for the summary"):
+        everything.written("# regression", table)
