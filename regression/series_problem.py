@@ -14,6 +14,7 @@ from regression.doubled import Doubled
 from regression.moments import Arithmetic
 from regression.series import SPLIT_BITS, Series
 from regression.series_terms import FINE_UNIT, UNIT, Frames
+from regression.sums import room_for
 
 __all__ = ["Problem", "SeriesSolution"]
 
@@ -48,7 +49,7 @@ class SeriesSolution:
     @classmethod
     def room(cls, series: Series) -> "SeriesSolution":
         """Return room for the solutions of series."""
-        numbers = torch.empty(2 * series.degree + 5, len(series.nobs), dtype=torch.float64, device=series.ends.device)
+        numbers = room_for((2 * series.degree + 5, len(series.nobs)), series.ends.device)
         params, bse, rest = torch.split(numbers, [series.degree + 1, series.degree + 1, 3])
         return cls(series.nobs, torch.empty_like(series.nobs), params, bse, *rest)
 
@@ -74,13 +75,15 @@ class Problem:
 
     def __init__(self, nobs: Tensor, frames: Frames, sums: Tensor, arithmetic: Arithmetic) -> None:
         degree = (sums.shape[2] - 2) // 3
-        self.nobs, self.frames, self.degree, self.size = nobs, frames, degree, degree + 1
+        self.nobs, self.degree, self.size = nobs, degree, degree + 1
+        (self.center, self.y_center), (self.inverse, self.y_inverse) = frames.centers, frames.inverses
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
         values = [self._number(sums[:, :, k]) for k in range(3 * degree + 2)]
-        s = [self._of(nobs), *values[:degree]]
-        s += [_twice(values[degree + k - 1]) - s[degree - k] for k in range(1, self.size)]
-        self.matrix = [[_half(s[i + j] + s[i - j]) for j in range(i + 1)] for i in range(self.size)]
-        self.right, self.square = values[2 * degree : -1], values[-1]
+        s, last = [self._of(nobs), *values[:degree]], values[self.size : 2 * degree + 1]
+        s += [_twice(value) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
+        self.matrix = [[s[i], *(_half(s[i + j] + s[i - j]) for j in range(1, i + 1))] for i in range(degree)]
+        self.matrix.append([s[degree], *last])
+        self.right, self.square = [values[degree], *values[2 * degree + 1 : -1]], values[-1]
 
     def _of(self, values: Tensor) -> Number:
         return values.double() if self.is_double else Doubled.of(values)
@@ -117,7 +120,7 @@ class Problem:
             variance = torch.where(free > 0, ssr / free, torch.nan)
         params = torch.stack(self._params(lower, weights))
         errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)))
-        y_scale = 1 / self.frames.y_inverse
+        y_scale = 1 / self.y_inverse
         sigma = variance.sqrt() * y_scale
         found = SeriesSolution(
             nobs=self.nobs,
@@ -168,7 +171,7 @@ class Problem:
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
                 found[j] = found[j] - lower[i][j] * found[i]
-        scale, shift = 1 / self.frames.y_inverse, self._of(self.frames.center * self.frames.inverse)
+        scale, shift = 1 / self.y_inverse, self._of(self.center * self.inverse)
         powers = chebyshev_in_powers(-shift, self.degree, self._of(torch.ones_like(scale)))
         params = []
         for j in range(self.size):
@@ -176,13 +179,13 @@ class Problem:
             for k in range(j + 1, self.size):
                 total = total + found[k] * powers[k][j]
             total = total * scale if self.is_double else total.times(scale)
-            params.append(_float(total if j else total + self._of(self.frames.y_center)))
-            scale = scale * self.frames.inverse
+            params.append(_float(total if j else total + self._of(self.y_center)))
+            scale = scale * self.inverse
         return params
 
     def _unit_errors(self, lower: list[list[Tensor]], pivots: list[Tensor]) -> Tensor:
         """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
-        shift = self.frames.center * self.frames.inverse
+        shift = self.center * self.inverse
         powers = chebyshev_in_powers(-shift, self.degree, torch.ones_like(shift))
         errors, scale = [], torch.ones_like(shift)
         for j in range(self.size):
@@ -194,7 +197,7 @@ class Problem:
                 row.append(value)
             squares = torch.stack([q * q / d for q, d in zip(row, pivots[j:], strict=True)])
             errors.append(squares.sum(dim=0).sqrt() * scale)
-            scale = scale * self.frames.inverse
+            scale = scale * self.inverse
         return torch.stack(errors)
 
 

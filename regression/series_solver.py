@@ -23,11 +23,13 @@ def solve_series(series: Series) -> SeriesSolution:
     Args:
         series: With the sums of all their points.
     """
-    frames, result = Frames.of(series.ends), SeriesSolution.room(series)
+    result = SeriesSolution.room(series)
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
-            problem = Problem(series.nobs[part], frames.chosen(part), series.sums[..., part], series.arithmetic)
+            problem = Problem(
+                series.nobs[part], Frames.of(series.ends[:, part]), series.sums[..., part], series.arithmetic
+            )
             solution = problem.solution()
             for field in fields(SeriesSolution):
                 getattr(result, field.name)[..., part] = getattr(solution, field.name)
