@@ -4,6 +4,7 @@ The same factorization ``M = L D Lᵀ`` as in ``solver``, a tensor operation for
 arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch only.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -56,6 +57,8 @@ class SeriesSolution:
     @classmethod
     def joined(cls, parts: list["SeriesSolution"]) -> "SeriesSolution":
         """Return the solutions of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(torch.cat([getattr(part, f.name) for part in parts], dim=-1) for f in fields(cls)))
 
     def chosen(self, series: Tensor) -> "SeriesSolution":
@@ -78,25 +81,27 @@ class Problem:
         self.nobs, self.degree, self.size = nobs, degree, degree + 1
         (self.center, self.y_center), (self.inverse, self.y_inverse) = frames.centers, frames.inverses
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
-        values = [self._number(sums[:, :, k]) for k in range(3 * degree + 2)]
-        s, last = [self._of(nobs), *values[:degree]], values[self.size : 2 * degree + 1]
+        values = self._rows(sums)
+        s, last = [self._of(nobs.double()), *values[:degree]], values[self.size : 2 * degree + 1]
         s += [_twice(value) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
         self.matrix = [[s[i], *(_half(s[i + j] + s[i - j]) for j in range(1, i + 1))] for i in range(degree)]
         self.matrix.append([s[degree], *last])
         self.right, self.square = [values[degree], *values[2 * degree + 1 : -1]], values[-1]
 
     def _of(self, values: Tensor) -> Number:
-        return values.double() if self.is_double else Doubled.of(values)
+        return values if self.is_double else Doubled.of(values)
 
-    def _number(self, sums: Tensor) -> Number:
-        """Return the number that whole numbers of shape (parts, halves, S) stand for."""
-        total = None
-        for part, unit in zip(sums, (UNIT, FINE_UNIT), strict=False):
-            for half, power in zip(part.flip(0), (1.0, 2.0**SPLIT_BITS), strict=False):
-                value = self._of(half)
-                value = value * (unit * power) if self.is_double else value.times(unit * power)
-                total = value if total is None else total + value
-        return total
+    def _rows(self, sums: Tensor) -> list[Number]:
+        """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, R of shape (S,)."""
+        total, *rest = map(self._number, sums.unbind(1))
+        for half in rest:
+            total = (total * 2.0**SPLIT_BITS if self.is_double else total.times(2.0**SPLIT_BITS)) + half
+        return list(total.unbind())
+
+    def _number(self, parts: Tensor) -> Number:
+        if self.is_double:
+            return parts[0].double().mul_(UNIT)
+        return Doubled.of(parts[0]).plus(parts[1].double().mul_(FINE_UNIT / UNIT)).times(UNIT)
 
     def solution(self) -> SeriesSolution:
         """Solve, and describe how well the curves go through the points."""
@@ -106,54 +111,60 @@ class Problem:
         left = [self.square]
         for w, z in zip(weights, forward, strict=True):
             left.append(left[-1] - w * z)
-        rank = torch.stack(kept).sum(dim=0)
-        is_full, free = rank == self.size, (self.nobs - rank).double()
-        square, tss, ssr = _float(self.square), _float(left[1]), _float(left[-1])
-        least = self.perfect * square
-        rsquared = 1 - ssr / tss
-        variance = ssr / free
-        is_lost = ssr <= least
-        if bool(is_lost.any()):  # rare, and each of these costs as much as a division or more
+        lost = [~keep for keep in kept if keep is not None]
+        rank = torch.full_like(self.nobs, self.size)
+        for columns in lost:
+            rank.sub_(columns.long())
+        square, tss, ssr = map(_float, (self.square, left[1], left[-1]))
+        rsquared, variance, ssr = self._goodness(square, tss, ssr, self.nobs - rank)
+        y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
+        sigma = variance.sqrt_().mul_(y_scale)
+        errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)), shift)
+        open_numbers = {
+            "params": torch.stack(self._params(lower, weights, y_scale, self._of(shift))),
+            "bse": errors.mul_(sigma),
+            "ssr": ssr * y_scale * y_scale,
+            "sigma": sigma,
+        }
+        for columns in lost:
+            open_numbers["params"].masked_fill_(columns, torch.nan)
+            open_numbers["bse"].masked_fill_(columns, torch.nan)
+        if not math.isfinite(sum(float(values.sum()) for values in open_numbers.values())):
+            # Infinities, from numbers beyond float64, become NaN.
+            open_numbers = {name: values + (values - values) for name, values in open_numbers.items()}
+        return SeriesSolution(nobs=self.nobs, rank=rank, rsquared=rsquared, **open_numbers)
+
+    def _goodness(self, square: Tensor, tss: Tensor, ssr: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return R², the variance of the residuals and their sum of squares, in the series' coordinates."""
+        rsquared, variance, least = (ssr / tss).neg_().add_(1), ssr / free, square * self.perfect
+        if not _are_above(ssr, least):  # rare, and each of these costs as much as a division or more
+            is_lost = ssr <= least
             is_exact = is_lost & ((free == 0) | (square == 0) | (not self.is_double))
             ssr = torch.where(is_exact, 0.0, torch.where(is_lost, torch.nan, ssr))
             rsquared = torch.where(tss > least, torch.where(is_lost, 1.0, rsquared), torch.nan)
             variance = torch.where(free > 0, ssr / free, torch.nan)
-        params = torch.stack(self._params(lower, weights))
-        errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)))
-        y_scale = 1 / self.y_inverse
-        sigma = variance.sqrt() * y_scale
-        found = SeriesSolution(
-            nobs=self.nobs,
-            rank=rank,
-            params=params,
-            bse=errors * sigma,
-            ssr=ssr * y_scale * y_scale,
-            sigma=sigma,
-            rsquared=rsquared,
-        )
-        if not bool(is_full.all()):
-            found.params.masked_fill_(~is_full, torch.nan)
-            found.bse.masked_fill_(~is_full, torch.nan)
-        # Infinities, from numbers beyond float64, become NaN.
-        return replace(
-            found, **{name: (v := getattr(found, name)) + (v - v) for name in ("params", "bse", "ssr", "sigma")}
-        )
+        return rsquared, variance, ssr
 
-    def _factors(self) -> tuple[list[list[Number]], list[Number], list[Tensor]]:
-        """Return L below its diagonal, D, and which columns do not depend on those before; others have D = 1."""
+    def _factors(self) -> tuple[list[list[Number]], list[Number], list[Tensor | None]]:
+        """Return L below its diagonal, D, and which columns do not depend on those before, ``None`` where all do.
+
+        Columns that depend on those before have D = 1 and zeros in L.
+        """
         lower: list[list[Number]] = [[] for _ in range(self.size)]
+        products: list[list[Number]] = [[] for _ in range(self.size)]  # L D
         pivots: list[Number] = []
         kept = []
         for j in range(self.size):
             rest = [self.matrix[i][j] for i in range(j, self.size)]
             for k in range(j):
-                factor = lower[j][k] * pivots[k]
-                rest = [value - lower[j + i][k] * factor for i, value in enumerate(rest)]
-            keep = _float(rest[0]) > self.tolerance * _float(self.matrix[j][j])
+                rest = [value - lower[j + i][k] * products[j][k] for i, value in enumerate(rest)]
+            least = _float(self.matrix[j][j]) * self.tolerance
+            keep = None if _are_above(_float(rest[0]), least) else _float(rest[0]) > least
             kept.append(keep)
             pivots.append(_where(keep, rest[0], 1.0))
             for i, value in enumerate(rest[1:], start=j + 1):
-                lower[i].append(_where(keep, value / pivots[j], 0.0))
+                products[i].append(_where(keep, value, 0.0))
+                lower[i].append(products[i][j] / pivots[j])
         return lower, pivots, kept
 
     def _forward(self, lower: list[list[Number]]) -> list[Number]:
@@ -165,40 +176,45 @@ class Problem:
             found.append(value)
         return found
 
-    def _params(self, lower: list[list[Number]], weights: list[Number]) -> list[Tensor]:
+    def _params(self, lower: list[list[Number]], weights: list[Number], scale: Tensor, shift: Number) -> list[Tensor]:
         """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``."""
         found = list(weights)
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
                 found[j] = found[j] - lower[i][j] * found[i]
-        scale, shift = 1 / self.y_inverse, self._of(self.center * self.inverse)
-        powers = chebyshev_in_powers(-shift, self.degree, self._of(torch.ones_like(scale)))
+        powers = chebyshev_in_powers(shift, self.degree, self._of(torch.ones_like(scale)))
         params = []
         for j in range(self.size):
-            total = found[j] * powers[j][j]
+            total = found[j] if j < 2 else found[j] * powers[j][j]  # T_0 = 1, T_1 = u
             for k in range(j + 1, self.size):
                 total = total + found[k] * powers[k][j]
-            total = total * scale if self.is_double else total.times(scale)
-            params.append(_float(total if j else total + self._of(self.y_center)))
-            scale = scale * self.inverse
+            if j:
+                scale = scale * self.inverse
+                params.append(_float(total) * scale)
+            else:
+                total = total * scale if self.is_double else total.times(scale)
+                params.append(_float(total + self._of(self.y_center)))
         return params
 
-    def _unit_errors(self, lower: list[list[Tensor]], pivots: list[Tensor]) -> Tensor:
+    def _unit_errors(self, lower: list[list[Tensor]], pivots: list[Tensor], shift: Tensor) -> Tensor:
         """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
-        shift = self.center * self.inverse
-        powers = chebyshev_in_powers(-shift, self.degree, torch.ones_like(shift))
-        errors, scale = [], torch.ones_like(shift)
-        for j in range(self.size):
+        powers = chebyshev_in_powers(shift, self.degree, torch.ones_like(shift))
+        errors, scale = torch.empty(self.size, len(shift), dtype=shift.dtype, device=shift.device), None
+        for j, out in enumerate(errors):
             row: list[Tensor] = []  # q of ``q Lᵀ = p``
             for k in range(j, self.size):
                 value = powers[k][j]
                 for i, known in enumerate(row, start=j):
                     value = value - lower[k][i] * known
                 row.append(value)
-            squares = torch.stack([q * q / d for q, d in zip(row, pivots[j:], strict=True)])
-            errors.append(squares.sum(dim=0).sqrt() * scale)
-            scale = scale * self.inverse
-        return torch.stack(errors)
+            torch.div(row[0] * row[0], pivots[j], out=out)
+            for q, d in zip(row[1:], pivots[j + 1 :], strict=True):
+                out.add_((q * q).div_(d))
+            out.sqrt_()
+            if j:
+                scale = self.inverse if scale is None else scale * self.inverse
+                out.mul_(scale)
+        return errors
 
 
 def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Number]]:
@@ -226,7 +242,12 @@ def _half(value: Number) -> Number:
     return value.times(0.5) if isinstance(value, Doubled) else value / 2
 
 
-def _where(condition: Tensor, value: Number, other: float) -> Number:
-    if bool(condition.all()):
+def _are_above(values: Tensor, bounds: Tensor) -> bool:
+    """Tell whether all values are above their bounds: faster than to compare each of them."""
+    return bool((values - bounds).amin() > 0)
+
+
+def _where(condition: Tensor | None, value: Number, other: float) -> Number:
+    if condition is None:
         return value
     return value.where(condition, other) if isinstance(value, Doubled) else torch.where(condition, value, other)

@@ -73,8 +73,9 @@ class Terms:
     def take(self, x: Tensor, y: Tensor) -> None:
         """Take the points of a stack, x and y of shape (P, L)."""
         room = self._room[:, : x.numel()].view(len(self._room), x.shape[1], x.shape[0])
-        self._upper, self._scratch, self._lower, self._rest, self._spare = room.split(self._sizes)
-        self._points = self._upper[:: len(self._upper) - 1]
+        self._upper, self._scratch, self._lower, self._rest, self._spare = torch.split(room, self._sizes)
+        self._values = self._upper if self.is_double else self._lower  # before they are cut in two
+        self._points = self._values[:: len(self._upper) - 1]
         for row, values in zip(self._points, (x, y), strict=True):
             torch.sub(values.T, 0, out=row)  # faster than a copy
 
@@ -95,7 +96,7 @@ class Terms:
         self._sums = (high,) if self.is_double else (high, torch.zeros_like(high), out[1, 0].zero_())
         self._points.sub_(frames.centers[:, None]).mul_(frames.inverses[:, None])
         functions, step = slice(0 if degree else 1, None), max(degree, 1)
-        self._add(self._points[functions], self._lower[functions][::step], slice(0, degree + 1, step))
+        self._add(slice(functions.start, None, step), slice(0, degree + 1, step))
         self._rest[:1].zero_()
         for k in range(1, degree):
             self._next(k)
@@ -106,28 +107,27 @@ class Terms:
             self._carry()
         return out
 
-    def _add(self, values: Tensor, lower: Tensor, to: slice) -> None:
+    def _add(self, rows: slice, to: slice) -> None:
         """Write the sums of some functions, rounded to multiples of 2^-50, and cut those in two parts."""
-        spare = self._scratch[: len(values)]
+        values = self._values[rows]
         if self.is_double:
-            self._whole_sum(torch.add(values, CENTERS[0], out=spare), 0, to)
+            self._whole_sum(torch.add(values, CENTERS[0], out=self._scratch[: len(values)]), 0, to)
             return
         self._whole_sum(values.add_(CENTERS[0]), 0, to)
-        upper = torch.add(values.sub_(CENTERS[0]), HALF, out=spare).sub_(HALF)
-        torch.sub(values, upper, out=lower)
-        values.copy_(upper)
+        upper = torch.add(values.sub_(CENTERS[0]), HALF, out=self._upper[rows]).sub_(HALF)
+        values.sub_(upper)
 
     def _next(self, k: int) -> None:
         """Write ``T_{k+1} = 2 u T_k - T_{k-1}``, and its sum."""
         upper, lower, rest, rows = self._upper, self._lower, self._rest, slice(k, k + 1)
         if self.is_double:
             torch.mul(upper[0], upper[k - 1], out=upper[k]).mul_(2).sub_(upper[k - 2] if k > 1 else 1)
-            self._add(upper[rows], lower, rows)
+            self._add(rows, rows)
             return
         high, mixed, low = (
             product(slice(0, 1), k - 1, out).sub_(center).mul_(2)
             for product, center, out in zip(
-                (self._high, self._mixed, self._low), CENTERS, self._scratch[:3].split(1), strict=True
+                (self._high, self._mixed, self._low), CENTERS, torch.split(self._scratch[:3], 1), strict=True
             )
         )
         if k > 1:
@@ -137,7 +137,8 @@ class Terms:
             high.sub_(1)
         carry = torch.add(mixed, low, out=lower[rows]).add_(CENTERS[0]).sub_(CENTERS[0])
         torch.sub(mixed, carry, out=rest[rows]).add_(low)
-        self._add(torch.add(high, carry, out=upper[rows]), lower[rows], rows)
+        carry.add_(high)
+        self._add(rows, rows)
         self._whole_sum(torch.add(rest[rows], CENTERS[2], out=low), 2, rows)
 
     def _add_products(self, rows: slice, factor: int, start: int) -> None:
