@@ -64,9 +64,8 @@ class Doubled:
         """Return the product with powers of two, which is exact."""
         return Doubled(self.high * power, self.low * power)
 
-    def unbind(self) -> "list[Doubled]":
-        """Return the rows."""
-        return [Doubled(high, low) for high, low in zip(self.high, self.low, strict=True)]
+    def __getitem__(self, rows: int | slice) -> "Doubled":
+        return Doubled(self.high[rows], self.low[rows])
 
     def where(self, condition: Tensor, other: float) -> "Doubled":
         """Return the numbers where a condition holds, elsewhere another one."""

@@ -222,7 +222,7 @@ def exact_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
 
 
 def two_product(a: Tensor, b: Tensor) -> Pair:
-    """Return a b exactly (Dekker), for tensors of one shape; each operation is a kernel of its own, so none is fused.
+    """Return a b exactly (Dekker), of the shape of a; each operation is a kernel of its own, so none is fused.
 
     Most of them write to a vector that has served: fewer vectors leave the cache to the rest.
     """
@@ -230,7 +230,7 @@ def two_product(a: Tensor, b: Tensor) -> Pair:
     a_hi, a_lo = _split(a)
     b_hi, b_lo = _split(b)
     rest = (a_hi * b_hi).sub_(product)
-    rest.add_(a_hi.mul_(b_lo)).add_(b_hi.mul_(a_lo)).add_(b_lo.mul_(a_lo))
+    rest.add_(a_hi.mul_(b_lo)).add_(torch.mul(a_lo, b_hi, out=a_hi)).add_(a_lo.mul_(b_lo))
     return product, rest
 
 

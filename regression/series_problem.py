@@ -81,22 +81,26 @@ class Problem:
         self.nobs, self.degree, self.size = nobs, degree, degree + 1
         (self.center, self.y_center), (self.inverse, self.y_inverse) = frames.centers, frames.inverses
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
-        values = self._rows(sums)
-        s, last = [self._of(nobs.double()), *values[:degree]], values[self.size : 2 * degree + 1]
+        values = self._numbers(sums)
+        # Lower triangle of the matrix, to which v is one more column: its row of L holds the solution.
+        s = [self._of(nobs.double()), *(values[k] for k in range(degree))]
+        last = [values[self.size + k] for k in range(degree)]
         s += [_twice(value) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
-        self.matrix = [[s[i], *(_half(s[i + j] + s[i - j]) for j in range(1, i + 1))] for i in range(degree)]
-        self.matrix.append([s[degree], *last])
-        self.right, self.square = [values[degree], *values[2 * degree + 1 : -1]], values[-1]
+        columns = [s[: self.size]]
+        columns += [[*(_half(s[i + j] + s[i - j]) for i in range(j, degree)), last[j - 1]] for j in range(1, self.size)]
+        for column, k in zip(columns, [degree, *range(2 * degree + 1, 3 * degree + 1)], strict=True):
+            column.append(values[k])
+        self.columns, self.square = list(map(_stacked, columns)), values[-1]
 
     def _of(self, values: Tensor) -> Number:
         return values if self.is_double else Doubled.of(values)
 
-    def _rows(self, sums: Tensor) -> list[Number]:
-        """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, R of shape (S,)."""
+    def _numbers(self, sums: Tensor) -> Number:
+        """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, of shape (R, S)."""
         total, *rest = map(self._number, sums.unbind(1))
         for half in rest:
             total = (total * 2.0**SPLIT_BITS if self.is_double else total.times(2.0**SPLIT_BITS)) + half
-        return list(total.unbind())
+        return total
 
     def _number(self, parts: Tensor) -> Number:
         if self.is_double:
@@ -105,23 +109,17 @@ class Problem:
 
     def solution(self) -> SeriesSolution:
         """Solve, and describe how well the curves go through the points."""
-        lower, pivots, kept = self._factors()
-        forward = self._forward(lower)
-        weights = [_where(keep, z / d, 0.0) for z, d, keep in zip(forward, pivots, kept, strict=True)]
-        left = [self.square]
-        for w, z in zip(weights, forward, strict=True):
-            left.append(left[-1] - w * z)
+        lower, pivots, kept, (square, *left) = self._factors()
         lost = [~keep for keep in kept if keep is not None]
         rank = torch.full_like(self.nobs, self.size)
         for columns in lost:
             rank.sub_(columns.long())
-        square, tss, ssr = map(_float, (self.square, left[1], left[-1]))
-        rsquared, variance, ssr = self._goodness(square, tss, ssr, self.nobs - rank)
+        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], self.nobs - rank)
         y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
         sigma = variance.sqrt_().mul_(y_scale)
-        errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)), shift)
+        errors = self._unit_errors(list(map(_float, lower)), list(map(_float, pivots)), shift)
         open_numbers = {
-            "params": torch.stack(self._params(lower, weights, y_scale, self._of(shift))),
+            "params": torch.stack(self._params(lower, y_scale, self._of(shift))),
             "bse": errors.mul_(sigma),
             "ssr": ssr * y_scale * y_scale,
             "sigma": sigma,
@@ -145,43 +143,35 @@ class Problem:
             variance = torch.where(free > 0, ssr / free, torch.nan)
         return rsquared, variance, ssr
 
-    def _factors(self) -> tuple[list[list[Number]], list[Number], list[Tensor | None]]:
-        """Return L below its diagonal, D, and which columns do not depend on those before, ``None`` where all do.
+    def _factors(self) -> tuple[list[Number], list[Number], list[Tensor | None], list[Tensor]]:
+        """Return columns of L, D, which columns do not depend on those before, and what is left of Σ v² after each.
 
-        Columns that depend on those before have D = 1 and zeros in L.
+        A column of L is below the diagonal, of shape (K - j, S), v's row last. Columns that depend on those before
+        have D = 1 and zeros in L. Where all columns are independent there is ``None`` in place of which.
         """
-        lower: list[list[Number]] = [[] for _ in range(self.size)]
-        products: list[list[Number]] = [[] for _ in range(self.size)]  # L D
+        lower: list[Number] = []
+        products: list[Number] = []  # L D
         pivots: list[Number] = []
-        kept = []
-        for j in range(self.size):
-            rest = [self.matrix[i][j] for i in range(j, self.size)]
+        kept: list[Tensor | None] = []
+        left = [self.square]
+        for j, column in enumerate(self.columns):
             for k in range(j):
-                rest = [value - lower[j + i][k] * products[j][k] for i, value in enumerate(rest)]
-            least = _float(self.matrix[j][j]) * self.tolerance
-            keep = None if _are_above(_float(rest[0]), least) else _float(rest[0]) > least
+                column = column - lower[k][j - k - 1 :] * products[k][j - k - 1]
+            least = _float(self.columns[j][0]) * self.tolerance
+            keep = None if _are_above(_float(column[0]), least) else _float(column[0]) > least
             kept.append(keep)
-            pivots.append(_where(keep, rest[0], 1.0))
-            for i, value in enumerate(rest[1:], start=j + 1):
-                products[i].append(_where(keep, value, 0.0))
-                lower[i].append(products[i][j] / pivots[j])
-        return lower, pivots, kept
+            pivots.append(_where(keep, column[0], 1.0))
+            products.append(_where(keep, column[1:], 0.0))
+            lower.append(products[j] / pivots[j])
+            left.append(left[j] - lower[j][-1] * products[j][-1])
+        return lower, pivots, kept, list(map(_float, left))
 
-    def _forward(self, lower: list[list[Number]]) -> list[Number]:
-        """Return z of ``L z = b``."""
-        found: list[Number] = []
-        for row, value in zip(lower, self.right, strict=True):
-            for factor, known in zip(row, found, strict=False):
-                value = value - factor * known
-            found.append(value)
-        return found
-
-    def _params(self, lower: list[list[Number]], weights: list[Number], scale: Tensor, shift: Number) -> list[Tensor]:
-        """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``."""
-        found = list(weights)
+    def _params(self, lower: list[Number], scale: Tensor, shift: Number) -> list[Tensor]:
+        """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``, w the row of v in L."""
+        found = [column[-1] for column in lower]
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
-                found[j] = found[j] - lower[i][j] * found[i]
+                found[j] = found[j] - lower[j][i - j - 1] * found[i]
         powers = chebyshev_in_powers(shift, self.degree, self._of(torch.ones_like(scale)))
         params = []
         for j in range(self.size):
@@ -196,7 +186,7 @@ class Problem:
                 params.append(_float(total + self._of(self.y_center)))
         return params
 
-    def _unit_errors(self, lower: list[list[Tensor]], pivots: list[Tensor], shift: Tensor) -> Tensor:
+    def _unit_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor) -> Tensor:
         """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
         powers = chebyshev_in_powers(shift, self.degree, torch.ones_like(shift))
         errors, scale = torch.empty(self.size, len(shift), dtype=shift.dtype, device=shift.device), None
@@ -205,7 +195,7 @@ class Problem:
             for k in range(j, self.size):
                 value = powers[k][j]
                 for i, known in enumerate(row, start=j):
-                    value = value - lower[k][i] * known
+                    value = value - lower[i][k - i - 1] * known
                 row.append(value)
             torch.div(row[0] * row[0], pivots[j], out=out)
             for q, d in zip(row[1:], pivots[j + 1 :], strict=True):
@@ -240,6 +230,12 @@ def _twice(value: Number) -> Number:
 
 def _half(value: Number) -> Number:
     return value.times(0.5) if isinstance(value, Doubled) else value / 2
+
+
+def _stacked(rows: list[Number]) -> Number:
+    if isinstance(rows[0], Doubled):
+        return Doubled(torch.stack([row.high for row in rows]), torch.stack([row.low for row in rows]))
+    return torch.stack(rows)
 
 
 def _are_above(values: Tensor, bounds: Tensor) -> bool:
