@@ -51,13 +51,12 @@ class Pieces(NamedTuple):
         codes, x, y = codes.long(), x.double(), y.double()
         if not len(codes):
             return cls(codes, codes, codes), x, y
-        inner = _changes(codes)
-        if 2 * len(inner) > len(codes):
+        starts = _starts(codes)
+        if 2 * len(starts) > len(codes):
             order = codes.argsort()
             codes, x, y = codes[order], x[order], y[order]
-            inner = _changes(codes)
-        starts = torch.cat([inner.new_zeros(1), inner])
-        lengths = torch.diff(starts, append=inner.new_full((1,), len(codes)))
+            starts = _starts(codes)
+        lengths = torch.diff(starts, append=starts.new_full((1,), len(codes)))
         if int(lengths.max()) > LONGEST:
             parts = (lengths + (LONGEST - 1)) // LONGEST
             ends = (starts + lengths).repeat_interleave(parts)
@@ -75,12 +74,21 @@ class Pieces(NamedTuple):
         return ROWS // int(self.lengths.max())
 
 
-def _changes(codes: Tensor) -> Tensor:
-    """Return the rows, but the first, whose series is not that of the row before."""
-    differ = codes[1:] != codes[:-1]
-    if differ.device.type == "cpu":  # three times as fast as torch
-        return torch.from_numpy(np.flatnonzero(differ.numpy())).add_(1)
-    return differ.nonzero()[:, 0].add_(1)
+def _starts(codes: Tensor) -> Tensor:
+    """Return the rows whose series is not that of the row before, the first row among them."""
+
+    def work(parts: Iterator[slice]) -> list[tuple[int, Tensor]]:
+        found = []
+        for part in parts:
+            own = codes[part.start : part.stop + 1]
+            differ = own[1:] != own[:-1]
+            # numpy is three times as fast as torch
+            rows = torch.from_numpy(np.flatnonzero(differ.numpy())) if differ.is_cpu else differ.nonzero()[:, 0]
+            found.append((part.start, rows.add_(part.start + 1)))
+        return found
+
+    found = dict(pair for share in shared_out(work, codes[1:], ROWS) for pair in share)
+    return torch.cat([codes.new_zeros(1), *(found[start] for start in sorted(found))])
 
 
 def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
@@ -157,15 +165,15 @@ class Series:
                     terms.take(own_x, own_y)
                     # Where a stack is the whole chunk it writes to its place, else beside it.
                     own_ends, own_sums = ends[:, where], sums[..., where]
-                    terms.sums(Frames.of(terms.ends(own_ends)), own_sums)
+                    if not (largest := float(terms.ends(own_ends).amax())) < LARGEST:
+                        check(x, y, None)
+                        raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
+                    terms.sums(Frames.of(own_ends), own_sums)
                     if not isinstance(where, slice):
                         ends[:, where], sums[..., where] = own_ends, own_sums
 
         if len(codes):
             shared_out(work, pieces.starts, pieces.chunk())
-        if len(codes) and not (largest := float(ends.amax())) < LARGEST:
-            check(x, y, None)
-            raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
         once = pieces.codes.new_ones(1).expand(len(pieces.codes))
         return cls.merged([cls(pieces.codes, pieces.lengths, once, ends, sums, arithmetic)])
 
@@ -189,7 +197,7 @@ class Series:
 
     def gathered(self) -> "Series":
         """Return what the points of all processes say."""
-        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times))
+        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times.contiguous()))
         ends, sums = (all_gather_rows(values.movedim(-1, 0).contiguous()).movedim(0, -1)
                       for values in (self.ends, self.sums))  # fmt: skip
         return self.merged([Series(codes, nobs, times, ends, sums, self.arithmetic)])

@@ -14,7 +14,7 @@ from regression.sums import shared_out
 
 __all__ = ["solve_all", "solve_series"]
 
-ROWS = 1 << 15  # series that are solved together: their numbers stay in the cache
+ROWS = 1 << 14  # series that are solved together: their numbers stay in the cache
 
 
 def solve_series(series: Series) -> SeriesSolution:
@@ -24,6 +24,7 @@ def solve_series(series: Series) -> SeriesSolution:
         series: With the sums of all their points.
     """
     result = SeriesSolution.room(series)
+    names = [field.name for field in fields(SeriesSolution) if field.name != "nobs"]  # that is there
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
@@ -31,8 +32,8 @@ def solve_series(series: Series) -> SeriesSolution:
                 series.nobs[part], Frames.of(series.ends[:, part]), series.sums[..., part], series.arithmetic
             )
             solution = problem.solution()
-            for field in fields(SeriesSolution):
-                getattr(result, field.name)[..., part] = getattr(solution, field.name)
+            for name in names:
+                getattr(result, name)[..., part] = getattr(solution, name)
 
     shared_out(work, series.nobs, ROWS)
     return result

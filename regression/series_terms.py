@@ -21,7 +21,7 @@ UNIT, FINE_UNIT = 2.0**-50, 2.0**-100
 CENTERS = [6 * 2.0 ** (-BITS * k) for k in range(3)]  # of parts with last bits 2^-50, 2^-75, 2^-100
 CENTER_BITS = struct.unpack("3q", struct.pack("3d", *CENTERS))
 HALF = 3 * 2.0**26  # added and taken away again, leaves multiples of 2^-25
-LARGEST_EXPONENT = 1000
+LIMITS = (22 << 52, 2022 << 52)  # bits of 2^-1001 and 2^999
 
 
 class Frames(NamedTuple):
@@ -40,9 +40,9 @@ class Frames(NamedTuple):
         opposite, high = ends[:2], ends[2:]
         center = (high - opposite).mul_(0.5)
         widest = torch.maximum(high - center, center + opposite)
-        exponent = widest.view(torch.int64).bitwise_right_shift_(52)  # plus 1022; ten times frexp's speed
-        exponent.clamp_(1022 - LARGEST_EXPONENT, 1022 + LARGEST_EXPONENT)
-        return cls(center, exponent.neg_().add_(2045).bitwise_left_shift_(52).view(torch.float64))
+        # Bits of the power of two that is at most as large: ten times frexp's speed.
+        power = widest.view(torch.int64).bitwise_and_(0x7FF << 52).clamp_(*LIMITS)
+        return cls(center, torch.sub(2045 << 52, power).view(torch.float64))
 
     def chosen(self, series: Tensor) -> "Frames":
         """Return the coordinates of some series."""
@@ -104,7 +104,7 @@ class Terms:
             self._add_products(slice(0, degree), degree - 1, degree + 1)
         self._add_products(functions, -1, 2 * degree + 1)
         if not self.is_double:
-            self._carry()
+            self._carry(*self._sums)
         return out
 
     def _add(self, rows: slice, to: slice) -> None:
@@ -171,9 +171,9 @@ class Terms:
                 out.add_(spare.mul_(self._rest[factor]))
         return out
 
-    def _carry(self) -> None:
-        """Leave whole multiples of 2^-50 in one part of the sums, and less than one such unit in the other."""
-        high, mixed, low = self._sums
+    @staticmethod
+    def _carry(high: Tensor, mixed: Tensor, low: Tensor) -> None:
+        """Leave whole multiples of 2^-50 in the high part of the sums, and less than one such unit in the low one."""
         mixed.add_(low >> BITS)
         high.add_(mixed >> BITS)
         mask = (1 << BITS) - 1
