@@ -15,6 +15,7 @@ operation works on thousands of series, and their sums need no scattering. Torch
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -51,11 +52,11 @@ class Pieces(NamedTuple):
         codes, x, y = codes.long(), x.double(), y.double()
         if not len(codes):
             return cls(codes, codes, codes), x, y
-        starts = _starts(codes)
+        starts, own = _starts(codes)
         if 2 * len(starts) > len(codes):
             order = codes.argsort()
             codes, x, y = codes[order], x[order], y[order]
-            starts = _starts(codes)
+            starts, own = _starts(codes)
         lengths = torch.diff(starts, append=starts.new_full((1,), len(codes)))
         if int(lengths.max()) > LONGEST:
             parts = (lengths + (LONGEST - 1)) // LONGEST
@@ -63,7 +64,8 @@ class Pieces(NamedTuple):
             before = (parts.cumsum(0) - parts).repeat_interleave(parts)
             starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
             lengths = (ends - starts).clamp_max(LONGEST)
-        return cls(starts, lengths, codes[starts]), x, y
+            own = own.repeat_interleave(parts)
+        return cls(starts, lengths, own), x, y
 
     def chosen(self, those: Tensor) -> "Pieces":
         """Return some of the pieces."""
@@ -74,21 +76,27 @@ class Pieces(NamedTuple):
         return ROWS // int(self.lengths.max())
 
 
-def _starts(codes: Tensor) -> Tensor:
-    """Return the rows whose series is not that of the row before, the first row among them."""
+def _starts(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows whose series is not that of the row before, the first row among them, and those series."""
 
-    def work(parts: Iterator[slice]) -> list[tuple[int, Tensor]]:
+    def work(parts: Iterator[slice]) -> list[tuple[int, Tensor, Tensor]]:
         found = []
         for part in parts:
             own = codes[part.start : part.stop + 1]
-            differ = own[1:] != own[:-1]
-            # numpy is three times as fast as torch
-            rows = torch.from_numpy(np.flatnonzero(differ.numpy())) if differ.is_cpu else differ.nonzero()[:, 0]
-            found.append((part.start, rows.add_(part.start + 1)))
+            rows = _nonzero(own[1:] != own[:-1]).add_(1)
+            found.append((part.start, rows + part.start, own[rows]))
         return found
 
-    found = dict(pair for share in shared_out(work, codes[1:], ROWS) for pair in share)
-    return torch.cat([codes.new_zeros(1), *(found[start] for start in sorted(found))])
+    found = sorted((triple for share in shared_out(work, codes[1:], ROWS) for triple in share), key=itemgetter(0))
+    return (
+        torch.cat([codes.new_zeros(1), *(rows for _, rows, _ in found)]),
+        torch.cat([codes[:1], *(own for _, _, own in found)]),
+    )
+
+
+def _nonzero(values: Tensor) -> Tensor:
+    """Return the positions of what is true, by numpy where it can: in a third of the time."""
+    return torch.from_numpy(np.flatnonzero(values.numpy())) if values.is_cpu else values.nonzero()[:, 0]
 
 
 def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:

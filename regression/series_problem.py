@@ -114,7 +114,7 @@ class Problem:
         rank = torch.full_like(self.nobs, self.size)
         for columns in lost:
             rank.sub_(columns.long())
-        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], self.nobs - rank)
+        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], (self.nobs - rank).double())
         y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
         sigma = variance.sqrt_().mul_(y_scale)
         errors = self._unit_errors(list(map(_float, lower)), list(map(_float, pivots)), shift)
@@ -188,16 +188,16 @@ class Problem:
 
     def _unit_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor) -> Tensor:
         """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
-        powers = chebyshev_in_powers(shift, self.degree, torch.ones_like(shift))
+        powers = chebyshev_in_powers(shift, self.degree, 1.0)
         errors, scale = torch.empty(self.size, len(shift), dtype=shift.dtype, device=shift.device), None
         for j, out in enumerate(errors):
-            row: list[Tensor] = []  # q of ``q Lᵀ = p``
+            row: list[Number] = []  # q of ``q Lᵀ = p``
             for k in range(j, self.size):
                 value = powers[k][j]
                 for i, known in enumerate(row, start=j):
                     value = value - lower[i][k - i - 1] * known
                 row.append(value)
-            torch.div(row[0] * row[0], pivots[j], out=out)
+            torch.reciprocal(pivots[j], out=out).mul_(row[0] * row[0])  # a power of two
             for q, d in zip(row[1:], pivots[j + 1 :], strict=True):
                 out.add_((q * q).div_(d))
             out.sqrt_()
@@ -208,7 +208,10 @@ class Problem:
 
 
 def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Number]]:
-    """Return T_k(shift + t) in powers of t, a row for each k = 0 … d, by the polynomials' recurrence."""
+    """Return T_k(shift + t) in powers of t, a row for each k = 0 … d, by the polynomials' recurrence.
+
+    The last number of a row is a power of two, as ``one`` is.
+    """
     rows = [[one], [shift, one]]
     for _ in range(2, degree + 1):
         last, before = rows[-1], rows[-2]
