@@ -71,19 +71,30 @@ def in_double(points: Table, _length: int, degree: int) -> NDArray[np.float64]:
     return regression.fit_series(*points, degree, arithmetic="double").params.numpy()
 
 
+def in_double_on_one_thread(points: Table, length: int, degree: int) -> NDArray[np.float64]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return in_double(points, length, degree)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def in_double_double(points: Table, _length: int, degree: int) -> NDArray[np.float64]:
     return regression.fit_series(*points, degree).params.numpy()
 
 
-LOOP = "polyfit loop with errors"
+LOOP, PLAIN = "polyfit loop with errors", "polyfit loop"
 CONTENDERS: dict[str, Tool] = {
     LOOP: polyfit_with_errors,
-    "polyfit loop": polyfit,
+    PLAIN: polyfit,
     "ours, double": in_double,
+    "ours, double, 1 thread": in_double_on_one_thread,
     "ours, double-double": in_double_double,
     "ours, double, shuffled": in_double,
 }
-LOOPS = (LOOP, "polyfit loop")
+LOOPS = (LOOP, PLAIN)
+ONE_THREAD = (*LOOPS, "ours, double, 1 thread")
 
 
 def check(series: int, length: int, degree: int) -> None:
@@ -132,7 +143,9 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     found = {
         name: {
             "us": median(clock[name]),
+            "threads": 1 if name in ONE_THREAD else torch.get_num_threads(),
             "speed": median(map(truediv, clock[LOOP], clock[name])),
+            "over plain": median(map(truediv, clock[PLAIN], clock[name])),
             "per core": median(map(truediv, used[LOOP], used[name])),
         }
         for name in times
@@ -140,10 +153,12 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     print(f"python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}, "
           f"{torch.get_num_threads()} threads")  # fmt: skip
     print(f"{options.series:,} series of {options.points} points, degree {options.degree}, {options.repeats} repeats")
-    print(f"{'contender':<26} {'µs/series':>10} {'min–max':>17} {'speed':>8} {'per core':>9}")
+    heads = f"{'threads':>7} {'µs/series':>10} {'min–max':>15} {'speed':>8} {'per core':>9} {'over plain':>11}"
+    print(f"{'contender':<26} {heads}")
     for name, row in found.items():
         spread = f"{min(clock[name]):.3f}–{max(clock[name]):.3f}"
-        print(f"{name:<26} {row['us']:>10.3f} {spread:>17} {row['speed']:>8.1f} {row['per core']:>9.1f}")
+        print(f"{name:<26} {row['threads']:>7} {row['us']:>10.3f} {spread:>15} {row['speed']:>8.1f} "
+              f"{row['per core']:>9.1f} {row['over plain']:>11.1f}")  # fmt: skip
     return found
 
 

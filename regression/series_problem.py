@@ -85,9 +85,11 @@ class Problem:
         # Lower triangle of the matrix, to which v is one more column: its row of L holds the solution.
         s = [self._of(nobs.double()), *(values[k] for k in range(degree))]
         last = [values[self.size + k] for k in range(degree)]
-        s += [_twice(value) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
+        s += [_scaled(value, 2.0) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
         columns = [s[: self.size]]
-        columns += [[*(_half(s[i + j] + s[i - j]) for i in range(j, degree)), last[j - 1]] for j in range(1, self.size)]
+        columns += [
+            [*(_scaled(s[i + j] + s[i - j], 0.5) for i in range(j, degree)), last[j - 1]] for j in range(1, self.size)
+        ]
         for column, k in zip(columns, [degree, *range(2 * degree + 1, 3 * degree + 1)], strict=True):
             column.append(values[k])
         self.columns, self.square = list(map(_stacked, columns)), values[-1]
@@ -99,7 +101,7 @@ class Problem:
         """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, of shape (R, S)."""
         total, *rest = map(self._number, sums.unbind(1))
         for half in rest:
-            total = (total * 2.0**SPLIT_BITS if self.is_double else total.times(2.0**SPLIT_BITS)) + half
+            total = _scaled(total, 2.0**SPLIT_BITS) + half
         return total
 
     def _number(self, parts: Tensor) -> Number:
@@ -182,8 +184,7 @@ class Problem:
                 scale = scale * self.inverse
                 params.append(_float(total) * scale)
             else:
-                total = total * scale if self.is_double else total.times(scale)
-                params.append(_float(total + self._of(self.y_center)))
+                params.append(_float(_scaled(total, scale) + self._of(self.y_center)))
         return params
 
     def _unit_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor) -> Tensor:
@@ -217,7 +218,7 @@ def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Nu
         last, before = rows[-1], rows[-2]
         shifted = [shift * value for value in last]
         total = [shifted[0], *(a + b for a, b in zip(shifted[1:], last, strict=False)), last[-1]]
-        doubled = list(map(_twice, total))
+        doubled = [_scaled(value, 2.0) for value in total]
         rows.append([a - b for a, b in zip(doubled, before, strict=False)] + doubled[len(before) :])
     return rows[: degree + 1]
 
@@ -227,12 +228,9 @@ def _float(value: Number) -> Tensor:
     return number
 
 
-def _twice(value: Number) -> Number:
-    return value + value
-
-
-def _half(value: Number) -> Number:
-    return value.times(0.5) if isinstance(value, Doubled) else value / 2
+def _scaled(value: Number, power: Tensor | float) -> Number:
+    """Return the product with powers of two."""
+    return value.times(power) if isinstance(value, Doubled) else value * power
 
 
 def _stacked(rows: list[Number]) -> Number:

@@ -1,6 +1,6 @@
 """What sums over points are made of in either arithmetic: units, scales, weights, and sums without rounding.
 
-Torch and the standard library only.
+Torch, and numpy for large memory.
 """
 
 import math
