@@ -15,7 +15,6 @@ from regression.doubled import Doubled
 from regression.moments import Arithmetic
 from regression.series import SPLIT_BITS, Series
 from regression.series_terms import FINE_UNIT, UNIT, Frames
-from regression.sums import room_for
 
 __all__ = ["Problem", "SeriesSolution"]
 
@@ -48,11 +47,14 @@ class SeriesSolution:
     rsquared: Tensor
 
     @classmethod
-    def room(cls, series: Series) -> "SeriesSolution":
-        """Return room for the solutions of series."""
-        numbers = room_for((2 * series.degree + 5, len(series.nobs)), series.ends.device)
-        params, bse, rest = torch.split(numbers, [series.degree + 1, series.degree + 1, 3])
-        return cls(series.nobs, torch.empty_like(series.nobs), params, bse, *rest)
+    def over(cls, series: Series) -> "SeriesSolution":
+        """Return room for the solutions of series, where their sums and ranges are.
+
+        New memory would cost as much time as the solutions do.
+        """
+        size, numbers = series.degree + 1, series.sums[0, 0].view(torch.float64)
+        ssr, sigma, rsquared, rank = series.ends
+        return cls(series.nobs, rank.view(torch.int64), numbers[:size], numbers[size : 2 * size], ssr, sigma, rsquared)
 
     @classmethod
     def joined(cls, parts: list["SeriesSolution"]) -> "SeriesSolution":

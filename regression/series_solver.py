@@ -21,9 +21,9 @@ def solve_series(series: Series) -> SeriesSolution:
     """Return the least-squares polynomial of each series, in their order.
 
     Args:
-        series: With the sums of all their points.
+        series: With the sums of all their points; the solutions are written over their sums and ranges.
     """
-    result = SeriesSolution.room(series)
+    result = SeriesSolution.over(series)
     names = [field.name for field in fields(SeriesSolution) if field.name != "nobs"]  # that is there
 
     def work(parts: Iterator[slice]) -> None:
@@ -43,7 +43,7 @@ def solve_all(series: Series, again: Iterable[tuple[Tensor, Tensor, Tensor]]) ->
     """Return the codes of all series and their polynomials.
 
     Args:
-        series: What one pass over the points of all processes found.
+        series: What one pass over the points of all processes found; its memory is used up.
         again: Yields codes, x and y of this process's points once more, for the sums of series that were cut; not
             read where there are none.
 
