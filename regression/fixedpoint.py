@@ -222,14 +222,20 @@ def exact_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
 
 
 def two_product(a: Tensor, b: Tensor) -> Pair:
-    """Return a b exactly (Dekker); each operation is a kernel of its own, so none is fused."""
+    """Return a b exactly (Dekker), of the shape of a; each operation is a kernel of its own, so none is fused.
+
+    Most of them write to a vector that has served: fewer vectors leave the cache to the rest.
+    """
     product = a * b
     a_hi, a_lo = _split(a)
     b_hi, b_lo = _split(b)
-    return product, ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo
+    rest = (a_hi * b_hi).sub_(product)
+    rest.add_(a_hi.mul_(b_lo)).add_(torch.mul(a_lo, b_hi, out=a_hi)).add_(a_lo.mul_(b_lo))
+    return product, rest
 
 
 def _split(a: Tensor) -> Pair:
     scaled_up = a * 134217729.0  # 2^27 + 1
-    hi = scaled_up - (scaled_up - a)
-    return hi, a - hi
+    hi = scaled_up - a
+    torch.sub(scaled_up, hi, out=hi)
+    return hi, torch.sub(a, hi, out=scaled_up)

@@ -74,6 +74,8 @@ class Labels:
             codes: Different codes, shape (S,).
         """
         if not self._codes:
+            if (codes[1:] > codes[:-1]).all():
+                return codes, np.arange(len(codes))
             order = np.argsort(codes)
             return codes[order], order
         known = list(self._codes)

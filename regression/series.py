@@ -8,14 +8,12 @@ have only their ranges then, and their sums take a second one.
 The sums are whole numbers, and a series' terms follow from its range and the point alone: the same bits for every order
 of the rows, every batch and every number of processes.
 
-Rows of one series that follow each other are a piece. Pieces of one length are stacked side by side, so that a tensor
-operation works on thousands of series, and their sums need no scattering. Torch only.
+Torch only.
 """
 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,87 +21,14 @@ from torch import Tensor
 from regression.collectives import all_gather_rows, all_sum
 from regression.errors import UsageError
 from regression.moments import Arithmetic, check
+from regression.series_pieces import LONGEST, ROWS, Pieces, stacks
 from regression.series_terms import Frames, Terms
-from regression.sums import shared_out
+from regression.sums import room_for, shared_out
 
-__all__ = ["SPLIT_BITS", "CutSums", "Series"]
+__all__ = ["LONGEST", "SPLIT_BITS", "CutSums", "Series"]
 
-ROWS = 1 << 16  # rows of a chunk, whose terms stay in the cache
-LONGEST = 1 << 11  # rows of a piece, whose sums fit int64: longer ones are cut
 SPLIT_BITS = 31  # bits in the lower half of a cut series' sums
 LARGEST = 2.0**1000  # what the scales can take
-
-
-class Pieces(NamedTuple):
-    """Where the pieces of a batch start, how many rows they have, and which series they are of, each of shape (P,)."""
-
-    starts: Tensor
-    lengths: Tensor
-    codes: Tensor
-
-    @classmethod
-    def of(cls, codes: Tensor, x: Tensor, y: Tensor) -> "tuple[Pieces, Tensor, Tensor]":
-        """Find the pieces of a batch, and return them with its x and y in their order.
-
-        The rows are sorted by series where many are beside those of another one. All columns have shape (N,).
-        """
-        codes, x, y = codes.long(), x.double(), y.double()
-        if not len(codes):
-            return cls(codes, codes, codes), x, y
-        inner = _changes(codes)
-        if 2 * len(inner) > len(codes):
-            order = codes.argsort()
-            codes, x, y = codes[order], x[order], y[order]
-            inner = _changes(codes)
-        starts = torch.cat([inner.new_zeros(1), inner])
-        lengths = torch.diff(starts, append=inner.new_full((1,), len(codes)))
-        if int(lengths.max()) > LONGEST:
-            parts = (lengths + (LONGEST - 1)) // LONGEST
-            ends = (starts + lengths).repeat_interleave(parts)
-            before = (parts.cumsum(0) - parts).repeat_interleave(parts)
-            starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
-            lengths = (ends - starts).clamp_max(LONGEST)
-        return cls(starts, lengths, codes[starts]), x, y
-
-    def chosen(self, those: Tensor) -> "Pieces":
-        """Return some of the pieces."""
-        return Pieces(*(values[those] for values in self))
-
-    def chunk(self) -> int:
-        """Return how many of them have at most ``ROWS`` rows together."""
-        return ROWS // int(self.lengths.max())
-
-
-def _changes(codes: Tensor) -> Tensor:
-    """Return the rows, but the first, whose series is not that of the row before."""
-    return (codes[1:] != codes[:-1]).nonzero()[:, 0].add_(1)
-
-
-def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
-    """Yield the pieces of a chunk, those of one length L together.
-
-    Args:
-        pieces: All pieces of the batch.
-        part: Those of the chunk.
-        x: Points of the batch, shape (N,).
-        y: Values, shape (N,).
-
-    Yields:
-        The positions of the stack's P pieces among all, and their x and y, each of shape (P, L).
-    """
-    starts, lengths = pieces.starts[part], pieces.lengths[part]
-    counts = lengths.bincount()
-    for length in counts.nonzero()[:, 0].tolist():
-        is_all = int(counts[length]) == len(lengths)
-        chosen = None if is_all else (lengths == length).nonzero()[:, 0]
-        own = starts if chosen is None else starts[chosen]
-        where: slice | Tensor = part if chosen is None else chosen + part.start
-        first, last = int(own[0]), int(own[-1])
-        if last - first == (len(own) - 1) * length:  # side by side already
-            rows: slice | Tensor = slice(first, last + length)
-        else:
-            rows = (own[:, None] + torch.arange(length, device=own.device)).flatten()
-        yield where, x[rows].view(-1, length), y[rows].view(-1, length)
 
 
 @dataclass(frozen=True)
@@ -114,7 +39,7 @@ class Series:
         codes: Whole numbers that name the series, ascending, shape (S,).
         nobs: Numbers of points, shape (S,).
         times: Numbers of pieces, shape (S,).
-        ends: Smallest x, largest x, smallest y and largest y, the smallest with the opposite sign, shape (4, S).
+        ends: Smallest x and y with the opposite sign, then largest x and y, shape (4, S).
         sums: As ``Terms.add_all`` gives them, where there is but one piece, shape (parts, halves, 3 d + 2, S).
         arithmetic: ``double-double``, or ``double`` for terms in units of 2^-50 alone.
     """
@@ -142,27 +67,28 @@ class Series:
         """
         is_double, device = arithmetic == "double", x.device
         pieces, x, y = Pieces.of(codes, x, y)
-        ends = torch.empty(4, len(pieces.codes), dtype=torch.float64, device=device)
+        ends = room_for((4, len(pieces.codes)), device)
         shape = (1 if is_double else 2, 1, 3 * degree + 2, len(pieces.codes))
-        sums = torch.empty(shape, dtype=torch.int64, device=device)
+        sums = room_for(shape, device).view(torch.int64)
 
         def work(parts: Iterator[slice]) -> None:
-            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=device)
+            terms = Terms(ROWS, degree, is_double, device)
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
-                    terms = Terms(own_x, own_y, _shaped(room, own_x), is_double)
+                    terms.take(own_x, own_y)
                     # Where a stack is the whole chunk it writes to its place, else beside it.
                     own_ends, own_sums = ends[:, where], sums[..., where]
-                    terms.sums(Frames.of(terms.ends(own_ends)), degree, own_sums)
+                    if not (largest := float(terms.ends(own_ends).amax())) < LARGEST:
+                        check(x, y, None)
+                        raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
+                    terms.sums(Frames.of(own_ends), own_sums)
                     if not isinstance(where, slice):
                         ends[:, where], sums[..., where] = own_ends, own_sums
 
         if len(codes):
             shared_out(work, pieces.starts, pieces.chunk())
-        if len(codes) and not float(ends.abs().amax()) < LARGEST:
-            check(x, y, None)
-            raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {float(ends.abs().amax()):g}")
-        return cls.merged([cls(pieces.codes, pieces.lengths, torch.ones_like(pieces.codes), ends, sums, arithmetic)])
+        once = pieces.codes.new_ones(1).expand(len(pieces.codes))
+        return cls.merged([cls(pieces.codes, pieces.lengths, once, ends, sums, arithmetic)])
 
     @classmethod
     def merged(cls, parts: list["Series"]) -> "Series":
@@ -184,7 +110,7 @@ class Series:
 
     def gathered(self) -> "Series":
         """Return what the points of all processes say."""
-        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times))
+        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times.contiguous()))
         ends, sums = (all_gather_rows(values.movedim(-1, 0).contiguous()).movedim(0, -1)
                       for values in (self.ends, self.sums))  # fmt: skip
         return self.merged([Series(codes, nobs, times, ends, sums, self.arithmetic)])
@@ -222,16 +148,16 @@ class CutSums:
         known = self._series.codes
         place = torch.searchsorted(known, pieces.codes).clamp_max(len(known) - 1)
         is_cut = known[place] == pieces.codes
-        pieces, place, degree = pieces.chosen(is_cut), place[is_cut], self._series.degree
+        pieces, place = pieces.chosen(is_cut), place[is_cut]
 
         def work(parts: Iterator[slice]) -> None:
-            room = torch.empty(Terms.room(degree), ROWS, dtype=torch.float64, device=x.device)
+            terms = Terms(ROWS, self._series.degree, self._series.arithmetic == "double", x.device)
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     own = place[where]
-                    terms = Terms(own_x, own_y, _shaped(room, own_x), self._series.arithmetic == "double")
+                    terms.take(own_x, own_y)
                     out = self._sums.new_empty(self._sums.shape[0], 1, self._sums.shape[2], len(own))
-                    sums = terms.sums(self._frames.chosen(own), degree, out)
+                    sums = terms.sums(self._frames.chosen(own), out)
                     halves = torch.cat([sums >> SPLIT_BITS, sums & ((1 << SPLIT_BITS) - 1)], dim=1)
                     with self._lock:
                         self._sums.index_add_(-1, own, halves)
@@ -243,7 +169,3 @@ class CutSums:
         """Return these series with the sums of all processes."""
         found = self._series
         return Series(found.codes, found.nobs, found.times, found.ends, all_sum(self._sums), found.arithmetic)
-
-
-def _shaped(room: Tensor, x: Tensor) -> Tensor:
-    return room[:, : x.numel()].view(len(room), x.shape[1], x.shape[0])

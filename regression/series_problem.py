@@ -4,6 +4,7 @@ The same factorization ``M = L D Lᵀ`` as in ``solver``, a tensor operation for
 arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch only.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -46,15 +47,20 @@ class SeriesSolution:
     rsquared: Tensor
 
     @classmethod
-    def room(cls, series: Series) -> "SeriesSolution":
-        """Return room for the solutions of series."""
-        numbers = torch.empty(2 * series.degree + 5, len(series.nobs), dtype=torch.float64, device=series.ends.device)
-        params, bse, rest = torch.split(numbers, [series.degree + 1, series.degree + 1, 3])
-        return cls(series.nobs, torch.empty_like(series.nobs), params, bse, *rest)
+    def over(cls, series: Series) -> "SeriesSolution":
+        """Return room for the solutions of series, where their sums and ranges are.
+
+        New memory would cost as much time as the solutions do.
+        """
+        size, numbers = series.degree + 1, series.sums[0, 0].view(torch.float64)
+        ssr, sigma, rsquared, rank = series.ends
+        return cls(series.nobs, rank.view(torch.int64), numbers[:size], numbers[size : 2 * size], ssr, sigma, rsquared)
 
     @classmethod
     def joined(cls, parts: list["SeriesSolution"]) -> "SeriesSolution":
         """Return the solutions of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(torch.cat([getattr(part, f.name) for part in parts], dim=-1) for f in fields(cls)))
 
     def chosen(self, series: Tensor) -> "SeriesSolution":
@@ -74,138 +80,147 @@ class Problem:
 
     def __init__(self, nobs: Tensor, frames: Frames, sums: Tensor, arithmetic: Arithmetic) -> None:
         degree = (sums.shape[2] - 2) // 3
-        self.nobs, self.frames, self.degree, self.size = nobs, frames, degree, degree + 1
+        self.nobs, self.degree, self.size = nobs, degree, degree + 1
+        (self.center, self.y_center), (self.inverse, self.y_inverse) = frames.centers, frames.inverses
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
-        values = [self._number(sums[:, :, k]) for k in range(3 * degree + 2)]
-        s = [self._of(nobs), *values[:degree]]
-        s += [_twice(values[degree + k - 1]) - s[degree - k] for k in range(1, self.size)]
-        self.matrix = [[_half(s[i + j] + s[i - j]) for j in range(i + 1)] for i in range(self.size)]
-        self.right, self.square = values[2 * degree : -1], values[-1]
+        values = self._numbers(sums)
+        # Lower triangle of the matrix, to which v is one more column: its row of L holds the solution.
+        s = [self._of(nobs.double()), *(values[k] for k in range(degree))]
+        last = [values[self.size + k] for k in range(degree)]
+        s += [_scaled(value, 2.0) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
+        columns = [s[: self.size]]
+        columns += [
+            [*(_scaled(s[i + j] + s[i - j], 0.5) for i in range(j, degree)), last[j - 1]] for j in range(1, self.size)
+        ]
+        for column, k in zip(columns, [degree, *range(2 * degree + 1, 3 * degree + 1)], strict=True):
+            column.append(values[k])
+        self.columns, self.square = list(map(_stacked, columns)), values[-1]
 
     def _of(self, values: Tensor) -> Number:
-        return values.double() if self.is_double else Doubled.of(values)
+        return values if self.is_double else Doubled.of(values)
 
-    def _number(self, sums: Tensor) -> Number:
-        """Return the number that whole numbers of shape (parts, halves, S) stand for."""
-        total = None
-        for part, unit in zip(sums, (UNIT, FINE_UNIT), strict=False):
-            for half, power in zip(part.flip(0), (1.0, 2.0**SPLIT_BITS), strict=False):
-                value = self._of(half)
-                value = value * (unit * power) if self.is_double else value.times(unit * power)
-                total = value if total is None else total + value
+    def _numbers(self, sums: Tensor) -> Number:
+        """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, of shape (R, S)."""
+        total, *rest = map(self._number, sums.unbind(1))
+        for half in rest:
+            total = _scaled(total, 2.0**SPLIT_BITS) + half
         return total
+
+    def _number(self, parts: Tensor) -> Number:
+        if self.is_double:
+            return parts[0].double().mul_(UNIT)
+        return Doubled.of(parts[0]).plus(parts[1].double().mul_(FINE_UNIT / UNIT)).times(UNIT)
 
     def solution(self) -> SeriesSolution:
         """Solve, and describe how well the curves go through the points."""
-        lower, pivots, kept = self._factors()
-        forward = self._forward(lower)
-        weights = [_where(keep, z / d, 0.0) for z, d, keep in zip(forward, pivots, kept, strict=True)]
-        left = [self.square]
-        for w, z in zip(weights, forward, strict=True):
-            left.append(left[-1] - w * z)
-        rank = torch.stack(kept).sum(dim=0)
-        is_full, free = rank == self.size, (self.nobs - rank).double()
-        square, tss, ssr = _float(self.square), _float(left[1]), _float(left[-1])
-        least = self.perfect * square
-        rsquared = 1 - ssr / tss
-        variance = ssr / free
-        is_lost = ssr <= least
-        if bool(is_lost.any()):  # rare, and each of these costs as much as a division or more
+        lower, pivots, kept, (square, *left) = self._factors()
+        lost = [~keep for keep in kept if keep is not None]
+        rank = torch.full_like(self.nobs, self.size)
+        for columns in lost:
+            rank.sub_(columns.long())
+        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], (self.nobs - rank).double())
+        y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
+        sigma = variance.sqrt_().mul_(y_scale)
+        errors = self._unit_errors(list(map(_float, lower)), list(map(_float, pivots)), shift)
+        open_numbers = {
+            "params": torch.stack(self._params(lower, y_scale, self._of(shift))),
+            "bse": errors.mul_(sigma),
+            "ssr": ssr * y_scale * y_scale,
+            "sigma": sigma,
+        }
+        for columns in lost:
+            open_numbers["params"].masked_fill_(columns, torch.nan)
+            open_numbers["bse"].masked_fill_(columns, torch.nan)
+        if not math.isfinite(sum(float(values.sum()) for values in open_numbers.values())):
+            # Infinities, from numbers beyond float64, become NaN.
+            open_numbers = {name: values + (values - values) for name, values in open_numbers.items()}
+        return SeriesSolution(nobs=self.nobs, rank=rank, rsquared=rsquared, **open_numbers)
+
+    def _goodness(self, square: Tensor, tss: Tensor, ssr: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return R², the variance of the residuals and their sum of squares, in the series' coordinates."""
+        rsquared, variance, least = (ssr / tss).neg_().add_(1), ssr / free, square * self.perfect
+        if not _are_above(ssr, least):  # rare, and each of these costs as much as a division or more
+            is_lost = ssr <= least
             is_exact = is_lost & ((free == 0) | (square == 0) | (not self.is_double))
             ssr = torch.where(is_exact, 0.0, torch.where(is_lost, torch.nan, ssr))
             rsquared = torch.where(tss > least, torch.where(is_lost, 1.0, rsquared), torch.nan)
             variance = torch.where(free > 0, ssr / free, torch.nan)
-        params = torch.stack(self._params(lower, weights))
-        errors = self._unit_errors([list(map(_float, row)) for row in lower], list(map(_float, pivots)))
-        y_scale = 1 / self.frames.y_inverse
-        sigma = variance.sqrt() * y_scale
-        found = SeriesSolution(
-            nobs=self.nobs,
-            rank=rank,
-            params=params,
-            bse=errors * sigma,
-            ssr=ssr * y_scale * y_scale,
-            sigma=sigma,
-            rsquared=rsquared,
-        )
-        if not bool(is_full.all()):
-            found.params.masked_fill_(~is_full, torch.nan)
-            found.bse.masked_fill_(~is_full, torch.nan)
-        # Infinities, from numbers beyond float64, become NaN.
-        return replace(
-            found, **{name: (v := getattr(found, name)) + (v - v) for name in ("params", "bse", "ssr", "sigma")}
-        )
+        return rsquared, variance, ssr
 
-    def _factors(self) -> tuple[list[list[Number]], list[Number], list[Tensor]]:
-        """Return L below its diagonal, D, and which columns do not depend on those before; others have D = 1."""
-        lower: list[list[Number]] = [[] for _ in range(self.size)]
+    def _factors(self) -> tuple[list[Number], list[Number], list[Tensor | None], list[Tensor]]:
+        """Return columns of L, D, which columns do not depend on those before, and what is left of Σ v² after each.
+
+        A column of L is below the diagonal, of shape (K - j, S), v's row last. Columns that depend on those before
+        have D = 1 and zeros in L. Where all columns are independent there is ``None`` in place of which.
+        """
+        lower: list[Number] = []
+        products: list[Number] = []  # L D
         pivots: list[Number] = []
-        kept = []
-        for j in range(self.size):
-            rest = [self.matrix[i][j] for i in range(j, self.size)]
+        kept: list[Tensor | None] = []
+        left = [self.square]
+        for j, column in enumerate(self.columns):
             for k in range(j):
-                factor = lower[j][k] * pivots[k]
-                rest = [value - lower[j + i][k] * factor for i, value in enumerate(rest)]
-            keep = _float(rest[0]) > self.tolerance * _float(self.matrix[j][j])
+                column = column - lower[k][j - k - 1 :] * products[k][j - k - 1]
+            least = _float(self.columns[j][0]) * self.tolerance
+            keep = None if _are_above(_float(column[0]), least) else _float(column[0]) > least
             kept.append(keep)
-            pivots.append(_where(keep, rest[0], 1.0))
-            for i, value in enumerate(rest[1:], start=j + 1):
-                lower[i].append(_where(keep, value / pivots[j], 0.0))
-        return lower, pivots, kept
+            pivots.append(_where(keep, column[0], 1.0))
+            products.append(_where(keep, column[1:], 0.0))
+            lower.append(products[j] / pivots[j])
+            left.append(left[j] - lower[j][-1] * products[j][-1])
+        return lower, pivots, kept, list(map(_float, left))
 
-    def _forward(self, lower: list[list[Number]]) -> list[Number]:
-        """Return z of ``L z = b``."""
-        found: list[Number] = []
-        for row, value in zip(lower, self.right, strict=True):
-            for factor, known in zip(row, found, strict=False):
-                value = value - factor * known
-            found.append(value)
-        return found
-
-    def _params(self, lower: list[list[Number]], weights: list[Number]) -> list[Tensor]:
-        """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``."""
-        found = list(weights)
+    def _params(self, lower: list[Number], scale: Tensor, shift: Number) -> list[Tensor]:
+        """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``, w the row of v in L."""
+        found = [column[-1] for column in lower]
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
-                found[j] = found[j] - lower[i][j] * found[i]
-        scale, shift = 1 / self.frames.y_inverse, self._of(self.frames.center * self.frames.inverse)
-        powers = chebyshev_in_powers(-shift, self.degree, self._of(torch.ones_like(scale)))
+                found[j] = found[j] - lower[j][i - j - 1] * found[i]
+        powers = chebyshev_in_powers(shift, self.degree, self._of(torch.ones_like(scale)))
         params = []
         for j in range(self.size):
-            total = found[j] * powers[j][j]
+            total = found[j] if j < 2 else found[j] * powers[j][j]  # T_0 = 1, T_1 = u
             for k in range(j + 1, self.size):
                 total = total + found[k] * powers[k][j]
-            total = total * scale if self.is_double else total.times(scale)
-            params.append(_float(total if j else total + self._of(self.frames.y_center)))
-            scale = scale * self.frames.inverse
+            if j:
+                scale = scale * self.inverse
+                params.append(_float(total) * scale)
+            else:
+                params.append(_float(_scaled(total, scale) + self._of(self.y_center)))
         return params
 
-    def _unit_errors(self, lower: list[list[Tensor]], pivots: list[Tensor]) -> Tensor:
+    def _unit_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor) -> Tensor:
         """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
-        shift = self.frames.center * self.frames.inverse
-        powers = chebyshev_in_powers(-shift, self.degree, torch.ones_like(shift))
-        errors, scale = [], torch.ones_like(shift)
-        for j in range(self.size):
-            row: list[Tensor] = []  # q of ``q Lᵀ = p``
+        powers = chebyshev_in_powers(shift, self.degree, 1.0)
+        errors, scale = torch.empty(self.size, len(shift), dtype=shift.dtype, device=shift.device), None
+        for j, out in enumerate(errors):
+            row: list[Number] = []  # q of ``q Lᵀ = p``
             for k in range(j, self.size):
                 value = powers[k][j]
                 for i, known in enumerate(row, start=j):
-                    value = value - lower[k][i] * known
+                    value = value - lower[i][k - i - 1] * known
                 row.append(value)
-            squares = torch.stack([q * q / d for q, d in zip(row, pivots[j:], strict=True)])
-            errors.append(squares.sum(dim=0).sqrt() * scale)
-            scale = scale * self.frames.inverse
-        return torch.stack(errors)
+            torch.reciprocal(pivots[j], out=out).mul_(row[0] * row[0])  # a power of two
+            for q, d in zip(row[1:], pivots[j + 1 :], strict=True):
+                out.add_((q * q).div_(d))
+            out.sqrt_()
+            if j:
+                scale = self.inverse if scale is None else scale * self.inverse
+                out.mul_(scale)
+        return errors
 
 
 def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Number]]:
-    """Return T_k(shift + t) in powers of t, a row for each k = 0 … d, by the polynomials' recurrence."""
+    """Return T_k(shift + t) in powers of t, a row for each k = 0 … d, by the polynomials' recurrence.
+
+    The last number of a row is a power of two, as ``one`` is.
+    """
     rows = [[one], [shift, one]]
     for _ in range(2, degree + 1):
         last, before = rows[-1], rows[-2]
         shifted = [shift * value for value in last]
         total = [shifted[0], *(a + b for a, b in zip(shifted[1:], last, strict=False)), last[-1]]
-        doubled = list(map(_twice, total))
+        doubled = [_scaled(value, 2.0) for value in total]
         rows.append([a - b for a, b in zip(doubled, before, strict=False)] + doubled[len(before) :])
     return rows[: degree + 1]
 
@@ -215,15 +230,23 @@ def _float(value: Number) -> Tensor:
     return number
 
 
-def _twice(value: Number) -> Number:
-    return value + value
+def _scaled(value: Number, power: Tensor | float) -> Number:
+    """Return the product with powers of two."""
+    return value.times(power) if isinstance(value, Doubled) else value * power
 
 
-def _half(value: Number) -> Number:
-    return value.times(0.5) if isinstance(value, Doubled) else value / 2
+def _stacked(rows: list[Number]) -> Number:
+    if isinstance(rows[0], Doubled):
+        return Doubled(torch.stack([row.high for row in rows]), torch.stack([row.low for row in rows]))
+    return torch.stack(rows)
 
 
-def _where(condition: Tensor, value: Number, other: float) -> Number:
-    if bool(condition.all()):
+def _are_above(values: Tensor, bounds: Tensor) -> bool:
+    """Tell whether all values are above their bounds: faster than to compare each of them."""
+    return bool((values - bounds).amin() > 0)
+
+
+def _where(condition: Tensor | None, value: Number, other: float) -> Number:
+    if condition is None:
         return value
     return value.where(condition, other) if isinstance(value, Doubled) else torch.where(condition, value, other)

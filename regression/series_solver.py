@@ -14,23 +14,26 @@ from regression.sums import shared_out
 
 __all__ = ["solve_all", "solve_series"]
 
-ROWS = 1 << 15  # series that are solved together: their numbers stay in the cache
+ROWS = 1 << 14  # series that are solved together: their numbers stay in the cache
 
 
 def solve_series(series: Series) -> SeriesSolution:
     """Return the least-squares polynomial of each series, in their order.
 
     Args:
-        series: With the sums of all their points.
+        series: With the sums of all their points; the solutions are written over their sums and ranges.
     """
-    frames, result = Frames.of(series.ends), SeriesSolution.room(series)
+    result = SeriesSolution.over(series)
+    names = [field.name for field in fields(SeriesSolution) if field.name != "nobs"]  # that is there
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
-            problem = Problem(series.nobs[part], frames.chosen(part), series.sums[..., part], series.arithmetic)
+            problem = Problem(
+                series.nobs[part], Frames.of(series.ends[:, part]), series.sums[..., part], series.arithmetic
+            )
             solution = problem.solution()
-            for field in fields(SeriesSolution):
-                getattr(result, field.name)[..., part] = getattr(solution, field.name)
+            for name in names:
+                getattr(result, name)[..., part] = getattr(solution, name)
 
     shared_out(work, series.nobs, ROWS)
     return result
@@ -40,7 +43,7 @@ def solve_all(series: Series, again: Iterable[tuple[Tensor, Tensor, Tensor]]) ->
     """Return the codes of all series and their polynomials.
 
     Args:
-        series: What one pass over the points of all processes found.
+        series: What one pass over the points of all processes found; its memory is used up.
         again: Yields codes, x and y of this process's points once more, for the sums of series that were cut; not
             read where there are none.
 

@@ -1,14 +1,14 @@
 """The terms of the sums of many series, as whole numbers.
 
 Adding 6 to a term between -2 and 2 rounds it to a multiple of 2^-50 and leaves that multiple in the last bits of the
-sum, so that the sums' bits can be added as integers. In double that is all. For double-double what the rounding takes
-away is a second term, a multiple of 2^-99: products are exact, as one factor's 25 upper bits times the other's, the
-mixed products, and the lower bits' product each fit float64. Sums that round are operations of their own, as a fused
-one would have other bits. Torch only.
+sum, so that the sums' bits can be added as integers. In double that is all. For double-double points are rounded to
+multiples of 2^-50, of which the 25 upper bits and the lower ones are kept apart: the products of the upper parts, the
+mixed products, and those of the lower parts are multiples of 2^-50, 2^-75 and 2^-100 that fit float64, and each has a
+sum of its own. None of them is rounded, so that it does not matter where a device fuses a product with a sum; sums that
+round are operations of their own, as a fused one would have other bits. Torch only.
 """
 
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,173 +16,171 @@ from torch import Tensor
 
 __all__ = ["FINE_UNIT", "UNIT", "Frames", "Terms"]
 
-UNIT, FINE_UNIT = 2.0**-50, 2.0**-99
-CENTER, FINE_CENTER = 6.0, 6 * 2.0**-49  # last bits in these units
+BITS = 25  # of a part of a number
+UNIT, FINE_UNIT = 2.0**-50, 2.0**-100
+CENTERS = [6 * 2.0 ** (-BITS * k) for k in range(3)]  # of parts with last bits 2^-50, 2^-75, 2^-100
+CENTER_BITS = struct.unpack("3q", struct.pack("3d", *CENTERS))
 HALF = 3 * 2.0**26  # added and taken away again, leaves multiples of 2^-25
-SCRATCH = 3
-LARGEST_EXPONENT = 1000
-
-
-class Function(NamedTuple):
-    """A function of the points, ``upper + lower + rest``: multiples of 2^-25 and 2^-50, and what is left, if any.
-
-    Each has shape (L, P). In double ``upper`` has all digits and the others are not there.
-    """
-
-    upper: Tensor
-    lower: Tensor | None = None
-    rest: Tensor | None = None
+LIMITS = (22 << 52, 2022 << 52)  # bits of 2^-1001 and 2^999
 
 
 class Frames(NamedTuple):
-    """The coordinates of series: centers of x and y, and inverse scales, powers of two, each of shape (S,)."""
+    """The coordinates of series: centers of x and y, and inverse scales, powers of two, each of shape (2, S)."""
 
-    center: Tensor
-    inverse: Tensor
-    y_center: Tensor
-    y_inverse: Tensor
+    centers: Tensor
+    inverses: Tensor
 
     @classmethod
     def of(cls, ends: Tensor) -> "Frames":
         """Return coordinates that take points to [-1, 1].
 
         Args:
-            ends: Smallest x, largest x, smallest y, largest y, the smallest with the opposite sign, shape (4, S).
+            ends: Smallest x and y with the opposite sign, then largest x and y, shape (4, S).
         """
-        low, high = -ends[::2], ends[1::2]
-        center = low / 2 + high / 2
-        exponent = (
-            torch.maximum(high - center, center - low).view(torch.int64) >> 52
-        )  # plus 1022; ten times frexp's speed
-        exponent.clamp_(1022 - LARGEST_EXPONENT, 1022 + LARGEST_EXPONENT)
-        inverse = (2045 - exponent << 52).view(torch.float64)
-        return cls(center[0], inverse[0], center[1], inverse[1])
+        opposite, high = ends[:2], ends[2:]
+        center = (high - opposite).mul_(0.5)
+        widest = torch.maximum(high - center, center + opposite)
+        # Bits of the power of two that is at most as large: ten times frexp's speed.
+        power = widest.view(torch.int64).bitwise_and_(0x7FF << 52).clamp_(*LIMITS)
+        return cls(center, torch.sub(2045 << 52, power).view(torch.float64))
 
-    def chosen(self, series: Tensor | slice) -> "Frames":
+    def chosen(self, series: Tensor) -> "Frames":
         """Return the coordinates of some series."""
-        return Frames(*(values[series] for values in self))
+        return Frames(*(values[:, series] for values in self))
 
 
 class Terms:
-    """The terms of a stack of P pieces of L points, and their sums.
+    """The terms of stacks of P pieces of L points, and their sums.
+
+    The functions T_1 … T_d, v have a row each, and operations are on all rows at once: few calls, and few vectors
+    that the cache must hold. A function is ``upper + lower + rest``: multiples of 2^-25 and 2^-50, and what is left.
+    In double ``upper`` has all digits.
 
     Args:
-        x: Points, shape (P, L).
-        y: Values, shape (P, L).
-        room: Memory for numbers, shape (B, L, P).
-        is_double: Whether to leave out the second terms.
+        rows: The largest number of points of a stack, P L.
+        degree: Highest degree d.
+        is_double: Whether to leave out all but the upper parts.
+        device: Where the points are.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, room: Tensor, is_double: bool) -> None:
-        self.is_double = is_double
-        self._room = iter(room.unbind())
-        self._high, self._low, self._mixed = (next(self._room) for _ in range(SCRATCH))
-        self._out: Iterator[Tensor] = iter(())
-        self._x, self._y = (torch.sub(values.T, 0, out=next(self._room)) for values in (x, y))  # faster than a copy
+    def __init__(self, rows: int, degree: int, is_double: bool, device: torch.device) -> None:
+        self.degree, self.is_double = degree, is_double
+        count = max(degree, 1) + 1  # there is a u even where it has no sums, for its range
+        self._sizes = [count, count, *((0, 0, 0) if is_double else (count, degree, degree))]
+        self._room = torch.empty(sum(self._sizes), rows, dtype=torch.float64, device=device)
+        self._centers = self._room.new_tensor(CENTERS).unbind()
 
-    @staticmethod
-    def room(degree: int) -> int:
-        """Return the number B of vectors that the functions of a degree need."""
-        return SCRATCH + 2 + 3 * (degree + 1)
+    def take(self, x: Tensor, y: Tensor) -> None:
+        """Take the points of a stack, x and y of shape (P, L)."""
+        room = self._room[:, : x.numel()].view(len(self._room), x.shape[1], x.shape[0])
+        self._upper, self._scratch, self._lower, self._rest, self._spare = torch.split(room, self._sizes)
+        self._values = self._upper if self.is_double else self._lower  # before they are cut in two
+        self._points = self._values[:: len(self._upper) - 1]
+        for row, values in zip(self._points, (x, y), strict=True):
+            torch.sub(values.T, 0, out=row)  # faster than a copy
 
     def ends(self, out: Tensor) -> Tensor:
         """Write the ends of the pieces' ranges, shape (4, P), as ``Frames.of`` takes them, and return them."""
-        for k, values in enumerate((self._x, self._y)):
-            torch.amin(values, 0, out=out[2 * k]).neg_()
-            torch.amax(values, 0, out=out[2 * k + 1])
+        torch.amin(self._points, 1, out=out[:2]).neg_()
+        torch.amax(self._points, 1, out=out[2:])
         return out
 
-    def sums(self, frames: Frames, degree: int, out: Tensor) -> Tensor:
-        """Write and return ``Σ T_k``, then ``Σ T_k T_d``, for k = 1 … d, ``Σ T_k v`` for k = 0 … d, and ``Σ v²``.
+    def sums(self, frames: Frames, out: Tensor) -> Tensor:
+        """Write and return the sums of T_1 … T_d, v, then of T_1 T_d … T_d T_d, then of T_1 v … T_d v, v².
 
         Args:
             frames: The coordinates u and v of the pieces' series.
-            degree: Highest degree d.
-            out: Room for whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-99.
+            out: Room for whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-100.
         """
-        self._out = iter(out.movedim(2, 0)[:, :, 0])
-        v = self._mapped(self._y, frames.y_center, frames.y_inverse)
-        functions = self._chebyshev(self._mapped(self._x, frames.center, frames.inverse), degree)
-        for function in functions:
-            self._add(function)
-        for function in functions:
-            self._add_product(function, functions[-1])
-        self._add(v)
-        for function in [*functions, v]:
-            self._add_product(function, v)
+        degree, high = self.degree, out[0, 0]
+        self._sums = (high,) if self.is_double else (high, torch.zeros_like(high), out[1, 0].zero_())
+        self._points.sub_(frames.centers[:, None]).mul_(frames.inverses[:, None])
+        functions, step = slice(0 if degree else 1, None), max(degree, 1)
+        self._add(slice(functions.start, None, step), slice(0, degree + 1, step))
+        self._rest[:1].zero_()
+        for k in range(1, degree):
+            self._next(k)
+        if degree:
+            self._add_products(slice(0, degree), degree - 1, degree + 1)
+        self._add_products(functions, -1, 2 * degree + 1)
+        if not self.is_double:
+            self._carry(*self._sums)
         return out
 
-    def _mapped(self, values: Tensor, center: Tensor, inverse: Tensor) -> Function:
-        values.sub_(center).mul_(inverse)
-        return Function(values) if self.is_double else self._split(values.add_(CENTER).sub_(CENTER), None)
-
-    def _split(self, value: Tensor, rest: Tensor | None) -> Function:
-        upper = torch.add(value, HALF, out=next(self._room)).sub_(HALF)
-        return Function(upper, value.sub_(upper), rest)
-
-    def _chebyshev(self, u: Function, degree: int) -> list[Function]:
-        """Return T_1(u) … T_d(u) by ``T_{k+1} = 2 u T_k - T_{k-1}``."""
-        functions = [u] * min(degree, 1)
-        for k in range(1, degree):
-            one = Function(torch.ones_like(u.upper), torch.zeros_like(u.upper)) if k == 1 else None
-            functions.append(self._next(u, functions[-1], one or functions[k - 2]))
-        return functions
-
-    def _next(self, u: Function, last: Function, before: Function) -> Function:
-        value = next(self._room)
+    def _add(self, rows: slice, to: slice) -> None:
+        """Write the sums of some functions, rounded to multiples of 2^-50, and cut those in two parts."""
+        values = self._values[rows]
         if self.is_double:
-            return Function(torch.mul(u.upper, last.upper, out=value).mul_(2).sub_(before.upper))
-        self._multiply(u, last)
-        assert before.lower is not None
-        torch.sub(self._high, CENTER, out=value).mul_(2).sub_(before.upper).sub_(before.lower)
-        rest = torch.mul(self._low, 2, out=next(self._room))
-        if before.rest is not None:
-            rest.sub_(before.rest)
-        carry = torch.add(rest, CENTER, out=self._mixed).sub_(CENTER)
-        return self._split(value.add_(carry), rest.sub_(carry))
-
-    def _multiply(self, a: Function, b: Function) -> None:
-        """Write the product plus ``CENTER``, rounded, and what that takes away."""
-        high, low, mixed = self._high, self._low, self._mixed
-        torch.mul(a.upper, b.upper, out=high).add_(CENTER)
-        if self.is_double:
+            self._whole_sum(torch.add(values, CENTERS[0], out=self._scratch[: len(values)]), 0, to)
             return
-        assert a.lower is not None
-        assert b.lower is not None
-        torch.mul(a.upper, b.lower, out=mixed).addcmul_(a.lower, b.upper)  # exact
-        low.copy_(high)
-        high.add_(mixed)
-        low.sub_(high).add_(mixed).addcmul_(a.lower, b.lower)  # exact
-        for factor, other in ((a, b), (b, a)):
-            if factor.rest is not None:
-                assert other.lower is not None
-                low.add_(torch.add(other.upper, other.lower, out=mixed).mul_(factor.rest))
+        self._whole_sum(values.add_(CENTERS[0]), 0, to)
+        upper = torch.add(values.sub_(CENTERS[0]), HALF, out=self._upper[rows]).sub_(HALF)
+        values.sub_(upper)
 
-    def _add(self, function: Function) -> None:
-        """Add a function to the sums."""
-        torch.add(function.upper, CENTER, out=self._high)
-        if function.lower is not None:
-            self._high.add_(function.lower)
-            if function.rest is None:
-                self._low.zero_()
-            else:
-                self._low.copy_(function.rest)
-        self._keep()
+    def _next(self, k: int) -> None:
+        """Write ``T_{k+1} = 2 u T_k - T_{k-1}``, and its sum."""
+        upper, lower, rest, rows = self._upper, self._lower, self._rest, slice(k, k + 1)
+        if self.is_double:
+            torch.mul(upper[0], upper[k - 1], out=upper[k]).mul_(2).sub_(upper[k - 2] if k > 1 else 1)
+            self._add(rows, rows)
+            return
+        high, mixed, low = (
+            product(slice(0, 1), k - 1, out).sub_(center).mul_(2)
+            for product, center, out in zip(
+                (self._high, self._mixed, self._low), CENTERS, torch.split(self._scratch[:3], 1), strict=True
+            )
+        )
+        if k > 1:
+            high.sub_(upper[k - 2]).sub_(lower[k - 2])
+            low.sub_(rest[k - 2])
+        else:
+            high.sub_(1)
+        carry = torch.add(mixed, low, out=lower[rows]).add_(CENTERS[0]).sub_(CENTERS[0])
+        torch.sub(mixed, carry, out=rest[rows]).add_(low)
+        carry.add_(high)
+        self._add(rows, rows)
+        self._whole_sum(torch.add(rest[rows], CENTERS[2], out=low), 2, rows)
 
-    def _add_product(self, a: Function, b: Function) -> None:
-        """Add a product of functions to the sums."""
-        self._multiply(a, b)
-        self._keep()
+    def _add_products(self, rows: slice, factor: int, start: int) -> None:
+        """Write the sums of the products of some functions with one of them, from a row of the sums on."""
+        out = self._scratch[rows]
+        to = slice(start, start + len(out))
+        for part, product in enumerate((self._high, self._mixed, self._low)[: len(self._sums)]):
+            self._whole_sum(product(rows, factor, out), part, to)
 
-    def _keep(self) -> None:
-        out = next(self._out)
-        _whole_sum(self._high, CENTER, out[0])
-        if not self.is_double:
-            _whole_sum(self._low.add_(FINE_CENTER), FINE_CENTER, out[1])
+    def _high(self, rows: slice, factor: int, out: Tensor) -> Tensor:
+        """Write products of upper parts, about the center of the sums, and return them."""
+        if self.is_double:
+            return torch.mul(self._upper[rows], self._upper[factor], out=out).add_(CENTERS[0])
+        return torch.addcmul(self._centers[0], self._upper[rows], self._upper[factor], out=out)  # exact
 
+    def _mixed(self, rows: slice, factor: int, out: Tensor) -> Tensor:
+        """Write products of upper parts and lower ones."""
+        torch.addcmul(self._centers[1], self._upper[rows], self._lower[factor], out=out)  # exact
+        return out.addcmul_(self._lower[rows], self._upper[factor])  # exact
 
-def _whole_sum(terms: Tensor, center: float, out: Tensor) -> None:
-    """Write ``Σ (terms - center)`` over L in units of the terms' last bits, shape (P,); what overflows cancels."""
-    (bits,) = struct.unpack("q", struct.pack("d", center))
-    offset = len(terms) * bits % 2**64
-    torch.sum(terms.view(torch.int64), dim=0, out=out).sub_(offset - 2**64 if offset >= 2**63 else offset)
+    def _low(self, rows: slice, factor: int, out: Tensor) -> Tensor:
+        """Write products of lower parts, and those with what is left."""
+        torch.addcmul(self._centers[2], self._lower[rows], self._lower[factor], out=out)  # exact
+        if self.degree > 1:  # T_1 and v have no rest
+            rest = self._rest[rows]
+            spare = self._spare[: len(rest)]
+            out[: len(rest)].add_(torch.mul(self._upper[factor] + self._lower[factor], rest, out=spare))
+            if factor >= 0:
+                torch.add(self._upper[rows], self._lower[rows], out=spare)
+                out.add_(spare.mul_(self._rest[factor]))
+        return out
+
+    @staticmethod
+    def _carry(high: Tensor, mixed: Tensor, low: Tensor) -> None:
+        """Leave whole multiples of 2^-50 in the high part of the sums, and less than one such unit in the low one."""
+        mixed.add_(low >> BITS)
+        high.add_(mixed >> BITS)
+        mask = (1 << BITS) - 1
+        low.bitwise_and_(mask).add_(mixed.bitwise_and_(mask).bitwise_left_shift_(BITS))
+
+    def _whole_sum(self, terms: Tensor, part: int, to: slice) -> None:
+        """Write ``Σ (terms - center)`` over L in units of the terms' last bits; what overflows cancels."""
+        offset = terms.shape[1] * CENTER_BITS[part] % 2**64
+        out = torch.sum(terms.view(torch.int64), dim=1, out=self._sums[part][to])
+        out.sub_(offset - 2**64 if offset >= 2**63 else offset)

@@ -1,6 +1,6 @@
 """What sums over points are made of in either arithmetic: units, scales, weights, and sums without rounding.
 
-Torch and the standard library only.
+Torch, and numpy for large memory.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ __all__ = [
     "inverse_sigma",
     "log",
     "log_weights",
+    "room_for",
     "scaled",
     "shared_out",
 ]
@@ -70,6 +72,18 @@ def shared_out(work: Callable[[Iterator[slice]], Result], x: Tensor, rows: int) 
             return [done.result() for done in [pool.submit(work, parts) for _ in range(workers)]]
     finally:
         torch.set_num_threads(threads)  # of threads that start later; in this one it never changed
+
+
+def room_for(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return memory for float64 numbers.
+
+    On a CPU it is numpy's, which asks the system for large pages: torch waits ten times as long for small ones.
+    """
+    return (
+        torch.from_numpy(np.empty(shape))
+        if device.type == "cpu"
+        else torch.empty(shape, dtype=torch.float64, device=device)
+    )
 
 
 def scaled(values: Tensor, exponent: int, out: Tensor) -> Tensor:

@@ -162,6 +162,18 @@ def test_long_series_are_fitted_like_short_ones() -> None:
         assert one.params[:, k].tolist() == pytest.approx(np.polyfit(x[mine], points[2][mine], 2)[::-1].tolist())
 
 
+@pytest.mark.parametrize("far", [2**40, 2**62], ids=["near", "far"])
+def test_mixed_ids_are_sorted_at_any_distance(far: int) -> None:
+    """Rows in random order are fitted like sorted ones, also where ids are too far apart to share bits with rows."""
+    codes, x, y = mixed(30, seed=9)
+    codes = np.where(codes > 0, far, -far) + codes
+    order = np.random.default_rng(5).permutation(len(codes))
+    fit, other = regression.fit_series(x, y, codes, 2), regression.fit_series(x[order], y[order], codes[order], 2)
+    assert list(other.series) == list(fit.series) == sorted(set(codes.tolist()))
+    for name in FIELDS:
+        torch.testing.assert_close(getattr(other, name), getattr(fit, name), rtol=0, atol=0, equal_nan=True)
+
+
 def test_second_pass_is_only_for_cut_series() -> None:
     """Series whose rows follow each other are solved without reading the points again."""
     points = tuple(map(torch.from_numpy, mixed()))
