@@ -1,8 +1,7 @@
-"""The LightningModules: one abstract class with all steps, and the two models as short final classes."""
+"""The LightningModules: one abstract class with all steps of a fit, and the two models as short final classes."""
 
 import math
 import warnings
-from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, final
@@ -14,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
 from regression.basis import Basis
-from regression.batches import Batch, GlobalBatches, gathered
+from regression.batches import Batch, GlobalBatches
 from regression.checks import (
     NO_STEP,
     awaited,
@@ -29,14 +28,14 @@ from regression.checks import (
     require_sane_numbers,
     require_short_blocks,
 )
-from regression.collectives import all_sum, global_sum
+from regression.collectives import all_sum
+from regression.curve_module import CurveModule
 from regression.degrees import Criterion
 from regression.descent import Objective, Trace, descend, sweep
 from regression.divergence import require_finite_coefficients, require_finite_losses
 from regression.errors import UsageError
 from regression.fit import Fit
 from regression.leastsquares import LeastSquares
-from regression.losses import GlobalLoss
 from regression.models import Line, Polynomial
 from regression.moments import Arithmetic, Frame
 from regression.position import Position, settle
@@ -47,11 +46,10 @@ __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
 # one message between processes, and the result has the bits of a single process.
 SMALL_BATCH = 1 << 16
 
-Total = Callable[[Tensor], Tensor]
 Domain = Literal["data", "raw"] | tuple[float, float]
 
 
-class Regression(pl.LightningModule, ABC):
+class Regression(CurveModule):
     """A curve fitted to points, exactly or by gradient descent on the loss of global batches.
 
     Args:
@@ -82,8 +80,6 @@ class Regression(pl.LightningModule, ABC):
     Attributes:
         least_squares: The optimum of the points, once they have been looked at.
         trace: What the latest updates did; callbacks read it.
-        result: The fit, once training has ended, or once ``restore`` has taken it from a checkpoint.
-        evaluated_loss: The loss of the points that were validated or tested last.
         is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
         tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
@@ -102,10 +98,8 @@ class Regression(pl.LightningModule, ABC):
         level: float = 0.95,
         arithmetic: Arithmetic = "double-double",
     ) -> None:
-        super().__init__()
+        super().__init__(model, loss, loss_args)
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
-        self.model = model
-        self.loss = GlobalLoss(loss, loss_args)
         self.solver, self.domain, self.arithmetic = solver, domain, arithmetic
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
@@ -120,8 +114,6 @@ class Regression(pl.LightningModule, ABC):
         # One update per batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision.
         self.automatic_optimization = updates_per_batch == 1 and solver == "gradient"
         self.trace: Trace | None = None
-        self.result: Fit | None = None
-        self.evaluated_loss = math.nan
         self.is_stopped: Callable[[], bool] = lambda: False
         self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self.least_squares = LeastSquares(model)
@@ -132,13 +124,6 @@ class Regression(pl.LightningModule, ABC):
         self._epoch, self._position = Position(), Position()  # so far, and at the latest update
         self._made = 0  # updates of the block that a resumed run takes up
         self._loss_before: Tensor | None = None
-        self._has_small_batches = False
-        self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return f(x) for points x of shape (N,)."""
-        prediction: Tensor = self.model(x)
-        return prediction
 
     def configure_optimizers(self) -> Any:
         """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section takes its place."""
@@ -166,27 +151,6 @@ class Regression(pl.LightningModule, ABC):
             some = self.trainer.num_training_batches * self.updates_per_batch
             limits.append(self.trainer.max_epochs * min(whole, some))
         return min(limits)
-
-    def loss_sum(self, batch: Batch) -> Tensor:
-        """Return this process's sum of the points' losses, residuals in units of sigma where there is one."""
-        prediction, target = self.model(batch.x), batch.y.to(self.model.coefficients.dtype)
-        if batch.sigma is not None:
-            prediction, target = prediction / batch.sigma.to(target), target / batch.sigma.to(target)
-        return self.loss.sum(prediction, target)
-
-    def batch_loss(self, batch: Batch) -> Tensor:
-        """Return the loss of a global batch; every process must call it with its own slice."""
-        batch, total = self._taken(batch, global_sum)
-        return self.loss.value(total(self.loss_sum(batch)), batch.rows)
-
-    def _taken(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
-        """Return what this process works on, and how its sums become those of the batch: a small batch is whole."""
-        return (gathered(batch), _alone) if self._has_small_batches else (batch, total)
-
-    def setup(self, stage: str) -> None:
-        """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
-        if str(self.trainer.precision).startswith("64"):
-            self.model.double()
 
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
@@ -223,9 +187,9 @@ class Regression(pl.LightningModule, ABC):
 
     def _share_updates(self, batch_size: int) -> None:
         """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
-        self._has_small_batches = batch_size <= SMALL_BATCH
+        self.has_small_batches = batch_size <= SMALL_BATCH
         wrapper = self.trainer.strategy.model
-        if self._has_small_batches and isinstance(wrapper, DistributedDataParallel):
+        if self.has_small_batches and isinstance(wrapper, DistributedDataParallel):
             wrapper.require_backward_grad_sync = False  # what its no_sync() sets, for all batches
 
     def _go_on(self) -> None:
@@ -292,7 +256,7 @@ class Regression(pl.LightningModule, ABC):
             self.model.coefficients.copy_(self.least_squares.coefficients())
         fit = self._fit(updates=1, loss=None)
         assert fit.loss is not None
-        self._log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
+        self.log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
         self._record(0, {"train_loss": fit.loss}, fit.params)
         _count_updates(self.trainer, 1)
         self.trainer.should_stop = True
@@ -332,7 +296,7 @@ class Regression(pl.LightningModule, ABC):
         self._finish(losses, coefficients, final_loss)
 
     def _objective(self, batch: Batch) -> Objective:
-        batch, total = self._taken(batch, all_sum)
+        batch, total = self.taken(batch, all_sum)
         design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
         if batch.sigma is not None:
             sigma = batch.sigma.to(target)
@@ -402,7 +366,7 @@ class Regression(pl.LightningModule, ABC):
         """
         if self._epoch.rows:
             mean = torch.tensor(self._epoch.total / self._epoch.rows, dtype=torch.float64).to(self.model.coefficients)
-            self._log_loss("train_loss", mean, self._epoch.rows)
+            self.log_loss("train_loss", mean, self._epoch.rows)
         loader: Any = self.trainer.train_dataloader
         is_complete = self.trainer.is_last_batch and not self._position.made
         if not (is_complete and (self.automatic_optimization or loader.is_divided)):
@@ -428,59 +392,17 @@ class Regression(pl.LightningModule, ABC):
         loss = None
         if not self.loss.is_squared:
             loader: Any = self.trainer.train_dataloader
-            here = (batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)) for batch in loader.in_order())
-            with torch.no_grad():
-                sums = [self.loss_sum(gathered(batch) if self._has_small_batches else batch) for batch in here]
-            total = torch.stack(sums).double().sum()
-            total = total if self._has_small_batches else all_sum(total)
-            loss = float(self.loss.value(total, self.least_squares.moments.nobs))
+            loss = self.whole_loss(loader.in_order(), self.least_squares.moments.nobs)
         val_loss = self.trainer.callback_metrics.get("val_loss")
         self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
         self.result.warn_if_undetermined()
         if self._never_moves:
             self.result = replace(self.result, notes=(NO_STEP, *self.result.notes))
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add the batch to the validation loss."""
-        self._add(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add the batch to the test loss."""
-        self._add(batch)
-
     def on_validation_epoch_end(self) -> None:
-        """Log the loss of all validation rows."""
-        self._log_epoch("val_loss")
+        """Log the loss of all validation rows, and note that they have been looked at."""
+        super().on_validation_epoch_end()
         self._position.is_validated = True
-
-    def on_test_epoch_end(self) -> None:
-        """Log the loss of all test rows."""
-        self._log_epoch("test_loss")
-
-    def _add(self, batch: Batch) -> None:
-        self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
-
-    def _log_epoch(self, key: str) -> None:
-        total, rows = all_sum(self._sums.to(self.device, copy=True))
-        self._sums.zero_()
-        loss = self.loss.value(total, int(rows))
-        self.evaluated_loss = float(loss)
-        self._log_loss(key, loss, int(rows), logger=True)
-
-    def _log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
-        # The value is the same on every process; "max" over them keeps its bits, a mean might not.
-        self.log(
-            key, value, on_step=False, on_epoch=True, prog_bar=True, logger=logger, batch_size=rows,
-            reduce_fx="max", sync_dist=True,
-        )  # fmt: skip
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, ...]:
-        """Return the points, the curve with its bands, and which points lie outside the fitted range, each (n,)."""
-        assert self.result is not None
-        return (
-            batch.x.double(),
-            *(column.to(self.device) for column in self.result.predict(batch.x, sigma=batch.sigma)),
-        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
@@ -516,11 +438,6 @@ class Regression(pl.LightningModule, ABC):
     def _optimizer_name(self) -> str:
         """Return the class of the optimizer; of one that is in a checkpoint only, if there is no Trainer."""
         return type(self.optimizer()).__name__ if self._resumed_optimizer is None else self._resumed_optimizer["name"]
-
-
-def _alone(value: Tensor) -> Tensor:
-    """Stand in for a sum over processes where each of them holds the whole batch."""
-    return value
 
 
 def _count_updates(trainer: pl.Trainer, updates: int) -> None:
