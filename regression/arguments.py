@@ -80,7 +80,7 @@ def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
     # A module built in Python stores the options that were given; the others have their defaults.
-    bases = getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1]
+    bases = reversed(getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
     defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():
         stored = checkpoint["hyper_parameters"].get(name, defaults[name])
