@@ -61,7 +61,7 @@ def test_shared_batch_gives_the_same_steps(tmp_path: Path) -> None:
     ("name", "update", "expected", "tolerance"),
     [
         ("line", 9, textbook.LINE[9], 1e-6),
-        ("line_norm", 1800, textbook.NORM_DIGITS[1800], 1e-6),
+        pytest.param("line_norm", 1800, textbook.NORM_DIGITS[1800], 1e-6, marks=pytest.mark.slow),
         ("polynomial", 90_000, textbook.POLYNOMIAL[90_000], 1e-4),
     ],
 )
