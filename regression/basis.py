@@ -33,11 +33,12 @@ def design(t: Tensor, degree: int, basis: Basis = "power") -> Tensor:
 
 def _powers(t: Tensor, degree: int) -> list[Tensor]:
     """Return 1, t, …, t^degree, multiplied up in float64 and each rounded once."""
-    wide = t.double()
-    powers = [torch.ones_like(wide)]
-    for _ in range(degree):
-        powers.append(powers[-1] * wide)
-    return [power.to(t.dtype) for power in powers]
+    powers = [torch.ones_like(t), t][: degree + 1]
+    power = wide = t.double() if degree > 1 else t
+    for _ in range(1, degree):
+        power = power * wide
+        powers.append(power.to(t.dtype))
+    return powers
 
 
 def _orthogonal(t: Tensor, degree: int, basis: Basis) -> list[Tensor]:

@@ -43,6 +43,13 @@ class Batch(NamedTuple):
         """Return this device's points of a global batch of so many rows."""
         return cls(points.x, points.y, points.sigma, rows, points.series)
 
+    def split(self, size: int) -> list["Batch"]:
+        """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""
+        assert len(self.x) == self.rows
+        parts = (slice(start, min(start + size, self.rows)) for start in range(0, self.rows, size))
+        sigma = self.sigma
+        return [Batch(self.x[k], self.y[k], None if sigma is None else sigma[k], k.stop - k.start) for k in parts]
+
 
 class GlobalBatches:
     """An iterable over one device's slices of the global batches.

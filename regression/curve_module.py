@@ -14,7 +14,7 @@ from regression.fit import Fit
 from regression.losses import GlobalLoss
 from regression.models import Polynomial
 
-__all__ = ["CurveModule"]
+__all__ = ["CurveModule", "Total"]
 
 Total = Callable[[Tensor], Tensor]
 

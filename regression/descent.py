@@ -4,8 +4,8 @@ On ten points an update is a few microseconds of arithmetic. The model is linear
 needs no graph through the model: with residuals ``r = A c − y`` and the loss's slope ``d = ∂loss/∂f`` it is ``Aᵀ d``.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -60,12 +60,6 @@ class Objective:
     rows: int
     loss: GlobalLoss
     total: Callable[[Tensor], Tensor] = all_sum
-
-    def split(self, size: int) -> list["Objective"]:
-        """Return the losses of batches of ``size`` rows that follow each other; this process must hold all rows."""
-        assert len(self.target) == self.rows
-        parts = zip(torch.split(self.design, size), torch.split(self.target, size), strict=True)
-        return [replace(self, design=design, target=target, rows=len(target)) for design, target in parts]
 
     def losses(self, coefficients: Tensor) -> Tensor:
         """Return the losses, shape (U,), of U sets of coefficients, shape (U, K)."""
@@ -154,7 +148,7 @@ def descend(
 
 
 def sweep(
-    objectives: Sequence[Objective],
+    objectives: Iterable[Objective],
     parameter: nn.Parameter,
     optimizer: torch.optim.Optimizer,
     has_scheduler: bool = False,
@@ -163,7 +157,7 @@ def sweep(
     """Make one update of one parameter vector on each of some batches; see ``descend``.
 
     Args:
-        objectives: The losses of the batches, at least one.
+        objectives: The losses of the batches, at least one; each is asked for when its turn has come.
         parameter: The coefficients, shape (K,), changed in place.
         optimizer: An optimizer of this parameter alone.
         has_scheduler: Whether a learning rate scheduler steps later, which wants to have seen the optimizer's own step.
@@ -172,24 +166,25 @@ def sweep(
     Returns:
         The losses before each update made, shape (U,), and the coefficients after each of them, shape (U, K).
     """
-    states = parameter.new_empty(len(objectives) + 1, *parameter.shape).detach()
-    states[0] = parameter.detach()
-    span = max(1, CHUNK // objectives[0].rows)
     is_plain = not has_scheduler and _is_plain_sgd(optimizer)
     losses: list[Tensor] = []
+    states = [parameter.detach().clone()]
+    rows = 0
     with torch.no_grad():
-        for made, objective in enumerate(objectives):
-            if made and made % span == 0 and is_stopped():
+        for objective in objectives:
+            if rows >= CHUNK and is_stopped():
                 break
-            part = states[made : made + 2]
-            losses.append(objective.losses(part[:1]))
+            rows = rows % CHUNK + objective.rows
+            losses.append(objective.losses(states[-1][None]))
+            part = torch.stack([states[-1], states[-1]])
             if is_plain:
                 _plain_sgd(objective.gradient(), optimizer.param_groups[0]["lr"], part)
             else:
                 _any_optimizer(objective, objective.gradient(), parameter, optimizer, None, part)
+            states.append(part[1])
         if is_plain:
-            parameter.copy_(states[len(losses)])
-    return torch.cat(losses), states[1 : len(losses) + 1]
+            parameter.copy_(states[-1])
+    return torch.cat(losses), torch.stack(states[1:])
 
 
 def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:

@@ -29,7 +29,7 @@ from regression.checks import (
     require_short_blocks,
 )
 from regression.collectives import all_sum
-from regression.curve_module import CurveModule
+from regression.curve_module import CurveModule, Total
 from regression.degrees import Criterion
 from regression.descent import Objective, Trace, descend, sweep
 from regression.divergence import require_finite_coefficients, require_finite_losses
@@ -288,24 +288,24 @@ class Regression(CurveModule):
         done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
         loader: Any = self.trainer.train_dataloader
         make = self._sweep if loader.is_divided else self._descend
-        losses, coefficients, final_loss, is_whole = make(self._objective(batch), done)
+        losses, coefficients, final_loss, is_whole = make(batch, done)
         made = 0 if is_whole else done + len(losses)
         batches = batch_idx + int(is_whole)
         self._position = replace(self._epoch, batches=batches, is_validated=not is_whole, made=made)
         _count_updates(self.trainer, len(losses))
         self._finish(losses, coefficients, final_loss)
 
-    def _objective(self, batch: Batch) -> Objective:
-        batch, total = self.taken(batch, all_sum)
+    def _objective(self, batch: Batch, total: Total) -> Objective:
         design, target = self.model.design(batch.x), batch.y.to(self.model.coefficients.dtype)
         if batch.sigma is not None:
             sigma = batch.sigma.to(target)
             design, target = design / sigma[:, None], target / sigma
         return Objective(design, target, batch.rows, self.loss, total)
 
-    def _descend(self, objective: Objective, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
+    def _descend(self, batch: Batch, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
         """Make updates on all rows; return what they did, the loss after them, and whether the block is complete."""
         updates = int(min(self.updates_per_batch - done, self._remaining()))
+        objective = self._objective(*self.taken(batch, all_sum))
         scheduler: Any = self.lr_schedulers()
         parameter, optimizer = self.model.coefficients, self.optimizer()
         losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, self.is_stopped)
@@ -315,13 +315,14 @@ class Regression(CurveModule):
             self._epoch.add(float(losses[-2]), objective.rows)
         return losses[:-1], coefficients, losses[-1], is_whole
 
-    def _sweep(self, objective: Objective, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
+    def _sweep(self, batch: Batch, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
         """Make updates each on a batch of its own; see ``_descend``."""
         loader: Any = self.trainer.train_dataloader
-        left = objective.split(loader.batch_size)[done:]
-        has_scheduler = bool(self.trainer.lr_scheduler_configs)
-        made = left[: int(min(len(left), self._remaining()))]
-        losses, coefficients = sweep(made, self.model.coefficients, self.optimizer(), has_scheduler, self.is_stopped)
+        batch, total = self.taken(batch, all_sum)
+        left = batch.split(loader.batch_size)[done:]
+        objectives = (self._objective(part, total) for part in left[: int(min(len(left), self._remaining()))])
+        has_scheduler, parameter = bool(self.trainer.lr_scheduler_configs), self.model.coefficients
+        losses, coefficients = sweep(objectives, parameter, self.optimizer(), has_scheduler, self.is_stopped)
         require_finite_losses(self, losses, self._update)
         for loss, part in zip(losses.tolist(), left, strict=False):
             self._epoch.add(loss, part.rows)

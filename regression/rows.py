@@ -32,7 +32,8 @@ class Points(NamedTuple):
 
     def chosen(self, rows: Tensor | slice) -> "Points":
         """Return the chosen rows."""
-        return Points(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
+        columns = (None if values is None else _chosen(values, rows) for values in self)
+        return Points(*columns)  # type: ignore[arg-type]
 
     @staticmethod
     def joined(parts: Sequence["Points"]) -> "Points":
@@ -41,6 +42,11 @@ class Points(NamedTuple):
             return parts[0]
         columns = ([values for values in column if values is not None] for column in zip(*parts, strict=True))
         return Points(*(torch.cat(column) if column else None for column in columns))  # type: ignore[arg-type]
+
+
+def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
+    # What values[rows] does as well, in twice the time for a tensor of numbers.
+    return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
 
 
 def shuffled(count: int, seed: int, block: int = 0) -> Tensor:
