@@ -64,7 +64,7 @@ class GlobalBatches:
         world_size: Number of devices.
         epoch_seed: Called at the start of each epoch for the seed of its order, the same on every device: the blocks
             are shuffled, and the rows within each. ``None`` keeps the order of the data.
-        joined: Number of batches that are handed out together, as one.
+        joined: Number of batches that are handed out together, as one, as far as a large batch holds them.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class GlobalBatches:
     ) -> None:
         self.rows = rows
         self.batch_size = batch_size or max(1, len(rows))
-        self.joined = joined if self.is_divided else 1
+        self.joined = max(1, min(joined, LARGE_BATCH // self.batch_size)) if self.is_divided else 1
         self.rank, self.world_size = rank, world_size
         self.epoch_seed = epoch_seed
         self._done, self._skipped = 0, 0
@@ -96,8 +96,7 @@ class GlobalBatches:
         return self._slices(skipped)
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
-        seed = self.epoch_seed() if self.epoch_seed and self.is_divided else None
-        pieces, (_, size) = _Pieces(self.rows, seed), self.division
+        pieces, size = _Pieces(self.rows, self._seed()), self.batch_size * self.joined
         for at, start in enumerate(range(0, len(self.rows), size)):
             if at < skipped:
                 continue
@@ -107,9 +106,14 @@ class GlobalBatches:
             yield Batch.of(pieces.between(first, end), rows)
 
     @property
-    def division(self) -> tuple[int, int]:
-        """How an epoch is handed out: in how many parts, and of how many rows."""
-        return len(self), self.batch_size * self.joined
+    def division(self) -> tuple[int, int, int]:
+        """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1."""
+        seed = self._seed()
+        return len(self), self.batch_size * self.joined, -1 if seed is None else seed
+
+    def _seed(self) -> int | None:
+        """Return the seed of the epoch's order; ``None`` for that of the data."""
+        return self.epoch_seed() if self.epoch_seed and self.is_divided else None
 
     def state_dict(self) -> dict[str, int]:
         """Return how many batches of the epoch have been handed out."""

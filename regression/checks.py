@@ -41,6 +41,7 @@ __all__ = [
     "require_updates_left",
 ]
 
+MOST_UPDATES = 10_000_000  # of a block, all of whose coefficients are kept
 NO_STEP = "the learning rate is 0: no update moves the coefficients"
 
 
@@ -50,8 +51,8 @@ def require_sane_numbers(
     """Refuse numbers out of their range."""
     if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
         raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
-    if updates_per_batch < 1:
-        raise UsageError(f"updates_per_batch must be at least 1, got {updates_per_batch}")
+    if not 1 <= updates_per_batch <= MOST_UPDATES:
+        raise UsageError(f"updates_per_batch must be from 1 to {MOST_UPDATES:,}, got {updates_per_batch}")
     if stop_at_opt_error is not None and not stop_at_opt_error > 0:
         raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
     if not 0 < level < 1:
@@ -208,11 +209,18 @@ def require_short_blocks(module: "Regression", batch_size: int, most: int) -> No
 
 def require_same_division(stored: Position, loader: "GlobalBatches") -> None:
     """Refuse to go on within an epoch that was handed out in other batches."""
-    (parts, rows), (own_parts, own_rows) = stored.division, loader.division
-    if (stored.batches or stored.made) and (parts, rows) != (own_parts, own_rows):
+    (*then, order), (*now, own_order) = stored.division, loader.division
+    if not (stored.batches or stored.made):
+        return
+    if then != now:
         raise UsageError(
-            f"the checkpoint stands within an epoch of {parts} batches of {rows} rows, which now has {own_parts} of "
-            f"{own_rows}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted run"
+            f"the checkpoint stands within an epoch of {then[0]} batches of {then[1]} rows, which now has {now[0]} of "
+            f"{now[1]}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted run"
+        )
+    if order != own_order:
+        raise UsageError(
+            "the checkpoint stands within an epoch whose rows had another order: expected --data.seed and "
+            "--data.shuffle of the interrupted run"
         )
 
 
@@ -237,7 +245,8 @@ def require_known_monitors(module: "Regression") -> None:
         if monitor and monitor not in known:
             raise UsageError(
                 f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {monitor}: val_loss "
-                "needs --data.validation_fraction, and with all rows in one batch updates_per_batch 1"
+                "needs rows held out (--data.validation_fraction) that are looked at in every epoch, and with all rows "
+                "in one batch --model.updates_per_batch 1"
             )
 
 

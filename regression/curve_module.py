@@ -14,7 +14,11 @@ from regression.fit import Fit
 from regression.losses import GlobalLoss
 from regression.models import Polynomial
 
-__all__ = ["CurveModule", "Total"]
+__all__ = ["SMALL_BATCH", "CurveModule", "Total"]
+
+# Up to this many rows every process works on the whole batch: the arithmetic of an update is cheaper than one message
+# between processes, and the result has the bits of a single process.
+SMALL_BATCH = 1 << 16
 
 Total = Callable[[Tensor], Tensor]
 
@@ -40,6 +44,7 @@ class CurveModule(pl.LightningModule, ABC):
         self.evaluated_loss = math.nan
         self.has_small_batches = False
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
+        self._is_whole = False  # whether every process has all rows of its batches
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for points x of shape (N,)."""
@@ -62,13 +67,14 @@ class CurveModule(pl.LightningModule, ABC):
         """Return what this process works on, and how its sums become those of the batch: a small batch is whole."""
         return (gathered(batch), _alone) if self.has_small_batches else (batch, total)
 
-    def whole_loss(self, batches: Iterable[Batch], rows: int) -> float:
-        """Return the loss of so many rows in batches, of which every process has its own slices."""
-        here = (batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device)) for batch in batches)
+    def whole_loss(self, batches: Iterable[Batch]) -> float:
+        """Return the loss of all rows of some batches, of which every process has its own slices."""
         with torch.no_grad():
-            sums = [self.loss_sum(gathered(batch) if self.has_small_batches else batch) for batch in here]
-        total = torch.stack(sums).double().sum()
-        return float(self.loss.value(total if self.has_small_batches else all_sum(total), rows))
+            for index, batch in enumerate(batches):
+                sigma = None if batch.sigma is None else batch.sigma.to(self.device)
+                self._add(batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device), sigma=sigma), index)
+        loss, _ = self._evaluated()
+        return float(loss)
 
     def setup(self, stage: str) -> None:
         """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
@@ -77,11 +83,11 @@ class CurveModule(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
-        self._add(batch)
+        self._add(batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add the batch to the test loss."""
-        self._add(batch)
+        self._add(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows."""
@@ -91,15 +97,23 @@ class CurveModule(pl.LightningModule, ABC):
         """Log the loss of all test rows."""
         self._log_epoch("test_loss")
 
-    def _add(self, batch: Batch) -> None:
+    def _add(self, batch: Batch, index: int) -> None:
+        if index == 0:  # no later batch is larger
+            self._is_whole = batch.rows <= SMALL_BATCH
+        batch = gathered(batch) if self._is_whole else batch
         self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
 
-    def _log_epoch(self, key: str) -> None:
-        total, rows = all_sum(self._sums.to(self.device, copy=True))
+    def _evaluated(self) -> tuple[Tensor, int]:
+        """Return the loss of the batches that were added, and their rows, and forget them."""
+        sums = self._sums.to(self.device, copy=True)
         self._sums.zero_()
-        loss = self.loss.value(total, int(rows))
+        total, rows = sums if self._is_whole else all_sum(sums)
+        return self.loss.value(total, int(rows)), int(rows)
+
+    def _log_epoch(self, key: str) -> None:
+        loss, rows = self._evaluated()
         self.evaluated_loss = float(loss)
-        self.log_loss(key, loss, int(rows), logger=True)
+        self.log_loss(key, loss, rows, logger=True)
 
     def log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
         """Log a loss of so many rows, which is the same on every process, at the end of the epoch."""

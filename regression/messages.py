@@ -36,6 +36,7 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
     text = str(error).strip() or type(error).__name__
     option = "--" + ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
     for pattern, explain in (
+        (r"gradient (?:clipping|accumulation).*manual optimization.*Trainer\((\w+)=", _by_hand),
         (r"unrecognized arguments: ([^\s=]+)", lambda m: f"unknown option {m[1]}{_near(m[1], options)}"),
         (r"does not accept option '([^']+)'", lambda m: f"unknown option --{m[1]}{_near('--' + m[1], options)}"),
         (r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", _unknown_choice),
@@ -54,6 +55,10 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
         if match:
             return explain(match)
     return " ".join(text.split())
+
+
+def _by_hand(match: re.Match[str]) -> str:
+    return f"--trainer.{match[1]} needs --model.solver gradient and --model.updates_per_batch 1: leave it out"
 
 
 def _near(word: str, known: Iterable[str]) -> str:

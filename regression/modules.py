@@ -18,6 +18,7 @@ from regression.checks import (
     NO_STEP,
     awaited,
     described,
+    has_validation,
     never_moves,
     require_exact_options,
     require_known_monitors,
@@ -29,7 +30,7 @@ from regression.checks import (
     require_short_blocks,
 )
 from regression.collectives import all_sum
-from regression.curve_module import CurveModule, Total
+from regression.curve_module import SMALL_BATCH, CurveModule, Total
 from regression.degrees import Criterion
 from regression.descent import Objective, Trace, descend, sweep
 from regression.divergence import require_finite_coefficients, require_finite_losses
@@ -41,10 +42,6 @@ from regression.moments import Arithmetic, Frame
 from regression.position import Position, settle
 
 __all__ = ["LineRegression", "PolynomialRegression", "Regression"]
-
-# Up to this many rows every process makes its updates on the whole batch: the arithmetic of an update is cheaper than
-# one message between processes, and the result has the bits of a single process.
-SMALL_BATCH = 1 << 16
 
 Domain = Literal["data", "raw"] | tuple[float, float]
 
@@ -65,8 +62,8 @@ class Regression(CurveModule):
             one for the mean squared error, from the eigenvalues of its Hessian.
         updates_per_batch: Number of consecutive updates made before the Trainer gets its turn: on all rows where they
             are one batch, and a learning rate scheduler then steps once per update; else each on ``batch_size`` rows
-            of its own. This changes how often the Trainer validates and saves, and no coefficient: the way to make
-            many cheap updates fast.
+            of its own, as many as 4,194,304 rows hold. The way to make many cheap updates fast: coefficients are the
+            same to rounding, and the Trainer's options count such a block as one batch.
         absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
@@ -122,6 +119,7 @@ class Regression(CurveModule):
         self._resumed_metrics: dict[str, Tensor] = {}
         self._update = 0
         self._epoch, self._position = Position(), Position()  # so far, and at the latest update
+        self._validated = -1  # updates made before the last validation of this process
         self._made = 0  # updates of the block that a resumed run takes up
         self._loss_before: Tensor | None = None
 
@@ -393,17 +391,26 @@ class Regression(CurveModule):
         loss = None
         if not self.loss.is_squared:
             loader: Any = self.trainer.train_dataloader
-            loss = self.whole_loss(loader.in_order(), self.least_squares.moments.nobs)
-        val_loss = self.trainer.callback_metrics.get("val_loss")
-        self.result = self._fit(self.global_step, loss, None if val_loss is None else float(val_loss))
+            loss = self.whole_loss(loader.in_order())
+        self.result = self._fit(self.global_step, loss, self._final_val_loss())
         self.result.warn_if_undetermined()
         if self._never_moves:
             self.result = replace(self.result, notes=(NO_STEP, *self.result.notes))
+
+    def _final_val_loss(self) -> float | None:
+        """Return the loss of the validation rows at the final coefficients; the last validation may be older."""
+        if not has_validation(self.trainer):
+            return None
+        if self._validated == self.global_step:
+            return self.evaluated_loss
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        return self.whole_loss(datamodule.val_dataloader())
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows, and note that they have been looked at."""
         super().on_validation_epoch_end()
         self._position.is_validated = True
+        self._validated = self.global_step
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""

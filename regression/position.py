@@ -17,7 +17,7 @@ class Position:
         is_validated: Whether the validation that may follow the latest update has been done.
         made: Number of updates made of a block that was cut short; its batch does not count yet, but rows and losses
             of updates that each had a batch of its own do.
-        division: How the epoch is handed out: in how many batches, and of how many rows.
+        division: How the epoch is handed out; see ``GlobalBatches.division``.
     """
 
     batches: int = 0
@@ -25,7 +25,7 @@ class Position:
     rows: int = 0
     is_validated: bool = True
     made: int = 0
-    division: tuple[int, int] = (0, 0)
+    division: tuple[int, int, int] = (0, 0, 0)
 
     def add(self, loss: float, rows: int) -> None:
         """Add a batch of that many rows with its loss."""

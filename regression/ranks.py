@@ -12,8 +12,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Literal, NoReturn
@@ -27,9 +27,10 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from regression.errors import UsageError
 from regression.lifeline import CHANNEL, GO_ON, LIFELINE, Lifeline, say
 
-__all__ = ["Outcome", "Ranks", "lost_line"]
+__all__ = ["HELD", "Outcome", "Ranks", "lost_line"]
 
 CHECKPOINT = "REGRESSION_CHECKPOINT"  # the file to go on from, in the environment of a started process
+HELD = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
 GRACE = 3.0  # seconds that a process gets to end by itself once another one has failed
 AFTERMATH = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out|socket|store", re.IGNORECASE)
 
@@ -114,7 +115,7 @@ class Ranks:
         self._names = names
         ours, theirs = socket.socketpair()
         known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
-        with theirs:
+        with theirs, _held():
             process = subprocess.Popen(
                 command, env={**environment, **known, CHANNEL: str(theirs.fileno())}, pass_fds=[theirs.fileno()]
             )
@@ -227,6 +228,16 @@ class Ranks:
         if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
             say(_hung_line(lifeline.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Hold signals back here, and in a process that is started here until it lets them in when it is ready for them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Launcher(_SubprocessScriptLauncher):

@@ -26,7 +26,7 @@ from regression.collectives import all_max
 from regression.errors import Stopped, counted
 from regression.lifeline import say
 from regression.modules import Regression
-from regression.ranks import Outcome
+from regression.ranks import HELD, Outcome
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 
@@ -39,6 +39,12 @@ AFTER_SAVING = 1.0  # seconds
 def stopped_outcome(signum: int, saved: str) -> Outcome:
     """Return how a process ends that a signal stopped."""
     return Outcome("stopped", 128 + signum, f"stopped by {STOPS[signal.Signals(signum)]}; {saved}")
+
+
+def unblock() -> None:
+    """Let the signals in that ``Ranks`` held back when it started this process."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 class Signals:
@@ -73,6 +79,7 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
+        unblock()  # those that came while this process, started by another one, was not ready for them
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self

@@ -26,9 +26,10 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from regression import modules
 from regression.cli import _quieten
+from regression.curve_module import SMALL_BATCH
 from regression.data import TableDataModule
 from regression.evaluation import Evaluation
-from regression.modules import SMALL_BATCH, PolynomialRegression
+from regression.modules import PolynomialRegression
 from regression.predictions import PredictionFile
 
 LIMIT_S = 900  # of a process

@@ -163,7 +163,7 @@ REFUSED = [
     ((*LINE, "--model.loss", "HubberLoss"), "did you mean HuberLoss?"),
     ((*LINE, "--model.loss_args.delta", "1"), "loss MSELoss cannot be made with the arguments"),
     ((*LINE, "--model.learning_rate", "0.1"), "use --optimizer.lr"),
-    ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be at least 1"),
+    ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be from 1 to 10,000,000"),
     (
         (*BLOCKS, "--data.points", "200000", "--data.batch_size", "70000"),
         "needs all rows in one batch, or batches of up to 65,536 rows, got 70,000 of more",

@@ -104,6 +104,35 @@ def test_a_block_of_mini_batches_cut_by_max_steps_goes_on(command: Command, step
     assert rest.fit == whole.fit
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--trainer.max_steps", "14"),
+        ("--trainer.max_steps", "14", "--model.updates_per_batch", "4"),
+        ("--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "3"),
+        ("--trainer.max_epochs", "2", "--trainer.val_check_interval", "3"),
+        ("--trainer.max_epochs", "2", "--model.loss", "HuberLoss"),
+    ],
+)
+def test_the_validation_loss_is_that_of_the_final_coefficients(command: Command, options: tuple[str, ...]) -> None:
+    """Whenever the last validation was, the fit's loss of the held-out points is what ``validate`` finds."""
+    done = command("fit", "--model", "LineRegression", "--data.points", "111", "--data.noise", "0.3",
+                   "--data.batch_size", "8", "--data.validation_fraction", "0.2", "--optimizer", "SGD", "--optimizer.lr", "0.1",
+                   *options)  # fmt: skip
+    seen = command("validate", "--ckpt_path", done.checkpoint)
+    assert f"{done.fit['val_loss']:.8g}" in seen.out
+
+
+@pytest.mark.parametrize("option", [("--trainer.gradient_clip_val", "0.1"), ("--trainer.accumulate_grad_batches", "2")])
+def test_clipping_and_accumulation_are_refused_for_blocks(command: Command, option: tuple[str, str]) -> None:
+    """Both are Lightning's own, which blocks go without: one line says what they need."""
+    done = command("fit", "-c", config("line"), "--model.updates_per_batch", "2", *option)
+    assert done.code == 2
+    assert done.err == (
+        f"regression: {option[0]} needs --model.solver gradient and --model.updates_per_batch 1: leave it out\n"
+    )
+
+
 @pytest.mark.parametrize("loss", ["L1Loss", "HuberLoss", "SmoothL1Loss", "NormLoss"])
 def test_losses_by_name(command: Command, loss: str) -> None:
     """Any loss can be named on the command line, and its value at the end is torch's."""

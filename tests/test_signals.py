@@ -1,7 +1,10 @@
 """A run that is told to stop saves after the current update and ends; what goes on from there has the same bits."""
 
+import gc
 import os
+import runpy
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +18,8 @@ from regression.leastsquares import LeastSquares
 from regression.modules import Regression
 from regression.ranks import Outcome
 from regression.signals import Signals
-from tests.conftest import Command, Run, config
-from tests.processes import FIT, ended, numbers, started, wait_for
+from tests.conftest import ROOT, Command, Run, config
+from tests.processes import FIT, ended, members, numbers, started, wait_for
 
 BATCHES = (*FIT[:7], "--data.shuffle", "true", "--trainer.max_epochs", "8", *FIT[9:])  # 4 updates an epoch
 BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--model.updates_per_batch", "1700")
@@ -91,6 +94,8 @@ def test_a_signal_stops_within_a_block_of_mini_batches(
     other = command(*args[:-1], "2", "--ckpt_path", cut.checkpoint)
     assert other.code == 2
     assert "within an epoch of 2 batches of 24 rows, which now has 2 of 16: expected the data, " in other.err
+    other = command(*args, "--data.seed", "5", "--ckpt_path", cut.checkpoint)
+    assert (other.code, "expected --data.seed and --data.shuffle of the interrupted run" in other.err) == (2, True)
 
 
 def test_a_signal_before_the_first_update_ends_the_run_at_once(
@@ -175,3 +180,32 @@ def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
 def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
     """A signal to the second process alone stops both after the same update, within five seconds."""
     assert stop(tmp_path, 2, 1, "training", signal.SIGTERM) == ""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_to_all_while_the_second_process_starts_ends_the_run(tmp_path: Path, signum: int) -> None:
+    """As a terminal sends it, before the second process can take signals: one line and the signal's own status."""
+    with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:
+        wait_for(lambda: len(members(process.pid)) > 1)
+        os.killpg(process.pid, signum)
+        end = ended(process, tmp_path, time.time())
+    assert (end.status, end.left) == (128 + signum, [])
+    assert end.line.startswith("regression: stopped by")
+
+
+def test_ctrl_c_during_the_imports_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupt while the program's own modules are loaded leaves no traceback."""
+
+    class Interrupted:
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "regression.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "regression.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit, match="130"):
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    gc.enable()
+    assert capsys.readouterr().err == "regression: stopped by Ctrl-C; nothing is lost: the run had not begun\n"
