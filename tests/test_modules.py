@@ -117,8 +117,8 @@ def test_a_block_of_mini_batches_cut_by_max_steps_goes_on(command: Command, step
 def test_the_validation_loss_is_that_of_the_final_coefficients(command: Command, options: tuple[str, ...]) -> None:
     """Whenever the last validation was, the fit's loss of the held-out points is what ``validate`` finds."""
     done = command("fit", "--model", "LineRegression", "--data.points", "111", "--data.noise", "0.3",
-                   "--data.batch_size", "8", "--data.validation_fraction", "0.2", "--optimizer", "SGD", "--optimizer.lr", "0.1",
-                   *options)  # fmt: skip
+                   "--data.batch_size", "8", "--data.validation_fraction", "0.2", "--optimizer", "SGD",
+                   "--optimizer.lr", "0.1", *options)  # fmt: skip
     seen = command("validate", "--ckpt_path", done.checkpoint)
     assert f"{done.fit['val_loss']:.8g}" in seen.out
 
