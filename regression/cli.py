@@ -142,6 +142,8 @@ def _export(args: Sequence[str]) -> str:
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    if getattr(rank_zero_only, "rank", 0):  # the first process says the same
+        return ""
     return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 
 

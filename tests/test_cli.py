@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
+from regression import cli
 from tests import textbook
 from tests.conftest import Command, config
 
@@ -241,3 +243,12 @@ def test_debug_shows_the_traceback(command: Command) -> None:
     """With ``--debug`` an error is raised as it is."""
     with pytest.raises(Exception, match="points must be at least 1"):
         command(*LINE, "--data.points", "0", "--debug")
+
+
+def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning that all processes have is said by the first one only."""
+    said = []
+    for rank in (0, 1):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        said.append(cli._warning_line(UserWarning("two\nlines")))
+    assert said == ["regression: warning: two lines\n", ""]
