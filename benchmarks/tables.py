@@ -16,6 +16,7 @@ options and figure. From CSV: the parser, 40 to 80 ns per row and thread, which 
 
 import argparse
 import contextlib
+import gc
 import importlib.metadata
 import importlib.util
 import io
@@ -155,6 +156,7 @@ def compare(kind: str, rows: int, repeats: int, is_cold: bool, folder: Path) -> 
     right = write(small, SMALL)
     for name, tool in installed().items():
         require_right(name, tool(small), right)
+    gc.freeze()  # as train.py does once its imports are done
     times = measure(path, write(path, rows), repeats, is_cold)
     reference = next(iter(times.values()))
     size = path.stat().st_size / 2**20

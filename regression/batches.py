@@ -6,6 +6,7 @@ left out, a slice may be empty, and every device sees the same number of batches
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -96,14 +97,19 @@ class GlobalBatches:
         return self._slices(skipped)
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
-        pieces, size = _Pieces(self.rows, self._seed()), self.batch_size * self.joined
-        for at, start in enumerate(range(0, len(self.rows), size)):
-            if at < skipped:
-                continue
+        pieces = _Pieces(self.rows, self._seed())
+        found = (Batch.of(pieces.between(first, end), rows) for first, end, rows in self._spans(skipped))
+        for at, batch in enumerate(ahead(found) if self.rows.is_read else found, start=skipped):
+            self._done = at + 1
+            yield batch
+
+    def _spans(self, skipped: int) -> Iterator[tuple[int, int, int]]:
+        """Yield for each batch after some the first and last row of this device's slice, and the rows of all."""
+        size = self.batch_size * self.joined
+        for start in range(skipped * size, len(self.rows), size):
             rows = min(size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
-            self._done = at + 1
-            yield Batch.of(pieces.between(first, end), rows)
+            yield first, end, rows
 
     @property
     def division(self) -> tuple[int, int, int]:
@@ -139,6 +145,15 @@ class GlobalBatches:
         """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
         known = self.rows.extremes()
         return self.in_large_batches() if known is None else [Batch.of(known, len(known.x))]
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches of which the next one is read in a thread while the present one is worked on."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 class _Pieces:

@@ -2,7 +2,9 @@
 
 import difflib
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,17 @@ from numpy.typing import NDArray
 
 from regression.errors import DataError
 
-__all__ = ["BLOCK", "Array", "Column", "FileColumns", "MemoryColumns", "even_cuts", "find_columns", "merged_cuts"]
+__all__ = [
+    "BLOCK",
+    "Array",
+    "ChunkColumns",
+    "Column",
+    "FileColumns",
+    "MemoryColumns",
+    "even_cuts",
+    "find_columns",
+    "merged_cuts",
+]
 
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
 
@@ -60,6 +72,41 @@ class MemoryColumns(FileColumns):
     def read(self, start: int, stop: int) -> Array:
         """Return a part of the rows."""
         return self.values[:, start:stop]
+
+
+class ChunkColumns(FileColumns):
+    """Columns that are in memory in chunks of rows; to join them would take their memory once more.
+
+    Args:
+        path: The file they come from.
+        chunks: The numbers, for each chunk one array for each column.
+    """
+
+    def __init__(self, path: Path, chunks: Sequence[Sequence[Array]]) -> None:
+        self.path, self._chunks = path, chunks
+        sizes = [len(chunk[0]) for chunk in chunks]
+        self._starts = [0, *accumulate(sizes)]
+        self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a part of the rows."""
+        result = np.empty((len(self._chunks[0]), stop - start)) if self._chunks else np.empty((0, 0))
+        first = bisect_right(self._starts, start) - 1
+        for begin, chunk in zip(self._starts[first:], self._chunks[first:], strict=False):
+            if begin >= stop:
+                break
+            part = slice(max(start - begin, 0), stop - begin)
+            place = max(begin - start, 0)
+            for row, values in zip(result, chunk, strict=True):
+                row[place : place + len(values[part])] = values[part]
+        return result
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column."""
+        columns = list(zip(*(chunk for chunk in self._chunks if len(chunk[0])), strict=True))
+        found = [[min(map(np.min, parts)), max(map(np.max, parts))] for parts in columns]
+        result = np.array(found, dtype=np.float64).reshape(-1, 2)
+        return result if len(result) and np.isfinite(result).all() else None
 
 
 def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:

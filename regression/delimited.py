@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from regression.columns import Array, Column, find_columns
+from regression.columns import ChunkColumns, Column, find_columns
 from regression.errors import DataError, counted
 from regression.labels import Labels
 
@@ -86,7 +86,9 @@ class Watched(io.RawIOBase):
             raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}: remove it")
 
 
-def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None) -> Array:
+def read_delimited(
+    path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None
+) -> ChunkColumns:
     """Read columns of numbers from text with one header row.
 
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
@@ -99,7 +101,7 @@ def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, label
         labels: Codes of the texts that the last column holds, or ``None`` for numbers there too.
 
     Returns:
-        The columns, shape (C, N), NaN for missing cells.
+        The columns, NaN for missing cells.
 
     Raises:
         DataError: If the text is not such a table; names the row, counted from 1 after the header, where there is one.
@@ -117,14 +119,7 @@ def read_delimited(path: Path, columns: Sequence[Column], is_packed: bool, label
             batches = _with_row_numbers(path, names, parse)
         except (OSError, EOFError) as error:
             raise DataError(f"{path}: {error}: the file is damaged") from None
-    result = np.empty((len(positions), sum(len(batch[0]) for batch in batches)))
-    start = 0
-    for batch in batches:
-        end = start + len(batch[0])
-        for row, values in zip(result, batch, strict=True):
-            row[start:end] = values
-        start = end
-    return result
+    return ChunkColumns(path, batches)
 
 
 def _unpacked(raw: IO[bytes], is_packed: bool) -> IO[bytes]:

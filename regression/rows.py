@@ -19,6 +19,9 @@ from regression.tables import Table
 __all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "shuffled", "table_rows"]
 
 
+KEPT = 4000  # rows of a table that is read in blocks that are kept for a figure
+
+
 class Points(NamedTuple):
     """Points to fit: x and y of shape (N,), the standard deviations of y, and the codes of series, or ``None``.
 
@@ -62,11 +65,13 @@ class Rows(ABC):
         counts: Number of rows of each block.
         omitted: Number of rows that were left out because a number in them is missing.
         labels: What the codes of series mean, or ``None`` without them.
+        is_read: Whether a block is read when it is asked for, which takes a while.
     """
 
     counts: Sequence[int]
     omitted: int = 0
     labels: Labels | None = None
+    is_read: bool = False
 
     @abstractmethod
     def block(self, index: int) -> Points:
@@ -117,9 +122,12 @@ class BlockRows(Rows):
         has_y: Whether the second column is y.
     """
 
+    is_read = True
+
     def __init__(self, table: Table, has_y: bool) -> None:
         self.table, self.has_y, self.labels = table, has_y, table.labels
         self.counts = [end - start for start, end in self._spans()]
+        self._kept: dict[int, Points] = {}
         if table.nan_policy == "omit":
             self._count()
 
@@ -138,13 +146,28 @@ class BlockRows(Rows):
 
     def block(self, index: int) -> Points:
         """Read the rows of a block."""
-        return points_of(self.table.read(*self._spans()[index]), self.has_y, self.labels is not None)
+        return self._read(*self._spans()[index])
 
     def span(self, start: int, stop: int) -> Points | None:
         """Read consecutive rows, unless some are left out."""
-        if self.omitted:
-            return None
-        return points_of(self.table.read(start, stop), self.has_y, self.labels is not None)
+        return None if self.omitted else self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> Points:
+        points = points_of(self.table.read(start, stop), self.has_y, self.labels is not None)
+        # Even numbers of rows, for a figure: to read some of them again takes as long as a part of the fit.
+        self._kept[start] = Points(*(None if c is None else c.clone() for c in points.chosen(self._every)))  # type: ignore[arg-type]
+        return points
+
+    @property
+    def _every(self) -> slice:
+        return slice(None, None, max(1, len(self) // KEPT))
+
+    def sample(self, limit: int) -> Points:
+        """Return at most ``limit`` rows, evenly chosen from what was read if that is much, else from blocks."""
+        kept = Points.joined([self._kept[start] for start in sorted(self._kept)]) if self._kept else None
+        if kept is None or len(kept.x) < min(limit, len(self)) // 4:
+            return super().sample(limit)
+        return kept.chosen(slice(None, None, -(-len(kept.x) // limit)))
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers, where the files say them."""
@@ -164,6 +187,7 @@ class SplitRows(Rows):
 
     def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
         self.rows, self.seed, self.is_rest, self.omitted = rows, seed, is_rest, rows.omitted
+        self.is_read = rows.is_read
         self._shares = [round(count * fraction) for count in rows.counts]
         pairs = zip(rows.counts, self._shares, strict=True)
         self.counts = [count - share if is_rest else share for count, share in pairs]

@@ -3,13 +3,14 @@
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regression.columnar import ArrayColumns, ArrowColumns, ParquetColumns, read_npz
-from regression.columns import Array, Column, FileColumns, MemoryColumns
+from regression.columns import Array, Column, FileColumns
 from regression.delimited import read_delimited
 from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
@@ -54,6 +55,7 @@ class Table:
     ) -> None:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
+        self._lock = Lock()  # training and validation read ahead in threads of their own
         self._files = [_opened(file, self.columns, self.labels) for file in find_files(path)]
         self._starts = [0]
         self.cuts = [0]
@@ -71,6 +73,10 @@ class Table:
         Raises:
             DataError: If a number is missing, infinite, or not positive where it must be.
         """
+        with self._lock:
+            return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> Array:
         parts = [np.empty((len(self.columns), 0))] if start >= stop else []
         while start < stop:
             index = bisect_right(self._starts, start) - 1
@@ -83,6 +89,9 @@ class Table:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _checked(self, path: Path, values: Array, first: int) -> Array:
+        is_plain = self.positive is None and self.labels is None
+        if is_plain and values.size and np.isfinite([np.min(values), np.max(values)]).all():
+            return values  # what is true of nearly all tables, in half the time and without more memory
         missing = ~np.isfinite(values)
         if self.positive is not None:
             wrong = np.zeros_like(missing)
@@ -123,8 +132,8 @@ class Table:
 
 def _opened(file: Path, columns: Sequence[Column], labels: Labels | None) -> FileColumns:
     readers: dict[Kind, Callable[[], FileColumns]] = {
-        "text": lambda: MemoryColumns(file, read_delimited(file, columns, False, labels)),
-        "gzip": lambda: MemoryColumns(file, read_delimited(file, columns, True, labels)),
+        "text": lambda: read_delimited(file, columns, False, labels),
+        "gzip": lambda: read_delimited(file, columns, True, labels),
         "parquet": lambda: ParquetColumns(file, columns, labels),
         "arrow": lambda: ArrowColumns(file, columns, labels),
         "npy": lambda: ArrayColumns(file, columns),

@@ -108,13 +108,14 @@ def test_many_files_are_one_table(tmp_path: Path, numbers: Array, form: str) -> 
 
 
 def test_statistics_are_those_of_the_numbers(tmp_path: Path, numbers: Array) -> None:
-    """A Parquet file says its smallest and largest numbers without being read; the other kinds do not."""
+    """Parquet says its smallest and largest numbers without being read, and text is in memory; other kinds do not."""
     for name in ("a.parquet", "a.csv", "a.arrow", "a.npz"):
         WRITERS[name](tmp_path / name, numbers)
-    known = Table(str(tmp_path / "a.parquet"), ["t", "err"]).extremes()
-    assert known is not None
-    assert known.tolist() == [[numbers[k].min(), numbers[k].max()] for k in (0, 2)]
-    for name in ("a.csv", "a.arrow", "a.npz"):
+    for name in ("a.parquet", "a.csv"):
+        known = Table(str(tmp_path / name), ["t", "err"]).extremes()
+        assert known is not None
+        assert known.tolist() == [[numbers[k].min(), numbers[k].max()] for k in (0, 2)]
+    for name in ("a.arrow", "a.npz"):
         assert Table(str(tmp_path / name), ["t"]).extremes() is None
     assert Table(str(tmp_path / "a.parquet"), ["t"], nan_policy="omit").extremes() is None
     bare = tmp_path / "bare.parquet"
