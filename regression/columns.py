@@ -37,7 +37,7 @@ class FileColumns(ABC):
         path: The file.
         rows: Number of rows.
         cuts: Rows at which reading can begin without waste, from 0 to ``rows``, at most ``BLOCK`` apart.
-        in_memory: Whether all rows are in memory already.
+        in_memory: Whether all rows are in memory already, in one piece.
     """
 
     path: Path

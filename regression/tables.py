@@ -38,7 +38,7 @@ class Table:
     Attributes:
         rows: Number of rows, those to leave out included.
         cuts: Rows at which a block of rows begins, and the end.
-        in_memory: Whether all rows are in memory already.
+        in_memory: Whether all rows are in memory already, in one piece.
         labels: What the codes of series mean, or ``None`` without them.
 
     Raises:
