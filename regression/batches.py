@@ -89,8 +89,18 @@ class GlobalBatches:
         """Whether an update sees only some of the rows."""
         return self.batch_size < len(self.rows)
 
+    @property
+    def updates(self) -> int:
+        """Number of updates of an epoch that makes one on each batch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    @property
+    def _size(self) -> int:
+        """Number of rows that are handed out together."""
+        return self.batch_size * self.joined
+
     def __len__(self) -> int:
-        return -(-len(self.rows) // (self.batch_size * self.joined))
+        return -(-len(self.rows) // self._size)
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, self._skipped = self._skipped, 0
@@ -105,9 +115,8 @@ class GlobalBatches:
 
     def _spans(self, skipped: int) -> Iterator[tuple[int, int, int]]:
         """Yield for each batch after some the first and last row of this device's slice, and the rows of all."""
-        size = self.batch_size * self.joined
-        for start in range(skipped * size, len(self.rows), size):
-            rows = min(size, len(self.rows) - start)
+        for start in range(skipped * self._size, len(self.rows), self._size):
+            rows = min(self._size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
             yield first, end, rows
 
@@ -115,7 +124,7 @@ class GlobalBatches:
     def division(self) -> tuple[int, int, int]:
         """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1."""
         seed = self._seed()
-        return len(self), self.batch_size * self.joined, -1 if seed is None else seed
+        return len(self), self._size, -1 if seed is None else seed
 
     def _seed(self) -> int | None:
         """Return the seed of the epoch's order; ``None`` for that of the data."""

@@ -24,7 +24,7 @@ from regression.modules import Regression
 from regression.report import formula
 
 if TYPE_CHECKING:  # a second to import
-    from matplotlib.figure import Figure
+    from regression.plots import Figure
 
 __all__ = ["FitFiles", "Report", "shown_path", "tensorboards"]
 
@@ -180,12 +180,12 @@ class FitFiles(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
-        from regression.plots import write_png
-
         assert isinstance(pl_module, Regression)
         fit, log_dir = pl_module.result, trainer.log_dir
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
             return
+        from regression.plots import write_png
+
         folder = Path(log_dir)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         source = {**data.state_dict(), "init_args": dict(data.hparams_initial)}

@@ -193,8 +193,7 @@ def require_full_precision(trainer: pl.Trainer) -> None:
 
 def require_no_series(module: "Regression") -> None:
     """Refuse a table of series, which would be one curve through all of them."""
-    loader: Any = module.trainer.train_dataloader
-    if loader.rows.labels is not None:
+    if module.loader.rows.labels is not None:
         raise UsageError("a table with series is for SeriesRegression, and train.py fit: leave out series, or use that")
 
 
@@ -237,9 +236,8 @@ def require_same_optimizer(module: "Regression", stored: dict[str, Any] | None) 
 
 def require_known_monitors(module: "Regression") -> None:
     """Refuse a scheduler that waits for a number that nobody logs, or logs in time."""
-    loader: Any = module.trainer.train_dataloader
     known = {"train_loss"}
-    if (module.automatic_optimization or loader.is_divided) and any(module.trainer.num_val_batches):
+    if (module.automatic_optimization or module.loader.is_divided) and any(module.trainer.num_val_batches):
         known.add("val_loss")
     for monitor in map(awaited, module.trainer.lr_scheduler_configs):
         if monitor and monitor not in known:

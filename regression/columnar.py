@@ -18,6 +18,7 @@ from regression.columns import (
     even_cuts,
     find_columns,
     merged_cuts,
+    overlaps,
 )
 from regression.errors import DataError
 from regression.labels import Labels
@@ -121,10 +122,7 @@ class ArrowColumns(FileColumns):
         """Return a part of the rows."""
         file = self._mapped()
         result = np.empty((len(self._names), stop - start))
-        for k in range(bisect_right(self._starts, start) - 1, file.num_record_batches):
-            low, high = max(start, self._starts[k]), min(stop, self._starts[k + 1])
-            if self._starts[k] >= stop:
-                break
+        for k, low, high in overlaps(self._starts, start, stop):
             batch = file.get_batch(k).slice(low - self._starts[k], high - low)
             _write(self.path, self._names, batch, self._labels, result[:, low - start : high - start])
         return result

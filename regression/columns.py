@@ -3,7 +3,7 @@
 import difflib
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,6 +22,7 @@ __all__ = [
     "even_cuts",
     "find_columns",
     "merged_cuts",
+    "overlaps",
 ]
 
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
@@ -91,14 +92,9 @@ class ChunkColumns(FileColumns):
     def read(self, start: int, stop: int) -> Array:
         """Return a part of the rows."""
         result = np.empty((len(self._chunks[0]), stop - start)) if self._chunks else np.empty((0, 0))
-        first = bisect_right(self._starts, start) - 1
-        for begin, chunk in zip(self._starts[first:], self._chunks[first:], strict=False):
-            if begin >= stop:
-                break
-            part = slice(max(start - begin, 0), stop - begin)
-            place = max(begin - start, 0)
-            for row, values in zip(result, chunk, strict=True):
-                row[place : place + len(values[part])] = values[part]
+        for k, low, high in overlaps(self._starts, start, stop):
+            for row, values in zip(result, self._chunks[k], strict=True):
+                row[low - start : high - start] = values[low - self._starts[k] : high - self._starts[k]]
         return result
 
     def extremes(self) -> Array | None:
@@ -136,6 +132,22 @@ def _position(path: Path, names: list[str], column: Column) -> int:
     hint = f"; did you mean {folded[near[0]]!r}?" if near else "; choose with --data.x, --data.y and --data.sigma"
     shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
     raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
+
+
+def overlaps(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Yield for each piece that has some of the rows from start to before stop its number, and the first and last ones.
+
+    Args:
+        starts: Rows at which the pieces begin, and the end.
+        start: First row.
+        stop: Row after the last.
+    """
+    piece = bisect_right(starts, start) - 1
+    while start < stop:
+        end = min(stop, starts[piece + 1])
+        if start < end:
+            yield piece, start, end
+        start, piece = end, piece + 1
 
 
 def even_cuts(rows: int) -> list[int]:

@@ -131,14 +131,14 @@ def descend(
     states = parameter.new_empty(updates + 1, *parameter.shape).detach()
     states[0] = parameter.detach()
     span = max(1, min(LONGEST_SPAN, CHUNK // objective.rows))  # the same on all processes
+    is_plain = scheduler is None and _is_plain_sgd(optimizer)
     losses, made = [], 0
     with torch.no_grad():
         gradient = objective.gradient()
         while made < updates and not (made and is_stopped()):
             part = states[made : made + span + 1]
-            if scheduler is None and _is_plain_sgd(optimizer):
-                _plain_sgd(gradient, optimizer.param_groups[0]["lr"], part)
-                parameter.copy_(part[-1])
+            if is_plain:
+                _plain_sgd(gradient, parameter, optimizer, part)
             else:
                 _any_optimizer(objective, gradient, parameter, optimizer, scheduler, part)
             losses.append(objective.losses(part[:-1]))
@@ -178,12 +178,10 @@ def sweep(
             losses.append(objective.losses(states[-1][None]))
             part = torch.stack([states[-1], states[-1]])
             if is_plain:
-                _plain_sgd(objective.gradient(), optimizer.param_groups[0]["lr"], part)
+                _plain_sgd(objective.gradient(), parameter, optimizer, part)
             else:
                 _any_optimizer(objective, objective.gradient(), parameter, optimizer, None, part)
             states.append(part[1])
-        if is_plain:
-            parameter.copy_(states[-1])
     return torch.cat(losses), torch.stack(states[1:])
 
 
@@ -195,10 +193,13 @@ def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
-def _plain_sgd(gradient: Callable[[Tensor], Tensor], rate: float | Tensor, states: Tensor) -> None:
-    step = -float(rate)
+def _plain_sgd(
+    gradient: Callable[[Tensor], Tensor], parameter: nn.Parameter, optimizer: torch.optim.Optimizer, states: Tensor
+) -> None:
+    step = -float(optimizer.param_groups[0]["lr"])
     for before, after in pairwise(states.unbind(0)):
         torch.add(before, gradient(before), alpha=step, out=after)
+    parameter.copy_(states[-1])
 
 
 def _any_optimizer(

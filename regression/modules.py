@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal, final
+from typing import Any, Literal, cast, final
 
 import lightning.pytorch as pl
 import torch
@@ -136,6 +136,11 @@ class Regression(CurveModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
+    @property
+    def loader(self) -> GlobalBatches:
+        """The training batches."""
+        return cast(GlobalBatches, self.trainer.train_dataloader)
+
     def total_updates(self) -> float:
         """Return the number of updates this run will make at most, infinite if nothing limits it."""
         if self.automatic_optimization:
@@ -144,8 +149,7 @@ class Regression(CurveModule):
         if self.trainer.max_steps >= 0:
             limits.append(self.trainer.max_steps)
         if self.trainer.max_epochs is not None and self.trainer.max_epochs >= 0:
-            loader: Any = self.trainer.train_dataloader
-            whole = -(-len(loader.rows) // loader.batch_size) if loader.is_divided else math.inf
+            whole = self.loader.updates if self.loader.is_divided else math.inf
             some = self.trainer.num_training_batches * self.updates_per_batch
             limits.append(self.trainer.max_epochs * min(whole, some))
         return min(limits)
@@ -159,20 +163,19 @@ class Regression(CurveModule):
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
-        loader: Any = self.trainer.train_dataloader
-        if loader.is_divided:
-            require_short_blocks(self, loader.batch_size, SMALL_BATCH)
-        require_same_division(self._position, loader)
+        if self.loader.is_divided:
+            require_short_blocks(self, self.loader.batch_size, SMALL_BATCH)
+        require_same_division(self._position, self.loader)
         require_no_series(self)
         require_known_monitors(self)
-        if self.absolute_sigma and loader.rows.block(0).sigma is None:
+        if self.absolute_sigma and self.loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
-        self._share_updates(loader.batch_size)
-        frame = Frame.of(self._scanned(loader.bounds()), self.arithmetic)
+        self._share_updates(self.loader.batch_size)
+        frame = Frame.of(self._scanned(self.loader.bounds()), self.arithmetic)
         self._settle_domain(frame)
-        self.least_squares.begin(frame, loader.rows.omitted)
+        self.least_squares.begin(frame, self.loader.rows.omitted)
         if self.solver == "gradient":
-            for batch in self._scanned(loader.in_large_batches()):
+            for batch in self._scanned(self.loader.in_large_batches()):
                 self.least_squares.add(batch)
             self.least_squares.solve(self.device)
             self._prepare_gradient()
@@ -212,15 +215,13 @@ class Regression(CurveModule):
         if self._takes_safe_rate:
             if self.loss.name != "MSELoss":
                 raise UsageError(f"loss {self.loss.name} has no step size of its own: give --optimizer and its lr")
-            loader: Any = self.trainer.train_dataloader
-            rate = self.least_squares.safe_rate(mini_batches=loader.is_divided)
+            rate = self.least_squares.safe_rate(mini_batches=self.loader.is_divided)
             for group in self.optimizer().param_groups:
                 group["lr"] = rate
 
     def on_train_epoch_start(self) -> None:
         """Forget the previous epoch; a run resumed within one comes here only if that was in the first batch."""
-        loader: Any = self.trainer.train_dataloader
-        self._epoch = self._epoch if self._made else Position(division=loader.division)
+        self._epoch = self._epoch if self._made else Position(division=self.loader.division)
         self._position = replace(self._epoch, made=self._made)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -284,8 +285,7 @@ class Regression(CurveModule):
     def _block(self, batch: Batch, batch_idx: int) -> None:
         """Make the updates of a block that are left, or as many of them as the run still has to make."""
         done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
-        loader: Any = self.trainer.train_dataloader
-        make = self._sweep if loader.is_divided else self._descend
+        make = self._sweep if self.loader.is_divided else self._descend
         losses, coefficients, final_loss, is_whole = make(batch, done)
         made = 0 if is_whole else done + len(losses)
         batches = batch_idx + int(is_whole)
@@ -315,9 +315,8 @@ class Regression(CurveModule):
 
     def _sweep(self, batch: Batch, done: int) -> tuple[Tensor, Tensor, Tensor | None, bool]:
         """Make updates each on a batch of its own; see ``_descend``."""
-        loader: Any = self.trainer.train_dataloader
         batch, total = self.taken(batch, all_sum)
-        left = batch.split(loader.batch_size)[done:]
+        left = batch.split(self.loader.batch_size)[done:]
         objectives = (self._objective(part, total) for part in left[: int(min(len(left), self._remaining()))])
         has_scheduler, parameter = bool(self.trainer.lr_scheduler_configs), self.model.coefficients
         losses, coefficients = sweep(objectives, parameter, self.optimizer(), has_scheduler, self.is_stopped)
@@ -366,9 +365,8 @@ class Regression(CurveModule):
         if self._epoch.rows:
             mean = torch.tensor(self._epoch.total / self._epoch.rows, dtype=torch.float64).to(self.model.coefficients)
             self.log_loss("train_loss", mean, self._epoch.rows)
-        loader: Any = self.trainer.train_dataloader
         is_complete = self.trainer.is_last_batch and not self._position.made
-        if not (is_complete and (self.automatic_optimization or loader.is_divided)):
+        if not (is_complete and (self.automatic_optimization or self.loader.is_divided)):
             return
         for plan in self.trainer.lr_scheduler_configs:
             scheduler: Any = plan.scheduler
@@ -390,8 +388,7 @@ class Regression(CurveModule):
             return
         loss = None
         if not self.loss.is_squared:
-            loader: Any = self.trainer.train_dataloader
-            loss = self.whole_loss(loader.in_order())
+            loss = self.whole_loss(self.loader.in_order())
         self.result = self._fit(self.global_step, loss, self._final_val_loss())
         self.result.warn_if_undetermined()
         if self._never_moves:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from regression.errors import printable
 
-__all__ = ["figure", "write_png"]
+__all__ = ["Figure", "figure", "write_png"]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
 RESOLUTION = 120  # dots per inch of a file
@@ -83,9 +83,12 @@ def figure(
     # Fixed margins: a layout engine takes most of the time of drawing.
     margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
     panels = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
-    _draw_bands(panels[0], predict, x, level)
+    grid = torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
+    curve = predict(grid)
+    _draw_bands(panels[0], grid, curve, level)
     _draw_points(panels[0], x, y, errors, "data" if errors is None else errors_label)
-    _draw_curve(panels[0], predict, x, label)
+    panels[0].plot(grid, curve.mean, color=ORANGE, linewidth=2, label=label)
+    panels[0].legend(frameon=False, fontsize="small")
     x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
     panels[0].set(ylabel=y_name, title=title)
     panels[1].axhline(0, color=ORANGE, linewidth=1)
@@ -100,13 +103,7 @@ def figure(
     return result
 
 
-def _grid(x: Tensor) -> Tensor:
-    return torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
-
-
-def _draw_bands(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, level: float) -> None:
-    grid = _grid(x)
-    curve = predict(grid)
+def _draw_bands(axes: Axes, grid: Tensor, curve: Any, level: float) -> None:
     for lower, upper, alpha, label in (
         (curve.obs_ci_lower, curve.obs_ci_upper, 0.12, "of new points"),
         (curve.mean_ci_lower, curve.mean_ci_upper, 0.3, "confidence"),
@@ -114,12 +111,6 @@ def _draw_bands(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, level: 
         if not lower.isnan().any():
             name = f"{100 * level:g} % {label}"
             axes.fill_between(grid, lower, upper, color=ORANGE, alpha=alpha, linewidth=0, label=name)
-
-
-def _draw_curve(axes: Axes, predict: Callable[[Tensor], Any], x: Tensor, label: str) -> None:
-    grid = _grid(x)
-    axes.plot(grid, predict(grid).mean, color=ORANGE, linewidth=2, label=label)
-    axes.legend(frameon=False, fontsize="small")
 
 
 def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label: str = "") -> None:

@@ -1,6 +1,5 @@
 """A table of points in one or many files: read in blocks of rows, finite or refused."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regression.columnar import ArrayColumns, ArrowColumns, ParquetColumns, read_npz
-from regression.columns import Array, Column, FileColumns
+from regression.columns import Array, Column, FileColumns, overlaps
 from regression.delimited import read_delimited
 from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
@@ -78,14 +77,10 @@ class Table:
 
     def _read(self, start: int, stop: int) -> Array:
         parts = [np.empty((len(self.columns), 0))] if start >= stop else []
-        while start < stop:
-            index = bisect_right(self._starts, start) - 1
-            first = self._starts[index]
-            end = min(stop, self._starts[index + 1])
-            file = self._files[index]
-            values = _guarded(file.path, lambda file=file, a=start - first, b=end - first: file.read(a, b))  # type: ignore[misc]
-            parts.append(self._checked(file.path, values, start - first))
-            start = end
+        for index, low, high in overlaps(self._starts, start, stop):
+            file, first = self._files[index], self._starts[index]
+            values = _guarded(file.path, lambda file=file, a=low - first, b=high - first: file.read(a, b))  # type: ignore[misc]
+            parts.append(self._checked(file.path, values, low - first))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _checked(self, path: Path, values: Array, first: int) -> Array:
