@@ -188,8 +188,7 @@ class FitFiles(Callback):
 
         folder = Path(log_dir)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        source = {**data.state_dict(), "init_args": dict(data.hparams_initial)}
-        (folder / "fit.json").write_text(fit.to_json(data=source), encoding="utf-8")
+        (folder / "fit.json").write_text(fit.to_json(data=data.source()), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)

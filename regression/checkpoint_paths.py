@@ -2,15 +2,14 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from regression.checkpoint_io import read_checkpoint
 from regression.errors import UsageError, printable
+from regression.lifeline import say
+from regression.runs import is_first_process
 
 __all__ = ["WORDS", "checkpoint_path", "sweep"]
 
@@ -41,8 +40,8 @@ def checkpoint_path(word: str, root: str) -> str:
             read_checkpoint(str(path))
             return str(path)
         except UsageError as error:
-            if getattr(rank_zero_only, "rank", 0) == 0:
-                print(f"regression: passed over: {printable(str(error))}", file=sys.stderr)
+            if is_first_process():
+                say(f"passed over: {printable(str(error))}")
     raise UsageError(
         f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
         "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"

@@ -12,13 +12,12 @@ from typing import Any, NoReturn
 
 import torch.distributed as dist
 from jsonargparse import ArgumentParser
-from lightning.pytorch.utilities import rank_zero_only
 
 from regression.commands import RegressionCLI
 from regression.errors import Stopped, UsageError, printable
 from regression.messages import one_line
 from regression.ranks import Outcome, Ranks, lost_line
-from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, require_working_folder, silent_writer
+from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, is_first_process, require_working_folder, silent_writer
 from regression.signals import Signals, stopped_outcome
 from regression.trust import only_trusted_names, require_plain_files
 
@@ -47,7 +46,7 @@ def main(args: Sequence[str] | None = None) -> int:
             signals.hold()
             # What all processes refuse alike, or agree on, is said once; a failure under way may be one's own.
             has_own_cause = _is_connected() and outcome.kind != "stopped"
-            speaks = getattr(rank_zero_only, "rank", 0) == 0 or has_own_cause
+            speaks = is_first_process() or has_own_cause
             is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
             _disconnect()
             status = _flushed(ranks.conclude(outcome, speaks))
@@ -142,7 +141,7 @@ def _export(args: Sequence[str]) -> str:
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    if getattr(rank_zero_only, "rank", 0):  # the first process says the same
+    if not is_first_process():  # the first process says the same
         return ""
     return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 

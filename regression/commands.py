@@ -9,7 +9,6 @@ from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
 
 from regression.arguments import checkpoint_settings, files_first, option_value, require_same_model
 from regression.callbacks import FitFiles, Report
@@ -24,7 +23,7 @@ from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
 from regression.ranks import Ranks
-from regression.runs import RefusedRun, RunLogger, SameCheckpoint
+from regression.runs import RefusedRun, RunLogger, SameCheckpoint, is_first_process
 from regression.series_files import SeriesFiles
 from regression.series_module import SeriesRegression
 from regression.signals import Signals, StopAtUpdate
@@ -192,7 +191,7 @@ class RegressionCLI(LightningCLI):
         """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
         config = self._get(self.config_init, "trainer")
         root = config.get("default_root_dir") or os.getcwd()
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_first_process():
             sweep(root)
         if config.get("logger") in (None, True):
             kwargs["logger"] = RunLogger(root)

@@ -84,6 +84,10 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         """Return at most ``limit`` training points, evenly chosen, for a figure."""
         return self.training.sample(limit)
 
+    def source(self) -> dict[str, Any]:
+        """Return the class and the options that build the module again, as a configuration has them."""
+        return {**self.state_dict(), "init_args": dict(self.hparams_initial)}
+
     def train_dataloader(self) -> GlobalBatches:
         """Return this process's slices of the training batches; as many together as the model updates on in a row."""
         assert self.trainer is not None

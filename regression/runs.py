@@ -22,6 +22,7 @@ __all__ = [
     "RefusedRun",
     "RunLogger",
     "SameCheckpoint",
+    "is_first_process",
     "require_working_folder",
     "silent_writer",
 ]
@@ -29,6 +30,11 @@ __all__ = [
 REFUSALS = (UsageError, MisconfigurationException)
 STOPS = (DivergenceError, SaveError)
 BEFORE_FIRST_UPDATE = "before the first update"
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes and speaks, also before the processes know each other."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 class RunLogger(TensorBoardLogger):
@@ -50,7 +56,7 @@ class RunLogger(TensorBoardLogger):
     @property
     def version(self) -> str:
         """The name of the run's folder, claimed when first asked for on the process that writes."""
-        if getattr(rank_zero_only, "rank", 0) != 0:
+        if not is_first_process():
             return "unclaimed"  # this process writes nothing; it is told the folder of the first one
         if self._claimed is None:
             self._claimed = _claim(Path(self.root_dir))

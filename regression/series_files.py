@@ -48,11 +48,10 @@ class SeriesFiles(Callback):
         if not trainer.loggers or folder is None:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        source = {**data.state_dict(), "init_args": dict(data.hparams_initial)}
         path = Path(folder) / self.file
         try:
             write_series(fit, path)
-            (path.parent / "fit.json").write_text(fit.to_json(data=source, file=self.file), encoding="utf-8")
+            (path.parent / "fit.json").write_text(fit.to_json(data=data.source(), file=self.file), encoding="utf-8")
             (path.parent / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         except OSError as error:
             raise SaveError(f"cannot write {shown_path(path)}: {error.strerror or error}; make room") from None
