@@ -6,7 +6,6 @@ left out, a slice may be empty, and every device sees the same number of batches
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -109,7 +108,7 @@ class GlobalBatches:
     def _slices(self, skipped: int) -> Iterator[Batch]:
         pieces = _Pieces(self.rows, self._seed())
         found = (Batch.of(pieces.between(first, end), rows) for first, end, rows in self._spans(skipped))
-        for at, batch in enumerate(ahead(found) if self.rows.is_read else found, start=skipped):
+        for at, batch in enumerate(found, start=skipped):
             self._done = at + 1
             yield batch
 
@@ -154,15 +153,6 @@ class GlobalBatches:
         """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
         known = self.rows.extremes()
         return self.in_large_batches() if known is None else [Batch.of(known, len(known.x))]
-
-
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield batches of which the next one is read in a thread while the present one is worked on."""
-    with ThreadPoolExecutor(1, "reader") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
 
 
 class _Pieces:

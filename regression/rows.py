@@ -65,13 +65,11 @@ class Rows(ABC):
         counts: Number of rows of each block.
         omitted: Number of rows that were left out because a number in them is missing.
         labels: What the codes of series mean, or ``None`` without them.
-        is_read: Whether a block is read when it is asked for, which takes a while.
     """
 
     counts: Sequence[int]
     omitted: int = 0
     labels: Labels | None = None
-    is_read: bool = False
 
     @abstractmethod
     def block(self, index: int) -> Points:
@@ -121,8 +119,6 @@ class BlockRows(Rows):
         table: The table; its columns are x, y if it is known, and sigma if there is one.
         has_y: Whether the second column is y.
     """
-
-    is_read = True
 
     def __init__(self, table: Table, has_y: bool) -> None:
         self.table, self.has_y, self.labels = table, has_y, table.labels
@@ -187,7 +183,6 @@ class SplitRows(Rows):
 
     def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
         self.rows, self.seed, self.is_rest, self.omitted = rows, seed, is_rest, rows.omitted
-        self.is_read = rows.is_read
         self._shares = [round(count * fraction) for count in rows.counts]
         pairs = zip(rows.counts, self._shares, strict=True)
         self.counts = [count - share if is_rest else share for count, share in pairs]

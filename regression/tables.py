@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -54,7 +53,6 @@ class Table:
     ) -> None:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
-        self._lock = Lock()  # training and validation read ahead in threads of their own
         self._files = [_opened(file, self.columns, self.labels) for file in find_files(path)]
         self._starts = [0]
         self.cuts = [0]
@@ -72,10 +70,6 @@ class Table:
         Raises:
             DataError: If a number is missing, infinite, or not positive where it must be.
         """
-        with self._lock:
-            return self._read(start, stop)
-
-    def _read(self, start: int, stop: int) -> Array:
         parts = [np.empty((len(self.columns), 0))] if start >= stop else []
         for index, low, high in overlaps(self._starts, start, stop):
             file, first = self._files[index], self._starts[index]
