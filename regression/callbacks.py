@@ -184,7 +184,7 @@ class FitFiles(Callback):
         fit, log_dir = pl_module.result, trainer.log_dir
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
             return
-        from regression.plots import write_png
+        from regression.plots import drawn
 
         folder = Path(log_dir)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -192,9 +192,10 @@ class FitFiles(Callback):
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)
-        pixels = write_png(figure, folder / "fit.png")
+        picture = drawn(figure)
+        (folder / "fit.png").write_bytes(picture.png)
         for logger in tensorboards(trainer):
-            logger.experiment.add_image("fit", pixels, fit.updates, dataformats="HWC")
+            logger.experiment.file_writer.add_summary(picture.summary("fit"), fit.updates)  # add_image packs it again
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":

@@ -19,6 +19,7 @@ from regression.messages import one_line
 from regression.ranks import Outcome, Ranks, lost_line
 from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, is_first_process, require_working_folder, silent_writer
 from regression.signals import Signals, stopped_outcome
+from regression.signatures import remembered_signatures
 from regression.trust import only_trusted_names, require_plain_files
 
 __all__ = ["main"]
@@ -72,7 +73,7 @@ def _flushed(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Do what the command line says and return how it ended."""
     try:
-        with warnings.catch_warnings(), only_trusted_names(), silent_writer():
+        with warnings.catch_warnings(), only_trusted_names(), remembered_signatures(), silent_writer():
             _quieten()
             require_working_folder()
             require_plain_files(args)

@@ -1,9 +1,8 @@
-"""Columns of numbers from Parquet, Arrow, NPY and NPZ files: streamed or mapped, never converted silently."""
+"""Columns of numbers from Arrow, NPY and NPZ files, mapped, and record batches as numbers; never converted silently."""
 
 import warnings
 import zipfile
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -23,74 +22,12 @@ from regression.columns import (
 from regression.errors import DataError
 from regression.labels import Labels
 
-__all__ = ["ArrayColumns", "ArrowColumns", "ParquetColumns", "read_npz"]
+__all__ = ["ArrayColumns", "ArrowColumns", "checked_names", "is_text", "read_npz", "write_batch"]
 
-ROWS = 1 << 17  # rows that are decoded at a time
 EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
 BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
 CONVERT = "convert it to float64, or choose another column"
-BUFFER = 1 << 20  # bytes read at a time from each column
-
-
-class ParquetColumns(FileColumns):
-    """Columns of a Parquet file, decoded a part of a row group at a time.
-
-    Args:
-        path: The file.
-        columns: Names or numbers of the columns.
-        labels: Codes of the texts that the last column may hold, or ``None``.
-    """
-
-    def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
-        from pyarrow import parquet  # a third of a second to import, and not every run needs it
-
-        self.path, self._labels = path, labels
-        # What is read ahead (pre_buffer) stays in memory until the file is closed.
-        self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
-        self._names = _checked_names(path, self._file.schema_arrow, columns, labels)
-        metadata = self._file.metadata
-        self._sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
-        if min(self._sizes, default=0) < 0:
-            raise DataError(f"{path} is damaged: a row group claims {min(self._sizes)} rows")
-        self.rows = sum(self._sizes)
-        self.cuts = merged_cuts(self._sizes)
-        self._starts = [0, *accumulate(self._sizes)]
-        self._batches: Iterator[Any] = iter(())
-        self._at, self._pending = -1, None
-
-    def read(self, start: int, stop: int) -> Array:
-        """Return a part of the rows; parts that follow each other are decoded once."""
-        group = bisect_right(self._starts, start) - 1
-        if not self._starts[group] <= self._at <= start:
-            self._at, self._pending = self._starts[group], None
-            groups = list(range(group, len(self._sizes)))
-            self._batches = self._file.iter_batches(ROWS, row_groups=groups, columns=list(dict.fromkeys(self._names)))
-        result = np.empty((len(self._names), stop - start))
-        while self._at < stop:
-            first, rows = self._at, self._pending or next(self._batches)
-            count = min(rows.num_rows, stop - first)
-            self._at, self._pending = first + count, rows.slice(count) if count < rows.num_rows else None
-            if self._at > start:
-                skipped = max(start - first, 0)
-                place = result[:, first + skipped - start : self._at - start]
-                _write(self.path, self._names, rows.slice(skipped, count - skipped), self._labels, place)
-        return result
-
-    def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column from the statistics of the row groups."""
-        found = []
-        for name in self._names:
-            position = self._file.schema_arrow.names.index(name)
-            if _is_text(self._file.schema_arrow.field(position).type):
-                return None
-            chunks = [self._file.metadata.row_group(k).column(position) for k in range(len(self._sizes))]
-            known = [chunk.statistics for chunk in chunks if chunk.num_values and chunk.path_in_schema == name]
-            if not known or len(known) < len(chunks) or not all(s and s.has_min_max for s in known):
-                return None
-            found.append((min(s.min for s in known), max(s.max for s in known)))
-        result = np.array(found, dtype=np.float64)
-        return result if np.isfinite(result).all() else None
 
 
 class ArrowColumns(FileColumns):
@@ -107,7 +44,7 @@ class ArrowColumns(FileColumns):
     def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
         self.path, self._labels = path, labels
         file = self._mapped()
-        self._names = _checked_names(path, file.schema, columns, labels)
+        self._names = checked_names(path, file.schema, columns, labels)
         sizes = [file.get_batch(k).num_rows for k in range(file.num_record_batches)]
         self.rows = sum(sizes)
         self.cuts = merged_cuts(sizes)
@@ -118,14 +55,12 @@ class ArrowColumns(FileColumns):
 
         return pa.ipc.open_file(pa.memory_map(str(self.path)))
 
-    def read(self, start: int, stop: int) -> Array:
-        """Return a part of the rows."""
+    def fill(self, start: int, stop: int, out: Array) -> None:
+        """Write a part of the rows."""
         file = self._mapped()
-        result = np.empty((len(self._names), stop - start))
         for k, low, high in overlaps(self._starts, start, stop):
             batch = file.get_batch(k).slice(low - self._starts[k], high - low)
-            _write(self.path, self._names, batch, self._labels, result[:, low - start : high - start])
-        return result
+            write_batch(self.path, self._names, batch, self._labels, out[:, low - start : high - start])
 
 
 class ArrayColumns(FileColumns):
@@ -159,9 +94,10 @@ class ArrayColumns(FileColumns):
         names = [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
         return [table[:, k] for k in find_columns(self.path, names, self._wanted)]
 
-    def read(self, start: int, stop: int) -> Array:
-        """Return a part of the rows."""
-        return np.stack([_exact(self.path, column[start:stop]) for column in self._mapped()])
+    def fill(self, start: int, stop: int, out: Array) -> None:
+        """Write a part of the rows."""
+        for row, column in zip(out, self._mapped(), strict=True):
+            row[:] = _exact(self.path, column[start:stop])
 
 
 def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
@@ -185,32 +121,33 @@ def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
     return MemoryColumns(path, np.stack([_exact(path, array) for array in found]))
 
 
-def _checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: Labels | None) -> list[str]:
+def checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: Labels | None) -> list[str]:
     """Return the names of the columns, once it is known that they hold numbers, the last one perhaps texts."""
     from pyarrow import types
 
     chosen = [schema.field(k) for k in find_columns(path, schema.names, columns)]
     for k, field in enumerate(chosen, start=1):
-        is_name = labels is not None and k == len(chosen) and _is_text(field.type)
+        is_name = labels is not None and k == len(chosen) and is_text(field.type)
         if not (is_name or types.is_floating(field.type) or types.is_integer(field.type)):
             raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}: {CONVERT}")
     if labels is not None:
-        labels.expect(path, _is_text(chosen[-1].type))
+        labels.expect(path, is_text(chosen[-1].type))
     return [field.name for field in chosen]
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Tell whether a type of Arrow's is that of texts."""
     from pyarrow import types
 
     value = kind.value_type if types.is_dictionary(kind) else kind
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def _write(path: Path, names: list[str], batch: Any, labels: Labels | None, out: Array) -> None:
+def write_batch(path: Path, names: list[str], batch: Any, labels: Labels | None, out: Array) -> None:
     """Write the columns of a record batch to an array (C, n) as float64, NaN for nulls, texts by their codes."""
     for row, name in zip(out, names, strict=True):
         column = batch.column(name)
-        if labels is not None and _is_text(column.type):
+        if labels is not None and is_text(column.type):
             row[:] = labels.codes(column)
         elif not column.null_count:
             row[:] = _exact(path, column.to_numpy(zero_copy_only=False))

@@ -1,6 +1,7 @@
 """The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
 
 import difflib
+import sys
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "Column",
     "FileColumns",
     "MemoryColumns",
+    "Room",
     "even_cuts",
     "find_columns",
     "merged_cuts",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
+ROOMS = 3  # a batch that is worked on, the one before that is still referred to, and a smaller one
 
 Array = NDArray[np.float64]
 Column = int | str
@@ -47,12 +50,39 @@ class FileColumns(ABC):
     in_memory: bool = False
 
     @abstractmethod
-    def read(self, start: int, stop: int) -> Array:
-        """Return the rows from start to before stop, shape (C, stop − start), NaN for missing cells."""
+    def fill(self, start: int, stop: int, out: Array) -> None:
+        """Write the rows from start to before stop, shape (C, stop − start), NaN for missing cells."""
+
+    def view(self, start: int, stop: int) -> Array | None:
+        """Return the rows from start to before stop where they are in memory as they are wanted."""
+        return None
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column, shape (C, 2), where the file itself says them."""
         return None
+
+
+class Room:
+    """Memory for rows, used again once nobody refers to it: the first touch of new memory takes as long as reading."""
+
+    def __init__(self) -> None:
+        self._arrays: list[Array] = []
+
+    def take(self, columns: int, rows: int) -> Array:
+        """Return an array of shape (C, n), whatever it holds."""
+        size = columns * rows
+        for k in range(len(self._arrays)):
+            if len(self._arrays[k]) >= size and _references(self._arrays, k) == ALONE:
+                return self._arrays[k][:size].reshape(columns, rows)
+        self._arrays = [*self._arrays, np.empty(size)][-ROOMS:]
+        return self._arrays[-1].reshape(columns, rows)
+
+
+def _references(objects: Sequence[object], k: int) -> int:
+    return sys.getrefcount(objects[k])
+
+
+ALONE = _references([object()], 0)  # of what a list alone refers to
 
 
 class MemoryColumns(FileColumns):
@@ -70,7 +100,11 @@ class MemoryColumns(FileColumns):
         self.rows = values.shape[1]
         self.cuts = even_cuts(self.rows)
 
-    def read(self, start: int, stop: int) -> Array:
+    def fill(self, start: int, stop: int, out: Array) -> None:
+        """Write a part of the rows."""
+        out[:] = self.values[:, start:stop]
+
+    def view(self, start: int, stop: int) -> Array:
         """Return a part of the rows."""
         return self.values[:, start:stop]
 
@@ -89,13 +123,11 @@ class ChunkColumns(FileColumns):
         self._starts = [0, *accumulate(sizes)]
         self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
 
-    def read(self, start: int, stop: int) -> Array:
-        """Return a part of the rows."""
-        result = np.empty((len(self._chunks[0]), stop - start)) if self._chunks else np.empty((0, 0))
+    def fill(self, start: int, stop: int, out: Array) -> None:
+        """Write a part of the rows."""
         for k, low, high in overlaps(self._starts, start, stop):
-            for row, values in zip(result, self._chunks[k], strict=True):
+            for row, values in zip(out, self._chunks[k], strict=True):
                 row[low - start : high - start] = values[low - self._starts[k] : high - self._starts[k]]
-        return result
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column."""

@@ -1,8 +1,8 @@
 """Figures. The only room that knows matplotlib, and without its global state."""
 
+import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,28 +10,49 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
-from numpy.typing import NDArray
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from regression.errors import printable
 
-__all__ = ["Figure", "figure", "write_png"]
+__all__ = ["Figure", "Picture", "drawn", "figure"]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
 RESOLUTION = 120  # dots per inch of a file
+COMPRESSION = 3  # as small as 6, the usual, in half the time, without the channel of opacity
 FEW = 30  # up to this many points are drawn large
 MOST_BARS = 150  # of points with error bars: more hide each other
 
 
-def write_png(figure: Figure, path: Path) -> NDArray[np.uint8]:
-    """Draw a figure, which takes a while, into a file, and return its pixels, shape (height, width, 4)."""
+class Picture(NamedTuple):
+    """A drawn figure.
+
+    Attributes:
+        png: The bytes of a PNG file.
+        width: Its width in pixels.
+        height: Its height in pixels.
+    """
+
+    png: bytes
+    width: int
+    height: int
+
+    def summary(self, tag: str) -> Summary:
+        """Return what TensorBoard shows under a tag."""
+        size = {"width": self.width, "height": self.height, "colorspace": 3}  # red, green, blue
+        return Summary(value=[Summary.Value(tag=tag, image=Summary.Image(encoded_image_string=self.png, **size))])
+
+
+def drawn(figure: Figure) -> Picture:
+    """Draw a figure, which takes a while."""
     figure.set_dpi(RESOLUTION)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
-    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    imsave(path, pixels, dpi=RESOLUTION)
-    return pixels
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+    file = io.BytesIO()
+    pixels.save(file, "png", dpi=(RESOLUTION, RESOLUTION), compress_level=COMPRESSION)
+    return Picture(file.getvalue(), *pixels.size)
 
 
 def figure(
@@ -90,7 +111,8 @@ def figure(
     panels[0].plot(grid, curve.mean, color=ORANGE, linewidth=2, label=label)
     panels[0].legend(frameon=False, fontsize="small")
     x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
-    panels[0].set(ylabel=y_name, title=title)
+    panels[0].set_ylabel(y_name)
+    panels[0].set_title(title, y=1)  # left to itself it looks for what it might hide, which takes a tenth of the time
     panels[1].axhline(0, color=ORANGE, linewidth=1)
     _draw_points(panels[1], x, y - predict(x).mean, errors)
     panels[1].set(xlabel=x_name, ylabel=f"{y_name} − fit")

@@ -1,18 +1,21 @@
 """A table of points in one or many files: read in blocks of rows, finite or refused."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from regression.columnar import ArrayColumns, ArrowColumns, ParquetColumns, read_npz
-from regression.columns import Array, Column, FileColumns, overlaps
+from regression.columnar import ArrayColumns, ArrowColumns, read_npz
+from regression.columns import Array, Column, FileColumns, Room, overlaps
 from regression.delimited import read_delimited
 from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
 from regression.labels import Labels
+from regression.parquet import ParquetColumns
 
 __all__ = ["NanPolicy", "Table"]
 
@@ -54,6 +57,7 @@ class Table:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
         self._files = [_opened(file, self.columns, self.labels) for file in find_files(path)]
+        self._room = Room()
         self._starts = [0]
         self.cuts = [0]
         for file in self._files:
@@ -70,17 +74,27 @@ class Table:
         Raises:
             DataError: If a number is missing, infinite, or not positive where it must be.
         """
-        parts = [np.empty((len(self.columns), 0))] if start >= stop else []
-        for index, low, high in overlaps(self._starts, start, stop):
-            file, first = self._files[index], self._starts[index]
-            values = _guarded(file.path, lambda file=file, a=low - first, b=high - first: file.read(a, b))  # type: ignore[misc]
-            parts.append(self._checked(file.path, values, low - first))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        pieces = list(overlaps(self._starts, start, stop))
+        if len(pieces) == 1:
+            index, low, high = pieces[0]
+            first = self._starts[index]
+            if (values := self._files[index].view(low - first, high - first)) is not None:
+                return self._checked(self._files[index].path, values, low - first)
+        room = self._room.take(len(self.columns), max(0, stop - start))
+        kept = [self._filled(*piece, room[:, piece[1] - start : piece[2] - start]) for piece in pieces]
+        is_whole = sum(part.shape[1] for part in kept) == room.shape[1]
+        return room if is_whole else np.concatenate(kept, axis=1)
+
+    def _filled(self, index: int, low: int, high: int, out: Array) -> Array:
+        """Read some of the rows of a file into an array, and return those that are kept."""
+        file, first = self._files[index], self._starts[index]
+        _guarded(file.path, lambda: file.fill(low - first, high - first, out))
+        return self._checked(file.path, out, low - first)
 
     def _checked(self, path: Path, values: Array, first: int) -> Array:
         is_plain = self.positive is None and self.labels is None
-        if is_plain and values.size and np.isfinite([np.min(values), np.max(values)]).all():
-            return values  # what is true of nearly all tables, in half the time and without more memory
+        if is_plain and math.isfinite(torch.from_numpy(values).sum()):
+            return values  # what is true of nearly all tables, in one pass without more memory
         missing = ~np.isfinite(values)
         if self.positive is not None:
             wrong = np.zeros_like(missing)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import _signatures
 from lightning.pytorch.utilities import rank_zero_only
 
-from regression import cli
+from regression import LineRegression, cli
+from regression.signatures import remembered_signatures
 from tests import textbook
 from tests.conftest import Command, config
 
@@ -252,3 +254,23 @@ def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(rank_zero_only, "rank", rank)
         said.append(cli._warning_line(UserWarning("two\nlines")))
     assert said == ["regression: warning: two lines\n", ""]
+
+
+def test_signatures_are_looked_at_once(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks at each class's signature once, also one that is asked for many times, and leaves no trace."""
+    asked: list[object] = []
+    look = _signatures.get_signature_parameters
+
+    def counted(component: object, method: str | None = None, **options: object) -> object:
+        asked.append((component, method))
+        return look(component, method, **options)
+
+    monkeypatch.setattr(_signatures, "get_signature_parameters", counted)
+    assert command(*LINE, "--model.solver", "gradient").code == 0
+    assert asked
+    assert len(asked) == len(set(asked))
+    assert _signatures.get_signature_parameters is counted
+    with remembered_signatures():
+        remembered = _signatures.get_signature_parameters(LineRegression)
+        remembered.clear()  # it is the caller's own
+        assert _signatures.get_signature_parameters(LineRegression) == look(LineRegression)

@@ -88,14 +88,14 @@ def test_the_figure_of_a_weighted_fit(
     command: Command, monkeypatch: pytest.MonkeyPatch, sigma: list[float], absolute: bool, bands: int, bars: Any
 ) -> None:
     """The confidence band is drawn with any sigma, the band of new points with equal ones, and bars have y's scale."""
-    drawn = []
-    monkeypatch.setattr(plots, "write_png", lambda figure, _: drawn.append(figure) or np.zeros((1, 1, 4), np.uint8))
+    figures = []
+    monkeypatch.setattr(plots, "drawn", lambda figure: figures.append(figure) or plots.Picture(b"", 1, 1))
     x, y = np.arange(6), [1.0, 2.5, 2, 4.5, 5, 5.5]
     np.savetxt("a.csv", np.c_[x, y, sigma], delimiter=",", header="x,y,s", comments="")
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.sigma", "s", "--model.level", "0.9",
                    "--model.absolute_sigma", str(absolute).lower())  # fmt: skip
     assert (done.code, done.err) == (0, "")
-    (result,) = drawn
+    (result,) = figures
     names = [text.get_text() for text in result.axes[0].get_legend().get_texts()]
     assert names[:bands] == ["90 % of new points", "90 % confidence"][-bands:]
     scale = sm.WLS(y, sm.add_constant(x), weights=np.array(sigma) ** -2).fit().scale ** 0.5

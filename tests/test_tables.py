@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from regression import columns
+from regression import parquet as parquet_columns
 from regression.errors import DataError
 from regression.tables import Table
 
@@ -78,6 +80,36 @@ def test_every_kind_of_file_gives_the_same_numbers(tmp_path: Path, numbers: Arra
     assert np.array_equal(table.read(0, 1000), right)
     for start, stop in ((0, 1), (169, 171), (500, 1000), (3, 3), (131, 400), (999, 1000), (0, 260)):
         assert np.array_equal(table.read(start, stop), right[:, start:stop])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_groups_that_are_decoded_in_threads_keep_their_places(
+    tmp_path: Path, numbers: Array, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any number of threads gives parts of a Parquet file that follow each other, and such that go back, every bit."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(parquet_columns, "ROWS", 40)
+    WRITERS["a.parquet"](tmp_path / "a.parquet", numbers)
+    table = Table(str(tmp_path / "a.parquet"), ["t", "err", "t"])
+    for start, stop in ((0, 350), (350, 700), (700, 1000), (100, 900), (901, 902), (300, 301), (1000, 1000)):
+        assert np.array_equal(table.read(start, stop), numbers[[0, 2, 0], start:stop])
+
+
+def test_memory_is_used_again_once_nobody_refers_to_it(tmp_path: Path, numbers: Array) -> None:
+    """What was read stays while anything refers to it, a tensor of one column too; then its memory is reused."""
+    WRITERS["a.parquet"](tmp_path / "a.parquet", numbers)
+    table = Table(str(tmp_path / "a.parquet"), ["t", "err"])
+    first = table.read(0, 500)
+    held, place = torch.from_numpy(first[1]), first.ctypes.data
+    del first
+    second = table.read(500, 1000)
+    assert second.ctypes.data != place
+    assert np.array_equal(held.numpy(), numbers[2, :500])
+    del held
+    third = table.read(0, 400)
+    assert third.ctypes.data == place
+    assert np.array_equal(second, numbers[[0, 2], 500:])
+    assert np.array_equal(third, numbers[[0, 2], :400])
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
