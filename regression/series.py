@@ -40,7 +40,7 @@ class Series:
         nobs: Numbers of points, shape (S,).
         times: Numbers of pieces, shape (S,).
         ends: Smallest x and y with the opposite sign, then largest x and y, shape (4, S).
-        sums: As ``Terms.add_all`` gives them, where there is but one piece, shape (parts, halves, 3 d + 2, S).
+        sums: As ``Terms.sums`` gives them, where there is but one piece, shape (parts, halves, 3 d + 2, S).
         arithmetic: ``double-double``, or ``double`` for terms in units of 2^-50 alone.
     """
 
@@ -72,7 +72,7 @@ class Series:
         sums = room_for(shape, device).view(torch.int64)
 
         def work(parts: Iterator[slice]) -> None:
-            terms = Terms(ROWS, degree, is_double, device)
+            terms = Terms.of(ROWS, degree, is_double, device)
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     terms.take(own_x, own_y)
@@ -151,7 +151,7 @@ class CutSums:
         pieces, place = pieces.chosen(is_cut), place[is_cut]
 
         def work(parts: Iterator[slice]) -> None:
-            terms = Terms(ROWS, self._series.degree, self._series.arithmetic == "double", x.device)
+            terms = Terms.of(ROWS, self._series.degree, self._series.arithmetic == "double", x.device)
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     own = place[where]

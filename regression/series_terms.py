@@ -9,6 +9,7 @@ round are operations of their own, as a fused one would have other bits. Torch o
 """
 
 import struct
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -49,35 +50,44 @@ class Frames(NamedTuple):
         return Frames(*(values[:, series] for values in self))
 
 
-class Terms:
+class Terms(ABC):
     """The terms of stacks of P pieces of L points, and their sums.
 
     The functions T_1 … T_d, v have a row each, and operations are on all rows at once: few calls, and few vectors
-    that the cache must hold. A function is ``upper + lower + rest``: multiples of 2^-25 and 2^-50, and what is left.
-    In double ``upper`` has all digits.
+    that the cache must hold.
 
     Args:
         rows: The largest number of points of a stack, P L.
         degree: Highest degree d.
-        is_double: Whether to leave out all but the upper parts.
+        sizes: Numbers of vectors of each kind, the first kind those that hold the points.
         device: Where the points are.
     """
 
-    def __init__(self, rows: int, degree: int, is_double: bool, device: torch.device) -> None:
-        self.degree, self.is_double = degree, is_double
-        count = max(degree, 1) + 1  # there is a u even where it has no sums, for its range
-        self._sizes = [count, count, *((0, 0, 0) if is_double else (count, degree, degree))]
-        self._room = torch.empty(sum(self._sizes), rows, dtype=torch.float64, device=device)
-        self._centers = self._room.new_tensor(CENTERS).unbind()
+    def __init__(self, rows: int, degree: int, sizes: list[int], device: torch.device) -> None:
+        self.degree, self._sizes = degree, sizes
+        self._room = torch.empty(sum(sizes), rows, dtype=torch.float64, device=device)
+        self._shape: torch.Size | None = None
+        self._points = self._room
+
+    @staticmethod
+    def of(rows: int, degree: int, is_double: bool, device: torch.device) -> "Terms":
+        """Return room for terms in double, or of about twice the digits."""
+        return DoubleTerms(rows, degree, device) if is_double else FineTerms(rows, degree, device)
 
     def take(self, x: Tensor, y: Tensor) -> None:
         """Take the points of a stack, x and y of shape (P, L)."""
-        room = self._room[:, : x.numel()].view(len(self._room), x.shape[1], x.shape[0])
-        self._upper, self._scratch, self._lower, self._rest, self._spare = torch.split(room, self._sizes)
-        self._values = self._upper if self.is_double else self._lower  # before they are cut in two
-        self._points = self._values[:: len(self._upper) - 1]
+        if x.shape != self._shape:  # views are made once: they take as long as the operations
+            self._shape = x.shape
+            room = self._room[:, : x.numel()].view(len(self._room), x.shape[1], x.shape[0])
+            first, *others = torch.split(room, self._sizes)
+            self._points = first[:: len(first) - 1]
+            self._divide(first, *others)
         for row, values in zip(self._points, (x, y), strict=True):
             torch.sub(values.T, 0, out=row)  # faster than a copy
+
+    @abstractmethod
+    def _divide(self, *kinds: Tensor) -> None:
+        """Take the vectors of each kind, of shape (size, L, P)."""
 
     def ends(self, out: Tensor) -> Tensor:
         """Write the ends of the pieces' ranges, shape (4, P), as ``Frames.of`` takes them, and return them."""
@@ -92,9 +102,80 @@ class Terms:
             frames: The coordinates u and v of the pieces' series.
             out: Room for whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-100.
         """
-        degree, high = self.degree, out[0, 0]
-        self._sums = (high,) if self.is_double else (high, torch.zeros_like(high), out[1, 0].zero_())
         self._points.sub_(frames.centers[:, None]).mul_(frames.inverses[:, None])
+        self._sum(out[:, 0])
+        return out
+
+    @abstractmethod
+    def _sum(self, out: Tensor) -> None:
+        """Write the sums of the points' terms, shape (parts, 3 d + 2, P)."""
+
+
+def whole_sum(terms: Tensor, part: int, out: Tensor) -> None:
+    """Write ``Σ (terms - center)`` over L in units of the terms' last bits; what overflows cancels.
+
+    Args:
+        terms: The bits of terms about a center, as whole numbers of shape (rows, L, P).
+        part: Which center.
+        out: Room of shape (rows, P).
+    """
+    offset = terms.shape[1] * CENTER_BITS[part] % 2**64
+    torch.sum(terms, dim=1, out=out).sub_(offset - 2**64 if offset >= 2**63 else offset)
+
+
+class DoubleTerms(Terms):
+    """Terms in float64, rounded to multiples of 2^-50 at the end.
+
+    Args:
+        rows: The largest number of points of a stack.
+        degree: Highest degree d.
+        device: Where the points are.
+    """
+
+    def __init__(self, rows: int, degree: int, device: torch.device) -> None:
+        # There is a u even where it has no sums, for its range.
+        super().__init__(rows, degree, [max(degree, 1) + 1, degree + 1, degree, degree + 1], device)
+
+    def _divide(self, *kinds: Tensor) -> None:
+        functions, self._plain, self._last, self._mixed = kinds
+        self._functions, self._polynomials = functions if self.degree else functions[1:], functions[: self.degree]
+        self._value = functions[-1]
+        terms = self._room[len(functions) :, : self._value.numel()].view(-1, *self._value.shape)
+        self._products, self._bits = terms[len(self._plain) :], terms.view(torch.int64)
+
+    def _sum(self, out: Tensor) -> None:
+        functions = self._polynomials
+        for k in range(1, self.degree):  # T_{k+1} = 2 u T_k - T_{k-1}
+            torch.mul(functions[0], functions[k - 1], out=functions[k]).mul_(2).sub_(functions[k - 2] if k > 1 else 1)
+        torch.add(self._functions, CENTERS[0], out=self._plain)
+        if self.degree:
+            torch.mul(functions, functions[-1], out=self._last)
+        torch.mul(self._functions, self._value, out=self._mixed)
+        self._products.add_(CENTERS[0])
+        whole_sum(self._bits, 0, out[0])
+
+
+class FineTerms(Terms):
+    """Terms of about twice the digits: a function is ``upper + lower + rest``, multiples of 2^-25 and 2^-50, and more.
+
+    Args:
+        rows: The largest number of points of a stack.
+        degree: Highest degree d.
+        device: Where the points are.
+    """
+
+    def __init__(self, rows: int, degree: int, device: torch.device) -> None:
+        count = max(degree, 1) + 1
+        super().__init__(rows, degree, [count, count, count, degree, degree], device)
+        self._centers = self._room.new_tensor(CENTERS).unbind()
+
+    def _divide(self, *kinds: Tensor) -> None:
+        self._lower, self._upper, self._scratch, self._rest, self._spare = kinds  # points are not cut in two yet
+        self._scratch_bits = self._scratch.view(torch.int64)
+
+    def _sum(self, out: Tensor) -> None:
+        degree, high = self.degree, out[0]
+        self._sums = (high, torch.zeros_like(high), out[1].zero_())
         functions, step = slice(0 if degree else 1, None), max(degree, 1)
         self._add(slice(functions.start, None, step), slice(0, degree + 1, step))
         self._rest[:1].zero_()
@@ -103,27 +184,18 @@ class Terms:
         if degree:
             self._add_products(slice(0, degree), degree - 1, degree + 1)
         self._add_products(functions, -1, 2 * degree + 1)
-        if not self.is_double:
-            self._carry(*self._sums)
-        return out
+        self._carry(*self._sums)
 
     def _add(self, rows: slice, to: slice) -> None:
         """Write the sums of some functions, rounded to multiples of 2^-50, and cut those in two parts."""
-        values = self._values[rows]
-        if self.is_double:
-            self._whole_sum(torch.add(values, CENTERS[0], out=self._scratch[: len(values)]), 0, to)
-            return
-        self._whole_sum(values.add_(CENTERS[0]), 0, to)
+        values = self._lower[rows]
+        whole_sum(values.add_(CENTERS[0]).view(torch.int64), 0, self._sums[0][to])
         upper = torch.add(values.sub_(CENTERS[0]), HALF, out=self._upper[rows]).sub_(HALF)
         values.sub_(upper)
 
     def _next(self, k: int) -> None:
         """Write ``T_{k+1} = 2 u T_k - T_{k-1}``, and its sum."""
         upper, lower, rest, rows = self._upper, self._lower, self._rest, slice(k, k + 1)
-        if self.is_double:
-            torch.mul(upper[0], upper[k - 1], out=upper[k]).mul_(2).sub_(upper[k - 2] if k > 1 else 1)
-            self._add(rows, rows)
-            return
         high, mixed, low = (
             product(slice(0, 1), k - 1, out).sub_(center).mul_(2)
             for product, center, out in zip(
@@ -139,19 +211,18 @@ class Terms:
         torch.sub(mixed, carry, out=rest[rows]).add_(low)
         carry.add_(high)
         self._add(rows, rows)
-        self._whole_sum(torch.add(rest[rows], CENTERS[2], out=low), 2, rows)
+        whole_sum(torch.add(rest[rows], CENTERS[2], out=low).view(torch.int64), 2, self._sums[2][rows])
 
     def _add_products(self, rows: slice, factor: int, start: int) -> None:
         """Write the sums of the products of some functions with one of them, from a row of the sums on."""
         out = self._scratch[rows]
         to = slice(start, start + len(out))
-        for part, product in enumerate((self._high, self._mixed, self._low)[: len(self._sums)]):
-            self._whole_sum(product(rows, factor, out), part, to)
+        for part, product in enumerate((self._high, self._mixed, self._low)):
+            product(rows, factor, out)
+            whole_sum(self._scratch_bits[rows], part, self._sums[part][to])
 
     def _high(self, rows: slice, factor: int, out: Tensor) -> Tensor:
         """Write products of upper parts, about the center of the sums, and return them."""
-        if self.is_double:
-            return torch.mul(self._upper[rows], self._upper[factor], out=out).add_(CENTERS[0])
         return torch.addcmul(self._centers[0], self._upper[rows], self._upper[factor], out=out)  # exact
 
     def _mixed(self, rows: slice, factor: int, out: Tensor) -> Tensor:
@@ -178,9 +249,3 @@ class Terms:
         high.add_(mixed >> BITS)
         mask = (1 << BITS) - 1
         low.bitwise_and_(mask).add_(mixed.bitwise_and_(mask).bitwise_left_shift_(BITS))
-
-    def _whole_sum(self, terms: Tensor, part: int, to: slice) -> None:
-        """Write ``Σ (terms - center)`` over L in units of the terms' last bits; what overflows cancels."""
-        offset = terms.shape[1] * CENTER_BITS[part] % 2**64
-        out = torch.sum(terms.view(torch.int64), dim=1, out=self._sums[part][to])
-        out.sub_(offset - 2**64 if offset >= 2**63 else offset)
