@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from regression import cli
-from regression.rows import shuffled
+from regression.permutation import Permutation
 
 ROWS, BATCH, BLOCK, RATE, EPOCHS, REPEATS = 10_000_000, 4096, 100, 0.05, 5, 3
 SLOW_SHARE = 50  # Lightning with a DataLoader takes one row in so many
@@ -100,7 +100,7 @@ def any_order(rows: int, _epoch: int) -> Tensor:
 
 def our_order(rows: int, epoch: int) -> Tensor:
     """Return the order that the command draws with seed 0."""
-    return shuffled(rows, epoch)
+    return Permutation(rows, epoch).between(0, rows)
 
 
 def bare_loop(rows: int, epochs: int, order: Order = any_order) -> Tensor:

@@ -9,10 +9,10 @@ last row is the limit: two programs at once, each with the exact fit of half the
 Two processes must find the coefficients of one: the exact solver all digits, the gradient solver to rounding.
 
 What bounds the ratio. The exact solver's processes meet once, to add some kilobytes, so cores and memory bound it; one
-process alone reads ahead in a thread of its own, and so has a part of the other core already. Of
-mini-batches of more than 65,536 rows each process takes its share and a gradient is summed for each; each draws the
-order of all rows, though, and that is not shared. Smaller batches every process holds whole, so that the coefficients
-have the same bits on any number of devices: there a second process does not make it faster, and is not expected to.
+process alone reads ahead in a thread of its own, and so has a part of the other core already. Of mini-batches of more
+than 65,536 rows each process takes its share and computes the order of that share alone, and a gradient is summed for
+each. Smaller batches every process holds whole, so that the coefficients have the same bits on any number of devices:
+there a second process does not make it faster, and is not expected to.
 """
 
 import argparse

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from regression.collectives import all_gather_rows, rank_and_size
 from regression.columns import BLOCK
-from regression.rows import Points, Rows, shuffled
+from regression.permutation import Permutation, shuffled
+from regression.rows import Points, Rows
 
 __all__ = ["LARGE_BATCH", "Batch", "GlobalBatches", "gathered"]
 
@@ -165,7 +166,7 @@ class _Pieces:
         self.starts = [0, *accumulate(rows.counts[index] for index in self.order)]
         self.at = -1
         self.points: Points | None = None
-        self.permutation: Tensor | None = None
+        self.permutation: Permutation | None = None
 
     def between(self, start: int, stop: int) -> Points:
         """Return the rows at the positions from start to before stop."""
@@ -182,10 +183,10 @@ class _Pieces:
         if at != self.at or self.points is None:
             index = self.order[at]
             self.at, self.points = at, self.rows.block(index)
-            self.permutation = None if self.seed is None else shuffled(len(self.points.x), self.seed, index)
-        first = self.starts[at]
-        chosen = slice(max(start - first, 0), stop - first)
-        return self.points.chosen(chosen if self.permutation is None else self.permutation[chosen])
+            self.permutation = None if self.seed is None else Permutation(len(self.points.x), self.seed, index)
+        first, last = self.starts[at : at + 2]
+        begin, end = max(start, first) - first, min(stop, last) - first
+        return self.points.chosen(self.permutation.between(begin, end) if self.permutation else slice(begin, end))
 
 
 def gathered(batch: Batch) -> Batch:

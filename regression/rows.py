@@ -14,9 +14,10 @@ from torch import Tensor
 from regression.collectives import all_sum, rank_and_size
 from regression.columns import Array
 from regression.labels import Labels
+from regression.permutation import shuffled
 from regression.tables import Table
 
-__all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "shuffled", "table_rows"]
+__all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "table_rows"]
 
 
 KEPT = 4000  # rows of a table that is read in blocks that are kept for a figure
@@ -50,12 +51,6 @@ class Points(NamedTuple):
 def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
     # What values[rows] does as well, in twice the time for a tensor of numbers.
     return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
-
-
-def shuffled(count: int, seed: int, block: int = 0) -> Tensor:
-    """Return the numbers below ``count`` in an order drawn for a block, shape (count,)."""
-    generator = torch.Generator().manual_seed((seed + block * 0x9E3779B97F4A7C15) % 2**63)
-    return torch.randperm(count, generator=generator)
 
 
 class Rows(ABC):

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regression.batches import GlobalBatches
 from regression.collectives import all_gather_rows, all_sum, global_sum
-from regression.rows import Points, Rows, SplitRows
+from regression.permutation import Network, Permutation
+from regression.rows import MemoryRows, Points, Rows, SplitRows
 
 
 class Pieces(Rows):
@@ -79,3 +81,23 @@ def test_alone_a_sum_is_the_value_itself() -> None:
     assert global_sum(value) is value
     assert all_gather_rows(value) is value
     assert all_sum(value) is value
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_each_device_computes_its_share_of_the_order(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
+    """Of a long order each device computes the positions of its rows and no others, and all together see each row."""
+    count, computed, between = 2_000_003, [0] * world, Network.between
+
+    def counted(network: Network, start: int, stop: int) -> torch.Tensor:
+        computed[rank] += stop - start
+        return between(network, start, stop)
+
+    monkeypatch.setattr(Network, "between", counted)
+    x = torch.arange(count)
+    seen = []
+    for rank in range(world):
+        own = [batch.x for batch in GlobalBatches(MemoryRows(Points(x, x)), 262_144, rank, world, lambda: 7)]
+        assert computed[rank] == sum(map(len, own))
+        seen.append(own)
+    together = torch.cat([part for parts in zip(*seen, strict=True) for part in parts])
+    assert torch.equal(together, Permutation(count, 7).between(0, count))
