@@ -20,8 +20,8 @@ from regression.batches import Batch
 from regression.descent import Trace
 from regression.errors import counted, printable
 from regression.fit import Fit, without_bands
-from regression.modules import Regression
 from regression.report import formula
+from regression.training import Regression
 
 if TYPE_CHECKING:  # a second to import
     from regression.plots import Figure

@@ -19,7 +19,7 @@ from regression.position import Position
 
 if TYPE_CHECKING:
     from regression.batches import GlobalBatches
-    from regression.modules import Regression
+    from regression.training import Regression
 
 __all__ = [
     "NO_STEP",

@@ -19,7 +19,6 @@ from regression.checks import require_devices, require_trainer_numbers, require_
 from regression.errors import UsageError
 from regression.evaluation import Evaluation
 from regression.messages import one_line
-from regression.modules import Regression
 from regression.predictions import PredictionFile
 from regression.progress import RunProgress
 from regression.ranks import Ranks
@@ -27,6 +26,7 @@ from regression.runs import RefusedRun, RunLogger, SameCheckpoint, is_first_proc
 from regression.series_files import SeriesFiles
 from regression.series_module import SeriesRegression
 from regression.signals import Signals, StopAtUpdate
+from regression.training import Regression
 
 __all__ = ["RegressionCLI"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from regression.errors import DivergenceError, UsageError
 
 if TYPE_CHECKING:
-    from regression.modules import Regression
+    from regression.training import Regression
 
 __all__ = ["require_finite_coefficients", "require_finite_losses"]
 

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from regression.batches import Batch
 from regression.errors import counted
 from regression.metrics import Goodness
-from regression.modules import Regression
+from regression.training import Regression
 
 __all__ = ["Evaluation"]
 

@@ -24,8 +24,9 @@ from regression.fit import Fit
 from regression.formula import Formula
 from regression.messages import one_line
 from regression.models import Polynomial
-from regression.modules import LineRegression, PolynomialRegression, Regression
+from regression.modules import LineRegression, PolynomialRegression
 from regression.moments import Frame
+from regression.training import Regression
 
 __all__ = ["Format", "export", "export_checkpoint"]
 

@@ -16,8 +16,8 @@ from regression.callbacks import shown_path
 from regression.collectives import all_gather_rows
 from regression.errors import UsageError, counted
 from regression.fit import Fit, Prediction
-from regression.modules import Regression
 from regression.report import left_out
+from regression.training import Regression
 
 __all__ = ["PredictionFile", "require_table_name"]
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from regression.batches import Batch
 from regression.checks import require_full_precision
 from regression.errors import UsageError
-from regression.modules import Regression
 from regression.moments import Arithmetic
 from regression.series import Series
 from regression.series_fit import SeriesFit
 from regression.series_solver import solve_all
+from regression.training import Regression
 
 __all__ = ["SeriesRegression"]
 

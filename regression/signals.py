@@ -25,8 +25,8 @@ from regression.checkpoints import LastCheckpoint
 from regression.collectives import all_max
 from regression.errors import Stopped, counted
 from regression.lifeline import say
-from regression.modules import Regression
 from regression.ranks import HELD, Outcome
+from regression.training import Regression
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 

@@ -18,7 +18,7 @@ from regression.checkpoint_io import SafeCheckpointIO
 from regression.checkpoints import LastCheckpoint
 from regression.cli import main
 from regression.leastsquares import LeastSquares
-from regression.modules import Regression
+from regression.training import Regression
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))
 KINDS: dict[str, Callable[[], Any]] = {

@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from regression import modules
+from regression import training
 from regression.cli import _quieten
 from regression.curve_module import SMALL_BATCH
 from regression.data import TableDataModule
@@ -105,7 +105,7 @@ def outcome(case: Case, size: int, folder: Path) -> dict[str, Any]:
     files = (folder / f"{case.rows}.npz", folder / f"{case.rows % 5 + 1}.npz")
     data = TableDataModule(str(files[0]), validation_path=str(files[1]), batch_size=case.batch_size, seed=4)
     own = folder / f"of {size}"
-    modules.SMALL_BATCH = 0 if case.is_shared else SMALL_BATCH
+    training.SMALL_BATCH = 0 if case.is_shared else SMALL_BATCH
     module, runner = case.module(), trainer(size, own, case.precision)
     runner.fit(module, data)
     log: Any = runner.logger

@@ -23,7 +23,8 @@ from setuptools.config.expand import read_attr
 import regression
 from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from regression.errors import SaveError, UsageError
-from regression.modules import PolynomialRegression, Regression
+from regression.modules import PolynomialRegression
+from regression.training import Regression
 from tests.conftest import ROOT, Command, config
 
 LINE = ("fit", "-c", config("line"))

@@ -15,9 +15,9 @@ import pytest
 from regression import descent
 from regression.checkpoint_io import read_checkpoint
 from regression.leastsquares import LeastSquares
-from regression.modules import Regression
 from regression.ranks import Outcome
 from regression.signals import Signals
+from regression.training import Regression
 from tests.conftest import ROOT, Command, Run, config
 from tests.processes import FIT, ended, members, numbers, started, wait_for
 
