@@ -22,11 +22,21 @@ SAMPLE = 1 << 12  # rows that tell how mixed the series are
 
 
 class Pieces(NamedTuple):
-    """Where the pieces of a batch start, how many rows they have, and which series they are of, each of shape (P,)."""
+    """Rows of a batch that follow each other and are of one series.
+
+    Attributes:
+        starts: Where the pieces start, shape (P,).
+        lengths: How many rows they have, shape (P,).
+        codes: Which series they are of, shape (P,).
+        longest: The largest number of rows.
+        common: The number of rows that all of them have, or 0.
+    """
 
     starts: Tensor
     lengths: Tensor
     codes: Tensor
+    longest: int = 0
+    common: int = 0
 
     @classmethod
     def of(cls, codes: Tensor, x: Tensor, y: Tensor) -> "tuple[Pieces, Tensor, Tensor]":
@@ -41,22 +51,25 @@ class Pieces(NamedTuple):
             codes, x, y = _sorted(codes, x, y)
         starts, own = _starts(codes)
         lengths = torch.diff(starts, append=starts.new_full((1,), len(codes)))
-        if int(lengths.max()) > LONGEST:
+        shortest, longest = torch.stack(lengths.aminmax()).tolist()
+        common = longest if shortest == longest <= LONGEST else 0
+        if longest > LONGEST:
             parts = (lengths + (LONGEST - 1)) // LONGEST
             ends = (starts + lengths).repeat_interleave(parts)
             before = (parts.cumsum(0) - parts).repeat_interleave(parts)
             starts = starts.repeat_interleave(parts) + LONGEST * (torch.arange(len(ends), device=ends.device) - before)
             lengths = (ends - starts).clamp_max(LONGEST)
             own = own.repeat_interleave(parts)
-        return cls(starts, lengths, own), x, y
+        return cls(starts, lengths, own, min(longest, LONGEST), common), x, y
 
     def chosen(self, those: Tensor) -> "Pieces":
         """Return some of the pieces."""
-        return Pieces(*(values[those] for values in self))
+        starts, lengths, codes = (values[those] for values in (self.starts, self.lengths, self.codes))
+        return Pieces(starts, lengths, codes, self.longest, self.common)
 
     def chunk(self) -> int:
         """Return how many of them have at most ``ROWS`` rows together."""
-        return ROWS // int(self.lengths.max())
+        return ROWS // self.longest
 
 
 def _are_mixed(codes: Tensor) -> bool:
@@ -120,12 +133,8 @@ def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[
     Yields:
         The positions of the stack's P pieces among all, and their x and y, each of shape (P, L).
     """
-    starts, lengths = pieces.starts[part], pieces.lengths[part]
-    shortest, longest = torch.stack(lengths.aminmax()).tolist()
-    is_all = shortest == longest
-    for length in [longest] if is_all else lengths.bincount().nonzero()[:, 0].tolist():
-        chosen = None if is_all else (lengths == length).nonzero()[:, 0]
-        own = starts if chosen is None else starts[chosen]
+    for length, chosen in _by_length(pieces, part):
+        own = pieces.starts[part] if chosen is None else pieces.starts[part][chosen]
         where: slice | Tensor = part if chosen is None else chosen + part.start
         first, last = int(own[0]), int(own[-1])
         if last - first == (len(own) - 1) * length:  # side by side already
@@ -133,3 +142,14 @@ def stacks(pieces: Pieces, part: slice, x: Tensor, y: Tensor) -> Iterator[tuple[
         else:
             rows = (own[:, None] + torch.arange(length, device=own.device)).flatten()
         yield where, x[rows].view(-1, length), y[rows].view(-1, length)
+
+
+def _by_length(pieces: Pieces, part: slice) -> Iterator[tuple[int, Tensor | None]]:
+    """Yield each length that pieces of a chunk have, and the places in the chunk of those, ``None`` if it is all."""
+    if pieces.common:
+        yield pieces.common, None
+        return
+    lengths = pieces.lengths[part]
+    for length in lengths.bincount().nonzero()[:, 0].tolist():
+        is_one = lengths == length
+        yield length, None if bool(is_one.all()) else is_one.nonzero()[:, 0]
