@@ -14,6 +14,7 @@ import numpy as np
 from regression.columns import ChunkColumns, Column, find_columns
 from regression.errors import DataError, counted
 from regression.labels import Labels
+from regression.plain_text import read_plain
 
 __all__ = ["read_delimited"]
 
@@ -109,6 +110,10 @@ def read_delimited(
     with path.open("rb") as raw:
         try:
             delimiter, names, positions = _header(path, _unpacked(raw, is_packed), columns)
+            if labels is None and not is_packed:
+                plain = read_plain(path, raw.tell(), delimiter, len(names), positions)
+                if plain is not None:
+                    return ChunkColumns(path, plain)
 
             def parse(threads: bool) -> list[Any]:
                 raw.seek(0)

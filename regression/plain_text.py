@@ -1,0 +1,94 @@
+"""Large text files of nothing but numbers, parsed in all threads; all else in them is left to the strict parser."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from regression.columns import Array
+
+__all__ = ["read_plain"]
+
+LARGE = 64 << 20  # bytes of rows; for fewer, the import of polars takes longer than it saves
+PIECE = 3 << 20  # bytes that are parsed together, up to the end of a row
+LONGEST = 1 << 20  # bytes of a row beyond it: with them, a row is shorter than the strict parser's block
+PART = 1 << 18  # bytes that a processor's own cache holds with what is made of them: ten times faster than a piece
+BOM = b"\xef\xbb\xbf"
+
+
+class _NotPlainError(Exception):
+    """Something is not a number, or may not be read as the strict parser reads it."""
+
+
+def read_plain(
+    path: Path, start: int, delimiter: str, width: int, positions: Sequence[int]
+) -> list[list[Array]] | None:
+    """Read columns of numbers from the rows of a text file, if it is large, all numbers, and all of them are wanted.
+
+    Whatever is returned is what the strict parser returns, bit for bit: each decimal is rounded to the nearest float64.
+
+    Args:
+        path: The file.
+        start: Bytes before the rows, those of the header.
+        delimiter: What separates the cells.
+        width: Number of columns, C.
+        positions: Those of the wanted columns, from 0 to C - 1.
+
+    Returns:
+        The wanted columns of each piece of the file, in order; or ``None`` where the strict parser must decide, since
+        some cell is not a number or a row has not one cell for each column, or where it is as quick.
+    """
+    size = path.stat().st_size
+    if size - start < LARGE or len(set(positions)) < width:  # the strict parser does not convert what is not wanted
+        return None
+    with ThreadPoolExecutor() as threads:
+        try:
+            cuts = _cuts(path, start, size)
+            # Signals raise in the main thread only, which is not the one that parses: none of them is caught there.
+            return list(threads.map(lambda a, b: _parsed(path, a, b, delimiter, width, positions), cuts, cuts[1:]))
+        except _NotPlainError:  # the pieces that wait are given up
+            return None
+
+
+def _cuts(path: Path, start: int, size: int) -> list[int]:
+    """Return where the pieces begin, and the end."""
+    cuts = [start]
+    with path.open("rb") as file:
+        while cuts[-1] < size:
+            file.seek(cuts[-1] + PIECE)
+            rest = file.readline(LONGEST)
+            if len(rest) == LONGEST:
+                raise _NotPlainError
+            cuts.append(min(file.tell(), size))
+    return cuts
+
+
+def _parsed(path: Path, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Array]:
+    import polars as pl
+
+    with path.open("rb") as file:
+        file.seek(start)
+        text = file.read(stop - start)
+    # For the strict parser a carriage return alone ends a row; polars drops it behind a cell, as it drops a mark before
+    # the first one.
+    if (b"\r" in text and _has_return_alone(text)) or text.startswith(BOM):
+        raise _NotPlainError
+    names = [f"c{k}" for k in range(width)]
+    try:
+        # Told of no quotation mark, it takes one for a part of a cell, which then is no number.
+        table = pl.read_csv(
+            text, separator=delimiter, schema=dict.fromkeys(names, pl.Float64), has_header=False, quote_char=None
+        )
+    except (Exception, pl.exceptions.PanicException):  # it raises many kinds, and a panic is no Exception
+        raise _NotPlainError from None
+    if any(table.null_count().row(0)):  # an empty cell, a short row, or a blank line
+        raise _NotPlainError
+    return [table[names[k]].to_numpy() for k in positions]
+
+
+def _has_return_alone(text: bytes) -> bool:
+    """Tell whether something other than the end of a line follows a carriage return."""
+    symbols = np.frombuffer(text, dtype=np.uint8)
+    parts = (symbols[k : k + PART + 1] for k in range(0, len(symbols), PART))
+    return any(bool(((part[:-1] == ord("\r")) > (part[1:] == ord("\n"))).any()) for part in parts)
