@@ -202,7 +202,8 @@ def _parse(
     )
     parse = arrow_csv.ParseOptions(delimiter=delimiter)
     try:  # the reader that gives one block after the other parses them in one thread
-        table = arrow_csv.read_csv(pa.PythonFile(source, "r"), read, parse, convert)
+        # Its own pool of memory took 2 s of the system's time for 50 million rows, the C library's takes half a second.
+        table = arrow_csv.read_csv(pa.PythonFile(source, "r"), read, parse, convert, pa.system_memory_pool())
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             return []
