@@ -86,7 +86,7 @@ class Series:
                         ends[:, where], sums[..., where] = own_ends, own_sums
 
         if len(codes):
-            shared_out(work, pieces.starts, pieces.chunk())
+            shared_out(work, pieces.codes, pieces.chunk())
         once = pieces.codes.new_ones(1).expand(len(pieces.codes))
         return cls.merged([cls(pieces.codes, pieces.lengths, once, ends, sums, arithmetic)])
 
@@ -110,7 +110,7 @@ class Series:
 
     def gathered(self) -> "Series":
         """Return what the points of all processes say."""
-        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs, self.times.contiguous()))
+        codes, nobs, times = map(all_gather_rows, (self.codes, self.nobs.contiguous(), self.times.contiguous()))
         ends, sums = (all_gather_rows(values.movedim(-1, 0).contiguous()).movedim(0, -1)
                       for values in (self.ends, self.sums))  # fmt: skip
         return self.merged([Series(codes, nobs, times, ends, sums, self.arithmetic)])
@@ -163,7 +163,7 @@ class CutSums:
                         self._sums.index_add_(-1, own, halves)
 
         if len(place):
-            shared_out(work, pieces.starts, pieces.chunk())
+            shared_out(work, pieces.codes, pieces.chunk())
 
     def reduced(self) -> Series:
         """Return these series with the sums of all processes."""

@@ -63,7 +63,7 @@ class SeriesSolution:
             return parts[0]
         return cls(*(torch.cat([getattr(part, f.name) for part in parts], dim=-1) for f in fields(cls)))
 
-    def chosen(self, series: Tensor) -> "SeriesSolution":
+    def chosen(self, series: Tensor | slice) -> "SeriesSolution":
         """Return the solutions at some positions."""
         return replace(self, **{f.name: getattr(self, f.name)[..., series] for f in fields(self)})
 
@@ -111,30 +111,28 @@ class Problem:
             return parts[0].double().mul_(UNIT)
         return Doubled.of(parts[0]).plus(parts[1].double().mul_(FINE_UNIT / UNIT)).times(UNIT)
 
-    def solution(self) -> SeriesSolution:
-        """Solve, and describe how well the curves go through the points."""
+    def solve(self, out: SeriesSolution) -> None:
+        """Write the solutions, and how well the curves go through the points, where the sums may have been."""
         lower, pivots, kept, (square, *left) = self._factors()
         lost = [~keep for keep in kept if keep is not None]
-        rank = torch.full_like(self.nobs, self.size)
+        out.rank.fill_(self.size)
         for columns in lost:
-            rank.sub_(columns.long())
-        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], (self.nobs - rank).double())
+            out.rank.sub_(columns.long())
+        rsquared, variance, ssr = self._goodness(square, left[0], left[-1], (self.nobs - out.rank).double())
         y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
-        sigma = variance.sqrt_().mul_(y_scale)
-        errors = self._unit_errors(list(map(_float, lower)), list(map(_float, pivots)), shift)
-        open_numbers = {
-            "params": torch.stack(self._params(lower, y_scale, self._of(shift))),
-            "bse": errors.mul_(sigma),
-            "ssr": ssr * y_scale * y_scale,
-            "sigma": sigma,
-        }
+        out.rsquared.copy_(rsquared)
+        torch.mul(ssr, y_scale, out=out.ssr).mul_(y_scale)
+        torch.mul(variance.sqrt_(), y_scale, out=out.sigma)
+        self._write_errors(list(map(_float, lower)), list(map(_float, pivots)), shift, out.bse)
+        out.bse.mul_(out.sigma)
+        self._write_params(lower, y_scale, self._of(shift), out.params)
         for columns in lost:
-            open_numbers["params"].masked_fill_(columns, torch.nan)
-            open_numbers["bse"].masked_fill_(columns, torch.nan)
-        if not math.isfinite(sum(float(values.sum()) for values in open_numbers.values())):
-            # Infinities, from numbers beyond float64, become NaN.
-            open_numbers = {name: values + (values - values) for name, values in open_numbers.items()}
-        return SeriesSolution(nobs=self.nobs, rank=rank, rsquared=rsquared, **open_numbers)
+            out.params.masked_fill_(columns, torch.nan)
+            out.bse.masked_fill_(columns, torch.nan)
+        numbers = (out.params, out.bse, out.ssr, out.sigma)
+        if not math.isfinite(sum(float(values.sum()) for values in numbers)):
+            for values in numbers:
+                values.add_(values - values)  # infinities, from numbers beyond float64, become NaN
 
     def _goodness(self, square: Tensor, tss: Tensor, ssr: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return R², the variance of the residuals and their sum of squares, in the series' coordinates."""
@@ -170,44 +168,43 @@ class Problem:
             left.append(left[j] - lower[j][-1] * products[j][-1])
         return lower, pivots, kept, list(map(_float, left))
 
-    def _params(self, lower: list[Number], scale: Tensor, shift: Number) -> list[Tensor]:
-        """Return the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``, w the row of v in L."""
+    def _write_params(self, lower: list[Number], scale: Tensor, shift: Number, out: Tensor) -> None:
+        """Write the coefficients of 1, x, … x^d of the a with ``Lᵀ a = w``, w the row of v in L."""
         found = [column[-1] for column in lower]
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
                 found[j] = found[j] - lower[j][i - j - 1] * found[i]
         powers = chebyshev_in_powers(shift, self.degree, self._of(torch.ones_like(scale)))
-        params = []
-        for j in range(self.size):
+        for j, row in enumerate(out):
             total = found[j] if j < 2 else found[j] * powers[j][j]  # T_0 = 1, T_1 = u
             for k in range(j + 1, self.size):
                 total = total + found[k] * powers[k][j]
             if j:
                 scale = scale * self.inverse
-                params.append(_float(total) * scale)
+                torch.mul(_float(total), scale, out=row)
             else:
-                params.append(_float(_scaled(total, scale) + self._of(self.y_center)))
-        return params
+                row.copy_(_float(_scaled(total, scale) + self._of(self.y_center)))
 
-    def _unit_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor) -> Tensor:
-        """Return the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
-        powers = chebyshev_in_powers(shift, self.degree, 1.0)
-        errors, scale = torch.empty(self.size, len(shift), dtype=shift.dtype, device=shift.device), None
-        for j, out in enumerate(errors):
-            row: list[Number] = []  # q of ``q Lᵀ = p``
-            for k in range(j, self.size):
-                value = powers[k][j]
-                for i, known in enumerate(row, start=j):
+    def _write_errors(self, lower: list[Tensor], pivots: list[Tensor], shift: Tensor, out: Tensor) -> None:
+        """Write the coefficients' standard errors in powers of x for points with errors of 1, shape (K, S)."""
+        powers, scale = chebyshev_in_powers(shift, self.degree, 1.0), None
+        for j, errors in enumerate(out):
+            first: float = powers[j][j]  # a power of two
+            row: list[Tensor] = []  # q of ``q Lᵀ = p`` after the first one
+            for k in range(j + 1, self.size):
+                value = torch.sub(powers[k][j], lower[j][k - j - 1], alpha=first)
+                for i, known in enumerate(row, start=j + 1):
                     value = value - lower[i][k - i - 1] * known
                 row.append(value)
-            torch.reciprocal(pivots[j], out=out).mul_(row[0] * row[0])  # a power of two
-            for q, d in zip(row[1:], pivots[j + 1 :], strict=True):
-                out.add_((q * q).div_(d))
-            out.sqrt_()
+            torch.reciprocal(pivots[j], out=errors)
+            if first != 1:
+                errors.mul_(first * first)
+            for q, d in zip(row, pivots[j + 1 :], strict=True):
+                errors.add_((q * q).div_(d))
+            errors.sqrt_()
             if j:
                 scale = self.inverse if scale is None else scale * self.inverse
-                out.mul_(scale)
-        return errors
+                errors.mul_(scale)
 
 
 def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Number]]:

@@ -1,7 +1,6 @@
 """From the sums of many series to their least-squares polynomials. Torch only."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from regression.sums import shared_out
 
 __all__ = ["solve_all", "solve_series"]
 
-ROWS = 1 << 14  # series that are solved together: their numbers stay in the cache
+ROWS = 1 << 15  # series that are solved together: their numbers stay in the cache
 
 
 def solve_series(series: Series) -> SeriesSolution:
@@ -24,16 +23,13 @@ def solve_series(series: Series) -> SeriesSolution:
         series: With the sums of all their points; the solutions are written over their sums and ranges.
     """
     result = SeriesSolution.over(series)
-    names = [field.name for field in fields(SeriesSolution) if field.name != "nobs"]  # that is there
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
             problem = Problem(
                 series.nobs[part], Frames.of(series.ends[:, part]), series.sums[..., part], series.arithmetic
             )
-            solution = problem.solution()
-            for name in names:
-                getattr(result, name)[..., part] = getattr(solution, name)
+            problem.solve(result.chosen(part))
 
     shared_out(work, series.nobs, ROWS)
     return result
@@ -58,5 +54,7 @@ def solve_all(series: Series, again: Iterable[tuple[Tensor, Tensor, Tensor]]) ->
         for points in again:
             cut.add(*points)
         groups = [group for group in (series.chosen(is_whole), cut.reduced()) if len(group.codes)]
-    codes = torch.cat([group.codes for group in groups])
-    return codes, SeriesSolution.joined([solve_series(group) for group in groups])
+    codes = [group.codes for group in groups]
+    return codes[0] if len(codes) == 1 else torch.cat(codes), SeriesSolution.joined(
+        [solve_series(group) for group in groups]
+    )
