@@ -108,10 +108,11 @@ class GlobalBatches:
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
         pieces = _Pieces(self.rows, self._seed())
-        found = (Batch.of(pieces.between(first, end), rows) for first, end, rows in self._spans(skipped))
-        for at, batch in enumerate(found, start=skipped):
+        for at, (first, end, rows) in enumerate(self._spans(skipped), start=skipped):
+            points = pieces.between(first, end)
             self._done = at + 1
-            yield batch
+            yield Batch.of(points, rows)
+            del points  # its memory serves for the next ones, unless somebody else holds it
 
     def _spans(self, skipped: int) -> Iterator[tuple[int, int, int]]:
         """Yield for each batch after some the first and last row of this device's slice, and the rows of all."""

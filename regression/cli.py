@@ -16,10 +16,10 @@ from jsonargparse import ArgumentParser
 from regression.commands import RegressionCLI
 from regression.errors import Stopped, UsageError, printable
 from regression.messages import one_line
+from regression.parsers import remembered_parsers
 from regression.ranks import Outcome, Ranks, lost_line
 from regression.runs import BEFORE_FIRST_UPDATE, REFUSALS, is_first_process, require_working_folder, silent_writer
 from regression.signals import Signals, stopped_outcome
-from regression.signatures import remembered_signatures
 from regression.trust import only_trusted_names, require_plain_files
 
 __all__ = ["main"]
@@ -73,7 +73,7 @@ def _flushed(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Do what the command line says and return how it ended."""
     try:
-        with warnings.catch_warnings(), only_trusted_names(), remembered_signatures(), silent_writer():
+        with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
             _quieten()
             require_working_folder()
             require_plain_files(args)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from jsonargparse import _signatures
+from jsonargparse._typehints import ActionTypeHint
 from lightning.pytorch.utilities import rank_zero_only
 
-from regression import LineRegression, cli
-from regression.signatures import remembered_signatures
+from regression import cli
 from tests import textbook
 from tests.conftest import Command, config
 
@@ -256,21 +255,17 @@ def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatc
     assert said == ["regression: warning: two lines\n", ""]
 
 
-def test_signatures_are_looked_at_once(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run looks at each class's signature once, also one that is asked for many times, and leaves no trace."""
-    asked: list[object] = []
-    look = _signatures.get_signature_parameters
+def test_the_parser_of_a_class_is_made_once(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run makes each class's parser once, also one that is asked for many times, and leaves no trace."""
+    made: list[object] = []
+    make = ActionTypeHint.get_class_parser
 
-    def counted(component: object, method: str | None = None, **options: object) -> object:
-        asked.append((component, method))
-        return look(component, method, **options)
+    def counted(name: object, options: dict[str, object] | None = None, skipped: object = None) -> object:
+        made.append((name, str(options)))
+        return make(name, options, skipped)
 
-    monkeypatch.setattr(_signatures, "get_signature_parameters", counted)
-    assert command(*LINE, "--model.solver", "gradient").code == 0
-    assert asked
-    assert len(asked) == len(set(asked))
-    assert _signatures.get_signature_parameters is counted
-    with remembered_signatures():
-        remembered = _signatures.get_signature_parameters(LineRegression)
-        remembered.clear()  # it is the caller's own
-        assert _signatures.get_signature_parameters(LineRegression) == look(LineRegression)
+    monkeypatch.setattr(ActionTypeHint, "get_class_parser", staticmethod(counted))
+    assert command(*LINE, "--model.domain", "raw", "--data.seed", "1").code == 0
+    assert made
+    assert len(made) == len(set(made))
+    assert ActionTypeHint.get_class_parser is counted
