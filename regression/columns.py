@@ -5,6 +5,7 @@ import sys
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 
@@ -131,10 +132,16 @@ class ChunkColumns(FileColumns):
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column."""
-        columns = list(zip(*(chunk for chunk in self._chunks if len(chunk[0])), strict=True))
-        found = [[min(map(np.min, parts)), max(map(np.max, parts))] for parts in columns]
-        result = np.array(found, dtype=np.float64).reshape(-1, 2)
-        return result if len(result) and np.isfinite(result).all() else None
+        if not self.rows:
+            return None
+        with ThreadPoolExecutor() as threads:
+            found = np.array(list(threads.map(_ends, (chunk for chunk in self._chunks if len(chunk[0])))))
+        result: Array = np.stack([found[:, 0].min(axis=0), found[:, 1].max(axis=0)], axis=1)
+        return result if np.isfinite(result).all() else None
+
+
+def _ends(columns: Sequence[Array]) -> list[list[np.float64]]:
+    return [list(map(np.min, columns)), list(map(np.max, columns))]
 
 
 def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:

@@ -14,14 +14,13 @@ import numpy as np
 from regression.columns import ChunkColumns, Column, find_columns
 from regression.errors import DataError, counted
 from regression.labels import Labels
-from regression.plain_text import read_plain
+from regression.plain_text import ROW_BYTES, read_plain
 
 __all__ = ["read_delimited"]
 
 DELIMITERS = (",", ";", "\t", "|")
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
 MAX_HEADER = 1 << 20
-BLOCK_BYTES = 1 << 22  # a row must fit
 BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # numbers as text shrink two- to twentyfold, not two hundredfold
 BOM = b"\xef\xbb\xbf"
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
@@ -193,7 +192,7 @@ def _parse(
     types = dict.fromkeys(chosen, pa.float64())
     if labels is not None:
         types[chosen[-1]] = pa.string()
-    read = arrow_csv.ReadOptions(use_threads=threads, block_size=BLOCK_BYTES, column_names=names)
+    read = arrow_csv.ReadOptions(use_threads=threads, block_size=ROW_BYTES, column_names=names)
     convert = arrow_csv.ConvertOptions(
         column_types=types,
         include_columns=list(dict.fromkeys(chosen)),
@@ -241,5 +240,5 @@ def _explained(message: str, names: list[str]) -> str:
     if width := re.search(r"Expected (\d+) columns, got (\d+)", message):
         return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {ONE_EACH}"
     if "straddling" in message:
-        return f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quotation mark is not closed: mend it"
+        return f"a row is longer than {ROW_BYTES >> 20} MiB, or a quotation mark is not closed: mend it"
     return f"not a readable CSV file ({' '.join(message.split())[:200]})"
