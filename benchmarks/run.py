@@ -91,7 +91,7 @@ GOALS = {
                lambda found: found["ours, blocks of 100"]["bare"], 0.7, 0.9),
     "7": Goal("2 processes of 1 thread over 1, exact fit: rows per second", "processes",
               lambda found: found["exact, 2 processes"]["ratio"], 1.7, 1.9),
-    "7a": Goal("… shuffled batches of 262,144", "processes",
+    "7a": Goal("… shuffled batches of 1,048,576", "processes",
                lambda found: found["mini-batches, 2 processes"]["ratio"], 1.7, 1.9),
     "8": Goal("whole run of configs/line.yaml: time over `import lightning.pytorch.cli`", "start",
               lambda found: found["train.py fit -c configs/line.yaml"]["clock ratio"], 1.3, 1, at_most=True),

@@ -1,8 +1,6 @@
 """A line fitted to a table of fifty million rows in a file: through the command, and with the tools people use today.
 
-The goal: in double as fast as DuckDB's ``regr_slope`` and ``regr_intercept``, from Parquet and from CSV. It is not
-reached: a run's fixed third of a second is as long as half of DuckDB's time from Parquet, and the parser of text takes
-as long as DuckDB takes for all.
+The goal: in double as fast as DuckDB's ``regr_slope`` and ``regr_intercept``, from Parquet and from CSV.
 
 Ours is the whole command: it reads its options, scans for numbers that are not finite, fits, and leaves report, JSON,
 figure, checkpoint and TensorBoard events. Every time is taken twice. "warm" is within one process, in turn within each
@@ -11,9 +9,11 @@ start to its end. All use the threads that they choose themselves. A speed is th
 to DuckDB in the same repeat. Before any timing each tool must give the least-squares line, from sums about the middle
 of x that are taken while the file is written.
 
-What bounds the time. From Parquet: copying the pages' numbers out of the file and into two columns, then seven
-elementwise operations per row for the sums (`moments.py`); and a third of a second that any run takes, most of it for
-options and figure. From CSV: the parser, 40 to 80 ns per row and thread, which all tools need.
+What bounds the time. From Parquet, in about equal parts: copying the pages' numbers out of the file and into two
+columns; seven elementwise operations per row for the sums (`moments.py`), and the first touch of the 64 MiB of a batch;
+and a sixth of a second that any run takes, most of it for options and figure. From CSV: the parser, 60 ns per row and
+thread, which all tools need, and the first touch of the memory that keeps the numbers: their range must be known before
+they can be summed.
 """
 
 import argparse
