@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
