@@ -34,8 +34,9 @@ UNIT = 1074  # sums are integers in units of 2^-1074, the smallest positive floa
 STRETCH = 1 << 10  # u is stretched to its interval by a factor in steps of 1 / 1024
 SLICE_BITS, LONGEST = 32, 1 << 20  # 2^20 slices have a sum of 52 bits, which is exact
 CPU_ROWS, GPU_ROWS = 1 << 17, 1 << 20  # rows per pass, at most
-LARGEST = 1 << 20  # numbers that a thread alone holds at a time: 8 MiB of cache, which other processes want too
-SEVERAL = 2  # times as many are held by each of several threads: longer operations wait less for the interpreter
+# Numbers that a thread holds at a time: alone 6 MiB, as other processes want the cache too; beside others 16 MiB, as
+# longer operations wait less for the interpreter.
+ALONE, TOGETHER = 3 << 18, 1 << 21
 MOST_THREADS = 8  # the interpreter's lock lets no more work at a time
 STEP = 1 << 10  # rows per pass are a multiple of this
 
@@ -48,7 +49,7 @@ def chunk_rows(x: Tensor, vectors: int) -> int:
     if x.device.type != "cpu":
         return GPU_ROWS
     threads = torch.get_num_threads()
-    numbers = LARGEST if threads == 1 else SEVERAL * LARGEST
+    numbers = ALONE if threads == 1 else TOGETHER
     share = len(x) // threads // 2  # few rows: getting the memory would cost more than it saves
     rows = min(CPU_ROWS, numbers // vectors, max(share, CPU_ROWS // 8))
     return max(1, rows // STEP) * STEP
