@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 import regression
 
-SERIES, POINTS, DEGREE, REPEATS, SAMPLE = 1_000_000, 10, 1, 5, 2000
+SERIES, POINTS, DEGREE, REPEATS, SAMPLE = 1_000_000, 10, 1, 15, 2000
 CHECKED, TOLERANCE = 500, 1e-9
 
 Table = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
