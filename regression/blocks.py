@@ -23,14 +23,12 @@ class Block(NamedTuple):
     Attributes:
         losses: The losses before each update, and after the last one where all rows were there, shape (U,) or (U + 1,).
         coefficients: The coefficients after each of them, shape (U, K).
-        final_loss: The loss after the last one, where all rows were there.
         is_whole: Whether no update of the block was left out.
         seen: Losses of batches that are done with, and their rows.
     """
 
     losses: Tensor
     coefficients: Tensor
-    final_loss: Tensor | None
     is_whole: bool
     seen: list[tuple[float, int]]
 
@@ -50,7 +48,7 @@ def on_all_rows(module: "Regression", batch: Batch, done: int) -> Block:
     losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, module.is_stopped)
     is_whole = len(coefficients) == updates
     seen = [(float(losses[-2]), objective.rows)] if is_whole else []
-    return Block(losses, coefficients, losses[-1], is_whole, seen)
+    return Block(losses, coefficients, is_whole, seen)
 
 
 def on_mini_batches(module: "Regression", batch: Batch, done: int) -> Block:
@@ -67,7 +65,7 @@ def on_mini_batches(module: "Regression", batch: Batch, done: int) -> Block:
     has_scheduler, parameter = bool(module.trainer.lr_scheduler_configs), module.model.coefficients
     losses, coefficients = sweep(objectives, parameter, module.optimizer(), has_scheduler, module.is_stopped)
     seen = [(loss, part.rows) for loss, part in zip(losses.tolist(), left, strict=False)]
-    return Block(losses, coefficients, None, len(losses) == len(left), seen)
+    return Block(losses, coefficients, len(losses) == len(left), seen)
 
 
 def _objective(module: "Regression", batch: Batch, total: Total) -> Objective:

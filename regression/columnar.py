@@ -3,7 +3,6 @@
 import warnings
 import zipfile
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from regression.columns import (
     MemoryColumns,
     even_cuts,
     find_columns,
-    merged_cuts,
     overlaps,
 )
 from regression.errors import DataError
@@ -45,10 +43,7 @@ class ArrowColumns(FileColumns):
         self.path, self._labels = path, labels
         file = self._mapped()
         self._names = checked_names(path, file.schema, columns, labels)
-        sizes = [file.get_batch(k).num_rows for k in range(file.num_record_batches)]
-        self.rows = sum(sizes)
-        self.cuts = merged_cuts(sizes)
-        self._starts = [0, *accumulate(sizes)]
+        self._divide([file.get_batch(k).num_rows for k in range(file.num_record_batches)])
 
     def _mapped(self) -> Any:
         import pyarrow as pa

@@ -62,6 +62,11 @@ class FileColumns(ABC):
         """Return the smallest and largest number of each column, shape (C, 2), where the file itself says them."""
         return None
 
+    def _divide(self, sizes: Sequence[int]) -> None:
+        """Note that the file is stored in groups of so many rows."""
+        self._starts = [0, *accumulate(sizes)]
+        self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
+
 
 class Room:
     """Memory for rows, used again once nobody refers to it: the first touch of new memory takes as long as reading."""
@@ -120,9 +125,7 @@ class ChunkColumns(FileColumns):
 
     def __init__(self, path: Path, chunks: Sequence[Sequence[Array]]) -> None:
         self.path, self._chunks = path, chunks
-        sizes = [len(chunk[0]) for chunk in chunks]
-        self._starts = [0, *accumulate(sizes)]
-        self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
+        self._divide([len(chunk[0]) for chunk in chunks])
 
     def fill(self, start: int, stop: int, out: Array) -> None:
         """Write a part of the rows."""

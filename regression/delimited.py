@@ -14,7 +14,7 @@ import numpy as np
 from regression.columns import ChunkColumns, Column, find_columns
 from regression.errors import DataError, counted
 from regression.labels import Labels
-from regression.plain_text import ROW_BYTES, read_plain
+from regression.plain_text import BOM, ROW_BYTES, read_plain
 
 __all__ = ["read_delimited"]
 
@@ -22,7 +22,6 @@ DELIMITERS = (",", ";", "\t", "|")
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
 MAX_HEADER = 1 << 20
 BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # numbers as text shrink two- to twentyfold, not two hundredfold
-BOM = b"\xef\xbb\xbf"
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
 ADVICE = (  # for a cell of such a form
     (r"[-+\d.' ]*\d,[\d,.' ]+(?:[eE].*)?", "write numbers with a decimal point and without commas, as in 1000.5"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from regression.columnar import checked_names, is_text, write_batch
-from regression.columns import Array, Column, FileColumns, merged_cuts, overlaps
+from regression.columns import Array, Column, FileColumns, overlaps
 from regression.errors import DataError
 from regression.labels import Labels
 
@@ -40,9 +39,7 @@ class ParquetColumns(FileColumns):
         sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         if min(sizes, default=0) < 0:
             raise DataError(f"{path} is damaged: a row group claims {min(sizes)} rows")
-        self.rows = sum(sizes)
-        self.cuts = merged_cuts(sizes)
-        self._starts = [0, *accumulate(sizes)]
+        self._divide(sizes)
         self._begun: dict[int, _Group] = {}  # the group in whose middle the last part ended
 
     def fill(self, start: int, stop: int, out: Array) -> None:
@@ -50,7 +47,7 @@ class ParquetColumns(FileColumns):
         pieces = list(overlaps(self._starts, start, stop))
         begun, self._begun = self._begun, {}
         # Codes of texts are given in the order in which they come.
-        workers = 1 if self._labels else min(torch.get_num_threads(), len(pieces))
+        workers = 1 if self._labels is not None else min(torch.get_num_threads(), len(pieces))
 
         def decode(group: int, low: int, high: int) -> None:
             first = self._starts[group]

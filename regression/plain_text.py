@@ -8,7 +8,7 @@ import numpy as np
 
 from regression.columns import Array
 
-__all__ = ["ROW_BYTES", "read_plain"]
+__all__ = ["BOM", "ROW_BYTES", "read_plain"]
 
 LARGE = 64 << 20  # bytes of rows; for fewer, the import of polars takes longer than it saves
 ROW_BYTES = 1 << 22  # that a row may have

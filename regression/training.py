@@ -286,10 +286,11 @@ class Regression(CurveModule):
         require_finite_losses(self, made.losses, self._update)
         for loss, rows in made.seen:
             self._epoch.add(loss, rows)
-        batches, left = batch_idx + int(made.is_whole), 0 if made.is_whole else done + len(made.coefficients)
+        updates = len(made.coefficients)
+        batches, left = batch_idx + int(made.is_whole), 0 if made.is_whole else done + updates
         self._position = replace(self._epoch, batches=batches, is_validated=not made.is_whole, made=left)
-        count_updates(self.trainer, len(made.coefficients))
-        self._finish(made.losses[: len(made.coefficients)], made.coefficients, made.final_loss)
+        count_updates(self.trainer, updates)
+        self._finish(made.losses[:updates], made.coefficients, made.losses[-1] if len(made.losses) > updates else None)
 
     def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
         """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
