@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from functools import cached_property
+from operator import mul
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from regression.models import Polynomial
 from regression.moments import Frame
 
 __all__ = [
+    "FEW",
     "Chart",
     "Matrix",
     "Vector",
@@ -25,8 +27,10 @@ __all__ = [
     "combine",
     "dot",
     "gram",
+    "logarithm",
     "powers_in_u",
     "precise",
+    "root",
     "solve_triangular",
     "times",
     "u_in_powers",
@@ -34,6 +38,7 @@ __all__ = [
 ]
 
 DIGITS = 150
+FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for what is rounded to float64 next: roots take long
 
 Vector = list[Decimal]
 Matrix = list[Vector]
@@ -42,6 +47,16 @@ Matrix = list[Vector]
 def precise() -> Any:
     """Return a context manager for decimal arithmetic of 150 digits without overflow."""
     return localcontext(Context(prec=DIGITS, Emax=10**9, Emin=-(10**9)))
+
+
+def root(value: Decimal) -> Decimal:
+    """Return a square root to 40 digits."""
+    return FEW.sqrt(value)
+
+
+def logarithm(value: Decimal) -> float:
+    """Return a natural logarithm."""
+    return float(FEW.ln(value))
 
 
 def _argument(shift: Decimal, scale: Decimal) -> Callable[[Vector], Vector]:
@@ -156,7 +171,7 @@ def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:
 
 def dot(a: Sequence[Decimal], b: Sequence[Decimal]) -> Decimal:
     """Return ``Σ a_k b_k``."""
-    return sum((x * y for x, y in zip(a, b, strict=True)), Decimal(0))
+    return sum(map(mul, a, b), Decimal(0))
 
 
 def times(matrix: Matrix, vector: Sequence[Decimal]) -> Vector:
@@ -166,7 +181,8 @@ def times(matrix: Matrix, vector: Sequence[Decimal]) -> Vector:
 
 def gram(matrix: Matrix, rows: Matrix) -> Matrix:
     """Return ``aᵀ M b`` for every two of the rows a and b."""
-    return [[dot(a, times(matrix, b)) for b in rows] for a in rows]
+    images = [times(matrix, row) for row in rows]
+    return [[dot(row, image) for image in images] for row in rows]
 
 
 def combine(rows: Matrix, weights: Sequence[Decimal]) -> Vector:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from regression.coordinates import logarithm
 from regression.errors import UsageError
 from regression.moments import Frame, Moments
 from regression.solver import PERFECT_DOUBLE, Solution, solve, ssr_at
@@ -68,12 +69,12 @@ def choose_degree(
     floor = FLOOR if moments.frame.arithmetic == "double-double" else PERFECT_DOUBLE
     for degree in range(last + 1):
         size, ssr = degree + 1, max(solution.ssr_by_degree[degree], floor * solution.tss)
-        logarithm = float((ssr / nobs).ln()) if ssr else -math.inf
+        log_mean = logarithm(ssr / nobs) if ssr else -math.inf
         table.append(
             Candidate(
                 degree=degree,
                 ssr=float(solution.ssr_by_degree[degree]),
-                aicc=nobs * (logarithm + constant) + 2 * size * nobs / (nobs - size - 1) - solution.log_weights,
+                aicc=nobs * (log_mean + constant) + 2 * size * nobs / (nobs - size - 1) - solution.log_weights,
                 gcv=float(nobs * ssr / (nobs - size) ** 2),
                 cv=_left_out_error(moments, folds, degree) if criterion == "cv" else None,
             )

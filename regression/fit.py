@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from regression.basis import design, polynomial
-from regression.coordinates import Matrix, Vector, combine, precise, u_in_powers, u_in_range
+from regression.coordinates import Matrix, Vector, combine, logarithm, precise, root, u_in_powers, u_in_range
 from regression.degrees import Candidate
 from regression.errors import UsageError
 from regression.moments import Frame, Moments
@@ -192,9 +192,9 @@ class Fit:
             scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
             curve_cov, cov = (_scaled(solution.covariance_in(matrix), scale) for matrix in (in_range, rows))
             cov = None if cov is None else [row[missing:] for row in cov[missing:]]
-            errors = None if cov is None else [abs(row[k]).sqrt() for k, row in enumerate(cov)]
+            errors = None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]
             # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
-            shrink = (solution.ssr / ssr).sqrt() if ssr and not facts["absolute_sigma"] else Decimal(1)
+            shrink = root(solution.ssr / ssr) if ssr and not facts["absolute_sigma"] else Decimal(1)
             distance = _distance(params, best, [error * shrink for error in errors] if errors else None)
             aic, aicc, bic = _criteria(ssr, solution, len(names))
             said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
@@ -206,7 +206,7 @@ class Fit:
                 conf_int=_intervals(params, errors, quantile(facts["level"], df_resid, facts["absolute_sigma"]))
                 if errors else None,
                 cov_params=tuple(map(_floats, cov)) if cov else None,
-                sigma=float((ssr / df_resid).sqrt()) if df_resid > 0 else None, ssr=float(ssr),
+                sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=float(ssr),
                 rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
                 rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
                 converged=None if distance is None else distance <= CONVERGED_SE,
@@ -331,12 +331,12 @@ def _representable(values: Tensor) -> Tensor:
 
 def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
     """Return the half-width of a two-sided interval in standard errors: Student's t, normal for known sigma."""
-    from scipy import stats  # half a second to import, and not every run needs it
+    from scipy import special  # a tenth of a second to import, and not every run needs it
 
     if not 0 < level < 1:
         raise UsageError(f"level must be between 0 and 1, got {level}")
     probability = 0.5 + level / 2
-    return float(stats.norm.ppf(probability) if absolute_sigma else stats.t.ppf(probability, df_resid))
+    return float(special.ndtri(probability) if absolute_sigma else special.stdtrit(df_resid, probability))
 
 
 def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
@@ -363,7 +363,7 @@ def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None
     nobs = solution.nobs
     if ssr <= 0 or solution.rank < size:
         return None, None, None
-    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + float((ssr / nobs).ln()) + 1) + solution.log_weights / 2
+    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + logarithm(ssr / nobs) + 1) + solution.log_weights / 2
     aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
     aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
     return aic, aicc, size * math.log(nobs) - 2 * log_likelihood

@@ -10,9 +10,12 @@ Torch and the standard library only.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from operator import mul
+from typing import Any
 
 from regression.coordinates import (
+    FEW,
     Matrix,
     Vector,
     chebyshev_in_u,
@@ -21,6 +24,7 @@ from regression.coordinates import (
     gram,
     powers_in_u,
     precise,
+    root,
     solve_triangular,
     times,
 )
@@ -88,8 +92,8 @@ class Solution:
         Args:
             rows: T_0(u) … T_d(u) in terms of those functions, a row for each, shape (K, K).
         """
-        if self.covariance is None:
-            return None
+        if self.covariance is None or rows == units(len(rows)):
+            return self.covariance
         with precise():
             half = [combine(rows, row) for row in self.covariance]
             return [combine(rows, list(column)) for column in zip(*half, strict=True)]
@@ -134,46 +138,65 @@ def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution
     """
     with precise():
         equations = system(moments, degree)
-        powers = powers_in_u(moments.frame, degree)
-        free = units(degree + 1) if fit_intercept else powers[1:]
-        right = [dot(a, equations.right) for a in free]
+        matrix, right = equations.matrix, equations.right
+        free = None if fit_intercept else powers_in_u(moments.frame, degree)[1:]
+        if free is not None:
+            matrix, right = gram(matrix, free), times(free, right)
         is_double = moments.frame.arithmetic == "double"
-        lower, pivots = factor(gram(equations.matrix, free), RANK_TOLERANCE_DOUBLE if is_double else RANK_TOLERANCE)
+        lower, pivots = factor(matrix, RANK_TOLERANCE_DOUBLE if is_double else RANK_TOLERANCE)
         forward = forward_solve(lower, right)
-        weights = back_solve(lower, pivots, forward)
         explained = [z * z / d if d else Decimal(0) for z, d in zip(forward, pivots, strict=True)]
         ssr = equations.square - sum(explained)
         subtracted = centred_square(equations, moments.frame) if is_double and fit_intercept else equations.square
         ssr = ssr if ssr > (PERFECT_DOUBLE if is_double else PERFECT) * subtracted else Decimal(0)
-        rank = sum(map(bool, pivots))
-        coefficients = combine(free, weights)
-        covariance = condition = None
-        if rank < len(free):
-            coefficients = least_norm(coefficients, [combine(free, v) for v in null_space(lower, pivots)], powers)
-        else:
-            inverse = inverse_of(lower, pivots)
-            condition = condition_number(
-                equations.matrix, chebyshev_in_u(moments.frame, degree) if fit_intercept else free
-            )
-            rows = [combine(free, row) for row in inverse]
-            covariance = [combine(free, list(column)) for column in zip(*rows, strict=True)]
-        total = equations.matrix[0][0]
-        mean_square = equations.right[0] ** 2 / total if fit_intercept else Decimal(0)
+        mean_square = equations.right[0] ** 2 / equations.matrix[0][0] if fit_intercept else Decimal(0)
         by_degree = [max(equations.square - sum(explained[: k + 1]), Decimal(0)) for k in range(degree + 1)]
         return Solution(
             frame=moments.frame,
-            coefficients=coefficients,
-            covariance=covariance,
-            rank=rank,
-            columns=len(free),
+            rank=sum(map(bool, pivots)),
+            columns=len(pivots),
             nobs=moments.nobs,
             ssr=ssr,
             tss=max(equations.square - mean_square, Decimal(0)),
             log_weights=equations.log_weights,
-            condition=condition,
             ssr_by_degree=by_degree if fit_intercept else [],
             ssr_share=ssr / subtracted if subtracted else Decimal(0),
+            **_optimum(equations.matrix, lower, pivots, forward, free, moments.frame),
         )
+
+
+def _optimum(
+    matrix: Matrix, lower: Matrix, pivots: Vector, forward: Vector, free: Matrix | None, frame: Frame
+) -> dict[str, Any]:
+    """Return coefficients, covariance and condition from the factors of the normal equations.
+
+    Args:
+        matrix: The normal equations in T_k(u).
+        lower: L of the equations' ``L D Lᵀ``.
+        pivots: D.
+        forward: z of ``L z = b``.
+        free: The functions of the equations, a row for each in T_k(u); ``None`` for these themselves.
+        frame: The coordinate u.
+    """
+
+    def in_u(vector: Vector) -> Vector:
+        return vector if free is None else combine(free, vector)
+
+    coefficients, degree = in_u(back_solve(lower, pivots, forward)), len(matrix) - 1
+    if not all(pivots):
+        null = [in_u(vector) for vector in null_space(lower, pivots)]
+        coefficients = least_norm(coefficients, null, powers_in_u(frame, degree))
+        return {"coefficients": coefficients, "covariance": None, "condition": None}
+    inverse = inverse_of(lower, pivots)
+    rows = [in_u(row) for row in inverse]
+    covariance = [in_u(list(column)) for column in zip(*rows, strict=True)]
+    product = matrix if free is None else gram(matrix, free)
+    if free is None and frame.scale != frame.reach:  # u is not quite mapped from the points' range
+        product = gram(matrix, chebyshev_in_u(frame, degree))
+        inverse = inverse_of(*factor(product))
+    return {
+        "coefficients": coefficients, "covariance": covariance, "condition": condition_number(product, inverse),
+    }  # fmt: skip
 
 
 def centred_square(equations: System, frame: Frame) -> Decimal:
@@ -209,7 +232,7 @@ def forward_solve(lower: Matrix, right: Sequence[Decimal]) -> Vector:
     """Return z of ``L z = b``."""
     result: Vector = []
     for row, value in zip(lower, right, strict=True):
-        result.append(value - sum((a * b for a, b in zip(row, result, strict=False)), Decimal(0)))
+        result.append(value - sum(map(mul, row, result), Decimal(0)))
     return result
 
 
@@ -251,18 +274,17 @@ def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
     return [a - b for a, b in zip(particular, move, strict=True)]
 
 
-def condition_number(matrix: Matrix, functions: Matrix) -> float:
+def condition_number(product: Matrix, inverse: Matrix) -> float:
     """Return ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of some functions, S scaling G to a unit diagonal.
 
     It is at least the 2-norm condition of their design matrix with columns of equal length.
     """
-    product = gram(matrix, functions)
-    inverse = inverse_of(*factor(product))
-    scale = [row[i].sqrt() for i, row in enumerate(product)]
-    size = range(len(product))
-    norm = max(sum((abs(product[i][j]) / (scale[i] * scale[j]) for i in size), Decimal(0)) for j in size)
-    inverse_norm = max(sum((abs(inverse[i][j]) * scale[i] * scale[j] for i in size), Decimal(0)) for j in size)
-    return float((norm * inverse_norm).sqrt())
+    with localcontext(FEW):
+        scale = [root(row[i]) for i, row in enumerate(product)]
+        size = range(len(product))
+        norm = max(sum((abs(product[i][j]) / (scale[i] * scale[j]) for i in size), Decimal(0)) for j in size)
+        inverse_norm = max(sum((abs(inverse[i][j]) * scale[i] * scale[j] for i in size), Decimal(0)) for j in size)
+        return float(root(norm * inverse_norm))
 
 
 def units(size: int) -> Matrix:

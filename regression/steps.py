@@ -6,7 +6,7 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.coordinates import Chart, gram, precise, u_in_powers
+from regression.coordinates import Chart, gram, precise, root, u_in_powers
 from regression.moments import Moments
 from regression.solver import Solution, system
 
@@ -67,7 +67,7 @@ class OptimumDistance:
         with precise():
             scale = Decimal(1) if absolute_sigma else solution.ssr / df_resid
             free = range(len(cov) - len(params), len(cov))  # an intercept that is not there has no error
-            errors = [float((scale * cov[k][k]).sqrt()) for k in free]
+            errors = [float(root(scale * cov[k][k])) for k in free]
         optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
         return cls(*(t.to(device) for t in (optimum, params, torch.tensor(errors, dtype=torch.float64))))
 
