@@ -11,6 +11,7 @@ from regression.fit import Fit
 from regression.labels import Labels
 from regression.models import Polynomial
 from regression.moments import Arithmetic, Frame, Moments
+from regression.resident import from_one_reading
 from regression.rows import Points
 from regression.series import Series
 from regression.series_fit import SeriesFit
@@ -38,7 +39,7 @@ def fit(
     The same answer as ``train.py`` with ``--model.solver exact``, bit for bit.
 
     Args:
-        x: Points, shape (N,): an array, a tensor or a list.
+        x: Points, shape (N,): an array, a tensor or a list. The sums of tensors on a CUDA device are taken there.
         y: Values, shape (N,).
         degree: Highest power of x, or ``auto``.
         sigma: Standard deviations of y, shape (N,).
@@ -58,7 +59,7 @@ def fit(
     Raises:
         UsageError: If lengths differ, a number is not finite, a sigma not positive, or the degree is out of range.
     """
-    columns = _columns([x, y] if sigma is None else [x, y, sigma])
+    columns = _columns([x, y] if sigma is None else [x, y, sigma], may_stay=True)
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
     points = Points(*columns)
@@ -66,8 +67,8 @@ def fit(
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     highest = max_degree if degree == "auto" else degree
     model = Polynomial(highest, fit_intercept=fit_intercept)
-    frame = Frame.of([points], arithmetic)
-    moments = Moments.of(points.x, points.y, points.sigma, frame, highest)
+    moments = _moments(points, highest, arithmetic)
+    frame = moments.frame
     table: tuple[Candidate, ...] = ()
     solution = solve(moments, highest, fit_intercept)
     if degree == "auto":
@@ -93,6 +94,15 @@ def fit(
     )
     result.warn_if_undetermined()
     return result
+
+
+def _moments(points: Points, degree: int, arithmetic: Arithmetic) -> Moments:
+    """Return the moments of points, where possible from one reading of them instead of two."""
+    if points.x.is_cuda and points.sigma is None and arithmetic == "double":
+        found = from_one_reading(points.x, points.y, degree)
+        if found is not None:
+            return found
+    return Moments.of(points.x, points.y, points.sigma, Frame.of([points], arithmetic), degree)
 
 
 def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithmetic = "double-double") -> SeriesFit:
@@ -128,14 +138,23 @@ def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithme
     return result
 
 
-def _columns(given: list[Any]) -> list[torch.Tensor]:
+def _columns(given: list[Any], may_stay: bool = False) -> list[torch.Tensor]:
+    """Return columns of float64, on the CPU unless they may stay as they are on a CUDA device."""
     try:
-        columns = [torch.as_tensor(_writable(values), dtype=torch.float64).detach().cpu() for values in given]
+        columns = [_column(values, may_stay) for values in given]
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UsageError(f"x, y and sigma must be real numbers: {error}") from None
     if any(values.ndim != 1 or len(values) != len(columns[0]) for values in columns):
         raise UsageError(f"x, y and sigma must be of one length, got shapes {[tuple(v.shape) for v in columns]}")
+    if len(devices := {str(values.device) for values in columns}) > 1:
+        raise UsageError(f"x, y and sigma must be on one device, got {' and '.join(sorted(devices))}")
     return columns
+
+
+def _column(values: Any, may_stay: bool) -> torch.Tensor:
+    if may_stay and isinstance(values, torch.Tensor) and values.is_cuda:
+        return values.detach() if values.dtype == torch.float32 else values.detach().to(torch.float64)
+    return torch.as_tensor(_writable(values), dtype=torch.float64).detach().cpu()
 
 
 def _writable(values: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from regression import fused
 from regression.sums import STRETCH, UNIT, Gram, chunk_rows, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:
@@ -202,6 +203,13 @@ def exact_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
         frame: Coordinates.
         degree: Highest degree.
     """
+    if fused.takes_exact(x, y, sigma, degree):
+        return fused.exact_gram(x, y, frame, degree)
+    return chunked_gram(x, y, sigma, frame, degree)
+
+
+def chunked_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degree: int) -> Gram:
+    """Return the Gram matrix by operations on chunks of rows."""
     layout = FixedPoint(0, degree, sigma is not None, x.device)
 
     def work(parts: Iterator[slice]) -> Tensor:

@@ -3,9 +3,9 @@
 As without rounding, all functions T_0 … T_d, y are multiplied by T_0, T_d, y only. BLAS rounds the sum of a block of
 1024 rows as it likes, and the blocks' sums are added without rounding. So each sum is off by at most about
 ``(1024 + 4 d²) 2^-53`` of the sum of the products' sizes, typically by 2^-52 of it, whatever the number of rows.
-Here u maps the points' own range to [−1, 1], not a larger one, and y is taken less the end of its range that is
-nearest to zero. The same rows in the same batches give the same sums on one machine; in another order or in other
-batches the last digits may differ. Torch and the standard library only.
+Here u maps the points' own range (or that of a sample, see ``resident``) to [−1, 1], not a larger one, and y is taken
+less the end of its range that is nearest to zero. The same rows in the same batches give the same sums on one machine;
+in another order or in other batches the last digits may differ. Torch and the standard library only.
 """
 
 import math
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regression.sums import LONGEST, Gram, chunk_rows, exact_sums, inverse_sigma, scaled, shared_out
+from regression.fused import double_gram, takes_double
+from regression.sums import LONGEST, Gram, added, chunk_rows, exact_sums, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:
     from regression.moments import Frame
 
-__all__ = ["float_gram"]
+__all__ = ["about_zero", "float_gram"]
 
 BLOCK = 1 << 10
 
@@ -36,8 +37,15 @@ def float_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
         frame: Coordinates.
         degree: Highest degree.
     """
-    order = [*range(1, degree), 0, *([degree] if degree else [])]  # T_0, T_d, y side by side: the product's other side
     shift = frame.y_center * math.ldexp(1, -frame.y_exponent)
+    if takes_double(x, y, sigma, frame, degree):
+        return about_zero(double_gram(x, y, sigma, frame, degree)[0], shift)
+    return about_zero(chunked_gram(x, y, sigma, frame, degree, shift), shift)
+
+
+def chunked_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degree: int, shift: float) -> Gram:
+    """Return the Gram matrix about ``y = shift``, by operations on chunks of rows."""
+    order = [*range(1, degree), 0, *([degree] if degree else [])]  # T_0, T_d, y side by side: the product's other side
     rows = chunk_rows(x, degree + 4)
 
     def work(parts: Iterator[slice]) -> list[int]:
@@ -62,12 +70,7 @@ def float_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
         blocks = torch.split(torch.cat(products).flatten(1).T, LONGEST, dim=1)
         return added([exact_sums(part) for part in blocks])
 
-    return assembled(added(shared_out(work, x, rows)), order, shift)
-
-
-def added(parts: list[list[int]]) -> list[int]:
-    """Return the sums of lists of numbers, place by place."""
-    return [sum(values) for values in zip(*parts, strict=True)]
+    return assembled(added(shared_out(work, x, rows)), order)
 
 
 def fill_chebyshev(x: Tensor, frame: "Frame", out: list[Tensor], u: Tensor, sigma: Tensor | None) -> None:
@@ -77,7 +80,7 @@ def fill_chebyshev(x: Tensor, frame: "Frame", out: list[Tensor], u: Tensor, sigm
     """
     if sigma is None and len(out) > 1:
         u = out[1]
-    torch.sub(x.double(), frame.center, out=u).div_(frame.reach)
+    torch.sub(x.double(), frame.center, out=u).div_(frame.half_width)
     if sigma is not None:
         out[0].copy_(inverse_sigma(sigma, frame))
         if len(out) > 1:
@@ -91,8 +94,8 @@ def sign(k: int) -> int:
     return -1 if k & 2 else 1
 
 
-def assembled(sums: list[int], order: list[int], shift: float) -> Gram:
-    """Return the Gram matrix about y = 0 from the sums of products, d + 2 rows of three, or two for degree 0."""
+def assembled(sums: list[int], order: list[int]) -> Gram:
+    """Return the Gram matrix from the sums of products, d + 2 rows of three, or two for degree 0."""
     degree = len(order) - 1
     width = len(sums) // (degree + 2)
     by_row = {k: sums[width * index :][:width] for index, k in enumerate([*order, degree + 1])}
@@ -101,10 +104,12 @@ def assembled(sums: list[int], order: list[int], shift: float) -> Gram:
         first, last, value = by_row[k][0], by_row[k][-2], by_row[k][-1]
         own = 1 if k > degree else sign(k)
         gram.append([own * first, own * sign(degree) * last, own * value])
-    # With y = y' + shift, from the sums of y', exactly.
-    offset = Fraction(shift)
-    for row in gram:
-        row[2] += int(offset * row[0])
-    gram[-1] = [gram[-1][0] + int(offset * gram[0][0]), gram[-1][1] + int(offset * gram[0][1]), gram[-1][2]]
-    gram[-1][2] += int(offset * gram[0][2])
     return gram
+
+
+def about_zero(gram: Gram, shift: float) -> Gram:
+    """Return the Gram matrix of ``y + shift`` from that of y, exactly."""
+    offset = Fraction(shift)
+    *terms, (first, last, square) = ([row[0], row[1], row[2] + int(offset * row[0])] for row in gram)
+    first, last = first + int(offset * terms[0][0]), last + int(offset * terms[0][1])
+    return [*terms, [first, last, square + int(offset * terms[0][2])]]

@@ -26,7 +26,7 @@ from regression.collectives import all_max, all_sum
 from regression.errors import UsageError
 from regression.fixedpoint import exact_gram
 from regression.floatingpoint import float_gram
-from regression.sums import LONGEST, STRETCH, UNIT, log_weights
+from regression.sums import LONGEST, STRETCH, UNIT, Gram, log_weights
 
 __all__ = ["UNIT", "Arithmetic", "Frame", "Moments"]
 
@@ -45,7 +45,8 @@ class Frame:
 
     For double-double the scale is a power of two over a short number and the shift a float64 number, so that u is known
     to 100 bits. It takes the points' range to at least [-1024/1025, 1024/1025]: on a smaller part of [-1, 1] the
-    Chebyshev polynomials of high degree are hard to tell apart. For double the scale is half the range in float64.
+    Chebyshev polynomials of high degree are hard to tell apart. For double the scale is half the range in float64; of
+    points that are read once only it is that of a sample of them.
 
     Attributes:
         center: Float64 number near the middle of the x range.
@@ -58,6 +59,7 @@ class Frame:
         arithmetic: How terms and sums are rounded.
         y_center: What double takes from y: the end of its range nearest to zero, or 0 inside the range.
         stretch: What the power of two is divided by, in steps of 1/1024 from 1 to 2.
+        half_width: The scale for double.
     """
 
     center: float
@@ -69,6 +71,7 @@ class Frame:
     arithmetic: Arithmetic = "double-double"
     y_center: float = 0.0
     stretch: int = STRETCH
+    half_width: float = 1.0
 
     @classmethod
     def of(cls, batches: Iterable[Any], arithmetic: Arithmetic = "double-double") -> "Frame":
@@ -109,7 +112,7 @@ class Frame:
         exponent = _power_above(reach)
         return cls(
             center, exponent, y_exponent, sigma_exponent, low, high, arithmetic, y_center,
-            _stretch(exponent, max(Fraction(high) - Fraction(center), Fraction(center) - Fraction(low))),
+            _stretch(exponent, max(Fraction(high) - Fraction(center), Fraction(center) - Fraction(low))), reach or 1.0,
         )  # fmt: skip
 
     @property
@@ -117,7 +120,7 @@ class Frame:
         """The scale of u, exactly."""
         if self.arithmetic == "double-double":
             return Fraction(2) ** self.exponent * STRETCH / self.stretch
-        return Fraction(self.reach)
+        return Fraction(self.half_width)
 
     @property
     def reach(self) -> float:
@@ -201,10 +204,22 @@ class Moments:
         if not len(x):
             return cls.empty(frame, degree)
         gram = (exact_gram if frame.arithmetic == "double-double" else float_gram)(x, y, sigma, frame, degree)
+        return cls.of_gram(gram, frame, len(x), 0 if sigma is None else log_weights(sigma, frame))
+
+    @classmethod
+    def of_gram(cls, gram: Gram, frame: Frame, nobs: int, logarithms: int = 0) -> "Moments":
+        """Return the moments of points with sums of products of T_0 … T_d, y.
+
+        Args:
+            gram: The sums; a row for each of T_0 … T_d, y, columns T_0, T_d, y.
+            frame: Coordinates.
+            nobs: Number of points.
+            logarithms: ``Σ log w``.
+        """
+        degree = len(gram) - 2
         low = [row[0] for row in gram[:-1]]
         high = [2 * gram[k][1] - low[degree - k] for k in range(1, degree + 1)]  # T_k T_d = (T_{d+k} + T_{d-k}) / 2
-        logarithms = 0 if sigma is None else log_weights(sigma, frame)
-        return cls(frame, degree, len(x), (*low, *high, *(row[2] for row in gram), logarithms))
+        return cls(frame, degree, nobs, (*low, *high, *(row[2] for row in gram), logarithms))
 
     @property
     def is_weighted(self) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "STRETCH",
     "UNIT",
     "Gram",
+    "added",
     "chunk_rows",
     "exact_sums",
     "inverse_sigma",
@@ -76,6 +77,11 @@ def shared_out(work: Callable[[Iterator[slice]], Result], x: Tensor, rows: int) 
             return [done.result() for done in [pool.submit(work, parts) for _ in range(workers)]]
     finally:
         torch.set_num_threads(threads)  # of threads that start later; in this one it never changed
+
+
+def added(parts: list[list[int]]) -> list[int]:
+    """Return the sums of lists of numbers, place by place."""
+    return [sum(values) for values in zip(*parts, strict=True)]
 
 
 def room_for(shape: tuple[int, ...], device: torch.device) -> Tensor:
