@@ -392,8 +392,11 @@ def test_run_prints_what_a_script_prints_and_judges_what_it_returns(
     """One script run in a process of its own has its section and its line in the summary."""
     (tmp_path / "series.py").write_text(SCRIPT)
     monkeypatch.setattr(everything, "FOLDER", tmp_path)
-    everything.main(["series"])
+    everything.main(["series", "--results", str(tmp_path / "found.md")])
     printed = capsys.readouterr().out
+    head, *_ = (tmp_path / "found.md").read_text().splitlines()[2:]
+    assert head.startswith("Written by `python benchmarks/run.py series`: ")
+    assert "| 301 | ≥ 300 |" in (tmp_path / "found.md").read_text()
     assert "## `python benchmarks/series.py`\n\n```text\none line\n```" in printed
     assert "| 301 | ≥ 300 | ≥ 1,000 | yes |" in printed
     with pytest.raises(SystemExit, match="there is no benchmark speed: expected some of updates, "):
