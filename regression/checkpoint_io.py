@@ -126,10 +126,14 @@ def _sync_folder(target: Path) -> None:
 
 
 def _unsaved(target: Path, error: OSError) -> str:
-    older = f"the older {target.name} is intact" if target.is_file() else "there is no older one"
+    older, start = "there is no older one", "start again"
+    if target.is_file():
+        older, start = f"the older {target.name} is intact", f"go on with --ckpt_path {target}"
+    if target.with_name("last.ckpt").is_file():
+        start = "go on with --ckpt_path last"
     return (
         f"cannot save {target}: {error.strerror}; {older}: make room, or choose another folder with "
-        "--trainer.default_root_dir, and go on with --ckpt_path last"
+        f"--trainer.default_root_dir, and {start}"
     )
 
 

@@ -29,10 +29,12 @@ def checkpoint_path(word: str, root: str) -> str:
         The path, which may not exist if it was given.
 
     Raises:
-        UsageError: If there is no such checkpoint, or the word is one of Lightning's for other places.
+        UsageError: If there is no such checkpoint, or the word is empty, or one of Lightning's for other places.
     """
     if word == "hpc" or word.startswith("registry"):
         raise UsageError(f"--ckpt_path {word} is not supported: give a path, last or best")
+    if not word:
+        raise UsageError("--ckpt_path must be a path, last or best, got nothing")
     if word not in WORDS:
         return word
     for path in _newest_first(Path(root), f"{word}.ckpt"):

@@ -192,15 +192,22 @@ def test_a_save_that_fails_leaves_the_older_checkpoint(good: Path, file_size: Ca
     assert len(before) > 2000
     content = read_checkpoint(str(good))
     file_size(2000)
-    with pytest.raises(SaveError, match=r"cannot save .*good\.ckpt: File too large; the older good\.ckpt is intact"):
+    intact = r"cannot save .*good\.ckpt: File too large; the older good\.ckpt is intact: .* go on with --ckpt_path "
+    with pytest.raises(SaveError, match=rf"{intact}\S+good\.ckpt$"):
         SafeCheckpointIO().save_checkpoint(content, good)
+    good.with_name("last.ckpt").touch()
+    with pytest.raises(SaveError, match=rf"{intact}last$"):
+        SafeCheckpointIO().save_checkpoint(content, good)
+    good.with_name("last.ckpt").unlink()
     assert good.read_bytes() == before
     assert os.listdir(good.parent) == names
 
 
 def test_a_folder_that_cannot_be_made_is_named(good: Path) -> None:
     """Where the folder's place is taken by a file, saving says so in one line."""
-    with pytest.raises(SaveError, match=r"cannot save .*last\.ckpt: (File exists|Not a directory); there is no older"):
+    with pytest.raises(
+        SaveError, match=r"cannot save .*last\.ckpt: (File exists|Not a directory); there is no older .* start again$"
+    ):
         SafeCheckpointIO().save_checkpoint({}, good / "last.ckpt")
 
 
@@ -359,6 +366,14 @@ def test_words_of_other_places_are_refused(command: Command, word: str) -> None:
     done = command(*LINE, "--ckpt_path", word)
     assert (done.code, done.folder) == (2, None)
     assert done.err == f"regression: --ckpt_path {word} is not supported: give a path, last or best\n"
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_an_empty_path_of_a_checkpoint_is_refused(command: Command, subcommand: str) -> None:
+    """It names no file."""
+    done = command(*(LINE if subcommand == "fit" else (subcommand,)), "--ckpt_path=")
+    assert (done.code, done.folder) == (2, None)
+    assert done.err == "regression: --ckpt_path must be a path, last or best, got nothing\n"
 
 
 # Going on
