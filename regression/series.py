@@ -76,13 +76,15 @@ class Series:
             for part in parts:
                 for where, own_x, own_y in stacks(pieces, part, x, y):
                     terms.take(own_x, own_y)
-                    # Where a stack is the whole chunk it writes to its place, else beside it.
-                    own_ends, own_sums = ends[:, where], sums[..., where]
-                    if not (largest := float(terms.ends(own_ends).amax())) < LARGEST:
+                    own_ends = terms.ends()
+                    if not (largest := float(own_ends.amax())) < LARGEST:
                         check(x, y, None)
                         raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
-                    terms.sums(Frames.of(own_ends), own_sums)
-                    if not isinstance(where, slice):
+                    # Where a stack is the whole chunk it writes to its place, else beside it.
+                    own_sums = terms.sums(Frames.of(own_ends), sums[..., where])
+                    if isinstance(where, slice):
+                        ends[:, where].copy_(own_ends)
+                    else:
                         ends[:, where], sums[..., where] = own_ends, own_sums
 
         if len(codes):

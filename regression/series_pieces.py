@@ -14,10 +14,11 @@ from torch import Tensor
 
 from regression.sums import room_for, shared_out
 
-__all__ = ["LONGEST", "ROWS", "Pieces", "stacks"]
+__all__ = ["BESIDE", "LONGEST", "ROWS", "Pieces", "stacks"]
 
 ROWS = 1 << 17  # rows of a chunk: fewer make threads wait for the interpreter, more leave the cache
 LONGEST = 1 << 11  # rows of a piece, whose sums fit int64: longer ones are cut
+BESIDE = 1 << 8  # pieces that are transposed together, as their rows stay in the innermost cache
 SAMPLE = 1 << 12  # rows that tell how mixed the series are
 
 
@@ -70,8 +71,9 @@ class Pieces(NamedTuple):
         return Pieces(starts[those], self.lengths[those], self.codes[those], self.longest)
 
     def chunk(self) -> int:
-        """Return how many of them have at most ``ROWS`` rows together."""
-        return ROWS // self.longest
+        """Return how many of them have at most ``ROWS`` rows together, and fill blocks."""
+        count = ROWS // self.longest
+        return count - count % BESIDE or count
 
 
 def _are_mixed(codes: Tensor) -> bool:
@@ -118,7 +120,7 @@ def _even(codes: Tensor) -> Pieces | None:
             if _count(changes) != len(ends) or not bool(ends.all()):
                 return False
             firsts = codes[part][::length]
-            own[part.start // length :][: len(firsts)] = firsts
+            own[part.start // length :][: len(firsts)].copy_(firsts)  # to assign would keep the interpreter
         return True
 
     if not all(shared_out(work, codes, ROWS // length * length)):

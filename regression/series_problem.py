@@ -1,13 +1,15 @@
 """Small least-squares problems side by side, and their solutions.
 
 The same factorization ``M = L D Lᵀ`` as in ``solver``, a tensor operation for all series in place of a number. The
-arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch only.
+arithmetic is that of the sums: about 32 digits, or float64 for sums in double. Torch, and numpy where it is
+faster.
 """
 
 import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,23 +86,27 @@ class Problem:
         (self.center, self.y_center), (self.inverse, self.y_inverse) = frames.centers, frames.inverses
         self.is_double, (self.tolerance, self.perfect) = arithmetic == "double", TOLERANCE[arithmetic]
         values = self._numbers(sums)
-        # Lower triangle of the matrix, to which v is one more column: its row of L holds the solution.
-        s = [self._of(nobs.double()), *(values[k] for k in range(degree))]
+        # Lower triangle of the matrix, to which v is one more column: its row of L holds the solution. The first
+        # column has the number of points above what is below.
+        self.count, self.below, self.square = self._of(nobs.double().div_(UNIT)), values[: self.size], values[-1]
+        if degree == 1:
+            self.columns = [values[2:4]]  # side by side already
+            return
+        s = [self.count, *(values[k] for k in range(degree))]
         last = [values[self.size + k] for k in range(degree)]
         s += [_scaled(value, 2.0) - s[degree - k] for k, value in enumerate(last[:-1], start=1)]
-        columns = [s[: self.size]]
-        columns += [
-            [*(_scaled(s[i + j] + s[i - j], 0.5) for i in range(j, degree)), last[j - 1]] for j in range(1, self.size)
+        self.columns = [
+            _stacked(
+                [*(_scaled(s[i + j] + s[i - j], 0.5) for i in range(j, degree)), last[j - 1], values[2 * degree + j]]
+            )
+            for j in range(1, self.size)
         ]
-        for column, k in zip(columns, [degree, *range(2 * degree + 1, 3 * degree + 1)], strict=True):
-            column.append(values[k])
-        self.columns, self.square = list(map(_stacked, columns)), values[-1]
 
     def _of(self, values: Tensor) -> Number:
         return values if self.is_double else Doubled.of(values)
 
     def _numbers(self, sums: Tensor) -> Number:
-        """Return the numbers that whole numbers of shape (parts, halves, R, S) stand for, of shape (R, S)."""
+        """Return what whole numbers of shape (parts, halves, R, S) stand for, of shape (R, S), in units of 2^-50."""
         total, *rest = map(self._number, sums.unbind(1))
         for half in rest:
             total = _scaled(total, 2.0**SPLIT_BITS) + half
@@ -108,8 +114,8 @@ class Problem:
 
     def _number(self, parts: Tensor) -> Number:
         if self.is_double:
-            return parts[0].double().mul_(UNIT)
-        return Doubled.of(parts[0]).plus(parts[1].double().mul_(FINE_UNIT / UNIT)).times(UNIT)
+            return parts[0].double()
+        return Doubled.of(parts[0]).plus(parts[1].double().mul_(FINE_UNIT / UNIT))
 
     def solve(self, out: SeriesSolution) -> None:
         """Write the solutions, and how well the curves go through the points, where the sums may have been."""
@@ -119,12 +125,13 @@ class Problem:
         for columns in lost:
             out.rank.sub_(columns.long())
         rsquared, variance, ssr = self._goodness(square, left[0], left[-1], (self.nobs - out.rank).double())
-        y_scale, shift = 1 / self.y_inverse, self.center * -self.inverse
+        y_scale, shift = self.y_inverse.reciprocal(), torch.mul(self.center, self.inverse).neg_()
         out.rsquared.copy_(rsquared)
-        torch.mul(ssr, y_scale, out=out.ssr).mul_(y_scale)
-        torch.mul(variance.sqrt_(), y_scale, out=out.sigma)
+        in_units, sigma = y_scale * math.sqrt(UNIT), self._root(variance)
+        torch.mul(ssr, in_units, out=out.ssr).mul_(in_units)
+        torch.mul(sigma, in_units, out=out.sigma)
         self._write_errors(list(map(_float, lower)), list(map(_float, pivots)), shift, out.bse)
-        out.bse.mul_(out.sigma)
+        out.bse.mul_(sigma.mul_(y_scale))
         self._write_params(lower, y_scale, self._of(shift), out.params)
         for columns in lost:
             out.params.masked_fill_(columns, torch.nan)
@@ -136,7 +143,7 @@ class Problem:
 
     def _goodness(self, square: Tensor, tss: Tensor, ssr: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return R², the variance of the residuals and their sum of squares, in the series' coordinates."""
-        rsquared, variance, least = (ssr / tss).neg_().add_(1), ssr / free, square * self.perfect
+        rsquared, variance, least = torch.rsub(ssr / tss, 1), ssr / free, square * self.perfect
         if not _are_above(ssr, least):  # rare, and each of these costs as much as a division or more
             is_lost = ssr <= least
             is_exact = is_lost & ((free == 0) | (square == 0) | (not self.is_double))
@@ -145,21 +152,26 @@ class Problem:
             variance = torch.where(free > 0, ssr / free, torch.nan)
         return rsquared, variance, ssr
 
+    def _root(self, values: Tensor) -> Tensor:
+        """Write square roots over values and return them, in double by numpy: in two thirds of the time."""
+        if self.is_double and values.is_cpu:
+            np.sqrt(values.numpy(), out=values.numpy())
+            return values
+        return values.sqrt_()
+
     def _factors(self) -> tuple[list[Number], list[Number], list[Tensor | None], list[Tensor]]:
         """Return columns of L, D, which columns do not depend on those before, and what is left of Σ v² after each.
 
         A column of L is below the diagonal, of shape (K - j, S), v's row last. Columns that depend on those before
         have D = 1 and zeros in L. Where all columns are independent there is ``None`` in place of which.
         """
-        lower: list[Number] = []
-        products: list[Number] = []  # L D
-        pivots: list[Number] = []
-        kept: list[Tensor | None] = []
-        left = [self.square]
-        for j, column in enumerate(self.columns):
+        lower, products, pivots = [self.below / self.count], [self.below], [self.count]  # products: L D
+        kept: list[Tensor | None] = [None]
+        left = [self.square, self.square - lower[0][-1] * products[0][-1]]
+        for j, column in enumerate(self.columns, start=1):
+            least = _float(column[0]) * self.tolerance
             for k in range(j):
                 column = column - lower[k][j - k - 1 :] * products[k][j - k - 1]
-            least = _float(self.columns[j][0]) * self.tolerance
             keep = None if _are_above(_float(column[0]), least) else _float(column[0]) > least
             kept.append(keep)
             pivots.append(_where(keep, column[0], 1.0))
@@ -174,7 +186,8 @@ class Problem:
         for j in reversed(range(self.size)):
             for i in range(j + 1, self.size):
                 found[j] = found[j] - lower[j][i - j - 1] * found[i]
-        powers = chebyshev_in_powers(shift, self.degree, self._of(torch.ones_like(scale)))
+        one = 1.0 if self.is_double else Doubled.of(torch.ones_like(scale))
+        powers = chebyshev_in_powers(shift, self.degree, one)
         for j, row in enumerate(out):
             total = found[j] if j < 2 else found[j] * powers[j][j]  # T_0 = 1, T_1 = u
             for k in range(j + 1, self.size):
@@ -182,6 +195,8 @@ class Problem:
             if j:
                 scale = scale * self.inverse
                 torch.mul(_float(total), scale, out=row)
+            elif self.is_double:
+                torch.mul(total, scale, out=row).add_(self.y_center)
             else:
                 row.copy_(_float(_scaled(total, scale) + self._of(self.y_center)))
 
@@ -201,10 +216,10 @@ class Problem:
                 errors.mul_(first * first)
             for q, d in zip(row, pivots[j + 1 :], strict=True):
                 errors.add_((q * q).div_(d))
-            errors.sqrt_()
-            if j:
-                scale = self.inverse if scale is None else scale * self.inverse
-                errors.mul_(scale)
+        self._root(out)
+        for errors in out[1:]:
+            scale = self.inverse if scale is None else scale * self.inverse
+            errors.mul_(scale)
 
 
 def chebyshev_in_powers(shift: Number, degree: int, one: Number) -> list[list[Number]]:

@@ -8,12 +8,15 @@ sum of its own. None of them is rounded, so that it does not matter where a devi
 round are operations of their own, as a fused one would have other bits. Torch only.
 """
 
+import math
 import struct
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from regression.series_pieces import BESIDE
 
 __all__ = ["FINE_UNIT", "UNIT", "Frames", "Terms"]
 
@@ -23,6 +26,7 @@ CENTERS = [6 * 2.0 ** (-BITS * k) for k in range(3)]  # of parts with last bits 
 CENTER_BITS = struct.unpack("3q", struct.pack("3d", *CENTERS))
 HALF = 3 * 2.0**26  # added and taken away again, leaves multiples of 2^-25
 LIMITS = (22 << 52, 2022 << 52)  # bits of 2^-1001 and 2^999
+LEAST_BESIDE = 32  # pieces of a block, which are ``BESIDE`` or half as many, a quarter …
 
 
 class Frames(NamedTuple):
@@ -41,9 +45,11 @@ class Frames(NamedTuple):
         opposite, high = ends[:2], ends[2:]
         center = (high - opposite).mul_(0.5)
         widest = torch.maximum(high - center, center + opposite)
+        if not widest.amin() > 0:  # any scale goes with no width, but one of the center's size keeps products finite
+            widest.masked_fill_(widest == 0, 1)
         # Bits of the power of two that is at most as large: ten times frexp's speed.
         power = widest.view(torch.int64).bitwise_and_(0x7FF << 52).clamp_(*LIMITS)
-        return cls(center, torch.sub(2045 << 52, power).view(torch.float64))
+        return cls(center, power.neg_().add_(2045 << 52).view(torch.float64))
 
     def chosen(self, series: Tensor) -> "Frames":
         """Return the coordinates of some series."""
@@ -66,8 +72,8 @@ class Terms(ABC):
     def __init__(self, rows: int, degree: int, sizes: list[int], device: torch.device) -> None:
         self.degree, self._sizes = degree, sizes
         self._room = torch.empty(sum(sizes), rows, dtype=torch.float64, device=device)
+        self._ends_room = self._room.new_empty(4 * rows)
         self._shape: torch.Size | None = None
-        self._points = self._room
 
     @staticmethod
     def of(rows: int, degree: int, is_double: bool, device: torch.device) -> "Terms":
@@ -78,22 +84,31 @@ class Terms(ABC):
         """Take the points of a stack, x and y of shape (P, L)."""
         if x.shape != self._shape:  # views are made once: they take as long as the operations
             self._shape = x.shape
-            room = self._room[:, : x.numel()].view(len(self._room), x.shape[1], x.shape[0])
-            first, *others = torch.split(room, self._sizes)
-            self._points = first[:: len(first) - 1]
-            self._divide(first, *others)
+            self._views(*x.shape)
         for row, values in zip(self._points, (x, y), strict=True):
-            torch.sub(values.T, 0, out=row)  # faster than a copy
+            torch.sub(values.view(self._blocks).transpose(1, 2), 0, out=row)  # faster than a copy
+
+    def _views(self, count: int, length: int) -> None:
+        """Divide the room for P pieces of L points."""
+        beside = math.gcd(count, BESIDE)
+        beside = beside if beside >= LEAST_BESIDE else count
+        self._blocks = (count // beside, beside, length)
+        room = self._room[:, : count * length].view(-1, count // beside, length, beside)
+        first, *others = torch.split(room, self._sizes)
+        self._points = first[:: len(first) - 1]
+        self._ends = self._ends_room[: 4 * count].view(4, count)
+        self._smallest, self._largest = self._ends.view(2, 2, -1, beside).unbind()
+        self._divide(first, *others)
 
     @abstractmethod
     def _divide(self, *kinds: Tensor) -> None:
-        """Take the vectors of each kind, of shape (size, L, P)."""
+        """Take the vectors of each kind, of shape (size, B, L, P / B) for B blocks of pieces."""
 
-    def ends(self, out: Tensor) -> Tensor:
-        """Write the ends of the pieces' ranges, shape (4, P), as ``Frames.of`` takes them, and return them."""
-        torch.amin(self._points, 1, out=out[:2]).neg_()
-        torch.amax(self._points, 1, out=out[2:])
-        return out
+    def ends(self) -> Tensor:
+        """Return the ends of the pieces' ranges, shape (4, P), as ``Frames.of`` takes them; the next overwrite them."""
+        torch.amin(self._points, -2, out=self._smallest).neg_()
+        torch.amax(self._points, -2, out=self._largest)
+        return self._ends
 
     def sums(self, frames: Frames, out: Tensor) -> Tensor:
         """Write and return the sums of T_1 … T_d, v, then of T_1 T_d … T_d T_d, then of T_1 v … T_d v, v².
@@ -102,7 +117,10 @@ class Terms(ABC):
             frames: The coordinates u and v of the pieces' series.
             out: Room for whole numbers of shape (parts, 1, 3 d + 2, P), the parts in units of 2^-50 and 2^-100.
         """
-        self._points.sub_(frames.centers[:, None]).mul_(frames.inverses[:, None])
+        blocks = (2, self._blocks[0], 1, self._blocks[1])
+        origins = torch.mul(*frames).neg_().view(blocks)
+        # Exact products: the one rounding is that of the difference to the center.
+        torch.addcmul(origins, self._points, frames.inverses.view(blocks), out=self._points)
         self._sum(out[:, 0])
         return out
 
@@ -115,12 +133,17 @@ def whole_sum(terms: Tensor, part: int, out: Tensor) -> None:
     """Write ``Σ (terms - center)`` over L in units of the terms' last bits; what overflows cancels.
 
     Args:
-        terms: The bits of terms about a center, as whole numbers of shape (rows, L, P).
+        terms: The bits of terms about a center, as whole numbers of shape (rows, B, L, P / B).
         part: Which center.
-        out: Room of shape (rows, P).
+        out: Room of shape (rows, B, P / B).
     """
-    offset = terms.shape[1] * CENTER_BITS[part] % 2**64
-    torch.sum(terms, dim=1, out=out).sub_(offset - 2**64 if offset >= 2**63 else offset)
+    torch.sum(terms, dim=-2, out=out).add_(without_centers(terms.shape[-2], part))
+
+
+def without_centers(length: int, part: int) -> int:
+    """Return what to add to a sum of the bits of terms about a center, for int64, whose overflows cancel."""
+    bits: int = CENTER_BITS[part]
+    return (2**63 - length * bits) % 2**64 - 2**63
 
 
 class DoubleTerms(Terms):
@@ -134,25 +157,31 @@ class DoubleTerms(Terms):
 
     def __init__(self, rows: int, degree: int, device: torch.device) -> None:
         # There is a u even where it has no sums, for its range.
-        super().__init__(rows, degree, [max(degree, 1) + 1, degree + 1, degree, degree + 1], device)
+        super().__init__(rows, degree, [max(degree, 1) + 1, degree + 1], device)
+        self._totals_room = torch.empty((3 * degree + 2) * rows, dtype=torch.int64, device=device)
 
     def _divide(self, *kinds: Tensor) -> None:
-        functions, self._plain, self._last, self._mixed = kinds
+        functions, self._scratch = kinds
         self._functions, self._polynomials = functions if self.degree else functions[1:], functions[: self.degree]
-        self._value = functions[-1]
-        terms = self._room[len(functions) :, : self._value.numel()].view(-1, *self._value.shape)
-        self._products, self._bits = terms[len(self._plain) :], terms.view(torch.int64)
+        self._value, self._bits = functions[-1], self._scratch.view(torch.int64)
+        degree, (blocks, beside, _) = self.degree, self._blocks
+        totals = self._totals_room[: (3 * degree + 2) * blocks * beside].view(-1, blocks, beside)
+        self._totals, self._kinds = totals.flatten(1), torch.split(totals, [degree + 1, degree, degree + 1])
 
     def _sum(self, out: Tensor) -> None:
-        functions = self._polynomials
+        functions, scratch, bits = self._polynomials, self._scratch, self._bits
         for k in range(1, self.degree):  # T_{k+1} = 2 u T_k - T_{k-1}
             torch.mul(functions[0], functions[k - 1], out=functions[k]).mul_(2).sub_(functions[k - 2] if k > 1 else 1)
-        torch.add(self._functions, CENTERS[0], out=self._plain)
+        # One kind after the other in the same room: what has just been written is still in the cache.
+        plain, last, mixed = self._kinds
+        torch.add(self._functions, CENTERS[0], out=scratch)
+        torch.sum(bits, dim=-2, out=plain)
         if self.degree:
-            torch.mul(functions, functions[-1], out=self._last)
-        torch.mul(self._functions, self._value, out=self._mixed)
-        self._products.add_(CENTERS[0])
-        whole_sum(self._bits, 0, out[0])
+            torch.mul(functions, functions[-1], out=scratch[:-1]).add_(CENTERS[0])
+            torch.sum(bits[:-1], dim=-2, out=last)
+        torch.mul(self._functions, self._value, out=scratch).add_(CENTERS[0])
+        torch.sum(bits, dim=-2, out=mixed)
+        torch.add(self._totals, without_centers(self._blocks[2], 0), out=out[0])
 
 
 class FineTerms(Terms):
@@ -174,8 +203,9 @@ class FineTerms(Terms):
         self._scratch_bits = self._scratch.view(torch.int64)
 
     def _sum(self, out: Tensor) -> None:
-        degree, high = self.degree, out[0]
-        self._sums = (high, torch.zeros_like(high), out[1].zero_())
+        degree = self.degree
+        high, low = out.view(2, len(out[0]), *self._blocks[:2])
+        self._sums = (high, torch.zeros_like(high), low.zero_())
         functions, step = slice(0 if degree else 1, None), max(degree, 1)
         self._add(slice(functions.start, None, step), slice(0, degree + 1, step))
         self._rest[:1].zero_()
