@@ -45,7 +45,7 @@ class Frames(NamedTuple):
         opposite, high = ends[:2], ends[2:]
         center = (high - opposite).mul_(0.5)
         widest = torch.maximum(high - center, center + opposite)
-        if not widest.amin() > 0:  # any scale goes with no width, but one of the center's size keeps products finite
+        if not widest.amin() > 0:  # any scale goes with no width, but the smallest would make products infinite
             widest.masked_fill_(widest == 0, 1)
         # Bits of the power of two that is at most as large: ten times frexp's speed.
         power = widest.view(torch.int64).bitwise_and_(0x7FF << 52).clamp_(*LIMITS)
