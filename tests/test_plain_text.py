@@ -25,7 +25,7 @@ GAPS = [b"\n\n", b"\r,", b",\r", b",,", b" ,", b", ", b"\r\r\n", b"\x0b", b"\x1a
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Try the quick parser on files of any size, in pieces of a few rows; return where it gave an answer."""
+    """Try the quick parser on files of any size, in pieces and arrays of a few rows; return where it gave an answer."""
     answers = []
 
     def noted(*args: Any) -> Any:
@@ -34,6 +34,7 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(plain_text, "LARGE", 0)
     monkeypatch.setattr(plain_text, "PIECE", 20)
+    monkeypatch.setattr(plain_text, "CHUNK", 3)
     monkeypatch.setattr(delimited, "read_plain", noted)
     return answers
 
@@ -190,12 +191,13 @@ def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes,
 def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At its own sizes the quick parser gives every row, in order, from several pieces."""
     monkeypatch.setattr(plain_text, "LARGE", 1 << 20)
+    monkeypatch.setattr(plain_text, "CHUNK", 70_000)
     values = np.random.default_rng(3).normal(size=(200_000, 2))
     text = "".join(f"{a!r},{b!r}\n" for a, b in values.tolist())
     (tmp_path / "a.csv").write_text("x,y\n" + text)
     chunks = plain_text.read_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1])
     assert chunks is not None
-    assert 1 < len(chunks) <= plain_text.PIECES
+    assert [chunk.shape for chunk in chunks] == [(2, 70_000), (2, 70_000), (2, 60_000)]
     assert np.array_equal(np.concatenate(chunks, axis=1), values.T)
 
 
