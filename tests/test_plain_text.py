@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regression import TableDataModule, delimited, plain_text
 from regression.errors import DataError, Stopped, UsageError
+from regression.tables import Table
 from tests.test_bad_inputs import REFUSED_FILES
 from tests.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
 
@@ -199,6 +200,50 @@ def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert chunks is not None
     assert [chunk.shape for chunk in chunks] == [(2, 70_000), (2, 70_000), (2, 60_000)]
     assert np.array_equal(np.concatenate(chunks, axis=1), values.T)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_may_come_in_any_order(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Pieces of any length, some of them empty, are joined in the order of the file, whichever is parsed first."""
+    monkeypatch.setattr(plain_text, "CHUNK", 5)
+    draw = np.random.default_rng(seed)
+    pieces = [draw.normal(size=(draw.integers(8), 2)) for _ in range(9)]
+    joined = plain_text._Joined([1, 0, 1])
+    for piece in draw.permutation(9).tolist():
+        halves = np.array_split(pieces[piece], 2)
+        joined.add(piece, pl.concat([pl.DataFrame(half, ["a", "b"]) for half in halves], rechunk=False))
+    chunks = joined.chunks()
+    assert all(chunk.shape == (3, 5) for chunk in chunks[:-1])
+    assert np.array_equal(np.concatenate(chunks, axis=1), np.concatenate(pieces)[:, [1, 0, 1]].T)
+
+
+@pytest.mark.usefixtures("forced")
+def test_a_batch_that_is_one_array_is_not_copied(tmp_path: Path) -> None:
+    """A part of one array is served as it stands, others are joined; the range of all is known."""
+    values = np.random.default_rng(5).normal(size=(8, 2))
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
+    table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+    for start, stop in ((0, 3), (3, 6), (4, 5), (6, 8), (2, 4), (0, 8)):
+        found = table.read(start, stop)
+        assert np.array_equal(found, values[start:stop].T)
+        assert np.shares_memory(found, table.read(start, stop)) == (start // 3 == (stop - 1) // 3)
+    ends = table.extremes()
+    assert ends is not None
+    assert np.array_equal(ends, np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
+
+
+@pytest.mark.usefixtures("forced")
+@pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("row", range(7))
+def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str, row: int) -> None:
+    """A number that is not finite is refused wherever it stands, also after the range was asked for."""
+    rows = ["1,2"] * 7
+    rows[row] = f"1,{cell}"
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
+    table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+    assert table.extremes() is None
+    with pytest.raises(DataError, match=f"data row {row + 1}"):
+        table.read(row // 3 * 3, min(row // 3 * 3 + 3, 7))
 
 
 @pytest.mark.parametrize("header", ["x,y", "x"])
