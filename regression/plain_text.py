@@ -19,7 +19,8 @@ LARGE = 64 << 20  # bytes of rows; for fewer, the import of polars takes longer 
 ROW_BYTES = 1 << 22  # that a row may have
 PIECE = 12 << 20  # bytes that are parsed together, up to the end of a row: as few waits as the memory allows
 PIECES = 24  # at least: the threads end at about the same time
-CHUNK = LARGE_BATCH  # rows of an array: such a batch is one, and needs no copy
+CHUNK = LARGE_BATCH  # rows of an array after the first one, which holds all rows unless those of its piece are long
+ROOM = 1.02  # what the first array has for rows that are shorter than those of its piece
 PART = 1 << 18  # bytes that a processor's own cache holds with what is made of them: ten times faster than a piece
 BOM = b"\xef\xbb\xbf"
 
@@ -41,16 +42,16 @@ def read_plain(path: Path, start: int, delimiter: str, width: int, positions: Se
         positions: Those of the wanted columns, from 0 to C - 1.
 
     Returns:
-        The wanted columns in arrays of shape (C, n), each of the next ``CHUNK`` rows; or ``None`` where the strict
-        parser must decide, since some cell is not a number or a row has not one cell for each column, or where it is
-        as quick.
+        The wanted columns in arrays of shape (C, n), mostly a single one; or ``None`` where the strict parser must
+        decide, since some cell is not a number or a row has not one cell for each column, or where it is as quick.
     """
     size = path.stat().st_size
     if size - start < LARGE or len(set(positions)) < width:  # the strict parser does not convert what is not wanted
         return None
     with ThreadPoolExecutor() as threads:
         try:
-            cuts, joined = _cuts(path, start, size), _Joined(positions)
+            cuts = _cuts(path, start, size)
+            joined = _Joined(positions, len(cuts) - 1)
 
             def read(piece: int) -> None:
                 joined.add(piece, _parsed(path, cuts[piece], cuts[piece + 1], delimiter, width))
@@ -67,14 +68,16 @@ class _Joined:
 
     Args:
         positions: The columns to keep.
+        pieces: Number of pieces, of about the same length.
     """
 
-    def __init__(self, positions: Sequence[int]) -> None:
-        self._positions = positions
+    def __init__(self, positions: Sequence[int], pieces: int) -> None:
+        self._positions, self._pieces = positions, pieces
         self._lock = Lock()
         self._waiting: dict[int, DataFrame] = {}
         self._next, self._rows = 0, 0  # the first piece whose place is not known, and its first row if it were
         self._arrays: list[Array] = []
+        self._starts = [0]  # rows at which the arrays begin, and the end
 
     def add(self, piece: int, table: "DataFrame") -> None:
         """Write a piece, and those that waited for it, once all before it have come."""
@@ -94,18 +97,29 @@ class _Joined:
                 known = self._waiting.pop(self._next)
                 found.append((self._rows, known))
                 self._next, self._rows = self._next + 1, self._rows + len(known)
-            while len(self._arrays) * CHUNK < self._rows:
-                self._arrays.append(np.empty((len(self._positions), CHUNK)))
+                self._make_room(len(known))
         return found
+
+    def _make_room(self, piece: int) -> None:
+        """Get memory for the rows so far; at first for those of all pieces, if they have as many as this one."""
+        while self._starts[-1] < self._rows:
+            rows = CHUNK if self._arrays else int(ROOM * piece * self._pieces) + 1
+            try:
+                array = np.empty((len(self._positions), rows))
+            except MemoryError:  # the rows of this piece may be far shorter than the others
+                rows = CHUNK
+                array = np.empty((len(self._positions), rows))
+            self._arrays.append(array)
+            self._starts.append(self._starts[-1] + rows)
 
     def _write(self, row: int, start: int, values: Array) -> None:
         stop = start + len(values)
-        for chunk, low, high in overlaps(range(0, stop + CHUNK, CHUNK), start, stop):
-            self._arrays[chunk][row, low - chunk * CHUNK : high - chunk * CHUNK] = values[low - start : high - start]
+        for k, low, high in overlaps(self._starts, start, stop):
+            self._arrays[k][row, low - self._starts[k] : high - self._starts[k]] = values[low - start : high - start]
 
     def chunks(self) -> list[Array]:
         """Return all rows."""
-        return [array[:, : self._rows - k * CHUNK] for k, array in enumerate(self._arrays)]
+        return [array[:, : self._rows - first] for array, first in zip(self._arrays, self._starts, strict=False)]
 
 
 def _cuts(path: Path, start: int, size: int) -> list[int]:

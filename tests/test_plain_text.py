@@ -35,6 +35,7 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(plain_text, "LARGE", 0)
     monkeypatch.setattr(plain_text, "PIECE", 20)
+    monkeypatch.setattr(plain_text, "ROOM", 0)  # the first array has one row
     monkeypatch.setattr(plain_text, "CHUNK", 3)
     monkeypatch.setattr(delimited, "read_plain", noted)
     return answers
@@ -190,30 +191,33 @@ def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes,
 
 
 def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At its own sizes the quick parser gives every row, in order, from several pieces."""
+    """At its own sizes the quick parser gives every row, in order, in one array from several pieces."""
+    read_csv, pieces = pl.read_csv, []
+    monkeypatch.setattr(pl, "read_csv", lambda *args, **options: pieces.append(args) or read_csv(*args, **options))
     monkeypatch.setattr(plain_text, "LARGE", 1 << 20)
-    monkeypatch.setattr(plain_text, "CHUNK", 70_000)
     values = np.random.default_rng(3).normal(size=(200_000, 2))
     text = "".join(f"{a!r},{b!r}\n" for a, b in values.tolist())
     (tmp_path / "a.csv").write_text("x,y\n" + text)
     chunks = plain_text.read_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1])
     assert chunks is not None
-    assert [chunk.shape for chunk in chunks] == [(2, 70_000), (2, 70_000), (2, 60_000)]
-    assert np.array_equal(np.concatenate(chunks, axis=1), values.T)
+    assert 1 < len(pieces) <= plain_text.PIECES
+    assert len(chunks) == 1
+    assert np.array_equal(chunks[0], values.T)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_pieces_may_come_in_any_order(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Pieces of any length, some of them empty, are joined in the order of the file, whichever is parsed first."""
     monkeypatch.setattr(plain_text, "CHUNK", 5)
+    monkeypatch.setattr(plain_text, "ROOM", seed % 3 / 2)
     draw = np.random.default_rng(seed)
     pieces = [draw.normal(size=(draw.integers(8), 2)) for _ in range(9)]
-    joined = plain_text._Joined([1, 0, 1])
+    joined = plain_text._Joined([1, 0, 1], len(pieces))
     for piece in draw.permutation(9).tolist():
         halves = np.array_split(pieces[piece], 2)
         joined.add(piece, pl.concat([pl.DataFrame(half, ["a", "b"]) for half in halves], rechunk=False))
     chunks = joined.chunks()
-    assert all(chunk.shape == (3, 5) for chunk in chunks[:-1])
+    assert all(chunk.shape == (3, 5) for chunk in chunks[1:-1])
     assert np.array_equal(np.concatenate(chunks, axis=1), np.concatenate(pieces)[:, [1, 0, 1]].T)
 
 
@@ -226,7 +230,7 @@ def test_a_batch_that_is_one_array_is_not_copied(tmp_path: Path) -> None:
     for start, stop in ((0, 3), (3, 6), (4, 5), (6, 8), (2, 4), (0, 8)):
         found = table.read(start, stop)
         assert np.array_equal(found, values[start:stop].T)
-        assert np.shares_memory(found, table.read(start, stop)) == (start // 3 == (stop - 1) // 3)
+        assert np.shares_memory(found, table.read(start, stop)) == ((start + 2) // 3 == (stop + 1) // 3)
     ends = table.extremes()
     assert ends is not None
     assert np.array_equal(ends, np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
@@ -243,7 +247,17 @@ def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str,
     table = Table(str(tmp_path / "a.csv"), ["x", "y"])
     assert table.extremes() is None
     with pytest.raises(DataError, match=f"data row {row + 1}"):
-        table.read(row // 3 * 3, min(row // 3 * 3 + 3, 7))
+        table.read(row, row + 1)
+
+
+def test_memory_that_a_short_first_row_promises_is_not_needed(
+    tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the rows to come were overrated beyond all memory, it is got as they come."""
+    monkeypatch.setattr(plain_text, "ROOM", 1e10)
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n" + "5" * 30 + ",6\n")
+    assert numbers(tmp_path / "a.csv", ["y", "x"]).tolist() == [[2, 4, 6], [1, 3, float("5" * 30)]]
+    assert forced == [True]
 
 
 @pytest.mark.parametrize("header", ["x,y", "x"])
