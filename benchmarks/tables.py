@@ -12,8 +12,9 @@ of x that are taken while the file is written.
 What bounds the time. From Parquet, in about equal parts: copying the pages' numbers out of the file and into two
 columns; seven elementwise operations per row for the sums (`moments.py`), and the first touch of the 64 MiB of a batch;
 and a sixth of a second that any run takes, most of it for options and figure. From CSV: the parser, 60 ns per row and
-thread, which all tools need, and the first touch of the memory that keeps the numbers: their range must be known before
-they can be summed.
+thread, which all tools need, and takes more than all else together; and the first touch of the memory that keeps the
+numbers, as their range must be known before they can be summed. They are written there once, and summed where they
+stand.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from statistics import median
 
 import numpy as np
 
-ROWS, REPEATS, SMALL = 50_000_000, 3, 1000
+ROWS, REPEATS, SMALL = 50_000_000, 5, 1000
 PIECE = 1_000_000  # rows written at a time, and rows of a row group
 TOLERANCE = 1e-9  # relative
 ROOT = Path(__file__).parents[1]

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 
 from regression.collectives import all_gather_rows, rank_and_size
-from regression.columns import BLOCK
+from regression.columns import BLOCK, LARGE_BATCH
 from regression.permutation import Permutation, shuffled
 from regression.rows import Points, Rows
 
-__all__ = ["LARGE_BATCH", "Batch", "GlobalBatches", "gathered"]
-
-LARGE_BATCH = 1 << 22  # rows: 64 MiB of x and y
+__all__ = ["Batch", "GlobalBatches", "gathered"]
 
 
 class Batch(NamedTuple):

@@ -16,6 +16,7 @@ from regression.errors import DataError
 
 __all__ = [
     "BLOCK",
+    "LARGE_BATCH",
     "Array",
     "ChunkColumns",
     "Column",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
+LARGE_BATCH = 4 * BLOCK  # rows that are summed together: 64 MiB of x and y
+PART = 1 << 16  # rows of a column that a processor's own cache holds
 ROOMS = 3  # a batch that is worked on, the one before that is still referred to, and a smaller one
 
 Array = NDArray[np.float64]
@@ -43,12 +46,14 @@ class FileColumns(ABC):
         rows: Number of rows.
         cuts: Rows at which reading can begin without waste, from 0 to ``rows``, at most ``BLOCK`` apart.
         in_memory: Whether all rows are in memory already, in one piece.
+        is_finite: Whether no number is known to be missing or infinite.
     """
 
     path: Path
     rows: int
     cuts: Sequence[int]
     in_memory: bool = False
+    is_finite: bool = False
 
     @abstractmethod
     def fill(self, start: int, stop: int, out: Array) -> None:
@@ -120,10 +125,10 @@ class ChunkColumns(FileColumns):
 
     Args:
         path: The file they come from.
-        chunks: The numbers, for each chunk one array for each column.
+        chunks: The numbers, for each chunk an array of shape (C, n), or one array for each column.
     """
 
-    def __init__(self, path: Path, chunks: Sequence[Sequence[Array]]) -> None:
+    def __init__(self, path: Path, chunks: Sequence[Array | Sequence[Array]]) -> None:
         self.path, self._chunks = path, chunks
         self._divide([len(chunk[0]) for chunk in chunks])
 
@@ -133,18 +138,33 @@ class ChunkColumns(FileColumns):
             for row, values in zip(out, self._chunks[k], strict=True):
                 row[low - start : high - start] = values[low - self._starts[k] : high - self._starts[k]]
 
+    def view(self, start: int, stop: int) -> Array | None:
+        """Return a part of the rows that one chunk holds, if it is one array."""
+        pieces = list(overlaps(self._starts, start, stop))
+        if len(pieces) != 1 or not isinstance(chunk := self._chunks[pieces[0][0]], np.ndarray):
+            return None
+        first = self._starts[pieces[0][0]]
+        return chunk[:, start - first : stop - first]
+
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column."""
         if not self.rows:
             return None
         with ThreadPoolExecutor() as threads:
             found = np.array(list(threads.map(_ends, (chunk for chunk in self._chunks if len(chunk[0])))))
-        result: Array = np.stack([found[:, 0].min(axis=0), found[:, 1].max(axis=0)], axis=1)
-        return result if np.isfinite(result).all() else None
+        result: Array = np.stack([found[:, :, 0].min(axis=0), found[:, :, 1].max(axis=0)], axis=1)
+        self.is_finite = bool(np.isfinite(result).all())  # NaN is the smallest number of a column that holds it
+        return result if self.is_finite else None
 
 
-def _ends(columns: Sequence[Array]) -> list[list[np.float64]]:
-    return [list(map(np.min, columns)), list(map(np.max, columns))]
+def _ends(columns: Array | Sequence[Array]) -> list[tuple[np.float64, np.float64]]:
+    return [_ends_of_column(column) for column in columns]
+
+
+def _ends_of_column(column: Array) -> tuple[np.float64, np.float64]:
+    parts = [column[start : start + PART] for start in range(0, len(column), PART)]
+    ends = [(part.min(), part.max()) for part in parts]
+    return np.min(ends), np.max(ends)
 
 
 def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:

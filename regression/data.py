@@ -7,8 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from regression.batches import LARGE_BATCH, GlobalBatches
-from regression.columns import BLOCK, Column
+from regression.batches import GlobalBatches
+from regression.columns import BLOCK, LARGE_BATCH, Column
 from regression.errors import DataError, UsageError
 from regression.rows import MemoryRows, Points, Rows, SplitRows, table_rows
 from regression.tables import NanPolicy, Table

@@ -81,7 +81,7 @@ class Table:
             index, low, high = pieces[0]
             first = self._starts[index]
             if (values := self._files[index].view(low - first, high - first)) is not None:
-                return self._checked(self._files[index].path, values, low - first)
+                return self._checked(self._files[index], values, low - first)
         room = self._room.take(len(self.columns), max(0, stop - start))
         kept = [self._filled(*piece, room[:, piece[1] - start : piece[2] - start]) for piece in pieces]
         is_whole = sum(part.shape[1] for part in kept) == room.shape[1]
@@ -91,12 +91,12 @@ class Table:
         """Read some of the rows of a file into an array, and return those that are kept."""
         file, first = self._files[index], self._starts[index]
         _guarded(file.path, lambda: file.fill(low - first, high - first, out))
-        return self._checked(file.path, out, low - first)
+        return self._checked(file, out, low - first)
 
-    def _checked(self, path: Path, values: Array, first: int) -> Array:
-        is_plain = self.positive is None and self.labels is None
-        if is_plain and _have_finite_sums(values):
-            return values  # what is true of nearly all tables, in one pass without more memory
+    def _checked(self, file: FileColumns, values: Array, first: int) -> Array:
+        path, is_plain = file.path, self.positive is None and self.labels is None
+        if is_plain and (file.is_finite or _have_finite_sums(values)):
+            return values  # what is true of nearly all tables, in at most one pass without more memory
         missing = ~np.isfinite(values)
         if self.positive is not None:
             wrong = np.zeros_like(missing)

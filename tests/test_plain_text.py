@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regression import TableDataModule, delimited, plain_text
 from regression.errors import DataError, Stopped, UsageError
+from regression.tables import Table
 from tests.test_bad_inputs import REFUSED_FILES
 from tests.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
 
@@ -25,7 +26,7 @@ GAPS = [b"\n\n", b"\r,", b",\r", b",,", b" ,", b", ", b"\r\r\n", b"\x0b", b"\x1a
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Try the quick parser on files of any size, in pieces of a few rows; return where it gave an answer."""
+    """Try the quick parser on files of any size, in pieces and arrays of a few rows; return where it gave an answer."""
     answers = []
 
     def noted(*args: Any) -> Any:
@@ -34,6 +35,8 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(plain_text, "LARGE", 0)
     monkeypatch.setattr(plain_text, "PIECE", 20)
+    monkeypatch.setattr(plain_text, "ROOM", 0)  # the first array has one row
+    monkeypatch.setattr(plain_text, "CHUNK", 3)
     monkeypatch.setattr(delimited, "read_plain", noted)
     return answers
 
@@ -188,15 +191,73 @@ def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes,
 
 
 def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At its own sizes the quick parser gives every row, in order, from several pieces."""
+    """At its own sizes the quick parser gives every row, in order, in one array from several pieces."""
+    read_csv, pieces = pl.read_csv, []
+    monkeypatch.setattr(pl, "read_csv", lambda *args, **options: pieces.append(args) or read_csv(*args, **options))
     monkeypatch.setattr(plain_text, "LARGE", 1 << 20)
     values = np.random.default_rng(3).normal(size=(200_000, 2))
     text = "".join(f"{a!r},{b!r}\n" for a, b in values.tolist())
     (tmp_path / "a.csv").write_text("x,y\n" + text)
     chunks = plain_text.read_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1])
     assert chunks is not None
-    assert 1 < len(chunks) <= plain_text.PIECES
-    assert np.array_equal(np.concatenate(chunks, axis=1), values.T)
+    assert 1 < len(pieces) <= plain_text.PIECES
+    assert len(chunks) == 1
+    assert np.array_equal(chunks[0], values.T)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_may_come_in_any_order(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Pieces of any length, some of them empty, are joined in the order of the file, whichever is parsed first."""
+    monkeypatch.setattr(plain_text, "CHUNK", 5)
+    monkeypatch.setattr(plain_text, "ROOM", seed % 3 / 2)
+    draw = np.random.default_rng(seed)
+    pieces = [draw.normal(size=(draw.integers(8), 2)) for _ in range(9)]
+    joined = plain_text._Joined([1, 0, 1], len(pieces))
+    for piece in draw.permutation(9).tolist():
+        halves = np.array_split(pieces[piece], 2)
+        joined.add(piece, pl.concat([pl.DataFrame(half, ["a", "b"]) for half in halves], rechunk=False))
+    chunks = joined.chunks()
+    assert all(chunk.shape == (3, 5) for chunk in chunks[1:-1])
+    assert np.array_equal(np.concatenate(chunks, axis=1), np.concatenate(pieces)[:, [1, 0, 1]].T)
+
+
+@pytest.mark.usefixtures("forced")
+def test_a_batch_that_is_one_array_is_not_copied(tmp_path: Path) -> None:
+    """A part of one array is served as it stands, others are joined; the range of all is known."""
+    values = np.random.default_rng(5).normal(size=(8, 2))
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
+    table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+    for start, stop in ((0, 3), (3, 6), (4, 5), (6, 8), (2, 4), (0, 8)):
+        found = table.read(start, stop)
+        assert np.array_equal(found, values[start:stop].T)
+        assert np.shares_memory(found, table.read(start, stop)) == ((start + 2) // 3 == (stop + 1) // 3)
+    ends = table.extremes()
+    assert ends is not None
+    assert np.array_equal(ends, np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
+
+
+@pytest.mark.usefixtures("forced")
+@pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("row", range(7))
+def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str, row: int) -> None:
+    """A number that is not finite is refused wherever it stands, also after the range was asked for."""
+    rows = ["1,2"] * 7
+    rows[row] = f"1,{cell}"
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
+    table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+    assert table.extremes() is None
+    with pytest.raises(DataError, match=f"data row {row + 1}"):
+        table.read(row, row + 1)
+
+
+def test_memory_that_a_short_first_row_promises_is_not_needed(
+    tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the rows to come were overrated beyond all memory, it is got as they come."""
+    monkeypatch.setattr(plain_text, "ROOM", 1e10)
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n" + "5" * 30 + ",6\n")
+    assert numbers(tmp_path / "a.csv", ["y", "x"]).tolist() == [[2, 4, 6], [1, 3, float("5" * 30)]]
+    assert forced == [True]
 
 
 @pytest.mark.parametrize("header", ["x,y", "x"])
