@@ -64,11 +64,12 @@ def chunked_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", deg
             if sigma is not None:
                 values.mul_(by_degree[0])
             used = room[:-1, : -(-size // BLOCK) * BLOCK]
-            used[:, size:].zero_()  # only the last chunk has such rows
-            used = used.view(degree + 2, -1, BLOCK).transpose(0, 1)  # (blocks, d + 2, 1024)
-            products.append(torch.bmm(used, used[:, -3 if degree else -2 :].mT))
-        blocks = torch.split(torch.cat(products).flatten(1).T, LONGEST, dim=1)
-        return added([exact_sums(part) for part in blocks])
+            used[:, size:].zero_()  # only the last chunk has such rows, which need not come last
+            blocks = used.view(degree + 2, -1, BLOCK).transpose(0, 1)  # (blocks, d + 2, 1024)
+            products.append(torch.bmm(blocks, blocks[:, -3 if degree else -2 :].mT))
+            used[:, size:].fill_(1)  # T_0 for the next one
+        parted = torch.split(torch.cat(products).flatten(1).T, LONGEST, dim=1)
+        return added([exact_sums(part) for part in parted])
 
     return assembled(added(shared_out(work, x, rows)), order)
 

@@ -1,6 +1,7 @@
 """Sums in double: how close they come, what they guarantee, and where the report says that they do not suffice."""
 
 import math
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import regression
 from regression import sums
 from regression.errors import UsageError
-from regression.moments import UNIT, Frame, Moments
+from regression.moments import UNIT, Arithmetic, Frame, Moments
 from tests.conftest import Command
 from tests.test_moments import Columns, drawn, fractions, scaled
 from tests.test_nist import CERTIFIED, digits, points
@@ -218,3 +219,29 @@ def test_unknown_arithmetic_is_refused(command: Command) -> None:
     done = command("fit", "--model", "LineRegression", "--model.arithmetic", "single")
     assert done.code == 2
     assert "arithmetic" in done.err
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Return a function that sets the number of torch's threads."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("arithmetic", ["double", "double-double"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_sums_of_chunks_that_threads_share_are_right(
+    threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, count: int, weighted: bool, arithmetic: Arithmetic
+) -> None:
+    """A last chunk that is not full leaves the others alone, whichever thread takes it, and whenever."""
+    monkeypatch.setattr(sums, "CPU_ROWS", sums.STEP)
+    threads(count)
+    for rows in (sums.STEP * chunks + rest for chunks in range(6) for rest in (1, 700)):
+        random = np.random.default_rng(rows)
+        x, sigma = random.uniform(1, 3, rows), random.uniform(1, 2, rows) if weighted else np.ones(rows)
+        y = np.sin(x) + random.normal(0, 0.1, rows)
+        found = regression.fit(x, y, min(2, rows - 1), sigma=sigma if weighted else None, arithmetic=arithmetic)
+        expected = np.polynomial.polynomial.polyfit(x, y, min(2, rows - 1), w=1 / sigma)
+        np.testing.assert_allclose(found.params, expected, rtol=1e-10)
