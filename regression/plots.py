@@ -1,4 +1,7 @@
-"""Figures. The only room that knows matplotlib, and without its global state."""
+"""Figures. The only room that knows matplotlib, and without its global state.
+
+Points go to it as arrays of numpy: it takes a tensor for a sequence of numbers, and makes an object of each.
+"""
 
 import io
 from collections.abc import Callable, Sequence
@@ -108,7 +111,7 @@ def figure(
     curve = predict(grid)
     _draw_bands(panels[0], grid, curve, level)
     _draw_points(panels[0], x, y, errors, "data" if errors is None else errors_label)
-    panels[0].plot(grid, curve.mean, color=ORANGE, linewidth=2, label=label)
+    panels[0].plot(grid.numpy(), curve.mean.numpy(), color=ORANGE, linewidth=2, label=label)
     panels[0].legend(frameon=False, fontsize="small")
     x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
     panels[0].set_ylabel(y_name)
@@ -132,7 +135,7 @@ def _draw_bands(axes: Axes, grid: Tensor, curve: Any, level: float) -> None:
     ):
         if not lower.isnan().any():
             name = f"{100 * level:g} % {label}"
-            axes.fill_between(grid, lower, upper, color=ORANGE, alpha=alpha, linewidth=0, label=name)
+            axes.fill_between(grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, linewidth=0, label=name)
 
 
 def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label: str = "") -> None:
@@ -140,7 +143,7 @@ def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label:
     order = x.argsort()
     style = "o--" if label and errors is None and len(x) <= FEW else "o"
     size = _size(x) if label else _size(x) * 2 / 3
-    axes.plot(x[order], y[order], style, color=BLUE, markersize=size, linewidth=1, label=label)
+    axes.plot(x[order].numpy(), y[order].numpy(), style, color=BLUE, markersize=size, linewidth=1, label=label)
     if errors is not None:
         _draw_bars(axes, *(values[:: -(-len(x) // MOST_BARS)] for values in (x[order], y[order], errors[order])))
 
