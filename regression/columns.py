@@ -46,7 +46,7 @@ class FileColumns(ABC):
         rows: Number of rows.
         cuts: Rows at which reading can begin without waste, from 0 to ``rows``, at most ``BLOCK`` apart.
         in_memory: Whether all rows are in memory already, in one piece.
-        is_finite: Whether all numbers are known to be there and finite.
+        is_finite: Whether the numbers that were given last are known to be there and finite.
     """
 
     path: Path

@@ -49,24 +49,25 @@ class ParquetColumns(FileColumns):
         # Codes of texts are given in the order in which they come.
         workers = 1 if self._labels is not None else min(torch.get_num_threads(), len(pieces))
 
-        def decode(group: int, low: int, high: int) -> None:
-            first = self._starts[group]
+        def decode(group: int, low: int, high: int) -> bool:
+            first, is_finite = self._starts[group], True
             known = begun.get(group)
             if known is None or known.at > low - first:
                 known = _Group(self._source, self._metadata, group, self._names, is_alone=workers == 1)
             for at, batch in known.between(low - first, high - first):
                 place = out[:, first + at - start :][:, : batch.num_rows]
                 write_batch(self.path, self._names, batch, self._labels, place)
+                is_finite = is_finite and _has_finite_sum(place)  # while it is in the cache
             if high < self._starts[group + 1]:
                 self._begun[group] = known
+            return is_finite
 
         if workers <= 1:
-            for piece in pieces:
-                decode(*piece)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-            for done in [pool.submit(decode, *piece) for piece in pieces]:
-                done.result()
+            found = [decode(*piece) for piece in pieces]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                found = [done.result() for done in [pool.submit(decode, *piece) for piece in pieces]]
+        self.is_finite = all(found)
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column from the statistics of the row groups."""
@@ -82,6 +83,11 @@ class ParquetColumns(FileColumns):
             found.append((min(s.min for s in known), max(s.max for s in known)))
         result = np.array(found, dtype=np.float64)
         return result if np.isfinite(result).all() else None
+
+
+def _has_finite_sum(values: Array) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):  # of large numbers, or of infinities: both are looked at again
+        return bool(np.isfinite(values.sum()))
 
 
 def _opened(source: Any, metadata: Any = None) -> Any:
