@@ -4,9 +4,10 @@ The claims: in double at least 30 % of the copy's bandwidth; in double-double th
 
 The points are made on the device, in float32 (a billion) and float64 (a hundred million). Bandwidth is bytes read and
 written per second: a copy reads and writes each number, and a fit is charged for one reading, though double-double
-takes two, one of them for the range. A fit is the whole of `regression.fit`, with standard errors. All run in turn within each
-repeat, after one run of each that compiles the kernels; the clock is read when the device has finished. Before any
-timing, the double-double fit of some of the points must have every bit of the CPU's, and the other one its digits.
+takes two, one of them for the range. A fit is the whole of `regression.fit`, with standard errors. All run in turn
+within each repeat, after one run of each that compiles the kernels; the clock is read when the device has finished.
+Before any timing, the double-double fit of some of the points must have every bit of the CPU's, and the other one its
+digits.
 
 What bounds the time in double: of a billion points a half is the reading, which some 30 operations in float64 for each
 point hold up by a third, and the rest is the processor, which solves in numbers of 150 digits, three milliseconds on

@@ -135,7 +135,9 @@ def _draw_bands(axes: Axes, grid: Tensor, curve: Any, level: float) -> None:
     ):
         if not lower.isnan().any():
             name = f"{100 * level:g} % {label}"
-            axes.fill_between(grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, linewidth=0, label=name)
+            axes.fill_between(
+                grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, linewidth=0, label=name
+            )
 
 
 def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label: str = "") -> None:
