@@ -4,10 +4,10 @@ The goal: in double as fast as DuckDB's ``regr_slope`` and ``regr_intercept``, f
 
 Ours is the whole command: it reads its options, scans for numbers that are not finite, fits, and leaves report, JSON,
 figure, checkpoint and TensorBoard events. Every time is taken twice. "warm" is within one process, in turn within each
-repeat, after each tool has fitted a small file, so that its imports are done. "cold" is a process of its own from its
-start to its end. All use the threads that they choose themselves. A speed is the median over the repeats of the ratio
-to DuckDB in the same repeat. Before any timing each tool must give the least-squares line, from sums about the middle
-of x that are taken while the file is written.
+repeat, each tool once the first, after all have fitted a small file, so that their imports are done. "cold", taken
+afterwards, is a process of its own from its start to its end. All use the threads that they choose themselves. A speed
+is the median over the repeats of the ratio to DuckDB in the same repeat. Before any timing each tool must give the
+least-squares line, from sums about the middle of x that are taken while the file is written.
 
 What bounds the time. From Parquet, in about equal parts: copying the pages' numbers out of the file and into two
 columns; seven elementwise operations per row for the sums (`moments.py`), and the first touch of the 64 MiB of a batch;
@@ -148,7 +148,8 @@ def measure(path: Path, right: Line, repeats: int, is_cold: bool) -> dict[str, d
             found = tools[name](path)
             times[name]["warm"].append(time.perf_counter() - start)
             require_right(name, found, right)
-        for name in times if is_cold else ():
+    for _ in range(repeats if is_cold else 0):  # afterwards: the system takes memory away from who does not use it now
+        for name in times:
             start = time.perf_counter()
             alone(name, path)
             times[name]["cold"].append(time.perf_counter() - start)
