@@ -154,20 +154,27 @@ def _columns(given: list[Any], may_stay: bool = False) -> list[torch.Tensor]:
 def _column(values: Any, may_stay: bool) -> torch.Tensor:
     if may_stay and isinstance(values, torch.Tensor) and values.is_cuda:
         return values.detach() if values.dtype == torch.float32 else values.detach().to(torch.float64)
-    return torch.as_tensor(_writable(values), dtype=torch.float64).detach().cpu()
+    return torch.as_tensor(_plain(values), dtype=torch.float64).detach().cpu()
 
 
-def _writable(values: Any) -> Any:
-    """Return a copy of an array that may not be written to, as those of pandas and pyarrow: torch warns of it."""
-    is_fixed = isinstance(values, np.ndarray) and not values.flags.writeable
-    return values.copy() if is_fixed else values
+def _plain(values: Any) -> Any:
+    """Return a copy of an array that torch would warn of or refuse.
+
+    One that may not be written to, as those of pandas and pyarrow, is reversed, or has another byte order.
+    """
+    if not isinstance(values, np.ndarray):
+        return values
+    is_plain = values.flags.writeable and min(values.strides, default=0) >= 0 and values.dtype.isnative
+    return values if is_plain else values.astype(values.dtype.newbyteorder("="), order="C")
 
 
 def _codes(series: Any, labels: Labels) -> torch.Tensor:
     """Return the codes of whole numbers or texts, shape (N,)."""
     names = np.asarray(series)
     if names.dtype.kind in "iu" and names.ndim == 1:
-        return torch.as_tensor(_writable(names.astype(np.int64, copy=False)))
+        if len(names) and int(names.max()) >= 2**63:
+            raise UsageError(f"series must be whole numbers below 2^63, got {names.max()}: name them by texts")
+        return torch.as_tensor(_plain(names.astype(np.int64, copy=False)))
     texts = names.tolist()
     if names.ndim != 1 or not all(isinstance(text, str) for text in texts):
         raise UsageError(f"series must be whole numbers or texts, shape (N,), got {names.dtype}, shape {names.shape}")

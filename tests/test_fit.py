@@ -287,3 +287,19 @@ def test_rounding_examples_hold() -> None:
 def test_error_decides_the_digits(value: float, error: float, text: str) -> None:
     """The error's three leading digits decide how many are shown, and the value follows."""
     assert value_and_error(value, error) == text
+
+
+def test_arrays_of_any_order_are_fitted() -> None:
+    """Reversed arrays, those of another byte order and those that may not be written to are arrays like others."""
+    x = np.linspace(0, 1, 20)
+    y = np.sin(x)
+    expected = regression.fit(x, y, 2).params
+    fixed = x.copy()
+    fixed.flags.writeable = False
+    for own_x, own_y in ((x[::-1], y[::-1]), (x.astype(">f8"), y.astype(">f8")), (fixed, y), (np.stack([x, x])[0], y)):
+        assert regression.fit(own_x, own_y, 2).params == expected
+    ids = np.repeat([2, 1], 10)
+    found = regression.fit_series(x[::-1], y[::-1], ids[::-1]).params
+    assert torch.equal(found, regression.fit_series(x, y, ids.astype(">i4")).params)
+    with pytest.raises(UsageError, match=r"whole numbers below 2\^63, got 18446744073709551615: name them by texts"):
+        regression.fit_series(x, y, np.full(20, 2**64 - 1, dtype=np.uint64))
