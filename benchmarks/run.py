@@ -1,7 +1,7 @@
 """Run all benchmarks one after the other and write what they print, with a summary, to RESULTS.md and the README.
 
 Each script runs in a process of its own. A figure of the summary comes from what the script's ``main`` returns; none is
-written by hand. The machine should have nothing else to do: it takes about forty minutes.
+written by hand. The machine should have nothing else to do: it takes about half an hour.
 """
 
 import argparse

@@ -25,6 +25,7 @@ __all__ = [
     "Room",
     "even_cuts",
     "find_columns",
+    "has_finite_sum",
     "merged_cuts",
     "overlaps",
 ]
@@ -210,6 +211,12 @@ def overlaps(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int
         if start < end:
             yield piece, start, end
         start, piece = end, piece + 1
+
+
+def has_finite_sum(values: Array) -> bool:
+    """Tell whether the sum is finite, and with it every number; huge ones may have an infinite sum all the same."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
 
 
 def even_cuts(rows: int) -> list[int]:

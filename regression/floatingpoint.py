@@ -39,8 +39,10 @@ def float_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degre
     """
     shift = frame.y_center * math.ldexp(1, -frame.y_exponent)
     if takes_double(x, y, sigma, frame, degree):
-        return about_zero(double_gram(x, y, sigma, frame, degree)[0], shift)
-    return about_zero(chunked_gram(x, y, sigma, frame, degree, shift), shift)
+        gram, _ = double_gram(x, y, sigma, frame, degree)
+    else:
+        gram = chunked_gram(x, y, sigma, frame, degree, shift)
+    return about_zero(gram, shift)
 
 
 def chunked_gram(x: Tensor, y: Tensor, sigma: Tensor | None, frame: "Frame", degree: int, shift: float) -> Gram:

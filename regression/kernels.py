@@ -28,7 +28,7 @@ def double_sums(x_at, y_at, sigma_at, numbers_at, out_at, extremes_at, rows, deg
         numbers_at: What is taken from x, what the rest is multiplied by, what is taken from y, and what sigma is
             multiplied by; float64.
         out_at: The sums of T_k T_0, T_k T_d, T_k y and y y, all over sigma; float64, shape (3 degree + 4, programs).
-        extremes_at: Smallest x, largest x, smallest y, largest y; of their types, shape (4, programs). NaN does not
+        extremes_at: Smallest x, largest x, smallest y, largest y; float64, shape (4, programs). NaN does not
             show in them, but in the sums.
         rows: Number of rows of all programs.
         degree: Highest degree d.

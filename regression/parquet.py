@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from regression.columnar import checked_names, is_text, write_batch
-from regression.columns import Array, Column, FileColumns, overlaps
+from regression.columns import Array, Column, FileColumns, has_finite_sum, overlaps
 from regression.errors import DataError
 from regression.labels import Labels
 
@@ -57,7 +57,7 @@ class ParquetColumns(FileColumns):
             for at, batch in known.between(low - first, high - first):
                 place = out[:, first + at - start :][:, : batch.num_rows]
                 write_batch(self.path, self._names, batch, self._labels, place)
-                is_finite = is_finite and _has_finite_sum(place)  # while it is in the cache
+                is_finite = is_finite and has_finite_sum(place)  # while it is in the cache
             if high < self._starts[group + 1]:
                 self._begun[group] = known
             return is_finite
@@ -83,11 +83,6 @@ class ParquetColumns(FileColumns):
             found.append((min(s.min for s in known), max(s.max for s in known)))
         result = np.array(found, dtype=np.float64)
         return result if np.isfinite(result).all() else None
-
-
-def _has_finite_sum(values: Array) -> bool:
-    with np.errstate(over="ignore", invalid="ignore"):  # of large numbers, or of infinities: both are looked at again
-        return bool(np.isfinite(values.sum()))
 
 
 def _opened(source: Any, metadata: Any = None) -> Any:

@@ -1,6 +1,5 @@
 """A table of points in one or many files: read in blocks of rows, finite or refused."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from regression.columnar import ArrayColumns, ArrowColumns, read_npz
-from regression.columns import Array, Column, FileColumns, Room, overlaps
+from regression.columns import Array, Column, FileColumns, Room, has_finite_sum, overlaps
 from regression.delimited import read_delimited
 from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
@@ -136,12 +135,10 @@ class Table:
 
 
 def _have_finite_sums(values: Array) -> bool:
-    numbers = torch.from_numpy(values)
+    def work(parts: Iterator[slice]) -> bool:
+        return all(has_finite_sum(values[:, part]) for part in parts)
 
-    def work(parts: Iterator[slice]) -> float:
-        return sum(float(numbers[:, part].sum()) for part in parts)
-
-    return math.isfinite(sum(shared_out(work, numbers[0], ROWS)))
+    return all(shared_out(work, torch.from_numpy(values[0]), ROWS))
 
 
 def _opened(file: Path, columns: Sequence[Column], labels: Labels | None) -> FileColumns:
