@@ -1,0 +1,56 @@
+"""Sums that are the same in any order: each term is rounded to a multiple of 2^-100, and the multiples are summed.
+
+Whole numbers do not round, so neither the order nor the division into parts matters. Adding a number from [4, 8) to a
+term rounds it to a multiple of 2^-50, whose count stands in the sum's last bits; what is left is rounded to a multiple
+of 2^-100 in the same way. References: Demmel and Nguyen, Fast reproducible floating-point summation, ARITH 2013; Neal,
+Fast exact summation using small and large superaccumulators, 2015.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from regression.common.compiled import compiled_as, loop
+
+__all__ = ["UNIT_BITS", "add_to", "parts", "total"]
+
+UNIT_BITS = 100  # sums are whole numbers in units of 2^-100
+COARSE, FINE = 6.0, 6.0 * 2.0**-50  # the middle of where a float64 number is a multiple of 2^-50, and of 2^-100
+LOWER_BITS, LOWER = 32, 2**32 - 1  # a total is kept as two numbers, the lower one of 32 bits: 2^31 sums may be added
+
+
+def _bit_patterns(builder: Any, value: Any, middle: Any, _per_unit: Any) -> Any:
+    # Between two powers of two, neighbouring float64 numbers have neighbouring bit patterns.
+    from llvmlite import ir
+
+    whole = ir.IntType(64)
+    return builder.sub(builder.bitcast(value, whole), builder.bitcast(middle, whole))
+
+
+@compiled_as(_bit_patterns, "int64", ["float64", "float64", "float64"])
+def steps(value: float, middle: float, per_unit: float) -> int:
+    """Return how many float64 numbers a value is above ``middle``; both between the same powers of two."""
+    return int((value - middle) * per_unit)
+
+
+@loop
+def parts(high: float, low: float) -> tuple[int, int]:
+    """Return a double-double number below 2 in size as multiples of 2^-50 and of 2^-100."""
+    shifted = high + COARSE
+    rest = (high - (shifted - COARSE)) + low
+    return steps(shifted, COARSE, 2.0**50), steps(rest + FINE, FINE, 2.0**100)
+
+
+@loop
+def add_to(total: Any, coarse: int, fine: int) -> None:
+    """Add sums of ``parts`` of at most 2048 terms to a total, four whole numbers."""
+    total[0] += coarse >> LOWER_BITS
+    total[1] += coarse & LOWER
+    total[2] += fine >> LOWER_BITS
+    total[3] += fine & LOWER
+
+
+def total(numbers: Sequence[int]) -> int:
+    """Return the value of a total in units of 2^-100."""
+    coarse_upper, coarse_lower, fine_upper, fine_lower = map(int, numbers)
+    coarse, fine = (coarse_upper << LOWER_BITS) + coarse_lower, (fine_upper << LOWER_BITS) + fine_lower
+    return (coarse << UNIT_BITS // 2) + fine
