@@ -5,20 +5,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
+from regression.degrees import Criterion
 from regression.errors import UsageError, counted
 from regression.fit import Fit
 from regression.labels import Labels
+from regression.leastsquares import LeastSquares
 from regression.models import Polynomial
-from regression.moments import Arithmetic, Frame, Moments
-from regression.resident import from_one_reading
+from regression.moments.scan import Range, in_threads, require_finite
 from regression.rows import Points
 from regression.series import Series
 from regression.series_fit import SeriesFit
 from regression.series_solver import solve_all
-from regression.solver import solve
 
 __all__ = ["fit", "fit_series"]
+
+Arithmetic = Literal["double-double", "double"]
 
 
 def fit(
@@ -32,7 +33,6 @@ def fit(
     criterion: Criterion = "aicc",
     folds: int = 5,
     level: float = 0.95,
-    arithmetic: Arithmetic = "double-double",
 ) -> Fit:
     """Fit a polynomial by exact least squares.
 
@@ -49,9 +49,6 @@ def fit(
         criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``.
         folds: Number of folds for ``cv``.
         level: Probability of the confidence intervals and bands.
-        arithmetic: How the sums over the points are taken: ``double-double``, correct to the last digit and the same
-            bits in any order of the points, or ``double``, many times faster and for well-conditioned points: it loses
-            twice the digits of the condition number, and the report says where that leaves fewer than 8.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands.
@@ -63,46 +60,28 @@ def fit(
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
     points = Points(*columns)
-    if degree == "auto" and not fit_intercept:
+    is_auto = degree == "auto"
+    if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
-    highest = max_degree if degree == "auto" else degree
-    model = Polynomial(highest, fit_intercept=fit_intercept)
-    moments = _moments(points, highest, arithmetic)
-    frame = moments.frame
-    table: tuple[Candidate, ...] = ()
-    solution = solve(moments, highest, fit_intercept)
-    if degree == "auto":
-        parts = fold_moments(points.x, points.y, points.sigma, frame, highest, folds) if criterion == "cv" else []
-        best, table = choose_degree(moments, solution, criterion, parts)
-        solution = solve(moments, best)
-    result = Fit.of(
-        moments,
-        solution,
-        model.names[: solution.columns],
-        degree_table=table,
-        model="Polynomial",
-        basis="chebyshev",
-        domain=(frame.low, frame.high),
-        solver="exact",
-        optimizer=None,
-        updates=1,
-        loss_name="MSELoss",
-        val_loss=None,
-        absolute_sigma=absolute_sigma,
-        level=level,
-        omitted=0,
-    )
+    model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
+    least_squares = LeastSquares(model, criterion if is_auto else None, folds)
+    found = Range()
+    try:
+        in_threads(found.add, points)
+    except UsageError:
+        require_finite(*columns)  # which counts the rows of all points
+        raise
+    frame = found.frame()
+    least_squares.begin(frame, omitted=0)
+    in_threads(least_squares.add, points)
+    least_squares.solve(points.x.device, lambda add: in_threads(add, points))
+    model.set_domain(frame.low, frame.high)
+    result = least_squares.fit(
+        None, model="Polynomial", solver="exact", optimizer=None, updates=1, loss_name="MSELoss", val_loss=None,
+        absolute_sigma=absolute_sigma, level=level,
+    )  # fmt: skip
     result.warn_if_undetermined()
     return result
-
-
-def _moments(points: Points, degree: int, arithmetic: Arithmetic) -> Moments:
-    """Return the moments of points, where possible from one reading of them instead of two."""
-    if points.x.is_cuda and points.sigma is None and arithmetic == "double":
-        found = from_one_reading(points.x, points.y, degree)
-        if found is not None:
-            return found
-    return Moments.of(points.x, points.y, points.sigma, Frame.of([points], arithmetic), degree)
 
 
 def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithmetic = "double-double") -> SeriesFit:

@@ -19,7 +19,8 @@ from torch import Tensor
 from regression.batches import Batch
 from regression.descent import Trace
 from regression.errors import counted, printable
-from regression.fit import Fit, without_bands
+from regression.bands import without_bands
+from regression.fit import Fit
 from regression.report import formula
 from regression.training import Regression
 

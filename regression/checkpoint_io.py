@@ -154,6 +154,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         raise _foreign(path, "lacks what a run of this program stores")
     if checkpoint["class_path"] not in MODELS:  # a class is imported by this name: never one of somebody else's
         raise _foreign(path, f"holds a {checkpoint['class_path']}")
+    checkpoint["hyper_parameters"].pop("arithmetic", None)  # release 0.1 had two of them
     version = str(checkpoint.get("regression_version", __version__))
     if _major(version) > _major(__version__):
         raise UsageError(f"{path} was written by version {version}, this is {__version__}: update this program")

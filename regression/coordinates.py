@@ -15,15 +15,14 @@ import torch
 from torch import Tensor
 
 from regression.basis import expansion
+from regression.curves.frame import Frame
 from regression.models import Polynomial
-from regression.moments import Frame
 
 __all__ = [
     "FEW",
     "Chart",
     "Matrix",
     "Vector",
-    "chebyshev_in_u",
     "combine",
     "dot",
     "gram",
@@ -34,7 +33,6 @@ __all__ = [
     "solve_triangular",
     "times",
     "u_in_powers",
-    "u_in_range",
 ]
 
 DIGITS = 150
@@ -82,11 +80,6 @@ def powers_in_u(frame: Frame, degree: int) -> Matrix:
     return expansion("power", degree, _argument(Decimal(frame.center), _scale(frame)))
 
 
-def chebyshev_in_u(frame: Frame, degree: int) -> Matrix:
-    """Return the Chebyshev polynomials of the points' own range in terms of T_k(u), a row for each, shape (K, K)."""
-    return expansion("chebyshev", degree, _argument(*_mapped(frame, (frame.low, frame.high))))
-
-
 def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
     """Return shift and scale of ``t = shift + scale u`` for x mapped from a domain to [−1, 1], or left as it is."""
     shift, scale = Decimal(frame.center), _scale(frame)
@@ -105,11 +98,6 @@ def u_in_powers(frame: Frame, degree: int) -> Matrix:
         return [(up - center * value) / scale for up, value in zip(shifted, v, strict=True)]
 
     return expansion("chebyshev", degree, multiply)
-
-
-def u_in_range(frame: Frame, degree: int) -> Matrix:
-    """Return T_0(u) … T_d(u) in terms of T_k(t), ``t = (x - center) / reach``, a row for each, shape (K, K)."""
-    return expansion("chebyshev", degree, _argument(Decimal(0), Decimal(frame.reach) / _scale(frame)))
 
 
 @dataclass(frozen=True)
@@ -152,8 +140,8 @@ class Chart:
     def from_curve(self, curve: Vector) -> list[float]:
         """Return the model's coefficients, shape (K,), of a curve in T_k(u), shape (degree + 1,)."""
         with precise():
-            params = combine(u_in_powers(self.frame, self.model.degree), curve)
-            return list(map(float, solve_triangular(self.in_powers, params[int(not self.model.fit_intercept) :])))
+            missing = int(not self.model.fit_intercept)
+            return list(map(float, solve_triangular([row[missing:] for row in self.in_u], curve[missing:])))
 
     def params_matrix(self) -> Tensor:
         """Return the float64 matrix P for which ``coefficients @ P`` are those of powers of x, shape (K, K)."""

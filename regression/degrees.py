@@ -15,10 +15,10 @@ from torch import Tensor
 
 from regression.coordinates import logarithm
 from regression.errors import UsageError
-from regression.moments import Frame, Moments
-from regression.solver import PERFECT_DOUBLE, Solution, solve, ssr_at
+from regression.moments.moments import Moments
+from regression.solver import Solution, solve, ssr_at
 
-__all__ = ["Candidate", "Criterion", "choose_degree", "fold_moments"]
+__all__ = ["Candidate", "Criterion", "choose_degree", "fold_of", "require_folds"]
 
 Criterion = Literal["aicc", "gcv", "cv"]
 FLOOR = Decimal("1e-28")  # of the total sum of squares: what is left below is rounding of the points
@@ -66,9 +66,8 @@ def choose_degree(
     if last < 0:
         raise UsageError(f"degree auto needs at least 3 points, got {nobs}")
     table, constant = [], math.log(2 * math.pi) + 1
-    floor = FLOOR if moments.frame.arithmetic == "double-double" else PERFECT_DOUBLE
     for degree in range(last + 1):
-        size, ssr = degree + 1, max(solution.ssr_by_degree[degree], floor * solution.tss)
+        size, ssr = degree + 1, max(solution.ssr_by_degree[degree], FLOOR * solution.tss)
         log_mean = logarithm(ssr / nobs) if ssr else -math.inf
         table.append(
             Candidate(
@@ -92,22 +91,10 @@ def _left_out_error(moments: Moments, folds: Sequence[Moments], degree: int) -> 
     return float(errors) / moments.nobs
 
 
-def fold_moments(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int, folds: int) -> list[Moments]:
-    """Return the moments of each fold's points.
-
-    Args:
-        x: Points, shape (n,).
-        y: Values, shape (n,).
-        sigma: Standard deviations of y, shape (n,), or ``None``.
-        frame: Coordinates of the moments.
-        degree: Highest degree they serve.
-        folds: Number of folds.
-    """
+def require_folds(folds: int) -> None:
+    """Refuse a number of folds that is none."""
     if not isinstance(folds, int) or folds < 2:
         raise UsageError(f"folds must be a whole number of at least 2, got {folds}")
-    chosen = fold_of(x, y, folds)
-    rows = [chosen == k for k in range(folds)]
-    return [Moments.of(x[r], y[r], None if sigma is None else sigma[r], frame, degree) for r in rows]
 
 
 def fold_of(x: Tensor, y: Tensor, folds: int) -> Tensor:

@@ -25,7 +25,7 @@ from regression.formula import Formula
 from regression.messages import one_line
 from regression.models import Polynomial
 from regression.modules import LineRegression, PolynomialRegression
-from regression.moments import Frame
+from regression.curves.frame import Frame
 from regression.training import Regression
 
 __all__ = ["Format", "export", "export_checkpoint"]
@@ -103,7 +103,7 @@ def _facts(model: Polynomial | Fit) -> dict[str, str]:
 
 
 def _params(model: Polynomial) -> list[float]:
-    unit = Frame(0.0, 0, 0, 0, -1.0, 1.0)  # u = x: any frame serves to get to powers of x
+    unit = Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0)  # u = x: any frame serves to get to powers of x
     with precise():
         own = [Decimal(value) for value in model.coefficients.tolist()]
         return list(map(float, combine(Chart(unit, model).in_powers, own)))

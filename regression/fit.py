@@ -7,74 +7,26 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from regression.basis import design, polynomial
-from regression.coordinates import Matrix, Vector, combine, logarithm, precise, root, u_in_powers, u_in_range
+from regression.bands import Curve, Prediction, predicted, quantile
+from regression.coordinates import Matrix, combine, logarithm, precise, root, u_in_powers
 from regression.degrees import Candidate
 from regression.errors import UsageError
-from regression.moments import Frame, Moments
+from regression.moments.moments import Moments
+from regression.refinement import without_noise
 from regression.report import UNDETERMINED, notes, report
-from regression.solver import Solution, ssr_at
+from regression.solver import Solution
 from regression.steps import CONVERGED_SE
 
 __all__ = ["Fit", "Prediction", "UndeterminedWarning"]
 
-ROWS = 1 << 16  # points whose bands are computed together: the design matrix stays small
-
 
 class UndeterminedWarning(UserWarning):
     """The points do not determine all coefficients."""
-
-
-class Prediction(NamedTuple):
-    """The curve at N points with its bands, each a float64 tensor of shape (N,).
-
-    A number is NaN where it is unknown, and where it lies beyond float64's range, far outside the fitted points.
-
-    Attributes:
-        mean: The curve f(x).
-        mean_se: Standard error of the curve.
-        mean_ci_lower: Lower end of the confidence band of the curve.
-        mean_ci_upper: Upper end of the confidence band of the curve.
-        obs_ci_lower: Lower end of the prediction band of a new observation.
-        obs_ci_upper: Upper end of the prediction band of a new observation.
-        extrapolated: Whether x lies outside the range of the fitted points; a boolean tensor.
-    """
-
-    mean: Tensor
-    mean_se: Tensor
-    mean_ci_lower: Tensor
-    mean_ci_upper: Tensor
-    obs_ci_lower: Tensor
-    obs_ci_upper: Tensor
-    extrapolated: Tensor
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The curve in Chebyshev polynomials of ``t = (x - center) / scale``, for evaluation without loss of digits.
-
-    Attributes:
-        center: Middle of the x range.
-        scale: Half the x range; 1 if that is 0.
-        coefficients: Coefficients of T_k(t), shape (K,).
-        cov: Their covariance, shape (K, K), or ``None``.
-    """
-
-    center: float
-    scale: float
-    coefficients: list[float]
-    cov: list[list[float]] | None
-
-    @classmethod
-    def of(cls, frame: Frame, coefficients: Vector, cov: Matrix | None) -> "Curve":
-        """Round a curve in T_k(t), and its covariance, to float64."""
-        rounded = None if cov is None else [list(_floats(row)) for row in cov]
-        return cls(frame.center, frame.reach, list(_floats(coefficients)), rounded)
 
 
 @dataclass(frozen=True)
@@ -185,17 +137,20 @@ class Fit:
         with precise():
             own = solution.coefficients if at is None else at
             missing = len(own) - len(names)  # one without an intercept
-            rows, in_range = (change(solution.frame, len(own) - 1) for change in (u_in_powers, u_in_range))
+            rows = u_in_powers(solution.frame, len(own) - 1)
             params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
-            ssr = solution.ssr if at is None else ssr_at(moments, own)
+            if at is None and not solution.null:
+                params = without_noise(params, rows, solution)
+            ssr = solution.ssr if at is None else solution.ssr_at(own)
             df_resid = solution.nobs - solution.rank
             scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
-            curve_cov, cov = (_scaled(solution.covariance_in(matrix), scale) for matrix in (in_range, rows))
+            cov = _scaled(solution.covariance_in(rows), scale)
             cov = None if cov is None else [row[missing:] for row in cov[missing:]]
             errors = None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]
             # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
-            shrink = root(solution.ssr / ssr) if ssr and not facts["absolute_sigma"] else Decimal(1)
-            distance = _distance(params, best, [error * shrink for error in errors] if errors else None)
+            best_scale = Decimal(1) if facts["absolute_sigma"] or not ssr else root(solution.ssr / ssr)
+            is_known = errors is not None and not solution.is_perfect
+            distance = _distance(params, best, [e * best_scale for e in errors] if errors and is_known else None)
             aic, aicc, bic = _criteria(ssr, solution, len(names))
             said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
             return cls(
@@ -210,8 +165,7 @@ class Fit:
                 rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
                 rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
                 converged=None if distance is None else distance <= CONVERGED_SE,
-                x_range=(solution.frame.low, solution.frame.high),
-                curve=Curve.of(solution.frame, combine(in_range, own), curve_cov),
+                x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution, own, scale),
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
                 notes=tuple(said), **facts,
             )  # fmt: skip
@@ -235,29 +189,7 @@ class Fit:
         default = math.nan if self.weighted else 1.0
         scales = torch.as_tensor(default if sigma is None else sigma, dtype=torch.float64).detach().cpu()
         factor = quantile(self.level if level is None else level, self.df_resid, self.absolute_sigma)
-        parts = [
-            self._bands(part, part_scales, factor)
-            for part, part_scales in zip(
-                torch.split(points, ROWS), torch.split(scales.expand(len(points)), ROWS), strict=True
-            )
-        ]
-        return Prediction(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-    def _bands(self, x: Tensor, sigma: Tensor, factor: float) -> Prediction:
-        columns = design((x - self.curve.center) / self.curve.scale, self.degree, "chebyshev")  # (N, K)
-        mean = _representable(columns @ torch.tensor(self.curve.coefficients, dtype=torch.float64))
-        outside = (x < self.x_range[0]) | (x > self.x_range[1])
-        cov = torch.tensor(self.curve.cov or math.nan, dtype=torch.float64)
-        if not cov.isfinite().all():
-            return _unknown_bands(mean, outside)
-        largest = columns.abs().amax(dim=1)
-        size = largest / (2 * largest.frexp().mantissa)  # a power of two: dividing by it keeps all bits
-        scaled = columns / size[:, None]  # whose squares do not overflow
-        error = ((scaled @ cov) * scaled).sum(dim=1).clamp_min(0).sqrt() * size
-        narrow = factor * error
-        wide = torch.hypot(narrow, factor * self.spread(sigma))
-        numbers = (mean, error, mean - narrow, mean + narrow, mean - wide, mean + wide)
-        return Prediction._make([*map(_representable, numbers), outside])
+        return predicted(self.curve, points, self.spread(scales).expand(len(points)), factor, self.x_range)
 
     def spread(self, sigma: Tensor) -> Tensor:
         """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""
@@ -295,9 +227,9 @@ class Fit:
         where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
-            curve = Curve(**content["curve"])
+            curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
             values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
-            numbers = [curve.center, curve.scale, *curve.coefficients, *values["x_range"], values["level"]]
+            numbers = [curve.center, curve.stretch, *sum(curve.coefficients, ()), *values["x_range"], values["level"]]
             if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
                 raise UsageError(f"{where}: its curve must have a finite coefficient for each degree")
             return cls(curve=curve, **values)
@@ -311,32 +243,6 @@ class Fit:
     def __str__(self) -> str:
         """Return the report."""
         return report(self)
-
-
-def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
-    """Return the curve of coefficients in ascending powers of x, all K of them, without bands."""
-    mean = polynomial(params, x)
-    return _unknown_bands(mean, torch.zeros_like(mean, dtype=torch.bool))
-
-
-def _unknown_bands(mean: Tensor, extrapolated: Tensor) -> Prediction:
-    unknown = torch.full_like(mean, math.nan)
-    return Prediction(mean, unknown, unknown, unknown, unknown, unknown, extrapolated)
-
-
-def _representable(values: Tensor) -> Tensor:
-    """Return the values, NaN for those that are no float64 numbers: an infinity would be taken for a measured one."""
-    return values.where(values.isfinite(), math.nan)
-
-
-def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
-    """Return the half-width of a two-sided interval in standard errors: Student's t, normal for known sigma."""
-    from scipy import special  # a tenth of a second to import, and not every run needs it
-
-    if not 0 < level < 1:
-        raise UsageError(f"level must be between 0 and 1, got {level}")
-    probability = 0.5 + level / 2
-    return float(special.ndtri(probability) if absolute_sigma else special.stdtrit(df_resid, probability))
 
 
 def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regression import fused
 from regression.sums import STRETCH, UNIT, Gram, chunk_rows, inverse_sigma, scaled, shared_out
 
 if TYPE_CHECKING:

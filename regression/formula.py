@@ -61,7 +61,7 @@ class Formula(nn.Module):
         if isinstance(model, Fit):
             curve = model.curve
             mapping = (curve.center, curve.scale)
-            return cls(torch.tensor(curve.coefficients, dtype=torch.float64), mapping=mapping, has_column=has_column)
+            return cls(torch.tensor(curve.in_y_unit, dtype=torch.float64), mapping=mapping, has_column=has_column)
         low, high = model.domain or (-1.0, 1.0)
         own = None if model.domain is None else (low / 2 + high / 2, high / 2 - low / 2)
         return cls(model.coefficients, model.basis, own, model.fit_intercept, has_column)

@@ -1,5 +1,6 @@
-"""The least-squares optimum of a run's points, and the fit that is measured against it. Torch and scipy only."""
+"""The least-squares optimum of points, and the fit that is measured against it. Torch and scipy only."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -7,18 +8,23 @@ import torch
 from torch import Tensor
 
 from regression.coordinates import Chart
-from regression.degrees import Candidate, Criterion, choose_degree, fold_moments
+from regression.curves.frame import Frame
+from regression.degrees import Candidate, Criterion, choose_degree, fold_of, require_folds
 from regression.fit import Fit
 from regression.models import Polynomial
-from regression.moments import Frame, Moments
+from regression.moments.moments import Moments
+from regression.moments.scan import ResidualSums, Sums
+from regression.refinement import is_certain, refined, second_pass
 from regression.solver import Solution, solve
 from regression.steps import OptimumDistance, safe_rate
 
-__all__ = ["LeastSquares"]
+__all__ = ["Add", "LeastSquares"]
+
+Add = Callable[[Tensor, Tensor, Tensor | None], None]
 
 
 class LeastSquares:
-    """Takes points in, batch by batch, and knows their least-squares optimum once they are all there.
+    """Takes points in, part by part, and knows their least-squares optimum once they are all there.
 
     Args:
         model: The curve; its domain is settled before the optimum is asked for.
@@ -32,8 +38,12 @@ class LeastSquares:
     def __init__(self, model: Polynomial, criterion: Criterion | None = None, folds: int = 5) -> None:
         self.model, self.criterion, self.folds = model, criterion, folds
         self.omitted = 0
+        if criterion == "cv":
+            require_folds(folds)
+        self._sums: Sums | None = None
+        self._fold_sums: list[Sums] = []
         self._moments: Moments | None = None
-        self._fold_moments: list[Moments] = []
+        self._second_sums: list[int] | None = None
         self._solution: Solution | None = None
         self._degree_table: tuple[Candidate, ...] = ()
         self._distance: OptimumDistance | None = None
@@ -41,7 +51,7 @@ class LeastSquares:
 
     @property
     def moments(self) -> Moments:
-        """The moments of the points so far."""
+        """The moments of the points."""
         assert self._moments is not None
         return self._moments
 
@@ -59,7 +69,7 @@ class LeastSquares:
     @property
     def degree(self) -> int:
         """The degree of the optimum."""
-        return len(self.solution.coefficients) - 1
+        return self.solution.degree
 
     @property
     def _chart(self) -> Chart:
@@ -72,30 +82,42 @@ class LeastSquares:
             frame: Coordinates of the moments.
             omitted: Number of rows that were left out.
         """
-        empty = Moments.empty(frame, self.model.degree)
-        self.omitted, self._moments = omitted, empty
-        self._fold_moments = [empty] * self.folds if self.criterion == "cv" else []
+        self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
+        self._fold_sums = [Sums(frame, self.model.degree) for _ in range(self.folds if self.criterion == "cv" else 0)]
 
-    def add(self, points: Any) -> None:
-        """Take in points that have tensors ``x``, ``y`` and ``sigma`` (or ``None``), each of shape (n,)."""
-        columns, frame, degree = (points.x, points.y, points.sigma), self.moments.frame, self.moments.degree
-        self._moments = self.moments.merge(Moments.of(*columns, frame, degree))
-        if self._fold_moments:
-            parts = fold_moments(*columns, frame, degree, self.folds)
-            self._fold_moments = [fold.merge(part) for fold, part in zip(self._fold_moments, parts, strict=True)]
+    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+        """Take in points, each column of shape (n,); several threads may do so at once."""
+        assert self._sums is not None
+        self._sums.add(x, y, sigma)
+        if self._fold_sums:
+            chosen = fold_of(x, y, self.folds)
+            for k, sums in enumerate(self._fold_sums):
+                own = chosen == k
+                sums.add(x[own], y[own], None if sigma is None else sigma[own])
 
-    def solve(self, device: torch.device) -> None:
+    def solve(self, device: torch.device, again: Callable[[Add], None]) -> None:
         """Find the optimum of the points of all processes; all of them must call it.
 
         Args:
             device: Where the processes exchange tensors.
+            again: Puts all points of this process into a function once more; called where the sums leave fewer digits
+                of the optimum than float64 shows.
         """
-        self._moments = self.moments.reduced(device)
-        self._solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        assert self._sums is not None
+        self._moments = self._sums.moments().reduced(device)
+        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        self._second_sums = None
+        if not is_certain(solution):
+            request = second_pass(solution)
+            sums = ResidualSums(request)
+            again(sums.add)
+            self._second_sums = sums.reduced(device)
+            solution = refined(solution, request, self._second_sums)
+        self._solution = solution
         if self.criterion is not None:
-            folds = [fold.reduced(device) for fold in self._fold_moments]
-            degree, self._degree_table = choose_degree(self._moments, self._solution, self.criterion, folds)
-            self._solution = solve(self._moments, degree)
+            folds = [fold.moments().reduced(device) for fold in self._fold_sums]
+            degree, self._degree_table = choose_degree(self._moments, solution, self.criterion, folds)
+            self._solution = solution.of_degree(degree)
 
     def coefficients(self) -> Tensor:
         """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
@@ -126,7 +148,7 @@ class LeastSquares:
 
     def safe_rate(self, mini_batches: bool) -> float:
         """Return a step size for plain gradient descent, see ``steps.safe_rate``."""
-        return safe_rate(self._chart, self.moments, mini_batches)
+        return safe_rate(self._chart, self.solution, mini_batches)
 
     def fit(self, coefficients: Tensor | None, **facts: Any) -> Fit:
         """Return the record of a fit.
@@ -149,8 +171,15 @@ class LeastSquares:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint needs of the points, as plain numbers and strings; nothing before they are there."""
-        return {} if self._moments is None else {"moments": self._moments.state(), "omitted": self.omitted}
+        """Return what a checkpoint needs of the points, as plain numbers and strings; nothing before they are there.
+
+        Moments so far are those of a pass that is under way.
+        """
+        if self._sums is None and self._moments is None:
+            return {}
+        moments = self._moments if self._moments is not None else self._sums.moments()  # type: ignore[union-attr]
+        second = None if self._second_sums is None else list(map(hex, self._second_sums))
+        return {"moments": moments.state(), "omitted": self.omitted, "second_pass": second}
 
     def restore(self, state: dict[str, Any], degree: int | None) -> None:
         """Take up a state, and find the optimum of its points.
@@ -160,5 +189,8 @@ class LeastSquares:
             degree: The degree of the optimum, or ``None`` for the model's.
         """
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
-        degree = self.model.degree if degree is None else degree
-        self._solution = solve(self._moments, degree, self.model.fit_intercept)
+        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        if state.get("second_pass") is not None:
+            sums = [int(total, 16) for total in state["second_pass"]]
+            solution = refined(solution, second_pass(solution), sums)
+        self._solution = solution if degree is None else solution.of_degree(degree)

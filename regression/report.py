@@ -3,9 +3,13 @@
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
+from operator import mul
 from typing import TYPE_CHECKING
 
+from regression.coordinates import dot, precise, times, u_in_powers
 from regression.errors import counted
+from regression.refinement import certain_digits
 from regression.rounding import value_and_error
 from regression.solver import Solution
 from regression.steps import CONVERGED_SE
@@ -14,7 +18,8 @@ if TYPE_CHECKING:
     from regression.fit import Fit
 
 UNDETERMINED = "undetermined: "
-FEW_DIGITS = 8  # fewer of them from moments in double are worth a note
+SHOWN_DIGITS = 15.95  # of a float64 number
+MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
 __all__ = ["UNDETERMINED", "formula", "left_out", "notes", "report"]
 
@@ -109,11 +114,11 @@ def notes(
         found.append(
             f"errors are unknown: {counted(size, 'point')} {leave} nothing over for {counted(size, 'coefficient')}"
         )
-    elif ssr == 0 and solution.frame.arithmetic == "double-double":
+    elif ssr == 0:
         found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
     if solution.tss <= 0:
         found.append("R² is unknown: y does not vary, or too little against its size")
-    found += _double_notes(solution)
+    found += _digit_notes(solution) + _covariance_notes(solution)
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
     if distance is not None and distance > CONVERGED_SE:
@@ -129,22 +134,35 @@ def left_out(omitted: int) -> str:
     return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
 
 
-def _double_notes(solution: Solution) -> list[str]:
-    """Return what moments in double leave open."""
-    if solution.frame.arithmetic == "double-double":
+def _digit_notes(solution: Solution) -> list[str]:
+    """Return which digits the points leave uncertain, of numbers that are known at all."""
+    digits = {} if solution.null else certain_digits(solution)
+    few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
+    if not few:
         return []
-    better = "use the arithmetic double-double"
-    digits = solution.digits_left()
-    if digits is None:
-        return [f"sums in double cannot tell coefficients apart that are this close: {better}"]
-    found = []
-    if digits[0] < FEW_DIGITS:
-        found.append(f"sums in double leave about {max(digits[0], 0):.0f} digits of the coefficients: {better}")
-    if digits[1] == -math.inf:
-        found.append(f"sums in double cannot tell the residuals from 0, so the errors are unknown: {better}")
-    elif digits[1] < FEW_DIGITS:
-        found.append(f"sums in double leave about {max(digits[1], 0):.0f} digits of the residuals and errors: {better}")
-    return found
+    parts = [f"{max(value, 0):.0f} of the {name}" for name, value in few.items()]
+    return [f"about so many digits are certain, at the worst: {', '.join(parts)}; the others are rounding"]
+
+
+def _covariance_notes(solution: Solution) -> list[str]:
+    """Say where errors of the curve cannot be had from ``cov_params``, as nearly all of it cancels."""
+    cov = solution.covariance_in(u_in_powers(solution.frame, solution.degree))
+    if cov is None:
+        return []
+    with precise():
+        center = abs(Decimal(solution.frame.center))
+        powers = list(accumulate([center] * (len(cov) - 1), mul, initial=Decimal(1)))
+        sizes = dot(powers, times([list(map(abs, row)) for row in cov], powers))
+        middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(len(cov))]  # T_k(0): u is 0 at the center
+        parts = [dot(function, middle) for function in solution.functions]
+        variance = sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))
+        if variance * MOST_CANCELLED >= sizes:
+            return []
+        lost = math.ceil((sizes / variance).log10())
+    return [
+        f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit to "
+        f"x - {solution.frame.center:g}"
+    ]
 
 
 def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:

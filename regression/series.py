@@ -20,7 +20,9 @@ from torch import Tensor
 
 from regression.collectives import all_gather_rows, all_sum
 from regression.errors import UsageError
-from regression.moments import Arithmetic, check
+from regression.moments.scan import require_finite as check
+from typing import Literal
+Arithmetic = Literal["double-double","double"]
 from regression.series_pieces import LONGEST, ROWS, Pieces, stacks
 from regression.series_terms import Frames, Terms
 from regression.sums import room_for, shared_out

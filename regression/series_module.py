@@ -9,7 +9,8 @@ from torch import Tensor
 from regression.batches import Batch
 from regression.checks import require_full_precision
 from regression.errors import UsageError
-from regression.moments import Arithmetic
+from typing import Literal
+Arithmetic = Literal["double-double","double"]
 from regression.series import Series
 from regression.series_fit import SeriesFit
 from regression.series_solver import solve_all
@@ -57,7 +58,7 @@ class SeriesRegression(pl.LightningModule):
             raise UsageError("series need an intercept, got fit_intercept false: leave it out")
         if module.absolute_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, and series take none: leave it out")
-        return cls(module.model.degree, module.arithmetic, type(module).__name__)
+        return cls(module.model.degree, "double-double", type(module).__name__)
 
     def configure_optimizers(self) -> None:
         """Return no optimizer."""

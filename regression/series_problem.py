@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from regression.doubled import Doubled
-from regression.moments import Arithmetic
+from typing import Literal
+Arithmetic = Literal["double-double","double"]
 from regression.series import SPLIT_BITS, Series
 from regression.series_terms import FINE_UNIT, UNIT, Frames
 

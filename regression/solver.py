@@ -1,24 +1,23 @@
-"""Least squares from moments: the exact optimum, its covariance, and the rank the points have.
+"""Least squares from moments: the exact optimum, how much of it is certain, and the rank the points have.
 
-The K x K system is solved in decimal numbers of 150 digits, far more than the moments carry, so that nothing is lost
-between them and the final rounding to float64. K is small and the cost is milliseconds. The textbook's way, normal
-equations in float64, loses twice the digits that the problem's condition takes; here the terms have 30 to lose. Moments
-taken in double have the textbook's 15: ``digits_left`` tells what remains of them.
-Torch and the standard library only.
+The functions 1, x, … x^d are made orthogonal over the points, one after the other (Gram and Schmidt), in decimal numbers
+of 150 digits, far more than the moments carry, so that nothing is lost between them and the final rounding to float64.
+The optimum, its covariance and the optima of all lower degrees are sums over these functions. K is small and the cost is
+milliseconds. The textbook's way, normal equations in float64, loses twice the digits that the problem's condition takes;
+the sums here have 100 bits to lose, and ``Certainty`` tells what is left. The standard library only.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
-from operator import mul
-from typing import Any
+from functools import cached_property
 
+from regression.common.fixed_point import UNIT_BITS
 from regression.coordinates import (
     FEW,
     Matrix,
     Vector,
-    chebyshev_in_u,
     combine,
     dot,
     gram,
@@ -28,80 +27,198 @@ from regression.coordinates import (
     solve_triangular,
     times,
 )
-from regression.moments import UNIT, Frame, Moments
+from regression.curves.frame import Frame
+from regression.moments.moments import Moments
 
-__all__ = ["Solution", "solve", "ssr_at"]
+__all__ = ["Certainty", "Solution", "orthogonalize", "solve", "ssr_at"]
 
-# A column of the design matrix counts as dependent on those before it if less than this share of its square is left:
-# the terms' own rounding leaves about 1e-30, and 1e-24 keeps six digits of what lies above.
-RANK_TOLERANCE = Decimal("1e-24")
-# Below this share of Σ w y² the residuals are smaller than the rounding of y itself to float64.
-PERFECT = Decimal("1e-32")
-# The same for moments in double, whose sums are good to about 1e-15.
-RANK_TOLERANCE_DOUBLE, PERFECT_DOUBLE = Decimal("1e-12"), Decimal("1e-13")
+# A column of the design matrix counts as dependent on those before it if what is left of its square is less than this
+# many times what the rounding of the sums can make of nothing.
+FEWEST_ROUNDINGS = 4
+UNIT = Decimal(1 << UNIT_BITS)
+PERFECT = Decimal("1e-32")  # share of Σ w y² below which residuals are smaller than the rounding of y to float64
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How far the numbers of a solution may be off, by the rounding of the terms of its sums.
+
+    Attributes:
+        growth: How many times the error of one sum may come into ``Σ w y f_j``, shape (rank,).
+        value: Largest error of a sum of products with residuals or values, over the optimum.
+        product: Largest error of a sum of products of two functions.
+        ssr: Largest error of ``ssr``.
+    """
+
+    growth: Vector
+    value: Decimal
+    product: Decimal
+    ssr: Decimal
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The least-squares optimum in Chebyshev polynomials ``T_k(u)`` of the moments' coordinate u.
+    """The least-squares optimum in Chebyshev polynomials ``T_k(u)`` of the moments' coordinate u, in y's unit.
 
     Attributes:
         frame: The coordinate u.
-        coefficients: Coefficients of T_0 … T_d, shape (K,), in y's unit.
-        covariance: ``(AᵀWA)⁻¹`` in the same basis, shape (K, K); ``None`` where the points do not determine it.
-        rank: Number of coefficients that the points determine.
-        columns: Number of free coefficients.
+        matrix: The normal equations' ``Σ w T_i T_j``, shape (d + 1, d + 1).
+        functions: Polynomials that are orthogonal over the points, ``Σ w f_i f_j = 0``, in T_0 … T_d, shape
+            (rank, d + 1).
+        squares: ``Σ w f_j²``, shape (rank,).
+        projections: ``Σ w (y - offset) f_j``, shape (rank,).
+        offset: What is taken from y before, where an intercept takes it up; else 0.
+        null: Polynomials that are 0 at all points, as far as the sums tell, shape (columns - rank, d + 1).
         nobs: Number of points.
         ssr: ``Σ w (y - f(x))²``.
-        tss: ``Σ w (y - ȳ)²``, about the weighted mean; about 0 without an intercept.
         log_weights: ``Σ log w``.
-        condition: Estimated condition number of the design matrix, columns scaled to equal length; ``None`` where the
-            rank falls short.
-        ssr_by_degree: ``Σ w (y - f(x))²`` of the best fit of each degree 0 … d, all from the same factorization;
-            empty without an intercept.
-        ssr_share: The share of ``ssr`` in the sum of squares it was found from by subtraction.
+        certainty: How far these numbers may be off.
+        has_intercept: Whether there is a constant term.
+        is_refined: Whether a second pass over the points has been made.
     """
 
     frame: Frame
-    coefficients: Vector
-    covariance: Matrix | None
-    rank: int
-    columns: int
+    matrix: Matrix
+    functions: Matrix
+    squares: Vector
+    projections: Vector
+    offset: Decimal
+    null: Matrix
     nobs: int
     ssr: Decimal
-    tss: Decimal
     log_weights: float
-    condition: float | None
-    ssr_by_degree: Vector
-    ssr_share: Decimal
+    certainty: Certainty
+    has_intercept: bool
+    is_refined: bool = False
 
-    def digits_left(self) -> tuple[float, float] | None:
-        """Return about how many digits of the coefficients and of ``ssr`` are right; ``None`` for double-double.
+    @property
+    def rank(self) -> int:
+        """The number of coefficients that the points determine."""
+        return len(self.functions)
 
-        Moments in double lose the square of the condition, and ssr what it is smaller than the squares about
-        ``y_center``.
+    @property
+    def columns(self) -> int:
+        """The number of free coefficients."""
+        return len(self.functions) + len(self.null)
+
+    @property
+    def degree(self) -> int:
+        """The highest power of x."""
+        return len(self.matrix) - 1
+
+    @cached_property
+    def fitted(self) -> Vector:
+        """The optimum in T_0 … T_d of which no part is 0 at all points, shape (d + 1,)."""
+        with precise():
+            weights = [p / square for p, square in zip(self.projections, self.squares, strict=True)]
+            first, *others = combine(self.functions, weights) if weights else [Decimal(0)] * len(self.matrix)
+            return [first + self.offset, *others]
+
+    @cached_property
+    def coefficients(self) -> Vector:
+        """Coefficients of T_0 … T_d, shape (d + 1,).
+
+        With fewer distinct x than coefficients they are those whose coefficients in powers of x have the least 2-norm,
+        as ``numpy.linalg.lstsq`` gives them.
         """
-        if self.frame.arithmetic == "double-double" or self.condition is None:
-            return None
-        share = math.log10(self.ssr_share) if self.ssr_share else -math.inf
-        return 15 - 2 * math.log10(self.condition), 15 + min(share, 0.0)
+        if not self.null:
+            return self.fitted
+        with precise():
+            return least_norm(self.fitted, self.null, powers_in_u(self.frame, self.degree))
+
+    @cached_property
+    def _explained(self) -> Vector:
+        return [p * p / square for p, square in zip(self.projections, self.squares, strict=True)]
+
+    @cached_property
+    def ssr_by_degree(self) -> Vector:
+        """``Σ w (y - f(x))²`` of the best fit of each degree 0 … rank - 1; empty without an intercept."""
+        with precise():
+            sums = [self.ssr + sum(self._explained[k:], Decimal(0)) for k in range(1, self.rank + 1)]
+            return sums if self.has_intercept else []
+
+    @property
+    def tss(self) -> Decimal:
+        """``Σ w (y - ȳ)²``, about the weighted mean; about 0 without an intercept."""
+        with precise():
+            return self.ssr + sum(self._explained[int(self.has_intercept) :], Decimal(0))
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether the residuals are smaller than the rounding of y itself to float64."""
+        with precise():
+            square = self.ssr + sum(self._explained, Decimal(0))
+            if self.has_intercept:  # from Σ w (y - offset)² to Σ w y²
+                square += self.offset * (2 * self.projections[0] + self.offset * self.squares[0])
+            return self.ssr <= PERFECT * square
 
     def covariance_in(self, rows: Matrix) -> Matrix | None:
-        """Return ``(AᵀWA)⁻¹`` in other functions, shape (K, K); ``None`` where the points do not determine it.
+        """Return ``(AᵀWA)⁻¹`` in other functions, shape (d + 1, d + 1); ``None`` where the points leave it open.
 
         Args:
-            rows: T_0(u) … T_d(u) in terms of those functions, a row for each, shape (K, K).
+            rows: T_0(u) … T_d(u) in terms of those functions, a row for each, shape (d + 1, d + 1).
         """
-        if self.covariance is None or rows == units(len(rows)):
-            return self.covariance
+        if self.null:
+            return None
         with precise():
-            half = [combine(rows, row) for row in self.covariance]
-            return [combine(rows, list(column)) for column in zip(*half, strict=True)]
+            columns = list(zip(*(combine(rows, function) for function in self.functions), strict=True))
+            scaled = [[value / square for value, square in zip(c, self.squares, strict=True)] for c in columns]
+            return [[dot(a, b) for b in columns] for a in scaled]
+
+    def ssr_at(self, coefficients: Vector) -> Decimal:
+        """Return ``Σ w (y - f(x))²`` at other coefficients of T_k(u), shape (d + 1,)."""
+        with precise():
+            step = [own - best for own, best in zip(coefficients, self.fitted, strict=True)]
+            return self.ssr + max(dot(step, times(self.matrix, step)), Decimal(0))
+
+    def errors_of(self, functional: Sequence[Decimal]) -> tuple[Decimal, Decimal]:
+        """Return how far ``l · a`` and ``lᵀ (AᵀWA)⁻¹ l`` may be off, a being the coefficients of T_k(u)."""
+        known = zip(self.functions, self.squares, self.certainty.growth, strict=True)
+        size = sum((abs(dot(functional, f)) / square * growth for f, square, growth in known), Decimal(0))
+        return size * self.certainty.value, size * size * self.certainty.product
+
+    @cached_property
+    def condition(self) -> float | None:
+        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` with a rank short.
+
+        It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept, S
+        scaling G to a unit diagonal: at least the 2-norm condition.
+        """
+        if self.null:
+            return None
+        with precise():
+            if self.has_intercept:
+                matrix, inverse = self.matrix, self.covariance_in(unit_vectors(len(self.matrix)))
+            else:
+                free = powers_in_u(self.frame, self.degree)
+                matrix = gram(self.matrix, free[1:])
+                parts = [solve_triangular(free, function)[1:] for function in self.functions]
+                scaled = [[value / square for value in row] for row, square in zip(parts, self.squares, strict=True)]
+                columns = list(zip(*parts, strict=True))
+                inverse = [[dot(a, b) for b in columns] for a in zip(*scaled, strict=True)]
+            assert inverse is not None
+            return condition_number(matrix, inverse)
+
+    def of_degree(self, degree: int) -> "Solution":
+        """Return the optimum of a lower degree that the points determine; with an intercept."""
+        size = degree + 1
+        if size == len(self.matrix):
+            return self
+        return replace(
+            self,
+            matrix=[row[:size] for row in self.matrix[:size]],
+            functions=[row[:size] for row in self.functions[:size]],
+            squares=self.squares[:size],
+            projections=self.projections[:size],
+            null=[],
+            ssr=self.ssr_by_degree[degree],
+            certainty=replace(self.certainty, growth=self.certainty.growth[:size]),
+        )
 
 
 @dataclass(frozen=True)
 class System:
-    """The normal equations ``M a = b`` in T_k(u), in the users' units of y and sigma, and ``q = Σ w y²``."""
+    """The normal equations ``M a = b`` in T_k(u), in the users' units of y and sigma, and ``q = Σ w (y - offset)²``."""
 
     matrix: Matrix
     right: Vector
@@ -109,176 +226,127 @@ class System:
     log_weights: float
 
 
-def system(moments: Moments, degree: int) -> System:
-    """Return the normal equations of a degree up to that of the moments."""
+def system(moments: Moments, degree: int, offset: float = 0.0) -> System:
+    """Return the normal equations of a degree up to that of the moments, for ``y - offset``."""
     frame, top = moments.frame, moments.degree
-    one, two = Decimal(1 << UNIT), Decimal(2)
-    sums = [Decimal(total) / one for total in moments.sums]
-    y, w = two**frame.y_exponent, two ** (-2 * frame.sigma_exponent)
+    sums = [Decimal(total) / UNIT for total in moments.sums]
+    y, w = y_unit(frame), weight_unit(frame)
     s = [w * total for total in sums[: 2 * top + 1]]
     size = range(degree + 1)
+    matrix = [[(s[i + j] + s[abs(i - j)]) / 2 for j in size] for i in size]
+    right = [w * y * total for total in sums[2 * top + 1 : 2 * top + 2 + degree]]
+    shift = Decimal(frame.y_center) - Decimal(offset)
     return System(
-        matrix=[[(s[i + j] + s[abs(i - j)]) / 2 for j in size] for i in size],
-        right=[w * y * total for total in sums[2 * top + 1 : 2 * top + 2 + degree]],
-        square=w * y * y * sums[-2],
+        matrix=matrix,
+        right=[b + shift * row[0] for b, row in zip(right, matrix, strict=True)],
+        square=w * y * y * sums[-2] + 2 * shift * right[0] + shift**2 * matrix[0][0],
         log_weights=float(sums[-1]) - 2 * frame.sigma_exponent * math.log(2) * moments.nobs,
     )
 
 
+def y_unit(frame: Frame) -> Decimal:
+    """Return v's unit in that of y."""
+    return Decimal(2) ** frame.y_exponent
+
+
+def weight_unit(frame: Frame) -> Decimal:
+    """Return the largest weight there can be, in the unit of 1 / sigma²."""
+    return Decimal(2) ** (-2 * frame.sigma_exponent)
+
+
+def term_error(degree: int, bits: int = UNIT_BITS) -> Decimal:
+    """Return how far a term of a sum may be off in its own unit.
+
+    A term is rounded to a multiple of 2^-bits, three of them make a sum of the normal equations, and the recurrence lets
+    the rounding of T_k grow with k².
+    """
+    return (3 + Decimal(degree) ** 2 / 2) / (1 << (bits + 1))
+
+
 def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution:
     """Return the least-squares polynomial of a degree.
-
-    With fewer distinct x than coefficients, the answer is the one whose coefficients in powers of x have the least
-    2-norm, as ``numpy.linalg.lstsq`` gives it.
 
     Args:
         moments: Moments of the points, of at least that degree.
         degree: Highest power of x.
         fit_intercept: Whether there is a constant term.
     """
+    frame = moments.frame
     with precise():
-        equations = system(moments, degree)
-        matrix, right = equations.matrix, equations.right
-        free = None if fit_intercept else powers_in_u(moments.frame, degree)[1:]
-        if free is not None:
-            matrix, right = gram(matrix, free), times(free, right)
-        is_double = moments.frame.arithmetic == "double"
-        lower, pivots = factor(matrix, RANK_TOLERANCE_DOUBLE if is_double else RANK_TOLERANCE)
-        forward = forward_solve(lower, right)
-        explained = [z * z / d if d else Decimal(0) for z, d in zip(forward, pivots, strict=True)]
-        ssr = equations.square - sum(explained)
-        subtracted = centred_square(equations, moments.frame) if is_double and fit_intercept else equations.square
-        ssr = ssr if ssr > (PERFECT_DOUBLE if is_double else PERFECT) * subtracted else Decimal(0)
-        mean_square = equations.right[0] ** 2 / equations.matrix[0][0] if fit_intercept else Decimal(0)
-        by_degree = [max(equations.square - sum(explained[: k + 1]), Decimal(0)) for k in range(degree + 1)]
+        offset = frame.y_center if fit_intercept else 0.0
+        equations = system(moments, degree, offset)
+        free = unit_vectors(degree + 1) if fit_intercept else powers_in_u(frame, degree)[1:]
+        noise = moments.nobs * term_error(moments.degree, moments.term_bits) * weight_unit(frame)
+        functions, squares, null = orthogonalize(free, equations.matrix, noise)
+        projections = [dot(equations.right, function) for function in functions]
+        weights = [p / square for p, square in zip(projections, squares, strict=True)]
+        explained = dot(projections, weights)
+        size = y_unit(frame) + abs(Decimal(frame.y_center) - Decimal(offset))
+        size += sum(map(abs, combine(functions, weights)), Decimal(0)) if functions else 0
+        ssr_error = noise * size * size
+        ssr = max(equations.square - explained, Decimal(0))
         return Solution(
-            frame=moments.frame,
-            rank=sum(map(bool, pivots)),
-            columns=len(pivots),
-            nobs=moments.nobs,
-            ssr=ssr,
-            tss=max(equations.square - mean_square, Decimal(0)),
-            log_weights=equations.log_weights,
-            ssr_by_degree=by_degree if fit_intercept else [],
-            ssr_share=ssr / subtracted if subtracted else Decimal(0),
-            **_optimum(equations.matrix, lower, pivots, forward, free, moments.frame),
-        )
+            frame=frame, matrix=equations.matrix, functions=functions, squares=squares, projections=projections,
+            offset=Decimal(offset), null=null, nobs=moments.nobs,
+            ssr=Decimal(0) if len(functions) == moments.nobs else ssr,
+            log_weights=equations.log_weights, has_intercept=fit_intercept,
+            certainty=Certainty([sum(map(abs, f), Decimal(0)) for f in functions], noise * size, noise, ssr_error),
+        )  # fmt: skip
 
 
-def _optimum(
-    matrix: Matrix, lower: Matrix, pivots: Vector, forward: Vector, free: Matrix | None, frame: Frame
-) -> dict[str, Any]:
-    """Return coefficients, covariance and condition from the factors of the normal equations.
+def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix, Vector, Matrix]:
+    """Return orthogonal functions, their squares, and functions that count as 0.
+
+    A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on those
+    before it, the next ones do too.
 
     Args:
-        matrix: The normal equations in T_k(u).
-        lower: L of the equations' ``L D Lᵀ``.
-        pivots: D.
-        forward: z of ``L z = b``.
-        free: The functions of the equations, a row for each in T_k(u); ``None`` for these themselves.
-        frame: The coordinate u.
+        rows: Functions f in terms of others, shape (J, K).
+        matrix: Sums of products of those others, shape (K, K).
+        noise: How far an entry of the matrix may be off.
     """
-
-    def in_u(vector: Vector) -> Vector:
-        return vector if free is None else combine(free, vector)
-
-    coefficients, degree = in_u(back_solve(lower, pivots, forward)), len(matrix) - 1
-    if not all(pivots):
-        null = [in_u(vector) for vector in null_space(lower, pivots)]
-        coefficients = least_norm(coefficients, null, powers_in_u(frame, degree))
-        return {"coefficients": coefficients, "covariance": None, "condition": None}
-    inverse = inverse_of(lower, pivots)
-    rows = [in_u(row) for row in inverse]
-    covariance = [in_u(list(column)) for column in zip(*rows, strict=True)]
-    product = matrix if free is None else gram(matrix, free)
-    if free is None and frame.scale != frame.reach:  # u is not quite mapped from the points' range
-        product = gram(matrix, chebyshev_in_u(frame, degree))
-        inverse = inverse_of(*factor(product))
-    return {
-        "coefficients": coefficients, "covariance": covariance, "condition": condition_number(product, inverse),
-    }  # fmt: skip
-
-
-def centred_square(equations: System, frame: Frame) -> Decimal:
-    """Return ``Σ w (y - y_center)²``, which an intercept can take away without loss."""
-    shift = Decimal(frame.y_center)
-    return equations.square - 2 * shift * equations.right[0] + shift**2 * equations.matrix[0][0]
+    functions: Matrix = []
+    squares: Vector = []
+    null: Matrix = []
+    for row in rows:
+        image, rest = times(matrix, row), row
+        for function, square in zip(functions, squares, strict=True):
+            share = dot(function, image) / square
+            rest = [value - share * part for value, part in zip(rest, function, strict=True)]
+        left, size = dot(rest, times(matrix, rest)), sum(map(abs, rest), Decimal(0))
+        if null or left <= FEWEST_ROUNDINGS * noise * size * size:
+            null.append(rest)
+        else:
+            functions.append(rest)
+            squares.append(left)
+    return functions, squares, null
 
 
 def ssr_at(moments: Moments, coefficients: Vector) -> Decimal:
     """Return ``Σ w (y - f(x))²`` at any coefficients of T_k(u), not only the optimum."""
     with precise():
-        equations = system(moments, len(coefficients) - 1)
-        quadratic = dot(coefficients, times(equations.matrix, coefficients))
-        return max(equations.square - 2 * dot(coefficients, equations.right) + quadratic, Decimal(0))
-
-
-def factor(matrix: Matrix, tolerance: Decimal = RANK_TOLERANCE) -> tuple[Matrix, Vector]:
-    """Return L and D of ``M = L D Lᵀ``, with D = 0 and no entries of L for columns that depend on those before."""
-    size = len(matrix)
-    lower = [[Decimal(0)] * size for _ in range(size)]
-    pivots: Vector = []
-    for j in range(size):
-        lower[j][j] = Decimal(1)
-        pivot = matrix[j][j] - sum((lower[j][k] ** 2 * pivots[k] for k in range(j)), Decimal(0))
-        pivots.append(pivot if pivot > tolerance * matrix[j][j] else Decimal(0))
-        for i in range(j + 1, size if pivots[j] else 0):
-            known = sum((lower[i][k] * lower[j][k] * pivots[k] for k in range(j)), Decimal(0))
-            lower[i][j] = (matrix[i][j] - known) / pivots[j]
-    return lower, pivots
-
-
-def forward_solve(lower: Matrix, right: Sequence[Decimal]) -> Vector:
-    """Return z of ``L z = b``."""
-    result: Vector = []
-    for row, value in zip(lower, right, strict=True):
-        result.append(value - sum(map(mul, row, result), Decimal(0)))
-    return result
-
-
-def back_solve(lower: Matrix, pivots: Vector, forward: Vector) -> Vector:
-    """Return a of ``D Lᵀ a = z``, with 0 for dependent columns."""
-    size = len(pivots)
-    result = [Decimal(0)] * size
-    for j in reversed(range(size)):
-        if pivots[j]:
-            result[j] = forward[j] / pivots[j] - sum((lower[i][j] * result[i] for i in range(j + 1, size)), Decimal(0))
-    return result
-
-
-def inverse_of(lower: Matrix, pivots: Vector) -> Matrix:
-    """Return ``(L D Lᵀ)⁻¹``."""
-    return [back_solve(lower, pivots, forward_solve(lower, unit)) for unit in units(len(pivots))]
-
-
-def null_space(lower: Matrix, pivots: Vector) -> Matrix:
-    """Return a vector v with ``Lᵀ v = 0`` in the independent rows and 1 at j, for each dependent column j."""
-    vectors = []
-    size = len(pivots)
-    for j in (index for index in range(size) if not pivots[index]):
-        vector = [Decimal(int(i == j)) for i in range(size)]
-        for k in reversed(range(j)):
-            if pivots[k]:
-                vector[k] = -sum((lower[i][k] * vector[i] for i in range(k + 1, size)), Decimal(0))
-        vectors.append(vector)
-    return vectors
+        offset = moments.frame.y_center
+        equations = system(moments, len(coefficients) - 1, offset)
+        own = [coefficients[0] - Decimal(offset), *coefficients[1:]]
+        quadratic = dot(own, times(equations.matrix, own))
+        return max(equations.square - 2 * dot(own, equations.right) + quadratic, Decimal(0))
 
 
 def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
     """Return the solution with the least norm in powers of x, from one solution and what may be added to it."""
     goal = solve_triangular(powers, particular)
     directions = [solve_triangular(powers, vector) for vector in null]
-    lower, pivots = factor([[dot(a, b) for b in directions] for a in directions])
-    steps = back_solve(lower, pivots, forward_solve(lower, [dot(a, goal) for a in directions]))
-    move = combine(null, steps)
-    return [a - b for a, b in zip(particular, move, strict=True)]
+    units = unit_vectors(len(null))
+    steps, squares, _ = orthogonalize(units, [[dot(a, b) for b in directions] for a in directions], Decimal(0))
+    result = particular
+    for step, square in zip(steps, squares, strict=True):
+        share = dot(goal, combine(directions, step)) / square
+        result = [value - share * part for value, part in zip(result, combine(null, step), strict=True)]
+    return result
 
 
 def condition_number(product: Matrix, inverse: Matrix) -> float:
-    """Return ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of some functions, S scaling G to a unit diagonal.
-
-    It is at least the 2-norm condition of their design matrix with columns of equal length.
-    """
+    """Return ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for a Gram matrix G and its inverse, S scaling G to a unit diagonal."""
     with localcontext(FEW):
         scale = [root(row[i]) for i, row in enumerate(product)]
         size = range(len(product))
@@ -287,6 +355,6 @@ def condition_number(product: Matrix, inverse: Matrix) -> float:
         return float(root(norm * inverse_norm))
 
 
-def units(size: int) -> Matrix:
+def unit_vectors(size: int) -> Matrix:
     """Return the unit vectors."""
     return [[Decimal(int(i == j)) for j in range(size)] for i in range(size)]

@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 
 from regression.coordinates import Chart, gram, precise, root, u_in_powers
-from regression.moments import Moments
-from regression.solver import Solution, system
+from regression.solver import Solution
 
 __all__ = ["CONVERGED_SE", "OptimumDistance", "safe_rate"]
 
 CONVERGED_SE = 0.1  # a gradient fit this close to the optimum, in standard errors, counts as converged
 
 
-def safe_rate(chart: Chart, moments: Moments, mini_batches: bool = False) -> float:
+def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> float:
     """Return a step size for plain gradient descent on the mean squared error that does not diverge.
 
     With the extreme eigenvalues of the Hessian ``H = 2 AᵀWA / N`` it is ``2 / (λmin + λmax)``, the best constant step,
@@ -24,13 +23,12 @@ def safe_rate(chart: Chart, moments: Moments, mini_batches: bool = False) -> flo
 
     Args:
         chart: The model's functions.
-        moments: Moments of the points.
+        solution: The optimum of the points.
         mini_batches: Whether a step sees only a part of the points.
     """
     with precise():
-        matrix = system(moments, chart.model.degree).matrix
-        scale = Decimal(2) / moments.nobs
-        rows = [[float(scale * value) for value in row] for row in gram(matrix, chart.in_u)]
+        scale = Decimal(2) / solution.nobs
+        rows = [[float(scale * value) for value in row] for row in gram(solution.matrix, chart.in_u)]
     hessian = torch.tensor(rows, dtype=torch.float64)
     eigenvalues = torch.linalg.eigvalsh(hessian)  # ascending
     low, high = float(eigenvalues[0]), float(eigenvalues[-1])
@@ -59,7 +57,7 @@ class OptimumDistance:
     ) -> "OptimumDistance | None":
         """Return the measure, or ``None`` where the standard errors are unknown or 0."""
         df_resid = solution.nobs - solution.rank
-        if solution.covariance is None or df_resid <= 0 or solution.ssr == 0:
+        if solution.null or df_resid <= 0 or solution.is_perfect:
             return None
         params = chart.params_matrix()
         cov = solution.covariance_in(u_in_powers(solution.frame, chart.model.degree))

@@ -29,13 +29,14 @@ from regression.checks import (
     require_short_blocks,
 )
 from regression.curve_module import SMALL_BATCH, CurveModule
+from regression.curves.frame import Frame
 from regression.descent import Trace
 from regression.divergence import require_finite_coefficients, require_finite_losses
 from regression.errors import UsageError
 from regression.fit import Fit
-from regression.leastsquares import LeastSquares
+from regression.leastsquares import Add, LeastSquares
 from regression.models import Polynomial
-from regression.moments import Arithmetic, Frame
+from regression.moments.scan import Range, in_threads
 from regression.position import Position, settle
 
 __all__ = ["Regression"]
@@ -66,10 +67,6 @@ class Regression(CurveModule):
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
             optimum, looked at after each batch; ``null`` does not stop.
         level: Probability of the confidence intervals and of the bands, between 0 and 1.
-        arithmetic: How the sums over the points are taken that give the optimum: ``double-double``, correct to the last
-            digit and the same bits for any batches and devices, or ``double``, many times faster and for
-            well-conditioned points: it loses twice the digits of the condition number, and the report says where that
-            leaves fewer than 8.
 
     Attributes:
         least_squares: The optimum of the points, once they have been looked at.
@@ -90,11 +87,10 @@ class Regression(CurveModule):
         absolute_sigma: bool = False,
         stop_at_opt_error: float | None = None,
         level: float = 0.95,
-        arithmetic: Arithmetic = "double-double",
     ) -> None:
         super().__init__(model, loss, loss_args)
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
-        self.solver, self.domain, self.arithmetic = solver, domain, arithmetic
+        self.solver, self.domain = solver, domain
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.absolute_sigma, self.stop_at_opt_error = absolute_sigma, stop_at_opt_error
         self.level = level
@@ -168,15 +164,22 @@ class Regression(CurveModule):
         if self.absolute_sigma and self.loader.rows.block(0).sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._share_updates(self.loader.batch_size)
-        frame = Frame.of(self._scanned(self.loader.bounds()), self.arithmetic)
+        found = Range()
+        for batch in self._scanned(self.loader.bounds()):
+            in_threads(found.add, batch)
+        frame = found.frame()
         self._settle_domain(frame)
         self.least_squares.begin(frame, self.loader.rows.omitted)
         if self.solver == "gradient":
-            for batch in self._scanned(self.loader.in_large_batches()):
-                self.least_squares.add(batch)
-            self.least_squares.solve(self.device)
+            self._put_all(self.least_squares.add)
+            self.least_squares.solve(self.device, self._put_all)
             self._prepare_gradient()
             self._go_on()
+
+    def _put_all(self, add: Add) -> None:
+        """Put all points of this process into a function."""
+        for batch in self._scanned(self.loader.in_large_batches()):
+            in_threads(add, batch)
 
     def _scanned(self, batches: GlobalBatches | list[Batch]) -> Iterator[Batch]:
         for done, batch in enumerate(batches, start=1):
@@ -231,7 +234,7 @@ class Regression(CurveModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
         if self.solver == "exact":
-            self.least_squares.add(batch)
+            in_threads(self.least_squares.add, batch)
             if self.trainer.is_last_batch:
                 self._solve()
             return None
@@ -247,7 +250,7 @@ class Regression(CurveModule):
 
     def _solve(self) -> None:
         """Put the optimum into the model and end the run; the solution counts as one update."""
-        self.least_squares.solve(self.device)
+        self.least_squares.solve(self.device, self._put_all)
         with torch.no_grad():
             self.model.coefficients.copy_(self.least_squares.coefficients())
         fit = self._fit(updates=1, loss=None)

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 import regression
-from regression.moments import Frame, Moments
 from regression.solver import Solution, solve, ssr_at
-from tests.test_moments import Columns
+from tests.moments.test_moments import Columns, frame_of, moments
 
 Array = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ def drawn(seed: int = 0, rows: int = 30) -> tuple[Array, Array, Array]:
 
 def solved(x: Array, y: Array, sigma: Array | None, degree: int, fit_intercept: bool = True) -> Solution:
     data = Columns(*(torch.from_numpy(column) for column in (x, y) + (() if sigma is None else (sigma,))))
-    return solve(Moments.of(*data, Frame.of([data]), degree), degree, fit_intercept)
+    return solve(moments(data, degree=degree), degree, fit_intercept)
 
 
 def rational(x: Array, y: Array, sigma: Array, degree: int) -> list[Fraction]:
@@ -70,7 +69,7 @@ def test_high_degrees_are_found(degree: int) -> None:
     y = np.exp(np.sin(9 * x))
     solution = solved(x, y, None, degree)
     data = Columns(torch.from_numpy(x), torch.from_numpy(y))
-    frame = Frame.of([data])
+    frame = frame_of(data)
     u = (x - frame.center) / float(frame.scale)
     right = np.polynomial.chebyshev.chebfit(u, y, degree)
     assert solution.rank == degree + 1
@@ -92,7 +91,7 @@ def test_moments_of_a_higher_degree_serve() -> None:
     """Moments up to degree 6 give the coefficients of degree 2 that moments up to degree 2 give, to 26 digits."""
     x, y, _ = drawn(4)
     data = Columns(torch.from_numpy(x), torch.from_numpy(y))
-    high, low = solve(Moments.of(*data, Frame.of([data]), 6), 2), solved(x, y, None, 2)
+    high, low = solve(moments(data, degree=6), 2), solved(x, y, None, 2)
     assert high.rank == low.rank == 3
     for found, right in zip(
         [*high.coefficients, high.ssr, high.tss], [*low.coefficients, low.ssr, low.tss], strict=True
@@ -104,8 +103,8 @@ def test_squares_at_other_coefficients() -> None:
     """``ssr_at`` gives the residuals' sum of squares of any curve; at the optimum the solution's own."""
     x, y, sigma = drawn(5)
     data = Columns(*map(torch.from_numpy, (x, y, sigma)))
-    frame = Frame.of([data])
-    own = Moments.of(*data, frame, 2)
+    frame = frame_of(data)
+    own = moments(data, frame, 2)
     curve = [1.5, -2.25, 0.125]
     u = (x - frame.center) / float(frame.scale)
     residuals = (y - np.polynomial.chebyshev.chebval(u, curve)) / sigma

@@ -9,7 +9,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any, TypeVar
 
-__all__ = ["compiled", "compiled_as", "loop"]
+__all__ = ["choose", "compiled", "compiled_as", "loop"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -69,3 +69,8 @@ def _operation(build: Callable[..., Any], result: str, arguments: list[str]) -> 
 
     names = ", ".join(f"a{k}" for k in range(len(arguments)))
     return intrinsic(eval(f"lambda typingcontext, {names}: typed()", {"typed": typed}))  # numba counts the arguments
+
+
+def choose(function: Callable[..., Any], steps: float) -> Callable[..., Any]:
+    """Return a loop as it stands where there is little to do, else compiled."""
+    return function if steps <= 20_000 else compiled(function)

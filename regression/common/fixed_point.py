@@ -11,9 +11,10 @@ from typing import Any
 
 from regression.common.compiled import compiled_as, loop
 
-__all__ = ["UNIT_BITS", "add_to", "parts", "total"]
+__all__ = ["COARSE_UNITS", "UNIT_BITS", "add_to", "parts", "total"]
 
 UNIT_BITS = 100  # sums are whole numbers in units of 2^-100
+COARSE_UNITS = 2**50  # of a coarse part in 1
 COARSE, FINE = 6.0, 6.0 * 2.0**-50  # the middle of where a float64 number is a multiple of 2^-50, and of 2^-100
 LOWER_BITS, LOWER = 32, 2**32 - 1  # a total is kept as two numbers, the lower one of 32 bits: 2^31 sums may be added
 

@@ -1,0 +1,107 @@
+"""The coordinates of the sums over points: x, y and sigma scaled to numbers of at most 1, without loss."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from regression.errors import UsageError
+
+__all__ = ["Frame"]
+
+MIN_EXPONENT = -1000  # of a scale: its reciprocal is a float64 number too
+LARGEST_REACH = 2.0**1023  # half the range of a column: a larger one is no float64 number
+
+
+@dataclass(frozen=True)
+class Frame:
+    """``u = (x - center) stretch / 2^exponent`` and ``v = (y - y_center) / 2^y_exponent`` in [-1, 1], and weights.
+
+    Differences are double-double numbers, so u and v are known to about 104 bits however small the range of a column is
+    against its size. The weight of a point is ``w = (2^sigma_exponent / sigma)²``, at most 1.
+
+    Attributes:
+        center: Float64 number near the middle of the x range.
+        exponent: Binary exponent of the power of two that is not below half the x range.
+        stretch: From 1 to 2: takes the points' range to all of [-1, 1], as on a part of it the Chebyshev polynomials of
+            high degree are hard to tell apart.
+        y_center: Float64 number near the middle of the y range.
+        y_exponent: Binary exponent of the power of two that is not below half the y range.
+        sigma_exponent: Binary exponent of the power of two next below the smallest sigma; 0 without sigma.
+        low: Smallest x.
+        high: Largest x.
+    """
+
+    center: float
+    exponent: int
+    stretch: float
+    y_center: float
+    y_exponent: int
+    sigma_exponent: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, x: tuple[float, float], y: tuple[float, float], smallest_sigma: float | None) -> "Frame":
+        """Return the coordinates of points.
+
+        Args:
+            x: Smallest and largest x.
+            y: Smallest and largest y.
+            smallest_sigma: Smallest sigma, or ``None`` without sigma.
+
+        Raises:
+            UsageError: If a range is too large for float64.
+        """
+        center, reach = _middle("x", *x)
+        y_center, y_reach = _middle("y", *y)
+        exponent = _power_above(reach)
+        whole = max(Fraction(x[1]) - Fraction(center), Fraction(center) - Fraction(x[0])) / Fraction(2) ** exponent
+        return cls(
+            center=center,
+            exponent=exponent,
+            stretch=_rounded_down(1 / whole) if whole else 1.0,
+            y_center=y_center,
+            y_exponent=_power_above(y_reach),
+            sigma_exponent=0 if smallest_sigma is None else math.frexp(smallest_sigma)[1] - 1,
+            low=x[0],
+            high=x[1],
+        )
+
+    @property
+    def scale(self) -> Fraction:
+        """What u is multiplied by to give ``x - center``, exactly."""
+        return Fraction(2) ** self.exponent / Fraction(self.stretch)
+
+    def numbers(self) -> tuple[float, float, float, float, float, float]:
+        """Return what the loops subtract and multiply by: center, power, stretch; y's center, power; sigma's power."""
+        return (
+            self.center, math.ldexp(1, -self.exponent), self.stretch,
+            self.y_center, math.ldexp(1, -self.y_exponent), math.ldexp(1, -self.sigma_exponent),
+        )  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Frame":
+        """Return the coordinates that stand in a checkpoint."""
+        return cls(**state)
+
+
+def _middle(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return the middle of a range and the larger distance of its ends from there."""
+    center = low / 2 + high / 2
+    reach = max(high - center, center - low)
+    if reach > LARGEST_REACH:
+        raise UsageError(f"{name} must span less than 1.7e308, got {low:g} to {high:g}")
+    return center, reach
+
+
+def _power_above(size: float) -> int:
+    """Return the exponent of the smallest power of two that is not below a size; 0 for size 0."""
+    mantissa, exponent = math.frexp(size)
+    return max(exponent - (mantissa == 0.5), MIN_EXPONENT)
+
+
+def _rounded_down(value: Fraction) -> float:
+    """Return the largest float64 number that is not above a value."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, 0.0)

@@ -1,0 +1,309 @@
+"""The loops over points: plain Python on numbers, compiled where there is much to do, with the same bits.
+
+A pass goes over 512 rows at a time, which stay in a processor's innermost cache. A *row of numbers* holds one function
+at these points as double-double numbers, ``high`` and ``low``. Functions follow from the Chebyshev recurrence
+``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
+``common/fixed_point.py``. Each loop ``for i in range(rows)`` becomes vector instructions.
+"""
+
+import math
+from typing import Any
+
+from regression.common.compiled import loop
+from regression.common.double_double import add, multiply, product_error, reciprocal_square, two_sum
+from regression.common.fixed_point import COARSE_UNITS, add_to, parts
+
+__all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals", "evaluate"]
+
+ROWS_PER_STEP = 512
+LARGEST_SIGMA = 2.0**400  # in units of the smallest: the weights of larger ones are 0 in units of 2^-100 anyway
+LARGEST_TERM = 1.5  # of a sum, in its unit; a term that is known to be at most 1 is at most this after rounding
+LOGARITHM_UNIT = 2.0**11  # larger than the logarithm of any float64 number
+
+
+@loop
+def place(values: Any, start: int, rows: int, center: float, power: float, stretch: float, out: Any) -> int:
+    """Write ``(values - center) power stretch``; return how many are not from -1 to 1, NaN among them."""
+    high, low = out[0], out[1]
+    outside = 0
+    for i in range(rows):
+        difference, rest = two_sum(values[start + i], -center)
+        high[i], low[i] = multiply(difference * power, rest * power, stretch, 0.0)
+        outside += not abs(high[i]) <= 1.0
+    return outside
+
+
+@loop
+def place_weights(sigma: Any, start: int, rows: int, power: float, out: Any) -> int:
+    """Write ``1 / (sigma power)²``; return how many sigma are not from 1 to below infinity in these units."""
+    high, low = out[0], out[1]
+    outside = 0
+    for i in range(rows):
+        scaled = sigma[start + i] * power
+        high[i], low[i] = reciprocal_square(min(scaled, LARGEST_SIGMA))
+        outside += not 1.0 <= scaled < math.inf
+    return outside
+
+
+@loop
+def place_polynomials(degree: int, rows: int, functions: Any) -> None:
+    """Write T_0 and T_2 … T_d; T_1 = u is there already."""
+    for i in range(rows):
+        functions[0][0][i], functions[0][1][i] = 1.0, 0.0
+    u_high, u_low = functions[1][0], functions[1][1]
+    for k in range(2, degree + 1):
+        last_high, last_low = functions[k - 1][0], functions[k - 1][1]
+        before_high, before_low = functions[k - 2][0], functions[k - 2][1]
+        high, low = functions[k][0], functions[k][1]
+        for i in range(rows):
+            p, e = multiply(u_high[i], u_low[i], last_high[i], last_low[i])
+            high[i], low[i] = add(2 * p, 2 * e, -before_high[i], -before_low[i])
+
+
+@loop
+def place_product(a: Any, b: Any, rows: int, out: Any) -> None:
+    """Write ``a b``."""
+    a_high, a_low, b_high, b_low, high, low = a[0], a[1], b[0], b[1], out[0], out[1]
+    for i in range(rows):
+        high[i], low[i] = multiply(a_high[i], a_low[i], b_high[i], b_low[i])
+
+
+@loop
+def add_multiple(a: Any, factor_high: float, factor_low: float, rows: int, out: Any) -> None:
+    """Add ``factor a`` to a row of numbers."""
+    a_high, a_low, high, low = a[0], a[1], out[0], out[1]
+    for i in range(rows):
+        p, e = multiply(a_high[i], a_low[i], factor_high, factor_low)
+        high[i], low[i] = add(high[i], low[i], p, e)
+
+
+@loop
+def place_combination(coefficients: Any, degree: int, rows: int, work: Any, out: Any) -> None:
+    """Write a combination of T_0 … T_d, the first rows of numbers of ``work``."""
+    for i in range(rows):
+        out[0][i], out[1][i] = 0.0, 0.0
+    for k in range(degree + 1):
+        if coefficients[k][0] != 0.0:
+            add_multiple(work[k], coefficients[k][0], coefficients[k][1], rows, out)
+
+
+@loop
+def add_values(a: Any, rows: int, total: Any) -> None:
+    """Add ``Σ a`` to a total."""
+    high, low = a[0], a[1]
+    coarse = 0
+    fine = 0
+    for i in range(rows):
+        c, f = parts(high[i], low[i])
+        coarse += c
+        fine += f
+    add_to(total, coarse, fine)
+
+
+@loop
+def add_products(a: Any, b: Any, rows: int, total: Any) -> None:
+    """Add ``Σ a b`` to a total."""
+    a_high, a_low, b_high, b_low = a[0], a[1], b[0], b[1]
+    coarse = 0
+    fine = 0
+    for i in range(rows):
+        p, e = multiply(a_high[i], a_low[i], b_high[i], b_low[i])
+        c, f = parts(p, e)
+        coarse += c
+        fine += f
+    add_to(total, coarse, fine)
+
+
+@loop
+def add_moments(x: Any, y: Any, sigma: Any, frame: Any, degree: int, work: Any, totals: Any) -> int:
+    """Add the sums over points that determine the least-squares polynomials up to a degree.
+
+    Args:
+        x: Points, shape (N,).
+        y: Values, shape (N,).
+        sigma: Standard deviations of y, shape (N,); empty for weights of 1.
+        frame: ``Frame.numbers()``.
+        degree: Highest degree d.
+        work: Room for ``max(d, 1) + 5`` rows of numbers.
+        totals: Whole numbers, shape (3 d + 3, 4): the sums of w T_0 … w T_d; of w T_d times T_1 … T_d; of w v times
+            T_0 … T_d and v.
+
+    Returns:
+        How many numbers were outside of the frame; then the sums are of no use.
+    """
+    center, power, stretch, y_center, y_power, sigma_power = frame
+    value = max(degree, 1) + 1  # places of rows of numbers: T_0 … T_d, v, w, w T_d, w v
+    weight, last, weighted_value = value + 1, degree, value
+    is_weighted = len(sigma) > 0
+    outside = 0
+    for start in range(0, len(x), ROWS_PER_STEP):
+        rows = min(ROWS_PER_STEP, len(x) - start)
+        outside += place(x, start, rows, center, power, stretch, work[1])
+        outside += place(y, start, rows, y_center, y_power, 1.0, work[value])
+        place_polynomials(degree, rows, work)
+        if is_weighted:
+            last, weighted_value = value + 2, value + 3
+            outside += place_weights(sigma, start, rows, sigma_power, work[weight])
+            place_product(work[weight], work[degree], rows, work[last])
+            place_product(work[weight], work[value], rows, work[weighted_value])
+            add_values(work[weight], rows, totals[0])
+        else:
+            add_to(totals[0], rows * COARSE_UNITS, 0)
+        for k in range(1, degree + 1):
+            if is_weighted:
+                add_products(work[weight], work[k], rows, totals[k])
+            else:
+                add_values(work[k], rows, totals[k])
+            add_products(work[last], work[k], rows, totals[degree + k])
+            add_products(work[weighted_value], work[k], rows, totals[2 * degree + 1 + k])
+        add_values(work[weighted_value], rows, totals[2 * degree + 1])
+        add_products(work[weighted_value], work[value], rows, totals[3 * degree + 2])
+    return outside
+
+
+@loop
+def count_large(a: Any, b: Any, rows: int) -> int:
+    """Return how many products of two rows of numbers are larger than a term may be, NaN among them."""
+    a_high, b_high = a[0], b[0]
+    large = 0
+    for i in range(rows):
+        large += not abs(a_high[i] * b_high[i]) <= LARGEST_TERM
+    return large
+
+
+@loop
+def add_residuals(
+    x: Any, y: Any, sigma: Any, frame: Any, degree: int, curve: Any, functions: Any, power: float, work: Any, totals: Any
+) -> int:  # fmt: skip
+    """Add the sums over points that refine a least-squares polynomial (Björck, 1967).
+
+    With the residuals ``r = v - f(u)`` of a curve f and functions q_j, these are the sums of ``w q_j q_k``, of
+    ``w r q_j`` and of ``w r²``. The curve's errors are as large as double-double numbers have them, not as sums of
+    squares have them.
+
+    Args:
+        x: Points, shape (N,).
+        y: Values, shape (N,).
+        sigma: Standard deviations of y, shape (N,); empty for weights of 1.
+        frame: ``Frame.numbers()``.
+        degree: Highest degree d.
+        curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
+        functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
+        power: What r is multiplied by, so that no term is larger than 1.
+        work: Room for ``max(d, 1) + 4 + 2 R`` rows of numbers.
+        totals: Whole numbers, shape (R (R + 1) / 2 + R + 1, 4): for each j the sums with k = 0 … j; those with r; that
+            of r².
+
+    Returns:
+        How many numbers were too large; then the sums are of no use.
+    """
+    center, stretch_power, stretch, y_center, y_power, sigma_power = frame
+    count = len(functions)
+    residual = max(degree, 1) + 1  # places: T_0 … T_d, r, w, w r, then q_j and w q_j
+    weight, weighted_residual, first = residual + 1, residual, residual + 3
+    weighted_first = first
+    is_weighted = len(sigma) > 0
+    outside = 0
+    for start in range(0, len(x), ROWS_PER_STEP):
+        rows = min(ROWS_PER_STEP, len(x) - start)
+        outside += place(x, start, rows, center, stretch_power, stretch, work[1])
+        outside += place(y, start, rows, y_center, y_power, 1.0, work[residual])
+        place_polynomials(degree, rows, work)
+        for k in range(degree + 1):
+            add_multiple(work[k], -curve[k][0], -curve[k][1], rows, work[residual])
+        for i in range(rows):
+            work[residual][0][i] *= power
+            work[residual][1][i] *= power
+        for j in range(count):
+            place_combination(functions[j], degree, rows, work, work[first + j])
+        if is_weighted:
+            weighted_residual, weighted_first = residual + 2, first + count
+            outside += place_weights(sigma, start, rows, sigma_power, work[weight])
+            place_product(work[weight], work[residual], rows, work[weighted_residual])
+            for j in range(count):
+                place_product(work[weight], work[first + j], rows, work[weighted_first + j])
+        at = 0
+        for j in range(count):
+            outside += count_large(work[first + j], work[weighted_first + j], rows)
+            for k in range(j + 1):
+                add_products(work[first + k], work[weighted_first + j], rows, totals[at])
+                at += 1
+        for j in range(count):
+            add_products(work[first + j], work[weighted_residual], rows, totals[at + j])
+        outside += count_large(work[residual], work[weighted_residual], rows)
+        add_products(work[residual], work[weighted_residual], rows, totals[at + count])
+    return outside
+
+
+@loop
+def place_sizes(functions: Any, first: int, count: int, rows: int, start: int, sizes: Any) -> None:
+    """Write ``√(Σ q_j²)``, the squares taken in units of the largest one, which keeps them within float64."""
+    for i in range(rows):
+        largest = 0.0
+        for j in range(count):
+            largest = max(largest, abs(functions[first + j][0][i]))
+        exponent = math.frexp(largest)[1] if largest < math.inf else 0
+        total, rest = 0.0, 0.0
+        for j in range(count):
+            scaled = math.ldexp(functions[first + j][0][i], -exponent)
+            total, rest = add(total, rest, scaled * scaled, product_error(scaled, scaled))
+        sizes[start + i] = math.ldexp(math.sqrt(total + rest), exponent)
+
+
+@loop
+def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: Any, values: Any, sizes: Any) -> None:
+    """Write a curve ``f(u)`` and the size ``√(Σ q_j(u)²)`` of some functions at points, to the last digit.
+
+    Args:
+        x: Points, shape (N,).
+        frame: ``Frame.numbers()``.
+        degree: Highest degree d.
+        curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
+        functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
+        work: Room for ``max(d, 1) + 2 + R`` rows of numbers.
+        values: Where f goes, shape (N,).
+        sizes: Where the sizes go, shape (N,).
+    """
+    center, power, stretch = frame[0], frame[1], frame[2]
+    first = max(degree, 1) + 1  # places: T_0 … T_d, q_j, f
+    count = len(functions)
+    result = work[first + count]
+    for start in range(0, len(x), ROWS_PER_STEP):
+        rows = min(ROWS_PER_STEP, len(x) - start)
+        place(x, start, rows, center, power, stretch, work[1])
+        place_polynomials(degree, rows, work)
+        place_combination(curve, degree, rows, work, result)
+        for i in range(rows):
+            values[start + i] = result[0][i] + result[1][i]
+        for j in range(count):
+            place_combination(functions[j], degree, rows, work, work[first + j])
+        place_sizes(work, first, count, rows, start, sizes)
+
+
+@loop
+def logarithm(value: float) -> float:
+    """Return the natural logarithm from exactly rounded operations alone: the same bits on every machine.
+
+    With ``value = m 2^e``, m in [√½, √2): ``log m = 2 artanh s`` for ``s = (m - 1) / (m + 1)``, |s| < 0.172.
+    """
+    m, e = math.frexp(value)
+    if m < 0.7071067811865476:
+        m, e = 2 * m, e - 1
+    s = (m - 1) / (m + 1)
+    series = 0.0
+    for k in range(12):
+        series = series * (s * s) + 1 / (23 - 2 * k)
+    return e * 0.6931471805599453 + 2 * s * series
+
+
+@loop
+def add_logarithms(sigma: Any, power: float, total: Any) -> None:
+    """Add ``Σ log(sigma power) / 2^11`` to a total."""
+    for start in range(0, len(sigma), ROWS_PER_STEP):
+        coarse = 0
+        fine = 0
+        for i in range(start, min(start + ROWS_PER_STEP, len(sigma))):
+            c, f = parts(logarithm(sigma[i] * power) / LOGARITHM_UNIT, 0.0)
+            coarse += c
+            fine += f
+        add_to(total, coarse, fine)

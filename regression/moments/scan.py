@@ -1,0 +1,223 @@
+"""What points are put into, part by part and from several threads: their range, their sums, their residuals' sums."""
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regression.common.compiled import choose, compiled
+from regression.common.fixed_point import total
+from regression.common.threads import share_out
+from regression.collectives import all_max
+from regression.curves.frame import Frame
+from regression.errors import UsageError, counted
+from regression.moments import gpu
+from regression.moments.loops import ROWS_PER_STEP, add_logarithms, add_moments, add_residuals
+from regression.moments.moments import Moments, reduced
+from regression.moments.second_pass import SecondPass
+
+__all__ = ["PointColumns", "Range", "ResidualSums", "Sums", "in_threads", "loop_columns", "loop_room", "require_finite"]
+
+ROWS_PER_PART = 1 << 16  # of a part that a thread takes at a time: it stays in the processor's own cache
+
+
+class PointColumns(Protocol):
+    """Points: tensors ``x``, ``y`` and ``sigma`` or ``None``, each of shape (n,)."""
+
+    @property
+    def x(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def y(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def sigma(self) -> Tensor | None: ...  # noqa: D102
+
+
+def in_threads(add: Callable[[Tensor, Tensor, Tensor | None], None], points: PointColumns) -> None:
+    """Put points that are in memory into something, in parts and from several threads; on a CUDA device at once."""
+    x, y, sigma = points.x, points.y, points.sigma
+    if x.is_cuda:
+        add(x, y, sigma)
+        return
+    share_out(lambda part: add(x[part], y[part], None if sigma is None else sigma[part]), len(x), ROWS_PER_PART)
+
+
+class Range:
+    """The smallest and largest numbers of points, and the frame that follows from them."""
+
+    def __init__(self) -> None:
+        self._found, self._device = [-math.inf] * 5, torch.device("cpu")
+        self._lock = threading.Lock()
+
+    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+        """Take in points, each column of shape (n,).
+
+        Raises:
+            UsageError: If a number is not finite, or a sigma not positive.
+        """
+        if not len(x):
+            return
+        # One reading of each column: NaN and infinities show in its smallest or largest number.
+        (low, high), (y_low, y_high) = ([float(value) for value in column.aminmax()] for column in (x, y))
+        smallest, largest = (1.0, 1.0) if sigma is None else [float(value) for value in sigma.aminmax()]
+        if not all(map(math.isfinite, (low, high, y_low, y_high, smallest, largest))) or smallest <= 0:
+            require_finite(x, y, sigma)
+        found = [-low, high, -y_low, y_high, -math.inf if sigma is None else -smallest]
+        with self._lock:
+            self._found, self._device = list(map(max, self._found, found)), x.device
+
+    def frame(self) -> Frame:
+        """Return the coordinates of the points of all processes.
+
+        Raises:
+            UsageError: If there is no point.
+        """
+        found = torch.tensor(self._found, dtype=torch.float64, device=self._device)
+        low, high, y_low, y_high, smallest = all_max(found).tolist()
+        if -low > high:
+            raise UsageError("there are no rows to fit: expected at least one point")
+        return Frame.of((-low, high), (-y_low, y_high), None if smallest == -math.inf else -smallest)
+
+
+def require_finite(x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+    """Refuse numbers that are not finite, and sigmas that are not positive."""
+    for name, values in (("x", x), ("y", y), ("sigma", sigma)):
+        if values is not None and not values.isfinite().all():
+            row = int(values.isfinite().int().argmin())
+            raise UsageError(f"{name} must be finite, got {values[row].item()} at row {row} of a batch: leave it out")
+    if sigma is not None and not (sigma > 0).all():
+        row = int((sigma > 0).int().argmin())
+        raise UsageError(f"sigma must be positive, got {sigma[row].item()} at row {row} of a batch: leave it out")
+
+
+class Accumulator:
+    """Totals that several threads add to.
+
+    Args:
+        frame: Coordinates of the points.
+        count: Number of totals.
+    """
+
+    def __init__(self, frame: Frame, count: int) -> None:
+        self.frame, self.rows = frame, 0
+        self._totals = np.zeros((count, 4), dtype=np.int64)
+        self._lock = threading.Lock()
+
+    def _take(self, rows: int, totals: Any, outside: int) -> None:
+        if outside:
+            raise UsageError(
+                f"{counted(outside, 'number')} of {counted(rows, 'row')} lie outside of the range that was found or "
+                "stated before: the points changed while they were read, or a file states another range than it has"
+            )
+        with self._lock:
+            self.rows += rows
+            self._totals += np.asarray(totals, dtype=np.int64)
+
+    def values(self) -> list[int]:
+        """Return the totals of this process in units of 2^-100."""
+        return [total(numbers) for numbers in self._totals.tolist()]
+
+
+class Sums(Accumulator):
+    """The sums that determine the least-squares polynomials of points.
+
+    Args:
+        frame: Coordinates of the points.
+        degree: Highest degree d.
+    """
+
+    def __init__(self, frame: Frame, degree: int) -> None:
+        super().__init__(frame, 3 * degree + 4)  # the last one is that of the logarithms of sigma
+        self.degree = degree
+
+    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+        """Add points, each column of shape (n,).
+
+        Raises:
+            UsageError: If a number lies outside of the frame.
+        """
+        if x.is_cuda:
+            self._take(len(x), *gpu.moments(x, y, sigma, self.frame, self.degree))
+            return
+        if not len(x):
+            return
+        run = choose(add_moments, len(x) * (self.degree + 2))
+        is_plain, totals = run is add_moments, loop_totals(run is add_moments, len(self._totals))
+        columns = loop_columns(is_plain, x, y, sigma)
+        outside = run(*columns, self.frame.numbers(), self.degree, loop_room(is_plain, max(self.degree, 1) + 5), totals)
+        if sigma is not None and not outside:
+            (add_logarithms if is_plain else compiled(add_logarithms))(columns[2], self.frame.numbers()[-1], totals[-1])
+        self._take(len(x), totals, outside)
+
+    def moments(self) -> Moments:
+        """Return the moments of the points of this process."""
+        return Moments.of_totals(self.frame, self.degree, self.rows, self.values())
+
+
+class ResidualSums(Accumulator):
+    """The sums that refine a least-squares polynomial of points.
+
+    Args:
+        request: The curve whose residuals are taken, and the functions that they are multiplied by.
+    """
+
+    def __init__(self, request: SecondPass) -> None:
+        super().__init__(request.frame, request.sums)
+        self.request = request
+
+    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+        """Add points, each column of shape (n,).
+
+        Raises:
+            UsageError: If a term is too large, as the points are not those of the first pass.
+        """
+        request = self.request
+        if x.is_cuda:
+            self._take(len(x), *gpu.residuals(x, y, sigma, request))
+            return
+        if not len(x):
+            return
+        count, degree = len(request.functions), request.degree
+        run = choose(add_residuals, len(x) * (count + 1) * (count + degree))
+        is_plain, totals = run is add_residuals, loop_totals(run is add_residuals, request.sums)
+        outside = run(
+            *loop_columns(is_plain, x, y, sigma), self.frame.numbers(), degree, *request.numbers(is_plain),
+            request.power, loop_room(is_plain, max(degree, 1) + 4 + 2 * count), totals,
+        )  # fmt: skip
+        self._take(len(x), totals, outside)
+
+    def reduced(self, device: torch.device) -> list[int]:
+        """Return the sums over the points of all processes in units of 2^-100."""
+        return reduced(self.values(), device)
+
+
+def loop_columns(is_plain: bool, x: Tensor, y: Tensor, sigma: Tensor | None) -> list[Any]:
+    """Return columns as the loops take them: lists for plain Python, else arrays, of which none may be written to.
+
+    Arrays that are alike in this are of one type for the compiler. Without sigma there is an empty column.
+    """
+    columns = [x, y, x[:0] if sigma is None else sigma]
+    if is_plain:
+        return [column.tolist() for column in columns]
+    kind = torch.float32 if all(column.dtype == torch.float32 for column in columns) else torch.float64
+    arrays = [column.detach().to(kind).contiguous().numpy().view() for column in columns]
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def loop_room(is_plain: bool, rows_of_numbers: int) -> Any:
+    """Return room for rows of double-double numbers."""
+    if is_plain:
+        return [[[0.0] * ROWS_PER_STEP, [0.0] * ROWS_PER_STEP] for _ in range(rows_of_numbers)]
+    return np.empty((rows_of_numbers, 2, ROWS_PER_STEP))
+
+
+def loop_totals(is_plain: bool, count: int) -> Any:
+    """Return totals of 0."""
+    return [[0] * 4 for _ in range(count)] if is_plain else np.zeros((count, 4), dtype=np.int64)

@@ -1,0 +1,58 @@
+"""What a second pass over the points takes: the residuals of a curve, and their products with some functions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from regression.curves.frame import Frame
+
+__all__ = ["Pair", "SecondPass", "pairs"]
+
+Pair = tuple[float, float]  # a double-double number
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """A curve f and functions q_j in the coordinates of the moments; the sums are those of ``loops.add_residuals``.
+
+    Attributes:
+        frame: Coordinates u, v and weights.
+        curve: Coefficients of f in T_0(u) … T_d(u), in v's unit, shape (d + 1, 2).
+        functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2); ``Σ w q_j²`` is about 1.
+        exponent: Binary exponent of a power of two that no ``|r| √w`` exceeds.
+    """
+
+    frame: Frame
+    curve: tuple[Pair, ...]
+    functions: tuple[tuple[Pair, ...], ...]
+    exponent: int
+
+    @property
+    def degree(self) -> int:
+        """Highest degree d."""
+        return len(self.curve) - 1
+
+    @property
+    def power(self) -> float:
+        """What residuals are multiplied by."""
+        return math.ldexp(1, -self.exponent)
+
+    @property
+    def sums(self) -> int:
+        """Number of sums."""
+        count = len(self.functions)
+        return count * (count + 1) // 2 + count + 1
+
+    def numbers(self, is_plain: bool) -> tuple[Any, Any]:
+        """Return curve and functions as the loops take them: lists for plain Python, else arrays."""
+        return (self.curve, self.functions) if is_plain else (np.array(self.curve), np.array(self.functions))
+
+
+def pairs(values: Sequence[Decimal]) -> tuple[Pair, ...]:
+    """Return numbers as double-double numbers."""
+    highs = [float(value) for value in values]
+    return tuple((high, float(value - Decimal(high))) for high, value in zip(highs, values, strict=True))
