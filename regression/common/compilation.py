@@ -9,6 +9,7 @@ import hashlib
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 OPTIONS = {"nogil": True, "error_model": "numpy"}  # a division by 0 gives inf or nan, as the processor has it
 SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few
 SECONDS_TO_SAY = 1.0  # a compilation that ends sooner is not worth a line
+SECONDS_TO_REPEAT = 60.0  # processes that start together compile one loop or another in turn
+SAID = "regression.said"
 KEPT = "once"
 NOT_KEPT = "for this run alone: name a folder to keep them in by NUMBA_CACHE_DIR"
 
@@ -63,7 +66,7 @@ class SharedCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: FunctionType) -> None:
         super().__init__(function)
         self._lock = FolderLock(Path(self.cache_path))
-        self._notice = Notice(KEPT)
+        self._notice = Notice(KEPT, Path(self.cache_path) / SAID)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the loop for arguments of given types, or ``None`` where this process is to compile it."""
@@ -132,16 +135,18 @@ SharedCache._impl_class = CheckedContent
 
 
 class Notice:
-    """A line on stderr about compilations that take a while, once a process.
+    """A line on stderr about compilations that take a while, once a process, and once for processes that share a file.
 
     Args:
         how_often: When loops are compiled, in words.
+        mark: A file that says that another process has just said it.
     """
 
     is_said: ClassVar[bool] = False
 
-    def __init__(self, how_often: str) -> None:
+    def __init__(self, how_often: str, mark: Path | None = None) -> None:
         self._line = f"regression: compiling the loops over points for this processor, {how_often}"
+        self._mark = mark
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float) -> None:
@@ -157,10 +162,20 @@ class Notice:
             self._timer = None
 
     def _say(self) -> None:
-        if not Notice.is_said:
-            Notice.is_said = True
+        if not Notice.is_said and not self._is_said_by_another():
             with suppress(OSError, ValueError, AttributeError):  # stderr may be closed
                 print(self._line, file=sys.stderr, flush=True)
+        Notice.is_said = True
+
+    def _is_said_by_another(self) -> bool:
+        if self._mark is None:
+            return False
+        with suppress(OSError):
+            if time.time() - self._mark.stat().st_mtime < SECONDS_TO_REPEAT:
+                return True
+        with suppress(OSError):
+            self._mark.touch()
+        return False
 
 
 def _cache(function: FunctionType) -> SharedCache | NoCache:
