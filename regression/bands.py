@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from regression.basis import design, polynomial
-from regression.common.compiled import choose
+from regression.common.compiled import choose, rows_for
 from regression.coordinates import Vector, precise, root
 from regression.errors import UsageError
 from regression.moments.loops import evaluate
@@ -123,13 +123,13 @@ class Curve:
         degree, functions = len(self.coefficients) - 1, self.error_functions or ()
         run = choose(evaluate, len(x) * (degree + 1) * (len(functions) + 2))
         is_plain = run is evaluate
-        given, values, sizes = (column.numpy() for column in (x.contiguous(), torch.empty_like(x), torch.empty_like(x)))
+        values, sizes = np.empty(len(x)), np.empty(len(x))
         numbers = (self.center, math.ldexp(1, -self.exponent), self.stretch)
         own = (self.coefficients, functions)
         if not is_plain:
             own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
         room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))
-        run(given.tolist() if is_plain else given, numbers, degree, *own, room, values, sizes)
+        run(rows_for(run, x.numpy()), numbers, degree, *own, room, values, sizes)
         unit = 2.0**self.y_exponent if abs(self.y_exponent) < 1000 else None
         found = [np.ldexp(column, self.y_exponent) if unit is None else column * unit for column in (values, sizes)]
         mean, error = (torch.from_numpy(column) for column in found)

@@ -10,6 +10,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+import regression.data
+import regression.modules  # noqa: F401  # like the data: the parser finds a class by its short name once it is imported
 from regression.arguments import checkpoint_settings, files_first, option_value, require_same_model
 from regression.callbacks import FitFiles, Report
 from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint, read_fit

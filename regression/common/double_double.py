@@ -30,7 +30,10 @@ def _fused(builder: Any, a: Any, b: Any) -> Any:
 
 @compiled_as(_fused, "float64", ["float64", "float64"])
 def product_error(a: float, b: float) -> float:
-    """Return ``a b`` less its rounding to float64, exactly; for products between 2^-960 and 2^960 in size."""
+    """Return ``a b`` less its rounding to float64, exactly.
+
+    For products between 2^-960 and 2^960 in size, of factors below 2^996: as it stands, larger ones overflow.
+    """
     wide = SPLIT * a
     a_upper = wide - (wide - a)
     a_lower = a - a_upper

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regression.common.compiled import choose, compiled
+from regression.common.compiled import choose, compiled, rows_for
 from regression.common.fixed_point import total
 from regression.common.threads import share_out
 from regression.collectives import all_max
@@ -146,9 +146,9 @@ class Sums(Accumulator):
             return
         if not len(x):
             return
-        run = choose(add_moments, len(x) * (self.degree + 2))
+        run = choose(add_moments, 4 * len(x) * (self.degree + 1))
         is_plain, totals = run is add_moments, loop_totals(run is add_moments, len(self._totals))
-        columns = loop_columns(is_plain, x, y, sigma)
+        columns = loop_columns(run, x, y, sigma)
         outside = run(*columns, self.frame.numbers(), self.degree, loop_room(is_plain, max(self.degree, 1) + 5), totals)
         if sigma is not None and not outside:
             (add_logarithms if is_plain else compiled(add_logarithms))(columns[2], self.frame.numbers()[-1], totals[-1])
@@ -183,10 +183,10 @@ class ResidualSums(Accumulator):
         if not len(x):
             return
         count, degree = len(request.functions), request.degree
-        run = choose(add_residuals, len(x) * (count + 1) * (count + degree))
+        run = choose(add_residuals, len(x) * (count + 1) * (count + degree + 2))
         is_plain, totals = run is add_residuals, loop_totals(run is add_residuals, request.sums)
         outside = run(
-            *loop_columns(is_plain, x, y, sigma), self.frame.numbers(), degree, *request.numbers(is_plain),
+            *loop_columns(run, x, y, sigma), self.frame.numbers(), degree, *request.numbers(is_plain),
             request.power, loop_room(is_plain, max(degree, 1) + 4 + 2 * count), totals,
         )  # fmt: skip
         self._take(len(x), totals, outside)
@@ -196,19 +196,11 @@ class ResidualSums(Accumulator):
         return reduced(self.values(), device)
 
 
-def loop_columns(is_plain: bool, x: Tensor, y: Tensor, sigma: Tensor | None) -> list[Any]:
-    """Return columns as the loops take them: lists for plain Python, else arrays, of which none may be written to.
-
-    Arrays that are alike in this are of one type for the compiler. Without sigma there is an empty column.
-    """
+def loop_columns(run: Callable[..., Any], x: Tensor, y: Tensor, sigma: Tensor | None) -> list[Any]:
+    """Return columns as a loop takes them, all of one type; an empty one without sigma."""
     columns = [x, y, x[:0] if sigma is None else sigma]
-    if is_plain:
-        return [column.tolist() for column in columns]
     kind = torch.float32 if all(column.dtype == torch.float32 for column in columns) else torch.float64
-    arrays = [column.detach().to(kind).contiguous().numpy().view() for column in columns]
-    for array in arrays:
-        array.flags.writeable = False
-    return arrays
+    return [rows_for(run, column.detach().to(kind).numpy()) for column in columns]
 
 
 def loop_room(is_plain: bool, rows_of_numbers: int) -> Any:

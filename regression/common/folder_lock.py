@@ -1,0 +1,66 @@
+"""One process at a time in a folder, on one machine or on several that share a file system; standard library only."""
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["FolderLock"]
+
+NAME = "regression.lock"
+SECONDS_TO_LOOK = 0.05
+
+
+class FolderLock:
+    """A lock that never fails: where locks do not work, or another process keeps one too long, all go on without.
+
+    The system lets go of a lock when the process that holds it ends, however it ends.
+
+    Args:
+        folder: Where the lock's file is made, and left.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._file: IO[str] | None = None
+
+    def acquire(self, seconds: float) -> bool:
+        """Wait for the lock some seconds at most, and return whether it is held."""
+        try:
+            file = self._path.open("w")
+        except OSError:
+            return False
+        if _is_locked_within(seconds, file):
+            self._file = file
+            return True
+        file.close()
+        return False
+
+    def release(self) -> None:
+        """Let go of the lock if it is held."""
+        if self._file is not None:
+            with suppress(OSError):
+                if sys.platform != "win32":
+                    fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone would leave it with a forked process
+            self._file.close()
+            self._file = None
+
+
+def _is_locked_within(seconds: float, file: IO[str]) -> bool:
+    if sys.platform == "win32":
+        return False
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(SECONDS_TO_LOOK)
+        except OSError:  # a file system without locks
+            return False
