@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from regression.bands import require_level
 from regression.degrees import Criterion
 from regression.errors import UsageError, counted
 from regression.fit import Fit
@@ -59,6 +60,7 @@ def fit(
     columns = _columns([x, y] if sigma is None else [x, y, sigma], may_stay=True)
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
+    require_level(level)
     points = Points(*columns)
     is_auto = degree == "auto"
     if is_auto and not fit_intercept:

@@ -19,7 +19,7 @@ from regression.moments.scan import loop_room
 from regression.moments.second_pass import Pair, pairs
 from regression.solver import Solution
 
-__all__ = ["Curve", "Prediction", "predicted", "quantile", "without_bands"]
+__all__ = ["Curve", "Prediction", "predicted", "quantile", "require_level", "without_bands"]
 
 ROWS_PER_PART = 1 << 16  # points that are evaluated together
 FAR = 2.0**30  # times half the range of the points
@@ -197,11 +197,16 @@ def _representable(values: Tensor) -> Tensor:
     return values.where(values.isfinite(), math.nan)
 
 
+def require_level(level: float) -> None:
+    """Refuse what is no probability of an interval."""
+    if not 0 < level < 1:
+        raise UsageError(f"level must be between 0 and 1, got {level}")
+
+
 def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
     """Return the half-width of a two-sided interval in standard errors: Student's t, normal for known sigma."""
     from scipy import special  # a tenth of a second to import, and not every run needs it
 
-    if not 0 < level < 1:
-        raise UsageError(f"level must be between 0 and 1, got {level}")
+    require_level(level)
     probability = 0.5 + level / 2
     return float(special.ndtri(probability) if absolute_sigma else special.stdtrit(df_resid, probability))

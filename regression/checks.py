@@ -14,6 +14,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from regression.bands import require_level
 from regression.errors import UsageError, counted
 from regression.position import Position
 
@@ -55,8 +56,7 @@ def require_sane_numbers(
         raise UsageError(f"updates_per_batch must be from 1 to {MOST_UPDATES:,}, got {updates_per_batch}")
     if stop_at_opt_error is not None and not stop_at_opt_error > 0:
         raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
-    if not 0 < level < 1:
-        raise UsageError(f"level must be between 0 and 1, got {level}")
+    require_level(level)
 
 
 def require_trainer_numbers(config: Namespace) -> None:

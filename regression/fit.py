@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,9 @@ class Fit:
         names: Names of the coefficients.
         params: Coefficients in ascending powers of x, shape (K,).
         bse: Their standard errors.
-        conf_int: Their confidence intervals: Student's t, or normal if ``absolute_sigma``.
         cov_params: Their covariance, shape (K, K).
         sigma: Residual standard deviation ``√(ssr / df_resid)``.
-        ssr: ``Σ w (y − f(x))²`` at these coefficients.
+        ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` where it is larger than float64 numbers are.
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
             coefficients, not sigma.
@@ -95,10 +95,9 @@ class Fit:
     names: tuple[str, ...]
     params: tuple[float, ...]
     bse: tuple[float, ...] | None
-    conf_int: tuple[tuple[float, float], ...] | None
     cov_params: tuple[tuple[float, ...], ...] | None
     sigma: float | None
-    ssr: float
+    ssr: float | None
     rsquared: float | None
     aic: float | None
     aicc: float | None
@@ -158,10 +157,8 @@ class Fit:
                 nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
                 params=_floats(params),
                 bse=_floats(errors) if errors else None,
-                conf_int=_intervals(params, errors, quantile(facts["level"], df_resid, facts["absolute_sigma"]))
-                if errors else None,
                 cov_params=tuple(map(_floats, cov)) if cov else None,
-                sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=float(ssr),
+                sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(float(ssr)),
                 rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
                 rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
                 converged=None if distance is None else distance <= CONVERGED_SE,
@@ -169,6 +166,14 @@ class Fit:
                 degree_table=tuple(asdict(candidate) for candidate in degree_table),
                 notes=tuple(said), **facts,
             )  # fmt: skip
+
+    @cached_property
+    def conf_int(self) -> tuple[tuple[float, float], ...] | None:
+        """Confidence intervals of the coefficients: Student's t, or normal if ``absolute_sigma``."""
+        if self.bse is None:
+            return None
+        factor = quantile(self.level, self.df_resid, self.absolute_sigma)
+        return tuple((p - factor * e, p + factor * e) for p, e in zip(self.params, self.bse, strict=True))
 
     def warn_if_undetermined(self) -> None:
         """Warn where the points do not determine all coefficients."""
@@ -212,7 +217,7 @@ class Fit:
         Args:
             facts: More to write beside it, such as where the points came from.
         """
-        return json.dumps(_finite(asdict(self) | facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(_finite(asdict(self) | {"conf_int": self.conf_int} | facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | Path) -> "Fit":
@@ -256,12 +261,11 @@ def _scaled(matrix: Matrix | None, scale: Decimal | None) -> Matrix | None:
 def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> float | None:
     """Return the loss where it is a function of the squares, else the given one."""
     mean = float(ssr) / nobs
-    return {"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given)
+    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given))
 
 
-def _intervals(params: list[Decimal], errors: list[Decimal], factor: float) -> tuple[tuple[float, float], ...]:
-    half = [Decimal(factor) * error for error in errors]
-    return tuple((float(p - h), float(p + h)) for p, h in zip(params, half, strict=True))
+def _within(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
 
 
 def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNDETERMINED = "undetermined: "
 SHOWN_DIGITS = 15.95  # of a float64 number
+FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
 __all__ = ["UNDETERMINED", "formula", "left_out", "notes", "report"]
@@ -42,7 +43,7 @@ def report(fit: "Fit") -> str:
         *_weight_lines(fit),
         *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
         *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
-        ", ".join([f"sum of squared residuals {fit.ssr:.6g}", *_known(facts)]),
+        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
         *rows,
         ", ".join(_known(goodness)),
         *_table_lines(fit.degree_table, fit.degree),
@@ -57,8 +58,12 @@ def _weight_lines(fit: "Fit") -> list[str]:
         return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
     if not fit.weighted:
         return []
-    scale = "" if fit.sigma is None else f" = {fit.sigma**2:.6g}"
-    return [f"weighted by 1/sigma², covariance scaled by ssr/df{scale}"]
+    if fit.sigma is None:
+        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
+    square: float | Decimal = fit.sigma * fit.sigma
+    if fit.sigma and not 0 < square < math.inf:
+        square = Decimal(fit.sigma) ** 2
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:
@@ -116,6 +121,8 @@ def notes(
         )
     elif ssr == 0:
         found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
+    if ssr and not FLOAT_RANGE[0] < ssr < FLOAT_RANGE[1]:
+        found.append(f"the sum of squared residuals is {ssr:.6e}, beyond float64's range")
     if solution.tss <= 0:
         found.append("R² is unknown: y does not vary, or too little against its size")
     found += _digit_notes(solution) + _covariance_notes(solution)
@@ -178,4 +185,4 @@ def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[
 
 
 def _known(values: dict[str, float | None]) -> list[str]:
-    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None]
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]

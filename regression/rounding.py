@@ -5,6 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 __all__ = ["value_and_error"]
 
+DIGITS = 17  # that tell any two float64 numbers apart
+
 
 def value_and_error(value: float, error: float | None) -> str:
     """Return ``value ± error`` rounded by the rule of the Particle Data Group.
@@ -33,6 +35,8 @@ def value_and_error(value: float, error: float | None) -> str:
         return f"{value:.6g} ± unknown"
     if error == 0:
         return f"{value:.8g}, exact"
+    if error < abs(value) * 10.0**-DIGITS:  # which no float64 number shows
+        return f"{value:.{DIGITS}g} ± {error:.1e}"
     if error < 1e-290 or not math.isfinite(value):  # the powers of ten below would leave float64
         return f"{value:.3g} ± {error:.1g}"
     exponent = math.floor(math.log10(error))
