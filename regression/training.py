@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from threading import Lock
 from typing import Any, Literal, cast
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
-from regression.batches import Batch, GlobalBatches
+from regression.batches import Batch, GlobalBatches, Share, Shares
 from regression.blocks import count_updates, on_all_rows, on_mini_batches
 from regression.checks import (
     NO_STEP,
@@ -28,6 +29,7 @@ from regression.checks import (
     require_sane_numbers,
     require_short_blocks,
 )
+from regression.common.points import Points
 from regression.curve_module import SMALL_BATCH, CurveModule
 from regression.descent import Trace
 from regression.divergence import require_finite_coefficients, require_finite_losses
@@ -111,6 +113,7 @@ class Regression(CurveModule):
         self.is_stopped: Callable[[], bool] = lambda: False
         self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self.least_squares = LeastSquares(model)
+        self._lock = Lock()
         self._takes_safe_rate, self._never_moves = False, False
         self._resumed_optimizer: dict[str, Any] | None = None
         self._resumed_metrics: dict[str, Tensor] = {}
@@ -134,9 +137,14 @@ class Regression(CurveModule):
         return optimizer
 
     @property
-    def loader(self) -> GlobalBatches:
-        """The training batches."""
-        return cast(GlobalBatches, self.trainer.train_dataloader)
+    def loader(self) -> GlobalBatches | Shares:
+        """The training batches, or the share of the rows that this process adds to the moments."""
+        return cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it matters which points come together, and when: not where all are added to the moments."""
+        return self.solver == "gradient"
 
     def total_updates(self) -> float:
         """Return the number of updates this run will make at most, infinite if nothing limits it."""
@@ -165,23 +173,27 @@ class Regression(CurveModule):
         require_same_division(self._position, self.loader)
         require_no_series(self)
         require_known_monitors(self)
-        if self.absolute_sigma and self.loader.rows.block(0).sigma is None:
+        if self.absolute_sigma and not self.loader.rows.has_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._share_updates(self.loader.batch_size)
-        frame = Frame.of(self._scanned(self.loader.bounds()), self.arithmetic)
+        frame = Frame.of(map(_points, self._scanned(self.loader.bounds())), self.arithmetic)
         self._settle_domain(frame)
         self.least_squares.begin(frame, self.loader.rows.omitted)
         if self.solver == "gradient":
-            for batch in self._scanned(self.loader.in_large_batches()):
-                self.least_squares.add(batch)
+            for share in self._scanned(self.loader.shares()):
+                share.scan(self._add_points)
             self.least_squares.solve(self.device)
             self._prepare_gradient()
             self._go_on()
 
-    def _scanned(self, batches: GlobalBatches | list[Batch]) -> Iterator[Batch]:
+    def _scanned(self, batches: Shares | list[Batch]) -> Iterator[Any]:
         for done, batch in enumerate(batches, start=1):
             yield batch
             self.tell_scanned(done, len(batches), batch.rows)
+
+    def _add_points(self, points: Points) -> None:
+        with self._lock:
+            self.least_squares.add(points)
 
     def _share_updates(self, batch_size: int) -> None:
         """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
@@ -228,10 +240,10 @@ class Regression(CurveModule):
         if self.solver == "gradient":
             count_updates(self.trainer, 0)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
         if self.solver == "exact":
-            self.least_squares.add(batch)
+            batch.scan(self._add_points)
             if self.trainer.is_last_batch:
                 self._solve()
             return None
@@ -351,6 +363,7 @@ class Regression(CurveModule):
             return
         loss = None
         if not self.loss.is_squared:
+            assert isinstance(self.loader, GlobalBatches)  # the exact solver takes no such loss
             loss = self.whole_loss(self.loader.in_order())
         self.result = self._fit(self.global_step, loss, self._final_val_loss())
         self.result.warn_if_undetermined()
@@ -406,3 +419,10 @@ class Regression(CurveModule):
     def _optimizer_name(self) -> str:
         """Return the class of the optimizer; of one that is in a checkpoint only, if there is no Trainer."""
         return type(self.optimizer()).__name__ if self._resumed_optimizer is None else self._resumed_optimizer["name"]
+
+
+def _points(share: Share | Batch) -> Points:
+    """Return all points of a share in memory."""
+    parts: list[Points] = []
+    share.scan(lambda points: parts.append(points.copied()))
+    return Points.joined(parts) if parts else Points(torch.empty(0), torch.empty(0))
