@@ -26,9 +26,6 @@ class ParquetColumns(FileColumns):
         path: The file.
         columns: Names or numbers of the columns.
         labels: Codes of the texts that the last column may hold, or ``None``.
-
-    Attributes:
-        decoded: Row groups that were begun to be decoded, each time some were.
     """
 
     def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
@@ -40,7 +37,7 @@ class ParquetColumns(FileColumns):
         if min(sizes, default=0) < 0:
             raise DataError(f"{path} is damaged: a row group claims {min(sizes)} rows")
         self._divide(sizes)
-        self.decoded: list[range] = []
+        self._decoded: list[range] = []
         self._begun: _Reading | None = None  # one that ended within a row group
         self._lock = Lock()
 
@@ -73,33 +70,42 @@ class ParquetColumns(FileColumns):
         A reader of its own for each call, as one cannot be used from several threads.
         """
         groups = range(bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop))
-        self.decoded.append(groups)
+        self._decoded.append(groups)
         batches = _opened(self.path, self._metadata).iter_batches(
             ROWS_PER_PART, row_groups=list(groups), columns=list(dict.fromkeys(self._names)), use_threads=False
         )
         return _Reading(self.path, batches, self._starts[groups[0]], self._starts[groups[-1] + 1])
 
+    @property
+    def _leaves(self) -> list[int]:
+        """Positions of the wanted columns among those that hold numbers, as the footer counts them."""
+        paths = [self._metadata.schema.column(leaf).path for leaf in range(self._metadata.num_columns)]
+        return [paths.index(name) for name in self._names]
+
     def bytes_of(self, groups: Iterable[int]) -> int:
         """Return the bytes that the wanted columns of row groups take in the file."""
-        leaves = range(self._metadata.num_columns)
-        wanted = [leaf for leaf in leaves if self._metadata.schema.column(leaf).path in self._names]
-        stored = map(self._metadata.row_group, groups)
-        return sum(group.column(leaf).total_compressed_size for group in stored for leaf in wanted)
+        leaves, stored = set(self._leaves), map(self._metadata.row_group, groups)
+        return sum(group.column(leaf).total_compressed_size for group in stored for leaf in leaves)
+
+    def bytes_decoded(self) -> tuple[int, int]:
+        """Return the bytes of row groups that were begun to be decoded, each time they were, and those of all."""
+        begun = sum(self.bytes_of(groups) for groups in self._decoded)
+        return begun, self.bytes_of(range(self._metadata.num_row_groups))
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column from the statistics of the row groups."""
-        found = []
-        for name in self._names:
-            position = self._schema.names.index(name)
-            if is_text(self._schema.field(position).type):
+        if any(is_text(self._schema.field(name).type) for name in self._names):
+            return None
+        found, leaves = [], self._leaves
+        for group in map(self._metadata.row_group, range(self._metadata.num_row_groups)):
+            known = [group.column(leaf).statistics for leaf in leaves if group.num_rows]
+            if not all(statistics and statistics.has_min_max for statistics in known):
                 return None
-            chunks = [self._metadata.row_group(k).column(position) for k in range(self._metadata.num_row_groups)]
-            known = [chunk.statistics for chunk in chunks if chunk.num_values and chunk.path_in_schema == name]
-            if not known or len(known) < len(chunks) or not all(s and s.has_min_max for s in known):
-                return None
-            found.append((min(s.min for s in known), max(s.max for s in known)))
-        result = np.array(found, dtype=np.float64)
-        return result if np.isfinite(result).all() else None
+            found += [(statistics.min, statistics.max) for statistics in known]
+        ends = np.array(found, dtype=np.float64).reshape(-1, len(leaves), 2)
+        if not len(ends) or not np.isfinite(ends).all():
+            return None
+        return np.stack([ends[:, :, 0].min(axis=0), ends[:, :, 1].max(axis=0)], axis=1)
 
 
 def _opened(path: Path, metadata: Any = None) -> Any:

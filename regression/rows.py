@@ -60,9 +60,9 @@ class Rows(ABC):
         Raises:
             DataError: If a number is refused; then, or if ``work`` raises, the scan ends.
         """
-        places = self.places
-        for index, low, high in overlaps(places, start, stop):
-            self.block(index).chosen(slice(low - places[index], high - places[index])).scan(work)
+        starts = [0, *accumulate(self.counts)]
+        for index, low, high in overlaps(starts, start, stop):
+            self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
 
     def borders(self, processes: int) -> list[int]:
         """Return the rows at which the share of each process begins, and the end.

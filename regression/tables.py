@@ -61,7 +61,8 @@ class Table:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
         files = find_files(path)
-        places = _places([file.stat().st_size for file in files])
+        rank, self._processes = rank_and_size()
+        places = _places([file.stat().st_size for file in files], rank, self._processes)
         self._files = [_opened(*both, self.columns, self.labels) for both in zip(files, places, strict=True)]
         self._starts = [0]
         self.cuts = [0]
@@ -74,13 +75,18 @@ class Table:
             raise DataError(f"{path}: expected at least one row, got a table without any")
         self.is_sound = all(file.is_finite for file in self._files) and self._has_positive_ends()
 
+    def bytes_decoded(self) -> float:
+        """Return the bytes of the row groups decoded so far over those of the Parquet files."""
+        found = [file.bytes_decoded() for file in self._files if isinstance(file, ParquetColumns)]
+        return sum(begun for begun, _ in found) / sum(stored for _, stored in found)
+
     def _has_positive_ends(self) -> bool:
         ends = None if self.positive is None else self.extremes()
         return ends is None or bool(ends[self.positive, 0] > 0)
 
     def borders(self, processes: int) -> list[int] | None:
         """Return the rows at which begins what each process has parsed of text, and the end; else ``None``."""
-        if processes == 1 or not all(isinstance(file, PlainText) for file in self._files):
+        if processes == 1 or processes != self._processes or not all(isinstance(f, PlainText) for f in self._files):
             return None
         owned = [
             (owner, first + start)
@@ -232,9 +238,8 @@ class _Piece(NamedTuple):
     columns: Part
 
 
-def _places(sizes: Sequence[int]) -> list[Place]:
+def _places(sizes: Sequence[int], rank: int, processes: int) -> list[Place]:
     """Return where files of so many bytes stand, of which this process parses its share where they are text."""
-    rank, processes = rank_and_size()
     before = accumulate(sizes, initial=0)
     return [Place(start, max(sum(sizes), 1), rank, processes) for start, _ in zip(before, sizes, strict=False)]
 

@@ -187,6 +187,7 @@ class Regression(CurveModule):
             self._go_on()
 
     def _scanned(self, batches: Shares | list[Batch]) -> Iterator[Any]:
+        batch: Any
         for done, batch in enumerate(batches, start=1):
             yield batch
             self.tell_scanned(done, len(batches), batch.rows)
