@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from regression.bands import require_level
+from regression.common.points import Points
 from regression.degrees import Criterion
 from regression.errors import UsageError, counted
 from regression.fit import Fit
 from regression.labels import Labels
 from regression.leastsquares import LeastSquares
 from regression.models import Polynomial
-from regression.moments.scan import Range, in_threads, require_finite
-from regression.rows import Points
+from regression.moments.scan import Range, require_finite
 from regression.series import Series
 from regression.series_fit import SeriesFit
 from regression.series_solver import solve_all
@@ -69,14 +69,14 @@ def fit(
     least_squares = LeastSquares(model, criterion if is_auto else None, folds)
     found = Range()
     try:
-        in_threads(found.add, points)
+        points.scan(found.add)
     except UsageError:
-        require_finite(*columns)  # which counts the rows of all points
+        require_finite(points)  # which counts the rows of all points
         raise
     frame = found.frame()
     least_squares.begin(frame, omitted=0)
-    in_threads(least_squares.add, points)
-    least_squares.solve(points.x.device, lambda add: in_threads(add, points))
+    points.scan(least_squares.add)
+    least_squares.solve(points.x.device, points.scan)
     model.set_domain(frame.low, frame.high)
     result = least_squares.fit(
         None, model="Polynomial", solver="exact", optimizer=None, updates=1, loss_name="MSELoss", val_loss=None,

@@ -1,23 +1,23 @@
-"""Global batches: how rows are shared out over the devices.
+"""Global batches and shares: how rows are shared out over the devices.
 
 A batch is counted in rows of the whole run. Each device holds its own slice of each global batch: no row twice, none
-left out, a slice may be empty, and every device sees the same number of batches.
+left out, a slice may be empty, and every device sees the same number of batches. For a pass in which batches and their
+order do not matter, each device has one contiguous share of all rows instead, read where it lies.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from regression.collectives import all_gather_rows, rank_and_size
-from regression.columns import BLOCK, LARGE_BATCH
-from regression.permutation import Permutation, shuffled
+from regression.columns import LARGE_BATCH, MOST_MOVED, even_borders
+from regression.pieces import Pieces
 from regression.rows import Points, Rows
 
-__all__ = ["Batch", "GlobalBatches", "gathered"]
+__all__ = ["Batch", "GlobalBatches", "Share", "Shares", "gathered"]
 
 
 class Batch(NamedTuple):
@@ -41,6 +41,10 @@ class Batch(NamedTuple):
     def of(cls, points: Points, rows: int) -> "Batch":
         """Return this device's points of a global batch of so many rows."""
         return cls(points.x, points.y, points.sigma, rows, points.series)
+
+    def scan(self, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
+        Points(self.x, self.y, self.sigma, self.series).scan(work)
 
     def split(self, size: int) -> list["Batch"]:
         """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""
@@ -105,7 +109,7 @@ class GlobalBatches:
         return self._slices(skipped)
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
-        pieces = _Pieces(self.rows, self._seed())
+        pieces = Pieces(self.rows, self._seed())
         for at, (first, end, rows) in enumerate(self._spans(skipped), start=skipped):
             points = pieces.between(first, end)
             self._done = at + 1
@@ -145,47 +149,101 @@ class GlobalBatches:
         """Return the same batches without shuffling, for a pass in which the order does not matter."""
         return GlobalBatches(self.rows, self.batch_size, self.rank, self.world_size)
 
-    def in_large_batches(self) -> "GlobalBatches":
-        """Return the rows in order and in few batches, for a pass in which the batches do not matter either."""
-        return GlobalBatches(self.rows, max(self.batch_size, LARGE_BATCH), self.rank, self.world_size)
+    def shares(self) -> "Shares":
+        """Return the same rows for a pass in which neither batches nor order matter."""
+        return Shares(self.rows, None, self.rank, self.world_size)
 
-    def bounds(self) -> "GlobalBatches | list[Batch]":
-        """Return batches whose smallest and largest numbers are those of all rows: two points if they are known."""
+    def bounds(self) -> "Shares | list[Batch]":
+        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
+        return self.shares().bounds()
+
+
+class Share(NamedTuple):
+    """One device's rows of a step of a pass, which are read when they are scanned.
+
+    Attributes:
+        rows: Number of rows of the whole step, over all devices.
+        start: First row of this device.
+        stop: Row after its last.
+        source: All rows.
+    """
+
+    rows: int
+    start: int
+    stop: int
+    source: Rows
+
+    def scan(self, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``."""
+        self.source.scan(self.start, self.stop, work)
+
+
+class Shares:
+    """An iterable over one device's share of all rows, in steps, for a pass in which neither batches nor order matter.
+
+    Of N rows, process p of P has those from N p / P to N (p + 1) / P, each border moved to the next place where reading
+    can begin without waste, such as a row group: in slices of every batch, the groups at their borders would be decoded
+    by several processes. A border stays where no such place is near. Every process makes the same number of steps, of
+    which some may be empty.
+
+    Args:
+        rows: All rows.
+        batch_size: Rows of a step, over all devices; by default 4,194,304 for each of them.
+        rank: Which device this is, from 0.
+        world_size: Number of devices.
+    """
+
+    is_divided, updates = False, 1  # a pass makes one update, from all rows
+
+    def __init__(self, rows: Rows, batch_size: int | None = None, rank: int = 0, world_size: int = 1) -> None:
+        self.rows, self.rank, self.world_size = rows, rank, world_size
+        self.batch_size = batch_size or LARGE_BATCH * world_size
+        self._places = rows.places
+        self._all = self._places[-1]
+        self._borders = rows.borders(world_size)
+        self._done, self._skipped = 0, 0
+
+    def __len__(self) -> int:
+        return max(1, -(-self._all // self.batch_size))
+
+    def __iter__(self) -> Iterator[Share]:
+        skipped, self._skipped = self._skipped, 0
+        steps = [even_borders(self._places, *ends, len(self), self._reach) for ends in pairwise(self._borders)]
+        own = steps[self.rank]
+        for step in range(skipped, len(self)):
+            self._done = step + 1
+            rows = sum(borders[step + 1] - borders[step] for borders in steps)
+            yield Share(rows, own[step], own[step + 1], self.rows)
+
+    @property
+    def _reach(self) -> float:
+        return MOST_MOVED * self.batch_size / self.world_size
+
+    @property
+    def division(self) -> tuple[int, int, int]:
+        """How a pass is handed out: in how many steps, of about how many rows, and -1 for their own order."""
+        return len(self), self.batch_size, -1
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many steps of the pass have been handed out."""
+        return {"batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the steps that had been handed out.
+
+        Args:
+            state: What ``state_dict`` returned.
+        """
+        self._skipped = state["batches"]
+
+    def shares(self) -> "Shares":
+        """Return the same shares for another pass."""
+        return Shares(self.rows, self.batch_size, self.rank, self.world_size)
+
+    def bounds(self) -> "Shares | list[Batch]":
+        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
         known = self.rows.extremes()
-        return self.in_large_batches() if known is None else [Batch.of(known, len(known.x))]
-
-
-class _Pieces:
-    """Rows by their position in an epoch, with the block that was used last at hand."""
-
-    def __init__(self, rows: Rows, seed: int | None) -> None:
-        self.rows, self.seed = rows, seed
-        count = len(rows.counts)
-        self.order = list(range(count)) if seed is None or count == 1 else shuffled(count, seed, -1).tolist()
-        self.starts = [0, *accumulate(rows.counts[index] for index in self.order)]
-        self.at = -1
-        self.points: Points | None = None
-        self.permutation: Permutation | None = None
-
-    def between(self, start: int, stop: int) -> Points:
-        """Return the rows at the positions from start to before stop."""
-        if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
-            return points
-        at = max(0, min(bisect_right(self.starts, start) - 1, len(self.order) - 1))
-        parts = [self._part(at, start, stop)]
-        while self.starts[at + 1] < stop:
-            at += 1
-            parts.append(self._part(at, start, stop))
-        return parts[0].joined(parts)
-
-    def _part(self, at: int, start: int, stop: int) -> Points:
-        if at != self.at or self.points is None:
-            index = self.order[at]
-            self.at, self.points = at, self.rows.block(index)
-            self.permutation = None if self.seed is None else Permutation(len(self.points.x), self.seed, index)
-        first, last = self.starts[at : at + 2]
-        begin, end = max(start, first) - first, min(stop, last) - first
-        return self.points.chosen(self.permutation.between(begin, end) if self.permutation else slice(begin, end))
+        return self.shares() if known is None else [Batch.of(known, len(known.x))]
 
 
 def gathered(batch: Batch) -> Batch:

@@ -16,10 +16,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from regression.bands import without_bands
 from regression.batches import Batch
 from regression.descent import Trace
 from regression.errors import counted, printable
-from regression.bands import without_bands
 from regression.fit import Fit
 from regression.report import formula
 from regression.training import Regression

@@ -19,7 +19,7 @@ from regression.errors import UsageError, counted
 from regression.position import Position
 
 if TYPE_CHECKING:
-    from regression.batches import GlobalBatches
+    from regression.batches import GlobalBatches, Shares
     from regression.training import Regression
 
 __all__ = [
@@ -206,7 +206,7 @@ def require_short_blocks(module: "Regression", batch_size: int, most: int) -> No
         )
 
 
-def require_same_division(stored: Position, loader: "GlobalBatches") -> None:
+def require_same_division(stored: Position, loader: "GlobalBatches | Shares") -> None:
     """Refuse to go on within an epoch that was handed out in other batches."""
     (*then, order), (*now, own_order) = stored.division, loader.division
     if not (stored.batches or stored.made):

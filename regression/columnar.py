@@ -2,25 +2,30 @@
 
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.utils.dlpack import from_dlpack
 
 from regression.columns import (
     Array,
     Column,
     FileColumns,
     MemoryColumns,
+    Part,
     even_cuts,
     find_columns,
     overlaps,
+    slices_of,
 )
+from regression.common.threads import part_cuts
 from regression.errors import DataError
 from regression.labels import Labels
 
-__all__ = ["ArrayColumns", "ArrowColumns", "checked_names", "is_text", "read_npz", "write_batch"]
+__all__ = ["ArrayColumns", "ArrowColumns", "checked_names", "columns_of", "is_text", "read_npz", "without_copy"]
 
 EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
@@ -50,12 +55,18 @@ class ArrowColumns(FileColumns):
 
         return pa.ipc.open_file(pa.memory_map(str(self.path)))
 
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write a part of the rows."""
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which a record batch begins, which may be packed, and the end."""
+        return self._starts
+
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield slices of the record batches."""
         file = self._mapped()
         for k, low, high in overlaps(self._starts, start, stop):
-            batch = file.get_batch(k).slice(low - self._starts[k], high - low)
-            write_batch(self.path, self._names, batch, self._labels, out[:, low - start : high - start])
+            batch = file.get_batch(k)
+            for first, end in pairwise(part_cuts(low - self._starts[k], high - self._starts[k])):
+                yield columns_of(self.path, self._names, batch.slice(first, end - first), self._labels)
 
 
 class ArrayColumns(FileColumns):
@@ -79,7 +90,7 @@ class ArrayColumns(FileColumns):
     def _mapped(self) -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
-            array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            array = np.load(self.path, mmap_mode="c", allow_pickle=False)  # "r": torch would warn
         if array.dtype.names:
             names = list(array.dtype.names)
             return [array[names[k]] for k in find_columns(self.path, names, self._wanted)]
@@ -89,10 +100,10 @@ class ArrayColumns(FileColumns):
         names = [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
         return [table[:, k] for k in find_columns(self.path, names, self._wanted)]
 
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write a part of the rows."""
-        for row, column in zip(out, self._mapped(), strict=True):
-            row[:] = _exact(self.path, column[start:stop])
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield slices of the map."""
+        for columns in slices_of(self._mapped(), start, stop):
+            yield [_plain(self.path, column) for column in columns]
 
 
 def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
@@ -138,16 +149,28 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def write_batch(path: Path, names: list[str], batch: Any, labels: Labels | None, out: Array) -> None:
-    """Write the columns of a record batch to an array (C, n) as float64, NaN for nulls, texts by their codes."""
-    for row, name in zip(out, names, strict=True):
-        column = batch.column(name)
-        if labels is not None and is_text(column.type):
-            row[:] = labels.codes(column)
-        elif not column.null_count:
-            row[:] = _exact(path, column.to_numpy(zero_copy_only=False))
-        else:
-            row[:] = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53
+def columns_of(path: Path, names: list[str], batch: Any, labels: Labels | None) -> Part:
+    """Return the columns of a record batch, NaN for nulls, texts by their codes; floats without nulls uncopied."""
+    return [_column(path, batch.column(name), labels) for name in names]
+
+
+def _column(path: Path, column: Any, labels: Labels | None) -> Array:
+    from pyarrow import types
+
+    if labels is not None and is_text(column.type):
+        return labels.codes(column)
+    if column.null_count:
+        values: Array = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53
+        return values
+    if types.is_float64(column.type) or types.is_float32(column.type):
+        return without_copy(column)
+    return _exact(path, column.to_numpy(zero_copy_only=False))
+
+
+def without_copy(column: Any) -> Array:
+    """Return floats of Arrow's as an array; by way of torch, which warns of arrays that may not be written to."""
+    result: Array = from_dlpack(column).numpy()
+    return result
 
 
 def _require_numeric(path: Path, arrays: list[Any], columns: Sequence[Column]) -> None:
@@ -161,3 +184,9 @@ def _exact(path: Path, values: Any) -> Array:
     if values.dtype.kind in "iu" and len(values) and max(abs(int(values.min())), abs(int(values.max()))) > EXACT:
         raise DataError(f"{path}: whole numbers beyond 2^53 lose digits in float64: subtract an offset first")
     return np.asarray(values, dtype=np.float64)
+
+
+def _plain(path: Path, values: Any) -> Array:
+    """Return numbers as contiguous floats: a view where they are such already."""
+    is_float = values.dtype.kind == "f" and values.dtype.itemsize > 2 and values.dtype.isnative
+    return np.ascontiguousarray(values if is_float else _exact(path, values)).view(np.ndarray)

@@ -1,41 +1,43 @@
 """The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
 
 import difflib
-import sys
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regression.common.threads import part_cuts
 from regression.errors import DataError
 
 __all__ = [
     "BLOCK",
     "LARGE_BATCH",
+    "MOST_MOVED",
     "Array",
     "ChunkColumns",
     "Column",
     "FileColumns",
     "MemoryColumns",
-    "Room",
+    "Part",
+    "even_borders",
     "even_cuts",
     "find_columns",
     "has_finite_sum",
     "merged_cuts",
     "overlaps",
+    "slices_of",
 ]
 
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
 LARGE_BATCH = 4 * BLOCK  # rows that are summed together: 64 MiB of x and y
-PART = 1 << 16  # rows of a column that a processor's own cache holds
-ROOMS = 3  # a batch that is worked on, the one before that is still referred to, and a smaller one
+MOST_MOVED = 0.25  # of a share's rows, to where reading can begin without waste: beyond, the waste costs less time
 
 Array = NDArray[np.float64]
+Part = Sequence[Array] | Array  # for each column an array of shape (n,), float64 or float32 and contiguous
 Column = int | str
 
 
@@ -45,9 +47,9 @@ class FileColumns(ABC):
     Attributes:
         path: The file.
         rows: Number of rows.
-        cuts: Rows at which reading can begin without waste, from 0 to ``rows``, at most ``BLOCK`` apart.
+        cuts: Rows at which blocks begin, from 0 to ``rows``, at most ``BLOCK`` apart.
         in_memory: Whether all rows are in memory already, in one piece.
-        is_finite: Whether the numbers that were given last are known to be there and finite.
+        is_finite: Whether all numbers are known to be there and finite.
     """
 
     path: Path
@@ -56,12 +58,20 @@ class FileColumns(ABC):
     in_memory: bool = False
     is_finite: bool = False
 
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which reading can begin without waste, from 0 to ``rows``."""
+        return range(self.rows + 1)
+
     @abstractmethod
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write the rows from start to before stop, shape (C, stop − start), NaN for missing cells."""
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield the rows from start to before stop in parts that follow each other, NaN for missing numbers.
+
+        A part has at most ``ROWS_PER_PART`` rows, and is only valid until the next one is asked for.
+        """
 
     def view(self, start: int, stop: int) -> Array | None:
-        """Return the rows from start to before stop where they are in memory as they are wanted."""
+        """Return the rows from start to before stop where they are in memory as they are wanted, shape (C, n)."""
         return None
 
     def extremes(self) -> Array | None:
@@ -72,29 +82,6 @@ class FileColumns(ABC):
         """Note that the file is stored in groups of so many rows."""
         self._starts = [0, *accumulate(sizes)]
         self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
-
-
-class Room:
-    """Memory for rows, used again once nobody refers to it: the first touch of new memory takes as long as reading."""
-
-    def __init__(self) -> None:
-        self._arrays: list[Array] = []
-
-    def take(self, columns: int, rows: int) -> Array:
-        """Return an array of shape (C, n), whatever it holds."""
-        size = columns * rows
-        for k in range(len(self._arrays)):
-            if len(self._arrays[k]) >= size and _references(self._arrays, k) == ALONE:
-                return self._arrays[k][:size].reshape(columns, rows)
-        self._arrays = [*self._arrays, np.empty(size)][-ROOMS:]
-        return self._arrays[-1].reshape(columns, rows)
-
-
-def _references(objects: Sequence[object], k: int) -> int:
-    return sys.getrefcount(objects[k])
-
-
-ALONE = _references([object()], 0)  # of what a list alone refers to
 
 
 class MemoryColumns(FileColumns):
@@ -112,9 +99,9 @@ class MemoryColumns(FileColumns):
         self.rows = values.shape[1]
         self.cuts = even_cuts(self.rows)
 
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write a part of the rows."""
-        out[:] = self.values[:, start:stop]
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield slices of the rows."""
+        return slices_of(self.values, start, stop)
 
     def view(self, start: int, stop: int) -> Array:
         """Return a part of the rows."""
@@ -126,46 +113,23 @@ class ChunkColumns(FileColumns):
 
     Args:
         path: The file they come from.
-        chunks: The numbers, for each chunk an array of shape (C, n), or one array for each column.
+        chunks: The numbers, for each chunk one array for each column.
     """
 
-    def __init__(self, path: Path, chunks: Sequence[Array | Sequence[Array]]) -> None:
+    def __init__(self, path: Path, chunks: Sequence[Part]) -> None:
         self.path, self._chunks = path, chunks
         self._divide([len(chunk[0]) for chunk in chunks])
 
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write a part of the rows."""
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield slices of the chunks."""
         for k, low, high in overlaps(self._starts, start, stop):
-            for row, values in zip(out, self._chunks[k], strict=True):
-                row[low - start : high - start] = values[low - self._starts[k] : high - self._starts[k]]
-
-    def view(self, start: int, stop: int) -> Array | None:
-        """Return a part of the rows that one chunk holds, if it is one array."""
-        pieces = list(overlaps(self._starts, start, stop))
-        if len(pieces) != 1 or not isinstance(chunk := self._chunks[pieces[0][0]], np.ndarray):
-            return None
-        first = self._starts[pieces[0][0]]
-        return chunk[:, start - first : stop - first]
-
-    def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column."""
-        if not self.rows:
-            return None
-        with ThreadPoolExecutor() as threads:
-            found = np.array(list(threads.map(_ends, (chunk for chunk in self._chunks if len(chunk[0])))))
-        result: Array = np.stack([found[:, :, 0].min(axis=0), found[:, :, 1].max(axis=0)], axis=1)
-        self.is_finite = bool(np.isfinite(result).all())  # NaN is the smallest number of a column that holds it
-        return result if self.is_finite else None
+            yield from slices_of(self._chunks[k], low - self._starts[k], high - self._starts[k])
 
 
-def _ends(columns: Array | Sequence[Array]) -> list[tuple[np.float64, np.float64]]:
-    return [_ends_of_column(column) for column in columns]
-
-
-def _ends_of_column(column: Array) -> tuple[np.float64, np.float64]:
-    parts = [column[start : start + PART] for start in range(0, len(column), PART)]
-    ends = [(part.min(), part.max()) for part in parts]
-    return np.min(ends), np.max(ends)
+def slices_of(columns: Part, start: int, stop: int) -> Iterator[Part]:
+    """Yield the rows from start to before stop of columns that are in memory, in parts of nearly even length."""
+    for low, high in pairwise(part_cuts(start, stop)):
+        yield [column[low:high] for column in columns]
 
 
 def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:
@@ -217,6 +181,29 @@ def has_finite_sum(values: Array) -> bool:
     """Tell whether the sum is finite, and with it every number; huge ones may have an infinite sum all the same."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum()))
+
+
+def even_borders(places: Sequence[int], start: int, stop: int, count: int, reach: float) -> list[int]:
+    """Return the borders of consecutive shares of the rows from start to before stop.
+
+    Args:
+        places: Rows at which reading can begin without waste, ascending.
+        start: First row.
+        stop: Row after the last.
+        count: Number of shares.
+        reach: How far a border may be moved to the nearest such place; where there is none it stays.
+
+    Returns:
+        ``count + 1`` rows from start to stop; of even shares, but for the moves.
+    """
+    even = (start + (stop - start) * k // count for k in range(1, count))
+    return [start, *(min(max(_moved(border, places, reach), start), stop) for border in even), stop]
+
+
+def _moved(row: int, places: Sequence[int], reach: float) -> int:
+    at = bisect_left(places, row)
+    nearest = min(places[max(at - 1, 0) : at + 1], key=lambda place: abs(place - row), default=row)
+    return nearest if abs(nearest - row) <= reach else row
 
 
 def even_cuts(rows: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from regression.batches import GlobalBatches
+from regression.batches import GlobalBatches, Shares
 from regression.columns import BLOCK, LARGE_BATCH, Column
 from regression.errors import DataError, UsageError
 from regression.rows import MemoryRows, Points, Rows, SplitRows, table_rows
@@ -88,10 +88,16 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         """Return the class and the options that build the module again, as a configuration has them."""
         return {**self.state_dict(), "init_args": dict(self.hparams_initial)}
 
-    def train_dataloader(self) -> GlobalBatches:
-        """Return this process's slices of the training batches; as many together as the model updates on in a row."""
-        assert self.trainer is not None
-        joined = getattr(self.trainer.lightning_module, "updates_per_batch", 1)
+    def train_dataloader(self) -> GlobalBatches | Shares:
+        """Return this process's slices of the training batches; as many together as the model updates on in a row.
+
+        For a model to which neither batches nor their order matter, return its share of all rows, in large steps.
+        """
+        trainer = self.trainer
+        assert trainer is not None
+        if not getattr(trainer.lightning_module, "needs_order", True):
+            return Shares(self.training, self.batch_size, trainer.global_rank, trainer.world_size)
+        joined = getattr(trainer.lightning_module, "updates_per_batch", 1)
         return self._batches(self.training, shuffle=self.shuffle and self.batch_size is not None, joined=joined)
 
     def val_dataloader(self) -> GlobalBatches | list[Any]:

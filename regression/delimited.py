@@ -11,10 +11,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from regression.columns import ChunkColumns, Column, find_columns
+from regression.columns import ChunkColumns, Column, FileColumns, find_columns
 from regression.errors import DataError, counted
 from regression.labels import Labels
-from regression.plain_text import BOM, ROW_BYTES, read_plain
+from regression.plain_text import BOM, ROW_BYTES, Place, open_plain
 
 __all__ = ["read_delimited"]
 
@@ -86,8 +86,8 @@ class Watched(io.RawIOBase):
 
 
 def read_delimited(
-    path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None
-) -> ChunkColumns:
+    path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None, place: Place | None = None
+) -> FileColumns:
     """Read columns of numbers from text with one header row.
 
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
@@ -98,6 +98,7 @@ def read_delimited(
         columns: Names or numbers of the columns.
         is_packed: Whether it is packed with gzip.
         labels: Codes of the texts that the last column holds, or ``None`` for numbers there too.
+        place: Which bytes this process parses if the file is large; by default all.
 
     Returns:
         The columns, NaN for missing cells.
@@ -109,9 +110,9 @@ def read_delimited(
         try:
             delimiter, names, positions = _header(path, _unpacked(raw, is_packed), columns)
             if labels is None and not is_packed:
-                plain = read_plain(path, raw.tell(), delimiter, len(names), positions)
+                plain = open_plain(path, raw.tell(), delimiter, len(names), positions, place or Place())
                 if plain is not None:
-                    return ChunkColumns(path, plain)
+                    return plain
 
             def parse(threads: bool) -> list[Any]:
                 raw.seek(0)

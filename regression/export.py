@@ -19,13 +19,13 @@ from regression import __version__
 from regression.checkpoint_io import read_checkpoint
 from regression.checkpoint_paths import checkpoint_path
 from regression.coordinates import Chart, combine, precise
+from regression.curves.frame import Frame
 from regression.errors import UsageError
 from regression.fit import Fit
 from regression.formula import Formula
 from regression.messages import one_line
 from regression.models import Polynomial
 from regression.modules import LineRegression, PolynomialRegression
-from regression.curves.frame import Frame
 from regression.training import Regression
 
 __all__ = ["Format", "export", "export_checkpoint"]

@@ -217,7 +217,15 @@ class Fit:
         Args:
             facts: More to write beside it, such as where the points came from.
         """
-        return json.dumps(_finite(asdict(self) | {"conf_int": self.conf_int} | facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return (
+            json.dumps(
+                _finite(asdict(self) | {"conf_int": self.conf_int} | facts),
+                indent=2,
+                allow_nan=False,
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
 
     @classmethod
     def from_json(cls, text: str | Path) -> "Fit":

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regression.common.points import Points
 from regression.coordinates import Chart
 from regression.curves.frame import Frame
 from regression.degrees import Candidate, Criterion, choose_degree, fold_of, require_folds
@@ -18,9 +19,7 @@ from regression.refinement import is_certain, refined, second_pass
 from regression.solver import Solution, solve
 from regression.steps import OptimumDistance, safe_rate
 
-__all__ = ["Add", "LeastSquares"]
-
-Add = Callable[[Tensor, Tensor, Tensor | None], None]
+__all__ = ["LeastSquares"]
 
 
 class LeastSquares:
@@ -85,23 +84,22 @@ class LeastSquares:
         self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
         self._fold_sums = [Sums(frame, self.model.degree) for _ in range(self.folds if self.criterion == "cv" else 0)]
 
-    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
-        """Take in points, each column of shape (n,); several threads may do so at once."""
+    def add(self, points: Points) -> None:
+        """Take in points; several threads may do so at once."""
         assert self._sums is not None
-        self._sums.add(x, y, sigma)
+        self._sums.add(points)
         if self._fold_sums:
-            chosen = fold_of(x, y, self.folds)
+            folds = fold_of(points.x, points.y, self.folds)
             for k, sums in enumerate(self._fold_sums):
-                own = chosen == k
-                sums.add(x[own], y[own], None if sigma is None else sigma[own])
+                sums.add(points.chosen((folds == k).nonzero().flatten()))
 
-    def solve(self, device: torch.device, again: Callable[[Add], None]) -> None:
+    def solve(self, device: torch.device, scan: Callable[[Callable[[Points], None]], None]) -> None:
         """Find the optimum of the points of all processes; all of them must call it.
 
         Args:
             device: Where the processes exchange tensors.
-            again: Puts all points of this process into a function once more; called where the sums leave fewer digits
-                of the optimum than float64 shows.
+            scan: Calls a function with parts of all points of this process, for a second pass; called where the sums
+                leave fewer digits of the optimum than float64 shows.
         """
         assert self._sums is not None
         self._moments = self._sums.moments().reduced(device)
@@ -110,7 +108,7 @@ class LeastSquares:
         if not is_certain(solution):
             request = second_pass(solution)
             sums = ResidualSums(request)
-            again(sums.add)
+            scan(sums.add)
             self._second_sums = sums.reduced(device)
             solution = refined(solution, request, self._second_sums)
         self._solution = solution

@@ -1,26 +1,26 @@
-"""Columns of numbers from Parquet files: row groups decoded side by side, in threads, a part at a time."""
+"""Columns of numbers from Parquet files, decoded in parts of a row group that stay in a core's cache."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
-import torch
 
-from regression.columnar import checked_names, is_text, write_batch
-from regression.columns import Array, Column, FileColumns, has_finite_sum, overlaps
+from regression.columnar import checked_names, columns_of, is_text
+from regression.columns import Array, Column, FileColumns, Part
+from regression.common.threads import ROWS_PER_PART
 from regression.errors import DataError
 from regression.labels import Labels
 
 __all__ = ["ParquetColumns"]
 
-ROWS = 1 << 16  # rows that are decoded at a time: they stay in a core's cache
-BUFFER = 1 << 20  # bytes read at a time from each column
+BUFFER_BYTES = 1 << 20  # read at a time from each column
 
 
 class ParquetColumns(FileColumns):
-    """Columns of a Parquet file, decoded a part of a row group at a time.
+    """Columns of a Parquet file. It is open only while rows are decoded; its footer is read once.
 
     Args:
         path: The file.
@@ -29,94 +29,116 @@ class ParquetColumns(FileColumns):
     """
 
     def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
-        import pyarrow as pa  # a third of a second to import, and not every run needs it
-
         self.path, self._labels = path, labels
-        self._source = pa.OSFile(str(path))
-        file = _opened(self._source)
+        file = _opened(path)
         self._names = checked_names(path, file.schema_arrow, columns, labels)
         self._metadata, self._schema = file.metadata, file.schema_arrow
         sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         if min(sizes, default=0) < 0:
             raise DataError(f"{path} is damaged: a row group claims {min(sizes)} rows")
         self._divide(sizes)
-        self._begun: dict[int, _Group] = {}  # the group in whose middle the last part ended
+        self._decoded: list[range] = []
+        self._begun: _Reading | None = None  # one that ended within a row group
+        self._lock = Lock()
 
-    def fill(self, start: int, stop: int, out: Array) -> None:
-        """Write a part of the rows; parts that follow each other are decoded once."""
-        pieces = list(overlaps(self._starts, start, stop))
-        begun, self._begun = self._begun, {}
-        # Codes of texts are given in the order in which they come.
-        workers = 1 if self._labels is not None else min(torch.get_num_threads(), len(pieces))
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which a row group begins, and the end."""
+        return self._starts
 
-        def decode(group: int, low: int, high: int) -> bool:
-            first, is_finite = self._starts[group], True
-            known = begun.get(group)
-            if known is None or known.at > low - first:
-                known = _Group(self._source, self._metadata, group, self._names, is_alone=workers == 1)
-            for at, batch in known.between(low - first, high - first):
-                place = out[:, first + at - start :][:, : batch.num_rows]
-                write_batch(self.path, self._names, batch, self._labels, place)
-                is_finite = is_finite and has_finite_sum(place)  # while it is in the cache
-            if high < self._starts[group + 1]:
-                self._begun[group] = known
-            return is_finite
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield the rows; calls for rows that follow each other decode a row group once."""
+        while start < stop:
+            reading = self._begun_at(start) or self._begin(start, stop)
+            for batch in reading.between(start, stop):
+                yield columns_of(self.path, self._names, batch, self._labels)
+            start = reading.at
+            if start < reading.stop:
+                self._begun = reading
 
-        if workers <= 1:
-            found = [decode(*piece) for piece in pieces]
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                found = [done.result() for done in [pool.submit(decode, *piece) for piece in pieces]]
-        self.is_finite = all(found)
+    def _begun_at(self, row: int) -> "_Reading | None":
+        with self._lock:
+            reading = self._begun
+            if reading is None or reading.at != row:
+                return None
+            self._begun = None
+            return reading
+
+    def _begin(self, start: int, stop: int) -> "_Reading":
+        """Open the row groups that have some of the rows, small ones together: to open each takes longer than to read.
+
+        A reader of its own for each call, as one cannot be used from several threads.
+        """
+        groups = range(bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop))
+        self._decoded.append(groups)
+        batches = _opened(self.path, self._metadata).iter_batches(
+            ROWS_PER_PART, row_groups=list(groups), columns=list(dict.fromkeys(self._names)), use_threads=False
+        )
+        return _Reading(self.path, batches, self._starts[groups[0]], self._starts[groups[-1] + 1])
+
+    @property
+    def _leaves(self) -> list[int]:
+        """Positions of the wanted columns among those that hold numbers, as the footer counts them."""
+        paths = [self._metadata.schema.column(leaf).path for leaf in range(self._metadata.num_columns)]
+        return [paths.index(name) for name in self._names]
+
+    def bytes_of(self, groups: Iterable[int]) -> int:
+        """Return the bytes that the wanted columns of row groups take in the file."""
+        leaves, stored = set(self._leaves), map(self._metadata.row_group, groups)
+        return sum(group.column(leaf).total_compressed_size for group in stored for leaf in leaves)
+
+    def bytes_decoded(self) -> tuple[int, int]:
+        """Return the bytes of row groups that were begun to be decoded, each time they were, and those of all."""
+        begun = sum(self.bytes_of(groups) for groups in self._decoded)
+        return begun, self.bytes_of(range(self._metadata.num_row_groups))
 
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column from the statistics of the row groups."""
-        found = []
-        for name in self._names:
-            position = self._schema.names.index(name)
-            if is_text(self._schema.field(position).type):
+        if any(is_text(self._schema.field(name).type) for name in self._names):
+            return None
+        found, leaves = [], self._leaves
+        for group in map(self._metadata.row_group, range(self._metadata.num_row_groups)):
+            known = [group.column(leaf).statistics for leaf in leaves if group.num_rows]
+            if not all(statistics and statistics.has_min_max for statistics in known):
                 return None
-            chunks = [self._metadata.row_group(k).column(position) for k in range(self._metadata.num_row_groups)]
-            known = [chunk.statistics for chunk in chunks if chunk.num_values and chunk.path_in_schema == name]
-            if not known or len(known) < len(chunks) or not all(s and s.has_min_max for s in known):
-                return None
-            found.append((min(s.min for s in known), max(s.max for s in known)))
-        result = np.array(found, dtype=np.float64)
-        return result if np.isfinite(result).all() else None
+            found += [(statistics.min, statistics.max) for statistics in known]
+        ends = np.array(found, dtype=np.float64).reshape(-1, len(leaves), 2)
+        if not len(ends) or not np.isfinite(ends).all():
+            return None
+        return np.stack([ends[:, :, 0].min(axis=0), ends[:, :, 1].max(axis=0)], axis=1)
 
 
-def _opened(source: Any, metadata: Any = None) -> Any:
+def _opened(path: Path, metadata: Any = None) -> Any:
+    import pyarrow as pa  # a third of a second to import, and not every run needs it
     from pyarrow import parquet
 
     # What is read ahead (pre_buffer) stays in memory until the file is closed.
-    return parquet.ParquetFile(source, metadata=metadata, pre_buffer=False, buffer_size=BUFFER)
+    return parquet.ParquetFile(pa.OSFile(str(path)), metadata=metadata, pre_buffer=False, buffer_size=BUFFER_BYTES)
 
 
-class _Group:
-    """The rows of one row group, decoded one part after the other.
+class _Reading:
+    """Consecutive row groups of a file, decoded one part after the other.
 
     Args:
-        source: The open file.
-        metadata: What its end says.
-        group: Number of the row group.
-        names: Names of the columns.
-        is_alone: Whether no other group is decoded at the time, so that its columns take the threads.
+        path: The file.
+        batches: Yields their rows as record batches.
+        at: Their first row.
+        stop: The row after their last.
     """
 
-    def __init__(self, source: Any, metadata: Any, group: int, names: Sequence[str], is_alone: bool) -> None:
-        # A reader for each, as one cannot be used from several threads.
-        self._batches = _opened(source, metadata).iter_batches(
-            ROWS, row_groups=[group], columns=list(dict.fromkeys(names)), use_threads=is_alone
-        )
-        self.at = 0
-        self._pending: Any = None
+    def __init__(self, path: Path, batches: Iterator[Any], at: int, stop: int) -> None:
+        self.path, self.at, self.stop = path, at, stop
+        self._batches, self._pending = batches, None
 
-    def between(self, start: int, stop: int) -> Any:
-        """Yield the rows from start, which was not passed yet, to before stop, in parts with their places."""
+    def between(self, start: int, stop: int) -> Iterator[Any]:
+        """Yield the rows from start, which was not passed yet, to before stop, as far as they are here."""
+        stop = min(stop, self.stop)
         while self.at < stop:
-            first, rows = self.at, self._pending or next(self._batches)
+            first, rows = self.at, self._pending or next(self._batches, None)
+            if rows is None:
+                raise DataError(f"{self.path} is damaged: it has fewer rows than it claims")
             count = min(rows.num_rows, stop - first)
             self.at, self._pending = first + count, rows.slice(count) if count < rows.num_rows else None
             if self.at > start:
                 skipped = max(start - first, 0)
-                yield first + skipped, rows.slice(skipped, count - skipped)
+                yield rows.slice(skipped, count - skipped)

@@ -1,38 +1,135 @@
-"""Large text files of nothing but numbers, parsed in all threads; all else in them is left to the strict parser."""
+"""Large text files of nothing but numbers, parsed in pieces; all else in them is left to the strict parser."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from regression.columns import LARGE_BATCH, Array, overlaps
+from regression.collectives import all_gather_objects
+from regression.columnar import without_copy
+from regression.columns import Array, FileColumns, Part, overlaps, slices_of
+from regression.common.threads import share_out
+from regression.errors import DataError
 
-if TYPE_CHECKING:
-    from polars import DataFrame
+__all__ = ["BOM", "ROW_BYTES", "Place", "PlainText", "open_plain"]
 
-__all__ = ["BOM", "ROW_BYTES", "read_plain"]
-
-LARGE = 64 << 20  # bytes of rows; for fewer, the import of polars takes longer than it saves
+LARGE_BYTES = 64 << 20  # of rows; for fewer, the import of polars takes longer than it saves
 ROW_BYTES = 1 << 22  # that a row may have
-PIECE = 12 << 20  # bytes that are parsed together, up to the end of a row: as few waits as the memory allows
-PIECES = 24  # at least: the threads end at about the same time
-CHUNK = LARGE_BATCH  # rows of an array after the first one, which holds all rows unless those of its piece are long
-ROOM = 1.02  # what the first array has for rows that are shorter than those of its piece
-PART = 1 << 18  # bytes that a processor's own cache holds with what is made of them: ten times faster than a piece
+PIECE_BYTES = 12 << 20  # that are parsed together, up to the end of a row
+PIECES = 24  # at least, and eight for each process: threads and processes end at about the same time
+CACHED_BYTES = 1 << 18  # that a processor's own cache holds with what is made of them
 BOM = b"\xef\xbb\xbf"
+
+_Facts = tuple[int, Array]  # of a piece: the number of its rows, and the smallest and largest number of each column
 
 
 class _NotPlainError(Exception):
     """Something is not a number, or may not be read as the strict parser reads it."""
 
 
-def read_plain(path: Path, start: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Array] | None:
+class Place(NamedTuple):
+    """Where a file stands among all bytes of a table, of which each process parses a contiguous share.
+
+    Attributes:
+        before: Bytes of the files before it.
+        total: Bytes of all files.
+        rank: This process, from 0.
+        processes: Number of processes.
+    """
+
+    before: int = 0
+    total: int = 1
+    rank: int = 0
+    processes: int = 1
+
+    def owner(self, byte: int) -> int:
+        """Return the process that parses a byte of the file."""
+        return min((self.before + byte) * self.processes // self.total, self.processes - 1)
+
+
+class _Format(NamedTuple):
+    """How rows are written, and which columns are wanted, by their positions."""
+
+    path: Path
+    delimiter: str
+    width: int
+    positions: Sequence[int]
+
+
+class PlainText(FileColumns):
+    """Columns of numbers in a large text file; a piece that another process has parsed is parsed here when asked for.
+
+    Args:
+        form: How the rows are written.
+        cuts: Bytes at which the pieces begin, and the end.
+        parsed: The chunks of rows of the pieces that have been parsed here.
+        known: For each piece the number of its rows, and the smallest and largest number of each column.
+        owners: For each piece the process that has parsed it.
+    """
+
+    def __init__(
+        self,
+        form: _Format,
+        cuts: Sequence[int],
+        parsed: dict[int, list[Part]],
+        known: Sequence[_Facts],
+        owners: Sequence[int],
+    ) -> None:
+        self.path, self._form, self._cuts, self._parsed, self.owners = form.path, form, cuts, parsed, owners
+        self._divide([rows for rows, _ in known])
+        self.starts = self._starts
+        ends = np.array([ends for rows, ends in known if rows]).reshape(-1, len(form.positions), 2)
+        self._ends: Array = np.stack(
+            [ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)], axis=1
+        )
+        self.is_finite = bool(np.isfinite(self._ends).all())  # NaN is the smallest number of a column that holds it
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Any row, or those at which a piece begins where some pieces are not here."""
+        return range(self.rows + 1) if len(self._parsed) == len(self.owners) else self._starts
+
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield slices of what was parsed."""
+        for piece, low, high in overlaps(self._starts, start, stop):
+            at = self._starts[piece]
+            for chunk in self._chunks(piece):
+                first, at = at, at + len(chunk[0])
+                if low < at and first < high:
+                    yield from slices_of(chunk, max(low, first) - first, min(high, at) - first)
+
+    def _chunks(self, piece: int) -> list[Part]:
+        if piece not in self._parsed:
+            try:
+                chunks = _parsed(self._form, *self._cuts[piece : piece + 2])
+            except _NotPlainError:
+                chunks = []
+            if _rows(chunks) != self._starts[piece + 1] - self._starts[piece]:
+                raise DataError(f"{self.path} was changed while it was read: expected the same numbers once more")
+            self._parsed[piece] = chunks
+        return self._parsed[piece]
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column."""
+        return self._ends if self.is_finite else None
+
+
+def open_plain(
+    path: Path,
+    start: int,
+    delimiter: str,
+    width: int,
+    positions: Sequence[int],
+    place: Place,
+    large_bytes: int = LARGE_BYTES,
+    piece_bytes: int = PIECE_BYTES,
+) -> PlainText | None:
     """Read columns of numbers from the rows of a text file, if it is large, all numbers, and all of them are wanted.
 
     Whatever is returned is what the strict parser returns, bit for bit: each decimal is rounded to the nearest float64.
+    Every process must call it. Each parses its own range of bytes, and all tell each other how many rows they found.
 
     Args:
         path: The file.
@@ -40,120 +137,96 @@ def read_plain(path: Path, start: int, delimiter: str, width: int, positions: Se
         delimiter: What separates the cells.
         width: Number of columns, C.
         positions: Those of the wanted columns, from 0 to C - 1.
+        place: Which bytes are this process's own.
+        large_bytes: Bytes of rows from which a file is large.
+        piece_bytes: Most bytes of a piece, up to the end of its last row.
 
     Returns:
-        The wanted columns in arrays of shape (C, n), mostly a single one; or ``None`` where the strict parser must
-        decide, since some cell is not a number or a row has not one cell for each column, or where it is as quick.
+        The columns; or ``None`` where the strict parser must decide, since some cell is not a number or a row has not
+        one cell for each column, or where it is as quick.
     """
     size = path.stat().st_size
-    if size - start < LARGE or len(set(positions)) < width:  # the strict parser does not convert what is not wanted
+    if size - start < large_bytes or len(set(positions)) < width:  # the strict parser does not convert other columns
         return None
-    with ThreadPoolExecutor() as threads:
-        try:
-            cuts = _cuts(path, start, size)
-            joined = _Joined(positions, len(cuts) - 1)
-
-            def read(piece: int) -> None:
-                joined.add(piece, _parsed(path, cuts[piece], cuts[piece + 1], delimiter, width))
-
-            # Signals raise in the main thread only, which is not the one that parses: none of them is caught there.
-            list(threads.map(read, range(len(cuts) - 1)))
-            return joined.chunks()
-        except _NotPlainError:  # the pieces that wait are given up
-            return None
-
-
-class _Joined:
-    """The rows of pieces that come in any order, written one after the other.
-
-    Args:
-        positions: The columns to keep.
-        pieces: Number of pieces, of about the same length.
-    """
-
-    def __init__(self, positions: Sequence[int], pieces: int) -> None:
-        self._positions, self._pieces = positions, pieces
-        self._lock = Lock()
-        self._waiting: dict[int, DataFrame] = {}
-        self._next, self._rows = 0, 0  # the first piece whose place is not known, and its first row if it were
-        self._arrays: list[Array] = []
-        self._starts = [0]  # rows at which the arrays begin, and the end
-
-    def add(self, piece: int, table: "DataFrame") -> None:
-        """Write a piece, and those that waited for it, once all before it have come."""
-        for start, known in self._placed(piece, table):
-            for k, position in enumerate(self._positions):
-                end = start
-                for values in known.to_series(position).get_chunks():
-                    first, end = end, end + len(values)
-                    self._write(k, first, values.to_numpy())
-
-    def _placed(self, piece: int, table: "DataFrame") -> list[tuple[int, "DataFrame"]]:
-        """Return the pieces whose places are known now, each with its first row."""
-        found = []
-        with self._lock:
-            self._waiting[piece] = table
-            while self._next in self._waiting:
-                known = self._waiting.pop(self._next)
-                found.append((self._rows, known))
-                self._next, self._rows = self._next + 1, self._rows + len(known)
-                self._make_room(len(known))
-        return found
-
-    def _make_room(self, piece: int) -> None:
-        """Get memory for the rows so far; at first for those of all pieces, if they have as many as this one."""
-        while self._starts[-1] < self._rows:
-            rows = CHUNK if self._arrays else int(ROOM * piece * self._pieces) + 1
-            try:
-                array = np.empty((len(self._positions), rows))
-            except MemoryError:  # the rows of this piece may be far shorter than the others
-                rows = CHUNK
-                array = np.empty((len(self._positions), rows))
-            self._arrays.append(array)
-            self._starts.append(self._starts[-1] + rows)
-
-    def _write(self, row: int, start: int, values: Array) -> None:
-        stop = start + len(values)
-        for k, low, high in overlaps(self._starts, start, stop):
-            self._arrays[k][row, low - self._starts[k] : high - self._starts[k]] = values[low - start : high - start]
-
-    def chunks(self) -> list[Array]:
-        """Return all rows."""
-        return [array[:, : self._rows - first] for array, first in zip(self._arrays, self._starts, strict=False)]
+    pieces = max(PIECES, 8 * place.processes)
+    form = _Format(path, delimiter, width, positions)
+    cuts = _cuts(path, start, size, min(piece_bytes, -(-(size - start) // pieces)))
+    owners = [place.owner(cut) for cut in cuts[:-1]]
+    own_pieces = [piece for piece, owner in enumerate(owners) if owner == place.rank]
+    parsed, own = _all_parsed(form, cuts, own_pieces) if owners else ({}, None)
+    shared = [own] if place.processes == 1 else all_gather_objects(own)
+    found = [facts for facts in shared if facts is not None]
+    if len(found) < len(shared):
+        return None
+    known = {piece: facts for each in found for piece, facts in each.items()}
+    return PlainText(form, cuts, parsed, [known[k] for k in range(len(owners))], owners)
 
 
-def _cuts(path: Path, start: int, size: int) -> list[int]:
-    """Return where the pieces begin, and the end."""
-    cuts, piece = [start], min(PIECE, -(-(size - start) // PIECES))
+def _cuts(path: Path, start: int, size: int, piece_bytes: int) -> list[int]:
+    """Return where the pieces begin, and the end; nothing where a row is longer than the strict parser takes."""
+    cuts = [start]
     with path.open("rb") as file:
         while cuts[-1] < size:
-            file.seek(cuts[-1] + piece)
+            file.seek(cuts[-1] + piece_bytes)
             rest = file.readline(ROW_BYTES)
             if len(rest) == ROW_BYTES and not rest.endswith(b"\n"):
-                raise _NotPlainError
+                return []
             cuts.append(min(file.tell(), size))
     return cuts
 
 
-def _parsed(path: Path, start: int, stop: int, delimiter: str, width: int) -> "DataFrame":
+def _all_parsed(
+    form: _Format, cuts: Sequence[int], pieces: Sequence[int]
+) -> tuple[dict[int, list[Part]], dict[int, _Facts] | None]:
+    """Return the chunks of rows of some pieces, and their facts, or ``None`` where some piece is not plain."""
+    parsed: dict[int, list[Part]] = {}
+    facts: dict[int, _Facts] = {}
+
+    def read(piece: int) -> None:
+        parsed[piece] = _parsed(form, cuts[piece], cuts[piece + 1])
+        facts[piece] = _facts(parsed[piece], len(form.positions))
+
+    try:
+        # Signals raise in the main thread only, which is not the one that parses: none of them is caught there.
+        share_out(read, [pieces], max(2, torch.get_num_threads()))
+    except _NotPlainError:  # the pieces that wait are given up
+        return parsed, None
+    return parsed, facts
+
+
+def _parsed(form: _Format, start: int, stop: int) -> list[Part]:
+    """Return the rows of a piece in chunks, for each an array for each wanted column."""
     import polars as pl
 
-    with path.open("rb") as file:
+    with form.path.open("rb") as file:
         file.seek(start)
         text = file.read(stop - start)
     # For the strict parser a carriage return alone ends a row; polars drops it behind a cell, as it drops a mark before
     # the first one.
     if (b"\r" in text and _has_return_alone(text)) or text.startswith(BOM) or _has_long_row(text):
         raise _NotPlainError
-    schema = {f"c{k}": pl.Float64 for k in range(width)}
+    schema = {f"c{k}": pl.Float64 for k in range(form.width)}
     try:
         # Told of no quotation mark, it takes one for a part of a cell, which then is no number.
-        table = pl.read_csv(text, separator=delimiter, schema=schema, has_header=False, quote_char=None)
+        table: Any = pl.read_csv(text, separator=form.delimiter, schema=schema, has_header=False, quote_char=None)
     except (Exception, pl.exceptions.PanicException):  # it raises many kinds, and a panic is no Exception
         raise _NotPlainError from None
     if any(table.null_count().row(0)):  # an empty cell, a short row, or a blank line
         raise _NotPlainError
-    return table
+    batches = table.to_arrow().to_batches()
+    return [[without_copy(batch.column(k)) for k in form.positions] for batch in batches if batch.num_rows]
+
+
+def _rows(chunks: Sequence[Part]) -> int:
+    return sum(len(chunk[0]) for chunk in chunks)
+
+
+def _facts(chunks: Sequence[Part], columns: int) -> _Facts:
+    """Return the number of rows, and the smallest and largest number of each column, shape (C, 2), NaN without rows."""
+    found = np.array([[(column.min(), column.max()) for column in chunk] for chunk in chunks]).reshape(-1, columns, 2)
+    if not len(found):
+        return 0, np.full((columns, 2), np.nan)
+    return _rows(chunks), np.stack([found[:, :, 0].min(axis=0), found[:, :, 1].max(axis=0)], axis=1)
 
 
 def _has_long_row(text: bytes) -> bool:
@@ -170,5 +243,5 @@ def _has_long_row(text: bytes) -> bool:
 def _has_return_alone(text: bytes) -> bool:
     """Tell whether something other than the end of a line follows a carriage return."""
     symbols = np.frombuffer(text, dtype=np.uint8)
-    parts = (symbols[k : k + PART + 1] for k in range(0, len(symbols), PART))
+    parts = (symbols[k : k + CACHED_BYTES + 1] for k in range(0, len(symbols), CACHED_BYTES))
     return any(bool(((part[:-1] == ord("\r")) > (part[1:] == ord("\n"))).any()) for part in parts)

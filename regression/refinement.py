@@ -18,7 +18,9 @@ from regression.solver import UNIT, Certainty, Solution, orthogonalize, unit_vec
 
 __all__ = ["certain_digits", "is_certain", "refined", "second_pass", "without_noise"]
 
-SHOWN_BITS = 54  # a number that is off by less than 2^-54 of itself is the float64 number next to the right one, or nearly
+SHOWN_BITS = (
+    54  # a number that is off by less than 2^-54 of itself is the float64 number next to the right one, or nearly
+)
 FEW_BITS = 80  # a coefficient is off by nothing that matters if it is off by less than 2^-80 of its standard error
 EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
 
@@ -47,7 +49,11 @@ def certain_digits(solution: Solution) -> dict[str, float]:
         if solution.nobs == solution.rank or (solution.is_refined and solution.ssr == 0):
             return {"coefficients": min(found, default=math.inf)}  # errors are unknown, or 0
         residuals = _digits(solution.ssr, solution.certainty.ssr)
-    return {"coefficients": min(found, default=math.inf), "errors": min(errors, default=math.inf), "residuals": residuals}
+    return {
+        "coefficients": min(found, default=math.inf),
+        "errors": min(errors, default=math.inf),
+        "residuals": residuals,
+    }
 
 
 def without_noise(params: Vector, rows: Sequence[Vector], solution: Solution) -> Vector:

@@ -5,52 +5,23 @@ same, and a table of any size needs the memory of one block.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 import torch
-from torch import Tensor
 
 from regression.collectives import all_sum, rank_and_size
-from regression.columns import Array
+from regression.columns import MOST_MOVED, Array, Part, even_borders, overlaps
+from regression.common.points import Points
+from regression.common.threads import ROWS_PER_PART
 from regression.labels import Labels
 from regression.permutation import shuffled
 from regression.tables import Table
 
 __all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "table_rows"]
 
-
-KEPT = 4000  # rows of a table that is read in blocks that are kept for a figure
-
-
-class Points(NamedTuple):
-    """Points to fit: x and y of shape (N,), the standard deviations of y, and the codes of series, or ``None``.
-
-    Points to predict have no y: it is NaN.
-    """
-
-    x: Tensor
-    y: Tensor
-    sigma: Tensor | None = None
-    series: Tensor | None = None
-
-    def chosen(self, rows: Tensor | slice) -> "Points":
-        """Return the chosen rows."""
-        columns = (None if values is None else _chosen(values, rows) for values in self)
-        return Points(*columns)  # type: ignore[arg-type]
-
-    @staticmethod
-    def joined(parts: Sequence["Points"]) -> "Points":
-        """Return all rows of the parts, in order."""
-        if len(parts) == 1:
-            return parts[0]
-        columns = ([values for values in column if values is not None] for column in zip(*parts, strict=True))
-        return Points(*(torch.cat(column) if column else None for column in columns))  # type: ignore[arg-type]
-
-
-def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
-    # What values[rows] does as well, in twice the time for a tensor of numbers.
-    return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
+KEPT_ROWS = 4000  # of a table that is scanned, for a figure
+BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows
 
 
 class Rows(ABC):
@@ -66,9 +37,45 @@ class Rows(ABC):
     omitted: int = 0
     labels: Labels | None = None
 
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which a scan can begin without waste, ascending, from 0 to the end."""
+        return [0, *accumulate(self.counts)]
+
     @abstractmethod
     def block(self, index: int) -> Points:
         """Return the rows of a block."""
+
+    def scan(self, start: int, stop: int, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of the rows from start to before stop, each in the thread that read it.
+
+        Several threads do so at once, as many as torch uses, in no particular order. A part is small enough to stay in
+        a core's cache, and valid only during the call: nothing is copied into a table of its own on the way.
+
+        Args:
+            start: First row; rows that are left out count too, where ``places`` counts them.
+            stop: Row after the last.
+            work: What to do with a part; must bear being called by several threads at once.
+
+        Raises:
+            DataError: If a number is refused; then, or if ``work`` raises, the scan ends.
+        """
+        starts = [0, *accumulate(self.counts)]
+        for index, low, high in overlaps(starts, start, stop):
+            self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
+
+    def borders(self, processes: int) -> list[int]:
+        """Return the rows at which the share of each process begins, and the end.
+
+        A share is moved by at most a quarter of its length, to a place where reading can begin without waste.
+        """
+        places = self.places
+        return even_borders(places, 0, places[-1], processes, MOST_MOVED * places[-1] / processes)
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the points have standard deviations of y."""
+        return self.block(0).sigma is not None
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
@@ -102,6 +109,11 @@ class MemoryRows(Rows):
         self.points, self.omitted, self.labels = points, omitted, labels
         self.counts = [len(points.x)]
 
+    @property
+    def places(self) -> Sequence[int]:
+        """All rows."""
+        return range(len(self) + 1)
+
     def block(self, index: int) -> Points:
         """Return all rows."""
         return self.points
@@ -119,51 +131,106 @@ class BlockRows(Rows):
         self.table, self.has_y, self.labels = table, has_y, table.labels
         self.counts = [end - start for start, end in self._spans()]
         self._kept: dict[int, Points] = {}
-        if table.nan_policy == "omit":
+        if table.nan_policy == "omit" and not table.is_sound:
             self._count()
 
     def _spans(self) -> list[tuple[int, int]]:
         return list(zip(self.table.cuts, self.table.cuts[1:], strict=False))
 
     def _count(self) -> None:
-        """Read all blocks once, shared over the processes, for the number of rows that each of them keeps."""
+        """Scan all blocks once, shared over the processes, for the number of rows that each of them keeps."""
         rank, size = rank_and_size()
         counts = torch.zeros(len(self.counts), dtype=torch.long)
         for index in range(rank, len(counts), size):
-            counts[index] = self.table.read(*self._spans()[index]).shape[1]
+            counts[index] = self._kept_rows(*self._spans()[index])
         counts = all_sum(counts)
         self.omitted = self.table.rows - int(counts.sum())
         self.counts = counts.tolist()
 
+    def _kept_rows(self, start: int, stop: int) -> int:
+        found = list[int]()
+        self.table.scan(start, stop, lambda _, columns: found.append(len(columns[0])))
+        return sum(found)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows of the table, those that are left out included."""
+        return self.table.places
+
+    def borders(self, processes: int) -> list[int]:
+        """Return the rows at which the share of each process begins: of text, what it has parsed."""
+        return self.table.borders(processes) or super().borders(processes)
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the table has a column of standard deviations."""
+        return len(self.table.columns) > 1 + self.has_y + (self.labels is not None)
+
     def block(self, index: int) -> Points:
         """Read the rows of a block."""
-        return self._read(*self._spans()[index])
+        return self._points(self.table.read(*self._spans()[index]))
 
     def span(self, start: int, stop: int) -> Points | None:
         """Read consecutive rows, unless some are left out."""
-        return None if self.omitted else self._read(start, stop)
+        return None if self.omitted else self._points(self.table.read(start, stop))
 
-    def _read(self, start: int, stop: int) -> Points:
-        points = points_of(self.table.read(start, stop), self.has_y, self.labels is not None)
-        # Even numbers of rows, for a figure: to read some of them again takes as long as a part of the fit.
-        self._kept[start] = Points(*(None if c is None else c.clone() for c in points.chosen(self._every)))  # type: ignore[arg-type]
-        return points
+    def scan(self, start: int, stop: int, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of the rows of the table as they are read, and keep a few for a figure."""
+        every = self._every
+
+        def add(first: int, columns: Part) -> None:
+            points = self._points(columns)
+            # To read some of them again would take as long as a part of the fit.
+            self._kept[first] = points.chosen(slice(-first % every, None, every)).copied()
+            work(points)
+
+        self.table.scan(start, stop, add)
+
+    def _points(self, columns: Iterable[Array]) -> Points:
+        return points_of(columns, self.has_y, self.labels is not None)
 
     @property
-    def _every(self) -> slice:
-        return slice(None, None, max(1, len(self) // KEPT))
+    def _every(self) -> int:
+        return max(1, self.table.rows // KEPT_ROWS)
 
     def sample(self, limit: int) -> Points:
-        """Return at most ``limit`` rows, evenly chosen from what was read if that is much, else from blocks."""
-        kept = Points.joined([self._kept[start] for start in sorted(self._kept)]) if self._kept else None
-        if kept is None or len(kept.x) < min(limit, len(self)) // 4:
-            return super().sample(limit)
-        return kept.chosen(slice(None, None, -(-len(kept.x) // limit)))
+        """Return at most ``limit`` rows, evenly chosen from those that were scanned if they are most."""
+        kept = [self._kept[first] for first in sorted(self._kept)]
+        if sum(len(points.x) for points in kept) * self._every < 0.75 * self.table.rows:
+            cuts = self.table.cuts[:-1][:: -(-len(self.table.cuts) // BLOCKS_LOOKED_AT)]
+            ends = [min(cut + ROWS_PER_PART, self.table.rows) for cut in cuts]
+            kept = [self._points(self.table.read(*span)) for span in zip(cuts, ends, strict=True)]
+        points = Points.joined(kept)
+        return points.chosen(slice(None, None, -(-len(points.x) // limit) or 1))
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers, where the files say them."""
         known = self.table.extremes()
-        return None if known is None else points_of(known, self.has_y, self.labels is not None)
+        return None if known is None else self._points(known)
+
+
+class LateRows(BlockRows):
+    """Rows of a table that are one block, put together only where it is asked for; a scan does not.
+
+    Args:
+        table: The table, of which no row is to be left out.
+        has_y: Whether the second column is y.
+    """
+
+    _whole: Points | None = None
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return [(0, self.table.rows)]
+
+    def block(self, index: int) -> Points:
+        """Return all rows."""
+        if self._whole is None:
+            self._whole = super().block(index)
+        return self._whole
+
+    def span(self, start: int, stop: int) -> Points:
+        """Return consecutive rows."""
+        return self.block(0).chosen(slice(start, stop))
 
 
 class SplitRows(Rows):
@@ -181,15 +248,24 @@ class SplitRows(Rows):
         self._shares = [round(count * fraction) for count in rows.counts]
         pairs = zip(rows.counts, self._shares, strict=True)
         self.counts = [count - share if is_rest else share for count, share in pairs]
+        self._latest: tuple[int, Points] | None = None
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the points have standard deviations of y."""
+        return self.rows.has_sigma
 
     def block(self, index: int) -> Points:
-        """Return the rows of a block, in the order of the table."""
-        order = shuffled(self.rows.counts[index], self.seed, index)
-        share = self._shares[index]
-        return self.rows.block(index).chosen((order[share:] if self.is_rest else order[:share]).sort().values)
+        """Return the rows of a block, in the order of the table; those that were asked for last are at hand."""
+        if self._latest is None or self._latest[0] != index:
+            order = shuffled(self.rows.counts[index], self.seed, index)
+            share = self._shares[index]
+            chosen = (order[share:] if self.is_rest else order[:share]).sort().values
+            self._latest = index, self.rows.block(index).chosen(chosen)
+        return self._latest[1]
 
 
-def points_of(columns: Array, has_y: bool, has_series: bool) -> Points:
+def points_of(columns: Iterable[Array], has_y: bool, has_series: bool) -> Points:
     """Return columns x, y, sigma and series as points, without a copy where possible."""
     x, *others = (torch.from_numpy(column) for column in columns)
     y = others.pop(0) if has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
@@ -201,5 +277,7 @@ def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
     """Return the rows of a table: in memory if they are few or there already, else in blocks."""
     if not table.in_memory and table.rows > in_memory_rows:
         return BlockRows(table, has_y)
+    if table.is_sound:
+        return LateRows(table, has_y)
     points = points_of(table.read(0, table.rows), has_y, table.labels is not None)
     return MemoryRows(points, table.rows - len(points.x), table.labels)

@@ -14,15 +14,17 @@ Torch only.
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from regression.collectives import all_gather_rows, all_sum
+from regression.common.points import Points
 from regression.errors import UsageError
 from regression.moments.scan import require_finite as check
-from typing import Literal
-Arithmetic = Literal["double-double","double"]
+
+Arithmetic = Literal["double-double", "double"]
 from regression.series_pieces import LONGEST, ROWS, Pieces, stacks
 from regression.series_terms import Frames, Terms
 from regression.sums import room_for, shared_out
@@ -80,7 +82,7 @@ class Series:
                     terms.take(own_x, own_y)
                     own_ends = terms.ends()
                     if not (largest := float(own_ends.amax())) < LARGEST:
-                        check(x, y, None)
+                        check(Points(x, y))
                         raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
                     # Where a stack is the whole chunk it writes to its place, else beside it.
                     own_sums = terms.sums(Frames.of(own_ends), sums[..., where])

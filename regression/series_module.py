@@ -1,6 +1,6 @@
 """The LightningModule that fits many series at once."""
 
-from typing import Any, final
+from typing import Any, Literal, final
 
 import lightning.pytorch as pl
 import torch
@@ -9,8 +9,8 @@ from torch import Tensor
 from regression.batches import Batch
 from regression.checks import require_full_precision
 from regression.errors import UsageError
-from typing import Literal
-Arithmetic = Literal["double-double","double"]
+
+Arithmetic = Literal["double-double", "double"]
 from regression.series import Series
 from regression.series_fit import SeriesFit
 from regression.series_solver import solve_all

@@ -7,15 +7,15 @@ faster.
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from regression.doubled import Doubled
-from typing import Literal
-Arithmetic = Literal["double-double","double"]
+
+Arithmetic = Literal["double-double", "double"]
 from regression.series import SPLIT_BITS, Series
 from regression.series_terms import FINE_UNIT, UNIT, Frames
 

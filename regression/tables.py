@@ -1,25 +1,27 @@
 """A table of points in one or many files: read in blocks of rows, finite or refused."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from regression.collectives import rank_and_size
 from regression.columnar import ArrayColumns, ArrowColumns, read_npz
-from regression.columns import Array, Column, FileColumns, Room, has_finite_sum, overlaps
+from regression.columns import Array, Column, FileColumns, Part, even_borders, has_finite_sum, overlaps
+from regression.common.threads import even_slices, share_out, threads_for
 from regression.delimited import read_delimited
 from regression.errors import DataError, counted
 from regression.files import Kind, find_files, kind_of
 from regression.labels import Labels
 from regression.parquet import ParquetColumns
-from regression.sums import shared_out
+from regression.plain_text import Place, PlainText
 
 __all__ = ["NanPolicy", "Table"]
 
-ROWS = 1 << 18  # that a thread looks at between two words with the others
 NanPolicy = Literal["raise", "omit"]
 T = TypeVar("T")
 SERIES_ADVICE = "; choose another column with --data.series"
@@ -41,6 +43,7 @@ class Table:
         rows: Number of rows, those to leave out included.
         cuts: Rows at which a block of rows begins, and the end.
         in_memory: Whether all rows are in memory already, in one piece.
+        is_sound: Whether it is known that no row is to be refused or left out.
         labels: What the codes of series mean, or ``None`` without them.
 
     Raises:
@@ -57,8 +60,10 @@ class Table:
     ) -> None:
         self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
-        self._files = [_opened(file, self.columns, self.labels) for file in find_files(path)]
-        self._room = Room()
+        files = find_files(path)
+        rank, self._processes = rank_and_size()
+        places = _places([file.stat().st_size for file in files], rank, self._processes)
+        self._files = [_opened(*both, self.columns, self.labels) for both in zip(files, places, strict=True)]
         self._starts = [0]
         self.cuts = [0]
         for file in self._files:
@@ -68,6 +73,80 @@ class Table:
         self.in_memory = all(file.in_memory for file in self._files)
         if not self.rows:
             raise DataError(f"{path}: expected at least one row, got a table without any")
+        self.is_sound = all(file.is_finite for file in self._files) and self._has_positive_ends()
+
+    def bytes_decoded(self) -> float:
+        """Return the bytes of the row groups decoded so far over those of the Parquet files."""
+        found = [file.bytes_decoded() for file in self._files if isinstance(file, ParquetColumns)]
+        return sum(begun for begun, _ in found) / sum(stored for _, stored in found)
+
+    def _has_positive_ends(self) -> bool:
+        ends = None if self.positive is None else self.extremes()
+        return ends is None or bool(ends[self.positive, 0] > 0)
+
+    def borders(self, processes: int) -> list[int] | None:
+        """Return the rows at which begins what each process has parsed of text, and the end; else ``None``."""
+        if processes == 1 or processes != self._processes or not all(isinstance(f, PlainText) for f in self._files):
+            return None
+        owned = [
+            (owner, first + start)
+            for first, file in zip(self._starts, self._files, strict=False)
+            if isinstance(file, PlainText)
+            for owner, start in zip(file.owners, file.starts, strict=False)
+        ]
+        begun = [next((row for owner, row in owned if owner >= process), self.rows) for process in range(processes)]
+        return [*begun, self.rows]
+
+    @cached_property
+    def places(self) -> Sequence[int]:
+        """Rows at which reading can begin without waste, from 0 to ``rows``."""
+        if all(isinstance(file.places, range) for file in self._files):
+            return range(self.rows + 1)
+        places = [file.cuts if isinstance(file.places, range) else file.places for file in self._files]
+        return [0, *(first + place for first, own in zip(self._starts, places, strict=False) for place in own[1:])]
+
+    def scan(self, start: int, stop: int, work: Callable[[int, Part], None]) -> None:
+        """Call ``work`` with the number of the first row and the columns of each part of the rows.
+
+        It is called from several threads at once, by the one that decoded the part, which is valid during the call.
+
+        Raises:
+            DataError: As ``read`` does; the rows of parts that came before may have been worked on.
+        """
+
+        def add(item: _Piece) -> None:
+            work(self._starts[item.file] + item.first, self._kept(item))
+
+        try:
+            self._share_out(start, stop, add)
+        except DataError:
+            self.read(start, stop)  # names the first of the rows, and counts all that are like it
+            raise
+
+    def _share_out(self, start: int, stop: int, work: Callable[["_Piece"], None]) -> None:
+        """Work on all parts of the rows; codes of texts are given in the order in which they come, by one thread."""
+        threads = 1 if self.labels is not None else threads_for(stop - start)
+        borders = even_borders(self.places, start, stop, threads, reach=self.rows)
+        share_out(work, [self._pieces(*ends) for ends in pairwise(borders)], threads)
+
+    def _pieces(self, start: int, stop: int) -> Iterator["_Piece"]:
+        for index, low, high in overlaps(self._starts, start, stop):
+            file, at = self._files[index], low - self._starts[index]
+            parts = file.parts(at, high - self._starts[index])
+            while (columns := _guarded(file.path, partial(next, parts, None))) is not None:
+                yield _Piece(index, at, columns)
+                at += len(columns[0])
+
+    def _kept(self, item: "_Piece") -> Part:
+        """Return a part without the rows to leave out."""
+        if self._is_good(item.columns):
+            return item.columns
+        return self._judged(item.file, np.stack(list(item.columns)), item.first)
+
+    def _is_good(self, columns: Part) -> bool:
+        """Tell whether all numbers are finite, and positive where they must be: quickly, while they are in a cache."""
+        is_positive = self.positive is None or bool((columns[self.positive] > 0).all())
+        return self.labels is None and is_positive and all(map(has_finite_sum, columns))
 
     def read(self, start: int, stop: int) -> Array:
         """Return the rows from start to before stop, shape (C, n); fewer where rows are left out.
@@ -80,22 +159,39 @@ class Table:
             index, low, high = pieces[0]
             first = self._starts[index]
             if (values := self._files[index].view(low - first, high - first)) is not None:
-                return self._checked(self._files[index], values, low - first)
-        room = self._room.take(len(self.columns), max(0, stop - start))
-        kept = [self._filled(*piece, room[:, piece[1] - start : piece[2] - start]) for piece in pieces]
-        is_whole = sum(part.shape[1] for part in kept) == room.shape[1]
-        return room if is_whole else np.concatenate(kept, axis=1)
+                return values if self._are_good(values) else self._judged(index, values, low - first)
+        whole, are_good = self._whole(start, stop)
+        if are_good:
+            return whole
+        kept = [
+            self._judged(index, whole[:, low - start : high - start], low - self._starts[index])
+            for index, low, high in pieces
+        ]
+        return np.concatenate(kept, axis=1)
 
-    def _filled(self, index: int, low: int, high: int, out: Array) -> Array:
-        """Read some of the rows of a file into an array, and return those that are kept."""
-        file, first = self._files[index], self._starts[index]
-        _guarded(file.path, lambda: file.fill(low - first, high - first, out))
-        return self._checked(file, out, low - first)
+    def _are_good(self, values: Array) -> bool:
+        threads, found = threads_for(values.shape[1]), list[bool]()
+        slices = even_slices(values.shape[1], threads)
+        share_out(lambda rows: found.append(self._is_good(values[:, rows])), slices, threads)
+        return all(found)
 
-    def _checked(self, file: FileColumns, values: Array, first: int) -> Array:
-        path, is_plain = file.path, self.positive is None and self.labels is None
-        if is_plain and (file.is_finite or _have_finite_sums(values)):
-            return values  # what is true of nearly all tables, in at most one pass without more memory
+    def _whole(self, start: int, stop: int) -> tuple[Array, bool]:
+        """Return all rows in one array, and whether none is to be judged."""
+        whole, found = np.empty((len(self.columns), max(0, stop - start))), list[bool]()
+
+        def write(item: _Piece) -> None:
+            at = self._starts[item.file] + item.first - start
+            place = whole[:, at : at + len(item.columns[0])]
+            for row, column in zip(place, item.columns, strict=True):
+                row[:] = column
+            found.append(self._is_good(place))
+
+        self._share_out(start, stop, write)
+        return whole, all(found)
+
+    def _judged(self, index: int, values: Array, first: int) -> Array:
+        """Return the rows of a file, from the first on, without those to leave out, once none is to be refused."""
+        path = self._files[index].path
         missing = ~np.isfinite(values)
         if self.positive is not None:
             wrong = np.zeros_like(missing)
@@ -134,16 +230,23 @@ class Table:
         return np.stack([stacked[:, :, 0].min(axis=0), stacked[:, :, 1].max(axis=0)], axis=1)
 
 
-def _have_finite_sums(values: Array) -> bool:
-    def work(parts: Iterator[slice]) -> bool:
-        return all(has_finite_sum(values[:, part]) for part in parts)
+class _Piece(NamedTuple):
+    """Consecutive rows of the file with a number, from the first on."""
 
-    return all(shared_out(work, torch.from_numpy(values[0]), ROWS))
+    file: int
+    first: int
+    columns: Part
 
 
-def _opened(file: Path, columns: Sequence[Column], labels: Labels | None) -> FileColumns:
+def _places(sizes: Sequence[int], rank: int, processes: int) -> list[Place]:
+    """Return where files of so many bytes stand, of which this process parses its share where they are text."""
+    before = accumulate(sizes, initial=0)
+    return [Place(start, max(sum(sizes), 1), rank, processes) for start, _ in zip(before, sizes, strict=False)]
+
+
+def _opened(file: Path, place: Place, columns: Sequence[Column], labels: Labels | None) -> FileColumns:
     readers: dict[Kind, Callable[[], FileColumns]] = {
-        "text": lambda: read_delimited(file, columns, False, labels),
+        "text": lambda: read_delimited(file, columns, False, labels, place),
         "gzip": lambda: read_delimited(file, columns, True, labels),
         "parquet": lambda: ParquetColumns(file, columns, labels),
         "arrow": lambda: ArrowColumns(file, columns, labels),

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from regression import __version__
-from regression.batches import Batch, GlobalBatches
+from regression.batches import Batch, GlobalBatches, Shares
 from regression.blocks import count_updates, on_all_rows, on_mini_batches
 from regression.checks import (
     NO_STEP,
@@ -28,15 +28,16 @@ from regression.checks import (
     require_sane_numbers,
     require_short_blocks,
 )
+from regression.common.points import Points
 from regression.curve_module import SMALL_BATCH, CurveModule
 from regression.curves.frame import Frame
 from regression.descent import Trace
 from regression.divergence import require_finite_coefficients, require_finite_losses
 from regression.errors import UsageError
 from regression.fit import Fit
-from regression.leastsquares import Add, LeastSquares
+from regression.leastsquares import LeastSquares
 from regression.models import Polynomial
-from regression.moments.scan import Range, in_threads
+from regression.moments.scan import Range
 from regression.position import Position, settle
 
 __all__ = ["Regression"]
@@ -130,9 +131,14 @@ class Regression(CurveModule):
         return optimizer
 
     @property
-    def loader(self) -> GlobalBatches:
-        """The training batches."""
-        return cast(GlobalBatches, self.trainer.train_dataloader)
+    def loader(self) -> GlobalBatches | Shares:
+        """The training batches, or the share of the rows that this process adds to the moments."""
+        return cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it matters which points come together, and when: not where all are added to the moments."""
+        return self.solver == "gradient"
 
     def total_updates(self) -> float:
         """Return the number of updates this run will make at most, infinite if nothing limits it."""
@@ -161,27 +167,28 @@ class Regression(CurveModule):
         require_same_division(self._position, self.loader)
         require_no_series(self)
         require_known_monitors(self)
-        if self.absolute_sigma and self.loader.rows.block(0).sigma is None:
+        if self.absolute_sigma and not self.loader.rows.has_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._share_updates(self.loader.batch_size)
         found = Range()
-        for batch in self._scanned(self.loader.bounds()):
-            in_threads(found.add, batch)
+        for share in self._scanned(self.loader.bounds()):
+            share.scan(found.add)
         frame = found.frame()
         self._settle_domain(frame)
         self.least_squares.begin(frame, self.loader.rows.omitted)
         if self.solver == "gradient":
-            self._put_all(self.least_squares.add)
-            self.least_squares.solve(self.device, self._put_all)
+            self._scan_all(self.least_squares.add)
+            self.least_squares.solve(self.device, self._scan_all)
             self._prepare_gradient()
             self._go_on()
 
-    def _put_all(self, add: Add) -> None:
-        """Put all points of this process into a function."""
-        for batch in self._scanned(self.loader.in_large_batches()):
-            in_threads(add, batch)
+    def _scan_all(self, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of this process's share of all points, from several threads."""
+        for share in self._scanned(self.loader.shares()):
+            share.scan(work)
 
-    def _scanned(self, batches: GlobalBatches | list[Batch]) -> Iterator[Batch]:
+    def _scanned(self, batches: Shares | list[Batch]) -> Iterator[Any]:
+        batch: Any
         for done, batch in enumerate(batches, start=1):
             yield batch
             self.tell_scanned(done, len(batches), batch.rows)
@@ -231,10 +238,10 @@ class Regression(CurveModule):
         if self.solver == "gradient":
             count_updates(self.trainer, 0)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
         if self.solver == "exact":
-            in_threads(self.least_squares.add, batch)
+            batch.scan(self.least_squares.add)
             if self.trainer.is_last_batch:
                 self._solve()
             return None
@@ -250,7 +257,7 @@ class Regression(CurveModule):
 
     def _solve(self) -> None:
         """Put the optimum into the model and end the run; the solution counts as one update."""
-        self.least_squares.solve(self.device, self._put_all)
+        self.least_squares.solve(self.device, self._scan_all)
         with torch.no_grad():
             self.model.coefficients.copy_(self.least_squares.coefficients())
         fit = self._fit(updates=1, loss=None)
@@ -354,6 +361,7 @@ class Regression(CurveModule):
             return
         loss = None
         if not self.loss.is_squared:
+            assert isinstance(self.loader, GlobalBatches)  # the exact solver takes no such loss
             loss = self.whole_loss(self.loader.in_order())
         self.result = self._fit(self.global_step, loss, self._final_val_loss())
         self.result.warn_if_undetermined()

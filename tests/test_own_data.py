@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from regression import TableDataModule, batches, columns
+from regression import TableDataModule, columns
 from tests.conftest import ROOT, Command, config, run_process
 
 NORRIS = ROOT / "tests" / "certified" / "Norris.csv"
@@ -58,7 +58,6 @@ def test_a_streamed_fit_has_the_bits_of_one_in_memory(
                "--data.nan_policy", policy)  # fmt: skip
     whole = command(*fit(name, *options)).fit
     parts = command(*fit(name, *options, "--data.in_memory_rows", "0", "--data.batch_size", "250")).fit
-    monkeypatch.setattr(batches, "BLOCK", 600)
     larger = command(*fit(name, *options, "--data.in_memory_rows", "0", "--data.batch_size", "850")).fit
     assert {**parts, "data": None} == {**larger, "data": None} == {**whole, "data": None}
     assert whole["omitted"] == (21 if policy == "omit" else 0)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from decimal import Decimal, localcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from regression import TableDataModule, delimited, plain_text
 from regression.errors import DataError, Stopped, UsageError
+from regression.plain_text import open_plain
 from regression.tables import Table
 from tests.test_bad_inputs import REFUSED_FILES
 from tests.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
@@ -26,27 +28,21 @@ GAPS = [b"\n\n", b"\r,", b",\r", b",,", b" ,", b", ", b"\r\r\n", b"\x0b", b"\x1a
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Try the quick parser on files of any size, in pieces and arrays of a few rows; return where it gave an answer."""
+    """Try the quick parser on files of any size, in pieces of a few rows; return where it gave an answer."""
     answers = []
 
     def noted(*args: Any) -> Any:
-        answers.append((chunks := plain_text.read_plain(*args)) is not None)
-        return chunks
+        answers.append((columns := open_plain(*args, large_bytes=0, piece_bytes=20)) is not None)
+        return columns
 
-    monkeypatch.setattr(plain_text, "LARGE", 0)
-    monkeypatch.setattr(plain_text, "PIECE", 20)
-    monkeypatch.setattr(plain_text, "ROOM", 0)  # the first array has one row
-    monkeypatch.setattr(plain_text, "CHUNK", 3)
-    monkeypatch.setattr(delimited, "read_plain", noted)
+    monkeypatch.setattr(delimited, "open_plain", noted)
     return answers
 
 
 def numbers(path: Path, columns: list[str]) -> NDArray[np.float64]:
     """Return the table of a file, missing and infinite numbers included."""
     table = delimited.read_delimited(path, columns, False)
-    result = np.empty((len(columns), table.rows))
-    table.fill(0, table.rows, result)
-    return result
+    return np.concatenate([np.empty((len(columns), 0)), *map(np.stack, table.parts(0, table.rows))], axis=1)
 
 
 def outcome(path: Path, columns: list[str]) -> Outcome:
@@ -61,7 +57,7 @@ def require_same(path: Path, columns: list[str], monkeypatch: pytest.MonkeyPatch
     """Check that a file is read, or refused, as without the quick parser."""
     quick = outcome(path, columns)
     with monkeypatch.context() as patch:
-        patch.setattr(delimited, "read_plain", lambda *_: None)
+        patch.setattr(delimited, "open_plain", lambda *_: None)
         strict = outcome(path, columns)
     if isinstance(quick, str) or isinstance(strict, str):
         assert quick == strict, path.read_bytes()
@@ -191,46 +187,28 @@ def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes,
 
 
 def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At its own sizes the quick parser gives every row, in order, in one array from several pieces."""
+    """The quick parser gives every row, in order, from several pieces; what it gives are views of what it parsed."""
     read_csv, pieces = pl.read_csv, []
     monkeypatch.setattr(pl, "read_csv", lambda *args, **options: pieces.append(args) or read_csv(*args, **options))
-    monkeypatch.setattr(plain_text, "LARGE", 1 << 20)
     values = np.random.default_rng(3).normal(size=(200_000, 2))
-    text = "".join(f"{a!r},{b!r}\n" for a, b in values.tolist())
-    (tmp_path / "a.csv").write_text("x,y\n" + text)
-    chunks = plain_text.read_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1])
-    assert chunks is not None
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
+    columns = open_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1], plain_text.Place(), large_bytes=1 << 20)
+    assert columns is not None
     assert 1 < len(pieces) <= plain_text.PIECES
-    assert len(chunks) == 1
-    assert np.array_equal(chunks[0], values.T)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_pieces_may_come_in_any_order(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Pieces of any length, some of them empty, are joined in the order of the file, whichever is parsed first."""
-    monkeypatch.setattr(plain_text, "CHUNK", 5)
-    monkeypatch.setattr(plain_text, "ROOM", seed % 3 / 2)
-    draw = np.random.default_rng(seed)
-    pieces = [draw.normal(size=(draw.integers(8), 2)) for _ in range(9)]
-    joined = plain_text._Joined([1, 0, 1], len(pieces))
-    for piece in draw.permutation(9).tolist():
-        halves = np.array_split(pieces[piece], 2)
-        joined.add(piece, pl.concat([pl.DataFrame(half, ["a", "b"]) for half in halves], rechunk=False))
-    chunks = joined.chunks()
-    assert all(chunk.shape == (3, 5) for chunk in chunks[1:-1])
-    assert np.array_equal(np.concatenate(chunks, axis=1), np.concatenate(pieces)[:, [1, 0, 1]].T)
+    parts = list(columns.parts(0, columns.rows))
+    assert np.array_equal(np.concatenate(list(map(np.stack, parts)), axis=1), values.T)
+    again = next(iter(columns.parts(0, columns.rows)))
+    assert all(np.shares_memory(first, second) for first, second in zip(parts[0], again, strict=True))
 
 
 @pytest.mark.usefixtures("forced")
-def test_a_batch_that_is_one_array_is_not_copied(tmp_path: Path) -> None:
-    """A part of one array is served as it stands, others are joined; the range of all is known."""
-    values = np.random.default_rng(5).normal(size=(8, 2))
+def test_any_rows_can_be_read(tmp_path: Path) -> None:
+    """Parts that begin and end anywhere are joined from the pieces, and the range of all is known."""
+    values = np.random.default_rng(5).normal(size=(40, 2))
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
     table = Table(str(tmp_path / "a.csv"), ["x", "y"])
-    for start, stop in ((0, 3), (3, 6), (4, 5), (6, 8), (2, 4), (0, 8)):
-        found = table.read(start, stop)
-        assert np.array_equal(found, values[start:stop].T)
-        assert np.shares_memory(found, table.read(start, stop)) == ((start + 2) // 3 == (stop + 1) // 3)
+    for start, stop in ((0, 3), (3, 6), (4, 5), (6, 38), (0, 40), (7, 7)):
+        assert np.array_equal(table.read(start, stop), values[start:stop].T)
     ends = table.extremes()
     assert ends is not None
     assert np.array_equal(ends, np.stack([values.min(axis=0), values.max(axis=0)], axis=1))
@@ -250,21 +228,11 @@ def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str,
         table.read(row, row + 1)
 
 
-def test_memory_that_a_short_first_row_promises_is_not_needed(
-    tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the rows to come were overrated beyond all memory, it is got as they come."""
-    monkeypatch.setattr(plain_text, "ROOM", 1e10)
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n" + "5" * 30 + ",6\n")
-    assert numbers(tmp_path / "a.csv", ["y", "x"]).tolist() == [[2, 4, 6], [1, 3, float("5" * 30)]]
-    assert forced == [True]
-
-
 @pytest.mark.parametrize("header", ["x,y", "x"])
 @pytest.mark.parametrize("size", [1 << 20, plain_text.ROW_BYTES - 100, plain_text.ROW_BYTES + 100, 9 << 20])
 def test_long_rows_get_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, header: str) -> None:
     """A row of four mebibytes is the longest that is read, whichever the parser, and none is taken for two rows."""
-    monkeypatch.setattr(plain_text, "LARGE", 0)
+    monkeypatch.setattr(delimited, "open_plain", partial(open_plain, large_bytes=0))
     columns = header.split(",")
     first, last = ("1,", "3,4\n") if len(columns) == 2 else ("", "5\n")
     (tmp_path / "a.csv").write_text(f"{header}\n{first}{'0' * size}2\n" + last * 5)

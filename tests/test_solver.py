@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 import regression
+from regression.common.points import Points
 from regression.solver import Solution, solve, ssr_at
-from tests.moments.test_moments import Columns, frame_of, moments
+from tests.moments.test_moments import frame_of, moments
 
 Array = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ def drawn(seed: int = 0, rows: int = 30) -> tuple[Array, Array, Array]:
 
 
 def solved(x: Array, y: Array, sigma: Array | None, degree: int, fit_intercept: bool = True) -> Solution:
-    data = Columns(*(torch.from_numpy(column) for column in (x, y) + (() if sigma is None else (sigma,))))
+    data = Points(*(torch.from_numpy(column) for column in (x, y) + (() if sigma is None else (sigma,))))
     return solve(moments(data, degree=degree), degree, fit_intercept)
 
 
@@ -68,7 +69,7 @@ def test_high_degrees_are_found(degree: int) -> None:
     x = np.cos(math.pi * (np.arange(100) + 0.5) / 100)
     y = np.exp(np.sin(9 * x))
     solution = solved(x, y, None, degree)
-    data = Columns(torch.from_numpy(x), torch.from_numpy(y))
+    data = Points(torch.from_numpy(x), torch.from_numpy(y))
     frame = frame_of(data)
     u = (x - frame.center) / float(frame.scale)
     right = np.polynomial.chebyshev.chebfit(u, y, degree)
@@ -90,7 +91,7 @@ def test_every_degree_comes_from_one_factorization() -> None:
 def test_moments_of_a_higher_degree_serve() -> None:
     """Moments up to degree 6 give the coefficients of degree 2 that moments up to degree 2 give, to 26 digits."""
     x, y, _ = drawn(4)
-    data = Columns(torch.from_numpy(x), torch.from_numpy(y))
+    data = Points(torch.from_numpy(x), torch.from_numpy(y))
     high, low = solve(moments(data, degree=6), 2), solved(x, y, None, 2)
     assert high.rank == low.rank == 3
     for found, right in zip(
@@ -102,7 +103,7 @@ def test_moments_of_a_higher_degree_serve() -> None:
 def test_squares_at_other_coefficients() -> None:
     """``ssr_at`` gives the residuals' sum of squares of any curve; at the optimum the solution's own."""
     x, y, sigma = drawn(5)
-    data = Columns(*map(torch.from_numpy, (x, y, sigma)))
+    data = Points(*map(torch.from_numpy, (x, y, sigma)))
     frame = frame_of(data)
     own = moments(data, frame, 2)
     curve = [1.5, -2.25, 0.125]

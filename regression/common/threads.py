@@ -1,27 +1,94 @@
-"""Threads of our own for work that lets go of the interpreter's lock."""
+"""Work on many parts of rows, shared out over threads of our own."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from threading import Lock, Thread
+from typing import Generic, TypeVar
 
 import torch
 
-__all__ = ["share_out"]
+__all__ = ["ROWS_PER_PART", "even_slices", "part_cuts", "share_out", "threads_for"]
+
+ROWS_PER_PART = 1 << 16  # of a few columns: a core's own cache holds them with what is made of them
+END = object()
+
+T = TypeVar("T")
 
 
-def share_out(work: Callable[[slice], object], count: int, rows_per_part: int) -> None:
-    """Call a function for consecutive parts of some rows, from as many threads as torch uses.
+class _Stream(Generic[T]):
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items, self._lock = iter(items), Lock()
+
+    def take(self) -> T | object:
+        """Make the next item, in the thread that asks for it."""
+        with self._lock:
+            return next(self._items, END)
+
+
+def share_out(work: Callable[[T], object], streams: Sequence[Iterable[T]], threads: int) -> None:
+    """Call ``work`` with each item of each stream, from several threads at once, in no particular order.
+
+    A thread takes the items of a stream of its own, then helps with the streams of others: no thread waits while there
+    is work. An item is made by the thread that works on it, so that what was decoded is still in that core's cache.
+    Torch works in one thread inside, since sharing out each operation would make the threads wait for each other.
 
     Args:
-        work: Takes the rows of a part; called from several threads at once.
-        count: Number of rows.
-        rows_per_part: Rows of a part.
+        work: Called with one item; must bear being called by several threads at once.
+        streams: What yields the items; only one thread at a time asks a stream for the next one.
+        threads: Number of threads; 1 does all of it in the thread of the caller.
+
+    Raises:
+        BaseException: The first that ``work`` or a stream raised; no further item is begun.
     """
-    parts = [slice(start, min(start + rows_per_part, count)) for start in range(0, count, rows_per_part)]
-    threads = min(torch.get_num_threads(), len(parts))
     if threads <= 1:
-        for part in parts:
-            work(part)
+        for stream in streams:
+            for item in stream:
+                work(item)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, part) for part in parts]:
-            done.result()
+    sources, failures = [_Stream(stream) for stream in streams], list[BaseException]()
+
+    def run(first: int) -> None:
+        torch.set_num_threads(1)
+        try:
+            for source in sources[first:] + sources[:first]:
+                while not failures and (item := source.take()) is not END:
+                    work(item)  # type: ignore[arg-type]
+        except BaseException as error:
+            failures.append(error)
+
+    _join([Thread(target=run, args=(k * len(sources) // threads,)) for k in range(threads)], failures)
+    if failures:
+        raise failures[0]
+
+
+def _join(crew: list[Thread], failures: list[BaseException]) -> None:
+    threads = torch.get_num_threads()
+    try:
+        for member in crew:
+            member.start()
+        for member in crew:
+            member.join()
+    except BaseException as error:  # of a signal, which only this thread hears of
+        failures.append(error)
+        for member in crew:
+            if member.ident is not None:
+                member.join()
+    finally:
+        torch.set_num_threads(threads)  # of threads that start later; in this one it never changed
+
+
+def threads_for(rows: int) -> int:
+    """Return the number of threads that share out so many rows: as many as torch uses, each with a part to work on."""
+    return max(1, min(torch.get_num_threads(), -(-rows // ROWS_PER_PART)))
+
+
+def part_cuts(start: int, stop: int) -> list[int]:
+    """Return where to cut the rows from start to before stop into parts of nearly even length, from start to stop."""
+    count = max(1, -(-(stop - start) // ROWS_PER_PART))
+    return [start + (stop - start) * k // count for k in range(count + 1)]
+
+
+def even_slices(rows: int, threads: int) -> list[Iterator[slice]]:
+    """Return for each thread an iterator over its slices of so many rows, which follow each other in memory."""
+    slices = [slice(*ends) for ends in pairwise(part_cuts(0, rows))] if rows else []
+    return [iter(slices[len(slices) * k // threads : len(slices) * (k + 1) // threads]) for k in range(threads)]

@@ -3,16 +3,16 @@
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from regression.collectives import all_max
 from regression.common.compiled import choose, compiled, rows_for
 from regression.common.fixed_point import total
-from regression.common.threads import share_out
-from regression.collectives import all_max
+from regression.common.points import Points
 from regression.curves.frame import Frame
 from regression.errors import UsageError, counted
 from regression.moments import gpu
@@ -20,31 +20,7 @@ from regression.moments.loops import ROWS_PER_STEP, add_logarithms, add_moments,
 from regression.moments.moments import Moments, reduced
 from regression.moments.second_pass import SecondPass
 
-__all__ = ["PointColumns", "Range", "ResidualSums", "Sums", "in_threads", "loop_columns", "loop_room", "require_finite"]
-
-ROWS_PER_PART = 1 << 16  # of a part that a thread takes at a time: it stays in the processor's own cache
-
-
-class PointColumns(Protocol):
-    """Points: tensors ``x``, ``y`` and ``sigma`` or ``None``, each of shape (n,)."""
-
-    @property
-    def x(self) -> Tensor: ...  # noqa: D102
-
-    @property
-    def y(self) -> Tensor: ...  # noqa: D102
-
-    @property
-    def sigma(self) -> Tensor | None: ...  # noqa: D102
-
-
-def in_threads(add: Callable[[Tensor, Tensor, Tensor | None], None], points: PointColumns) -> None:
-    """Put points that are in memory into something, in parts and from several threads; on a CUDA device at once."""
-    x, y, sigma = points.x, points.y, points.sigma
-    if x.is_cuda:
-        add(x, y, sigma)
-        return
-    share_out(lambda part: add(x[part], y[part], None if sigma is None else sigma[part]), len(x), ROWS_PER_PART)
+__all__ = ["Range", "ResidualSums", "Sums", "loop_room", "require_finite"]
 
 
 class Range:
@@ -54,19 +30,20 @@ class Range:
         self._found, self._device = [-math.inf] * 5, torch.device("cpu")
         self._lock = threading.Lock()
 
-    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
-        """Take in points, each column of shape (n,).
+    def add(self, points: Points) -> None:
+        """Take in points.
 
         Raises:
             UsageError: If a number is not finite, or a sigma not positive.
         """
+        x, y, sigma = points[:3]
         if not len(x):
             return
         # One reading of each column: NaN and infinities show in its smallest or largest number.
         (low, high), (y_low, y_high) = ([float(value) for value in column.aminmax()] for column in (x, y))
         smallest, largest = (1.0, 1.0) if sigma is None else [float(value) for value in sigma.aminmax()]
         if not all(map(math.isfinite, (low, high, y_low, y_high, smallest, largest))) or smallest <= 0:
-            require_finite(x, y, sigma)
+            require_finite(points)
         found = [-low, high, -y_low, y_high, -math.inf if sigma is None else -smallest]
         with self._lock:
             self._found, self._device = list(map(max, self._found, found)), x.device
@@ -84,8 +61,9 @@ class Range:
         return Frame.of((-low, high), (-y_low, y_high), None if smallest == -math.inf else -smallest)
 
 
-def require_finite(x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
+def require_finite(points: Points) -> None:
     """Refuse numbers that are not finite, and sigmas that are not positive."""
+    x, y, sigma = points[:3]
     for name, values in (("x", x), ("y", y), ("sigma", sigma)):
         if values is not None and not values.isfinite().all():
             row = int(values.isfinite().int().argmin())
@@ -135,12 +113,13 @@ class Sums(Accumulator):
         super().__init__(frame, 3 * degree + 4)  # the last one is that of the logarithms of sigma
         self.degree = degree
 
-    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
-        """Add points, each column of shape (n,).
+    def add(self, points: Points) -> None:
+        """Add points.
 
         Raises:
             UsageError: If a number lies outside of the frame.
         """
+        x, y, sigma = points[:3]
         if x.is_cuda:
             self._take(len(x), *gpu.moments(x, y, sigma, self.frame, self.degree))
             return
@@ -170,13 +149,13 @@ class ResidualSums(Accumulator):
         super().__init__(request.frame, request.sums)
         self.request = request
 
-    def add(self, x: Tensor, y: Tensor, sigma: Tensor | None) -> None:
-        """Add points, each column of shape (n,).
+    def add(self, points: Points) -> None:
+        """Add points.
 
         Raises:
             UsageError: If a term is too large, as the points are not those of the first pass.
         """
-        request = self.request
+        request, (x, y, sigma) = self.request, points[:3]
         if x.is_cuda:
             self._take(len(x), *gpu.residuals(x, y, sigma, request))
             return

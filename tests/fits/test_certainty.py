@@ -29,7 +29,9 @@ def drawn(seed: int) -> tuple[Array, Array, Array | None, int]:
     x += random.choice([0.0, 1.0]) * 10 ** random.uniform(0, 6) * float(np.ptp(x) or 1)
     sigma = None if random.random() < 0.4 else 10 ** random.uniform(0, random.uniform(0, 6), rows)
     noise = random.normal(size=rows) * (1.0 if sigma is None else sigma)
-    y = np.polynomial.chebyshev.chebval(t / max(abs(t).max(), 1e-9), random.normal(size=degree + 1)) * random.choice([0, 3])
+    y = np.polynomial.chebyshev.chebval(t / max(abs(t).max(), 1e-9), random.normal(size=degree + 1)) * random.choice(
+        [0, 3]
+    )
     y += noise * 10 ** random.uniform(-9, 1)
     y += random.choice([0.0, 1.0]) * 10 ** random.uniform(0, 9) * float(np.std(y) or 1)
     return x, y, sigma, degree
@@ -65,7 +67,9 @@ def right_numbers(x: Array, y: Array, sigma: Array | None, degree: int) -> dict[
     if solved is None:
         return None
     params = [row[0] for row in solved]
-    residuals = [b - sum(c * p for c, p in zip(params, own, strict=False)) for own, (_, b) in zip(powers, points, strict=True)]
+    residuals = [
+        b - sum(c * p for c, p in zip(params, own, strict=False)) for own, (_, b) in zip(powers, points, strict=True)
+    ]
     found = {"params": params}
     left = len(x) - degree - 1
     if left:

@@ -5,7 +5,6 @@ import io
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from regression.common.fixed_point import UNIT_BITS
+from regression.common.points import Points
 from regression.curves.frame import Frame
 from regression.errors import UsageError
 from regression.moments.loops import logarithm
@@ -27,36 +27,27 @@ DEGREE = 4
 TERM = Fraction(1, 2**98)  # how far a term may be off in its own unit
 
 
-class Columns(NamedTuple):
-    x: Tensor
-    y: Tensor
-    sigma: Tensor | None = None
-
-    def rows(self, chosen: Tensor | slice) -> "Columns":
-        return Columns(self.x[chosen], self.y[chosen], None if self.sigma is None else self.sigma[chosen])
-
-
-def frame_of(*parts: Columns) -> Frame:
+def frame_of(*parts: Points) -> Frame:
     found = Range()
     for part in parts:
-        found.add(*part)
+        found.add(part)
     return found.frame()
 
 
-def moments(data: Columns, frame: Frame | None = None, degree: int = DEGREE) -> Moments:
+def moments(data: Points, frame: Frame | None = None, degree: int = DEGREE) -> Moments:
     sums = Sums(frame or frame_of(data), degree)
-    sums.add(*data)
+    sums.add(data)
     return sums.moments()
 
 
-def batched(data: Columns, frame: Frame, size: int) -> Moments:
+def batched(data: Points, frame: Frame, size: int) -> Moments:
     sums = Sums(frame, DEGREE)
     for start in range(0, len(data.x), size):
-        sums.add(*data.rows(slice(start, start + size)))
+        sums.add(data.chosen(slice(start, start + size)))
     return sums.moments()
 
 
-def drawn(seed: int, rows: int = 23, with_sigma: bool = True) -> Columns:
+def drawn(seed: int, rows: int = 23, with_sigma: bool = True) -> Points:
     """Return points with terms of many sizes, so that a rounded sum would depend on its order."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -64,7 +55,7 @@ def drawn(seed: int, rows: int = 23, with_sigma: bool = True) -> Columns:
         return torch.randn(rows, generator=generator, dtype=torch.float64)
 
     sizes = 10 ** (12 * torch.rand(rows, generator=generator, dtype=torch.float64) - 6)
-    return Columns(3 * normal() - 1, normal() * sizes.flip(0), sizes if with_sigma else None)
+    return Points(3 * normal() - 1, normal() * sizes.flip(0), sizes if with_sigma else None)
 
 
 @pytest.mark.parametrize(("orders", "with_sigma"), [(40, True), (8, False)])
@@ -74,21 +65,21 @@ def test_any_order_and_any_batches_give_the_same_bits(orders: int, with_sigma: b
     frame = frame_of(data)
     whole = moments(data, frame)
     for seed in range(orders):
-        shuffled = data.rows(torch.randperm(11, generator=torch.Generator().manual_seed(seed)))
-        assert frame_of(*(shuffled.rows(slice(*ends)) for ends in ((0, 4), (4, 4), (4, 11)))) == frame
+        shuffled = data.chosen(torch.randperm(11, generator=torch.Generator().manual_seed(seed)))
+        assert frame_of(*(shuffled.chosen(slice(*ends)) for ends in ((0, 4), (4, 4), (4, 11)))) == frame
         parts = 1 + seed % 3
         for size in (1, 3, 7, 11):
-            shares = [batched(shuffled.rows(slice(part, None, parts)), frame, size) for part in range(parts)]
+            shares = [batched(shuffled.chosen(slice(part, None, parts)), frame, size) for part in range(parts)]
             assert functools.reduce(Moments.merge, shares) == whole
 
 
-def share(data: Columns, rank: int, size: int) -> list[Columns]:
+def share(data: Points, rank: int, size: int) -> list[Points]:
     """Return the slices of global batches of one of three processes; the first has no row of the last batch."""
     mine = [slice(start + size * rank // 3, start + size * (rank + 1) // 3) for start in range(0, len(data.x), size)]
-    return [data.rows(rows) for rows in mine]
+    return [data.chosen(rows) for rows in mine]
 
 
-def work(rank: int, folder: str, data: Columns, whole: Moments) -> None:
+def work(rank: int, folder: str, data: Points, whole: Moments) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=3)
     for size in (2, 7, 23):
         batches = share(data, rank, size)
@@ -96,7 +87,7 @@ def work(rank: int, folder: str, data: Columns, whole: Moments) -> None:
         assert frame == whole.frame
         sums = Sums(frame, DEGREE)
         for batch in batches:
-            sums.add(*batch)
+            sums.add(batch)
         assert sums.rows < 23
         assert sums.moments().reduced(torch.device("cpu")) == whole
     dist.destroy_process_group()
@@ -112,7 +103,7 @@ def fractions(values: Tensor) -> list[Fraction]:
     return [Fraction(value) for value in values.tolist()]
 
 
-def exact(data: Columns, frame: Frame, degree: int) -> list[Fraction]:
+def exact(data: Points, frame: Frame, degree: int) -> list[Fraction]:
     """Return the sums that moments hold, but the last, by rational arithmetic."""
     sums = [Fraction(0)] * (3 * degree + 3)
     columns = (data.x, data.y, torch.ones_like(data.y) if data.sigma is None else data.sigma)
@@ -130,16 +121,16 @@ def exact(data: Columns, frame: Frame, degree: int) -> list[Fraction]:
     return sums
 
 
-def assert_exact(data: Columns, degree: int = DEGREE) -> None:
+def assert_exact(data: Points, degree: int = DEGREE) -> None:
     frame = frame_of(data)
     own = moments(data, frame, degree)
     for total, right in zip(own.sums, exact(data, frame, degree), strict=False):
         assert abs(Fraction(total, 1 << UNIT_BITS) - right) <= TERM * len(data.x)
 
 
-def scaled(x: float = 1.0, y: float = 1.0, shift: float = 0.0) -> Columns:
+def scaled(x: float = 1.0, y: float = 1.0, shift: float = 0.0) -> Points:
     data = drawn(3, with_sigma=False)
-    return Columns(data.x * x + shift, data.y.clamp(-9, 9) * y)
+    return Points(data.x * x + shift, data.y.clamp(-9, 9) * y)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +145,13 @@ def scaled(x: float = 1.0, y: float = 1.0, shift: float = 0.0) -> Columns:
         scaled(y=1e-300),
         scaled(x=1e-8, y=1e-8, shift=1e8),
         scaled(x=0.0, shift=5.0),
-        Columns(-torch.arange(1, 8).double(), -torch.ones(7).double()),
-        Columns(torch.linspace(0, 1, 9), torch.linspace(0, 1, 9) ** 2),
-        Columns(*torch.tensor([[-8e307, 0.3, 8e307], [8e307, 1.0, -8e307]], dtype=torch.float64)),
-        Columns(torch.arange(5), torch.tensor([3, 1, 4, 1, 5])),
+        Points(-torch.arange(1, 8).double(), -torch.ones(7).double()),
+        Points(torch.linspace(0, 1, 9), torch.linspace(0, 1, 9) ** 2),
+        Points(*torch.tensor([[-8e307, 0.3, 8e307], [8e307, 1.0, -8e307]], dtype=torch.float64)),
+        Points(torch.arange(5), torch.tensor([3, 1, 4, 1, 5])),
     ],
 )
-def test_sums_are_those_of_rational_arithmetic(data: Columns) -> None:
+def test_sums_are_those_of_rational_arithmetic(data: Points) -> None:
     """Every sum is that of exact fractions to 98 bits a term, at any offset and scale of x and y."""
     assert_exact(data)
 
@@ -186,13 +177,13 @@ def test_weights_logarithm_is_summed() -> None:
     own = moments(data)
     expected = math.fsum(-2 * math.log(s * 2.0**-own.frame.sigma_exponent) for s in data.sigma.tolist())
     assert float(Fraction(own.sums[-1], 1 << UNIT_BITS)) == pytest.approx(expected, rel=1e-14, abs=0)
-    assert moments(Columns(data.x, data.y)).sums[-1] == 0
+    assert moments(Points(data.x, data.y)).sums[-1] == 0
 
 
 def test_orthogonal_polynomials_sum_to_zero() -> None:
     """On Chebyshev's own points the sums of T_1 … T_8 vanish to the points' rounding, and S_0 counts the rows."""
     nodes = torch.cos(math.pi * (torch.arange(16).double() + 0.5) / 16)
-    own = moments(Columns(nodes, nodes), Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0))
+    own = moments(Points(nodes, nodes), Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0))
     assert own.sums[0] == 16 << UNIT_BITS
     assert all(abs(Fraction(total, 1 << UNIT_BITS)) < Fraction(1, 10**13) for total in own.sums[1 : 2 * DEGREE + 1])
 
@@ -201,8 +192,8 @@ NUMBERS = st.floats(-1e150, 1e150, allow_subnormal=False)
 ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(1e-100, 1e100)), max_size=6)
 
 
-def columns(rows: list[tuple[float, float, float]]) -> Columns:
-    return Columns(*torch.tensor(rows, dtype=torch.float64).reshape(-1, 3).T)
+def points_of(rows: list[tuple[float, float, float]]) -> Points:
+    return Points(*torch.tensor(rows, dtype=torch.float64).reshape(-1, 3).T)
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
@@ -211,9 +202,9 @@ def test_merging_is_adding(
     a: list[tuple[float, float, float]], b: list[tuple[float, float, float]], c: list[tuple[float, float, float]]
 ) -> None:
     """Merging commutes and associates, the empty moments change nothing, and what was merged can be taken out."""
-    frame = frame_of(columns([*a, *b, *c, (0.0, 1.0, 1.0)]))
-    one, two, three = (moments(columns(rows), frame, 3) for rows in (a, b, c))
-    assert one.merge(two) == two.merge(one) == moments(columns([*b, *a]), frame, 3)
+    frame = frame_of(points_of([*a, *b, *c, (0.0, 1.0, 1.0)]))
+    one, two, three = (moments(points_of(rows), frame, 3) for rows in (a, b, c))
+    assert one.merge(two) == two.merge(one) == moments(points_of([*b, *a]), frame, 3)
     assert one.merge(two).merge(three) == one.merge(two.merge(three))
     assert one.merge(Sums(frame, 3).moments()) == one
     assert one.merge(two).without(two) == one
@@ -224,7 +215,7 @@ def test_merging_is_adding(
 def test_sums_of_any_points_are_those_of_rational_arithmetic(rows: list[tuple[float, float]]) -> None:
     """The sums of any few points are those of exact fractions."""
     x, y = torch.tensor(rows, dtype=torch.float64).T
-    assert_exact(Columns(x, y), degree=3)
+    assert_exact(Points(x, y), degree=3)
 
 
 def test_state_holds_plain_numbers() -> None:
@@ -244,22 +235,22 @@ GOOD = torch.tensor([1.0, 2.0, 3.0])
 @pytest.mark.parametrize("name", ["x", "y", "sigma"])
 def test_numbers_that_are_not_finite_are_refused(name: str, wrong: float) -> None:
     """A NaN or an infinity is refused with its column, its row and its value."""
-    data = Columns(GOOD, GOOD, GOOD)._replace(**{name: torch.tensor([1.0, 2.0, wrong])})
+    data = Points(GOOD, GOOD, GOOD)._replace(**{name: torch.tensor([1.0, 2.0, wrong])})
     with pytest.raises(UsageError, match=f"^{name} must be finite, got {wrong} at row 2 "):
-        Range().add(*data)
+        Range().add(data)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -2.5])
 def test_sigma_that_is_not_positive_is_refused(wrong: float) -> None:
     """A standard deviation of 0 or below is refused with its row and its value."""
     with pytest.raises(UsageError, match=f"^sigma must be positive, got {wrong} at row 1 "):
-        Range().add(GOOD, GOOD, torch.tensor([1.0, wrong, 3.0]))
+        Range().add(Points(GOOD, GOOD, torch.tensor([1.0, wrong, 3.0])))
 
 
 def test_no_rows_are_refused() -> None:
     """Without any row there is no frame."""
     with pytest.raises(UsageError, match=r"^there are no rows to fit"):
-        frame_of(Columns(GOOD[:0], GOOD[:0]))
+        frame_of(Points(GOOD[:0], GOOD[:0]))
 
 
 def test_logarithm_has_all_digits() -> None:
@@ -274,6 +265,6 @@ def test_logarithm_has_all_digits() -> None:
 
 def test_points_outside_of_the_frame_are_refused() -> None:
     """A number outside of the range that was found, or stated by a file, ends the sums with a line that says so."""
-    sums = Sums(frame_of(Columns(GOOD, GOOD)), 1)
+    sums = Sums(frame_of(Points(GOOD, GOOD)), 1)
     with pytest.raises(UsageError, match=r"^1 number of 3 rows lie outside of the range that was found or stated"):
-        sums.add(torch.tensor([1.0, 2.0, 3.5]), GOOD, None)
+        sums.add(Points(torch.tensor([1.0, 2.0, 3.5]), GOOD))

@@ -1,0 +1,162 @@
+"""Large text is parsed by ranges of bytes, each process its own, and refused or left to the strict parser by all."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from regression import delimited, plain_text, tables
+from regression.batches import Shares
+from regression.errors import DataError
+from regression.plain_text import PlainText, open_plain
+from regression.rows import LateRows, table_rows
+from regression.tables import Table
+
+PROCESSES, ROWS = 3, 5000
+
+
+class Group:
+    """Processes, played by threads, that tell each other plain values.
+
+    Attributes:
+        parsed: For each process the texts that it parsed.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+        self.own, self.processes = threading.local(), processes
+        self.all_here = threading.Barrier(processes, timeout=30)
+        self.told: list[Any] = [None] * processes
+        self.parsed: list[list[tuple[int, int]]] = [[] for _ in range(processes)]
+        share_out, parse = plain_text.share_out, plain_text._parsed
+
+        def parsed(form: Any, start: int, stop: int) -> Any:
+            self.parsed[self.own.rank].append((start, stop))
+            return parse(form, start, stop)
+
+        monkeypatch.setattr(tables, "rank_and_size", lambda: (self.own.rank, processes))
+        monkeypatch.setattr(plain_text, "all_gather_objects", self.gather)
+        monkeypatch.setattr(plain_text, "_parsed", parsed)
+        monkeypatch.setattr(plain_text, "share_out", lambda work, streams, _: share_out(work, streams, 1))
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+        monkeypatch.setattr(
+            delimited, "open_plain", lambda *args: open_plain(*args, large_bytes=1000, piece_bytes=5000)
+        )
+
+    def gather(self, value: Any) -> list[Any]:
+        self.told[self.own.rank] = value
+        self.all_here.wait()
+        told = list(self.told)
+        self.all_here.wait()
+        return told
+
+    def run(self, work: Callable[[int], Any]) -> list[Any]:
+        """Return what each process makes of its number."""
+
+        def play(rank: int) -> Any:
+            self.own.rank = rank
+            return work(rank)
+
+        with ThreadPoolExecutor(self.processes) as pool:
+            return list(pool.map(play, range(self.processes)))
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Group:
+    return Group(monkeypatch, PROCESSES)
+
+
+def write(path: Path, first: int = 0, rows: int = ROWS, odd: str = "") -> None:
+    lines = [f"{k},{-k}" for k in range(first, first + rows)]
+    path.write_text("\n".join(["x,y", *lines]) + "\n" + odd)
+
+
+def own_rows(table: Table, rank: int) -> list[float]:
+    """Return the x of the rows of a process's share."""
+    found: list[torch.Tensor] = []
+    for share in Shares(table_rows(table, True, 10**7), None, rank, PROCESSES):
+        share.scan(lambda points: found.append(points.x.clone()))
+    return torch.cat(found).tolist() if found else []
+
+
+@pytest.mark.parametrize("files", [1, 4])
+def test_each_process_parses_and_scans_its_own_bytes(tmp_path: Path, group: Group, files: int) -> None:
+    """All processes together parse each byte once, and each scans just what it has parsed; all know the range."""
+    for k in range(files):
+        write(tmp_path / f"{k}.csv", k * ROWS)
+
+    def work(rank: int) -> list[float]:
+        table = Table(str(tmp_path), ["x", "y"])
+        assert table.rows == files * ROWS
+        ends = table.extremes()
+        assert ends is not None
+        assert ends.tolist() == [[0, files * ROWS - 1], [1 - files * ROWS, 0]]
+        return own_rows(table, rank)
+
+    found = group.run(work)
+    assert [x for own in found for x in own] == list(range(files * ROWS))
+    sizes = [sum(stop - start for start, stop in own) for own in group.parsed]
+    assert sum(sizes) == sum(path.stat().st_size - len("x,y\n") for path in tmp_path.iterdir())
+    assert max(sizes) < 1.3 * sum(sizes) / PROCESSES
+
+
+def test_rows_of_other_processes_can_be_read(tmp_path: Path, group: Group) -> None:
+    """What another process has parsed is parsed once it is asked for, as for validation or batches in another order."""
+    write(tmp_path / "a.csv")
+
+    def work(_: int) -> bool:
+        table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+        rows = table_rows(table, True, 10**7)
+        assert isinstance(rows, LateRows)
+        return bool(np.array_equal(rows.block(0).x.numpy(), np.arange(ROWS)))
+
+    assert group.run(work) == [True] * PROCESSES
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("1,2,3\n", "data row 5001 has 3 cells, the header has 2"),
+        ("1,two\n", "data row 5001, column 'y', holds 'two' where a number is expected"),
+        ("1,\n", "column 'y' must be finite, got a missing number in data row 5001, and 1 such row in all"),
+        ("1,inf\n", "column 'y' must be finite, got inf in data row 5001, and 1 such row in all"),
+    ],
+)
+def test_what_one_process_finds_is_refused_by_all(tmp_path: Path, group: Group, odd: str, words: str) -> None:
+    """A row that is no plain text, in the range of one process, is refused by all in the strict parser's words."""
+    write(tmp_path / "a.csv", odd=odd)
+
+    def work(_: int) -> str:
+        with pytest.raises(DataError, match=r"a\.csv: ") as refusal:
+            table_rows(Table(str(tmp_path / "a.csv"), ["x", "y"]), True, 10**7)
+        return str(refusal.value)
+
+    assert all(words in said for said in group.run(work))
+
+
+def test_quoted_cells_are_left_to_the_strict_parser_by_all(tmp_path: Path, group: Group) -> None:
+    """Where one process meets a quotation mark all read the file strictly, and share it out by its rows."""
+    write(tmp_path / "a.csv", odd='5000,"-5000"\n')
+    found = group.run(lambda rank: own_rows(Table(str(tmp_path / "a.csv"), ["x", "y"]), rank))
+    assert [x for own in found for x in own] == list(range(ROWS + 1))
+    assert all(found)
+
+
+def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, group: Group) -> None:
+    """Rows of another process that are not there any more are refused by name."""
+    write(tmp_path / "a.csv")
+
+    def work(rank: int) -> bool:
+        table = Table(str(tmp_path / "a.csv"), ["x", "y"])
+        group.all_here.wait()
+        if rank == 0:
+            write(tmp_path / "a.csv", rows=ROWS - 2000)
+            with pytest.raises(DataError, match=r"a\.csv was changed while it was read"):
+                table.read(0, ROWS)
+        return isinstance(table._files[0], PlainText)
+
+    assert group.run(work) == [True] * PROCESSES
