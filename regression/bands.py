@@ -125,7 +125,7 @@ class Curve:
         is_plain = run is evaluate
         values, sizes = np.empty(len(x)), np.empty(len(x))
         numbers = (self.center, math.ldexp(1, -self.exponent), self.stretch)
-        own = (self.coefficients, functions)
+        own: tuple[Any, Any] = (self.coefficients, functions)
         if not is_plain:
             own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
         room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))

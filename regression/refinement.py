@@ -1,9 +1,9 @@
 """A second pass over the points: which sums it takes, and the solution that follows from them.
 
-Where the sums of the first pass leave fewer digits of a solution than float64 shows, the residuals ``r = y - f(x)`` of that
-solution and its orthogonal functions q_j are evaluated at the points in double-double. The sums of ``w q_i q_j``, ``w r
-q_j`` and ``w r²`` then know the solution's error, for a condition of about 1 (Björck, Solving linear least squares
-problems by Gram-Schmidt orthogonalization, BIT 7, 1967). The standard library only.
+Where the sums of the first pass leave fewer digits of a solution than float64 shows, the residuals ``r = y - f(x)`` of
+that solution and its orthogonal functions q_j are evaluated at the points in double-double. The sums of ``w q_i q_j``,
+``w r q_j`` and ``w r²`` give the error of the first solution, for a condition of about 1 (Björck, Solving linear least
+squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967). The standard library only.
 """
 
 import math
@@ -21,7 +21,7 @@ __all__ = ["certain_digits", "is_certain", "refined", "second_pass", "without_no
 SHOWN_BITS = (
     54  # a number that is off by less than 2^-54 of itself is the float64 number next to the right one, or nearly
 )
-FEW_BITS = 80  # a coefficient is off by nothing that matters if it is off by less than 2^-80 of its standard error
+FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
 EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
 
 
@@ -149,8 +149,8 @@ def refined(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Sol
 def _errors(solution: Solution, request: SecondPass, square: Decimal) -> Certainty:
     """Return how far the sums of a second pass may be off, in the units of the frame.
 
-    The error of a product's sum follows from those of its factors by Cauchy and Schwarz: ``Σ w e q ≤ e √(Σ w) √(Σ w q²)``
-    for a factor that is off by e at most.
+    The error of a product's sum follows from those of its factors by Cauchy and Schwarz: with a factor that is off by e
+    at most it is ``Σ w e q ≤ e √(Σ w) √(Σ w q²)``.
     """
     rounding = Decimal(solution.nobs) / (1 << UNIT_BITS + 1)
     growth = (len(request.curve) + Decimal(request.degree) ** 2 / 4) / (1 << EVALUATED_BITS)

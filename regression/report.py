@@ -167,8 +167,8 @@ def _covariance_notes(solution: Solution) -> list[str]:
             return []
         lost = math.ceil((sizes / variance).log10())
     return [
-        f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit to "
-        f"x - {solution.frame.center:g}"
+        f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit "
+        f"to x - {solution.frame.center:g}"
     ]
 
 

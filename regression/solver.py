@@ -1,10 +1,10 @@
 """Least squares from moments: the exact optimum, how much of it is certain, and the rank the points have.
 
-The functions 1, x, … x^d are made orthogonal over the points, one after the other (Gram and Schmidt), in decimal numbers
-of 150 digits, far more than the moments carry, so that nothing is lost between them and the final rounding to float64.
-The optimum, its covariance and the optima of all lower degrees are sums over these functions. K is small and the cost is
-milliseconds. The textbook's way, normal equations in float64, loses twice the digits that the problem's condition takes;
-the sums here have 100 bits to lose, and ``Certainty`` tells what is left. The standard library only.
+The functions 1, x, … x^d are made orthogonal over the points, one after the other (Gram and Schmidt), in decimal
+numbers of 150 digits, far more than the moments carry, so that nothing is lost between them and the final rounding to
+float64. The optimum, its covariance and the optima of all lower degrees are sums over these functions. K is small and
+the cost is milliseconds. The textbook's way, normal equations in float64, loses twice the digits that the problem's
+condition takes; the sums here have 100 bits to lose, and ``Certainty`` tells what is left. The standard library only.
 """
 
 import math
@@ -181,8 +181,8 @@ class Solution:
     def condition(self) -> float | None:
         """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` with a rank short.
 
-        It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept, S
-        scaling G to a unit diagonal: at least the 2-norm condition.
+        It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept,
+        S scaling G to a unit diagonal: at least the 2-norm condition.
         """
         if self.null:
             return None
@@ -257,8 +257,8 @@ def weight_unit(frame: Frame) -> Decimal:
 def term_error(degree: int, bits: int = UNIT_BITS) -> Decimal:
     """Return how far a term of a sum may be off in its own unit.
 
-    A term is rounded to a multiple of 2^-bits, three of them make a sum of the normal equations, and the recurrence lets
-    the rounding of T_k grow with k².
+    A term is rounded to a multiple of 2^-bits, three of them make a sum of the normal equations, and the recurrence
+    lets the rounding of T_k grow with k².
     """
     return (3 + Decimal(degree) ** 2 / 2) / (1 << (bits + 1))
 
@@ -297,8 +297,8 @@ def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution
 def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix, Vector, Matrix]:
     """Return orthogonal functions, their squares, and functions that count as 0.
 
-    A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on those
-    before it, the next ones do too.
+    A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on
+    those before it, the next ones do too.
 
     Args:
         rows: Functions f in terms of others, shape (J, K).

@@ -161,7 +161,7 @@ def test_a_gradient_fit_is_exported_from_its_checkpoint(command: Command, to: st
 
 @pytest.mark.parametrize("to", BOTH)
 def test_an_exact_fit_is_exported_from_its_json(command: Command, to: Format) -> None:
-    """From fit.json the curve is that of ``Fit.predict`` to the rounding of float64, and the checkpoint's file agrees with it."""
+    """From fit.json the curve is that of ``Fit.predict`` to float64's rounding, and the checkpoint's file agrees."""
     run = command("fit", "--model", "PolynomialRegression", "--model.solver", "exact", "--data.low", "-3")
     assert run.folder is not None
     suffix = SUFFIXES[to]

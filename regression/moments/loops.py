@@ -173,7 +173,8 @@ def count_large(a: Any, b: Any, rows: int) -> int:
 
 @loop
 def add_residuals(
-    x: Any, y: Any, sigma: Any, frame: Any, degree: int, curve: Any, functions: Any, power: float, work: Any, totals: Any
+    x: Any, y: Any, sigma: Any, frame: Any, degree: int, curve: Any, functions: Any, power: float, work: Any,
+    totals: Any,
 ) -> int:  # fmt: skip
     """Add the sums over points that refine a least-squares polynomial (Björck, 1967).
 

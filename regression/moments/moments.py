@@ -1,9 +1,9 @@
 """Moments: all that least squares needs to know of the points, in one pass.
 
-A polynomial fit needs the sums ``S_k = Σ w T_k(u)`` for k = 0 … 2 d and ``B_k = Σ w T_k(u) v`` for k = 0 … d, because
-``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``. Their terms are double-double numbers, rounded to multiples of 2^-100 and summed
-as whole numbers. So the result is the same, bit for bit, for every order of the rows, every batch size and every number
-of threads, processes and devices.
+A polynomial fit needs the sums ``S_k = Σ w T_k(u)`` for k = 0 … 2 d and ``B_k = Σ w T_k(u) v`` for k = 0 … d, as
+``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``. Their terms are double-double numbers, rounded to multiples of 2^-100 and
+summed as whole numbers. So the result is the same, bit for bit, for every order of the rows, every batch size and every
+number of threads, processes and devices.
 """
 
 from collections.abc import Sequence

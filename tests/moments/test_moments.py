@@ -111,7 +111,7 @@ def exact(data: Points, frame: Frame, degree: int) -> list[Fraction]:
         u = (x - Fraction(frame.center)) / frame.scale
         assert abs(u) <= 1
         value = (y - Fraction(frame.y_center)) / Fraction(2) ** frame.y_exponent
-        assert abs(value) <= 1
+        assert abs(value) <= 1 + Fraction(1, 2**50)
         weight = (Fraction(2) ** frame.sigma_exponent / sigma) ** 2
         chebyshev = [Fraction(1), u]
         while len(chebyshev) <= 2 * degree:
