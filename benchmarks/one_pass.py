@@ -49,7 +49,8 @@ def decoded_bytes(path: Path, processes: int) -> int:
 
 
 def _touched(ends: np.ndarray, first: int, end: int) -> range:
-    """Return the numbers of the row groups, given by their last rows, that have rows from first to before end."""
+    """Return the numbers of the row groups, given by their ends, that have rows from first to before end."""
     if first == end:
         return range(0)
-    return range(*(int(k) for k in np.searchsorted(ends, [first, end - 1], side="right") + [0, 1]))
+    low, high = np.searchsorted(ends, [first, end - 1], side="right")
+    return range(int(low), int(high) + 1)
