@@ -14,6 +14,7 @@ Files and row groups are Parquet, of the same number of rows each, and are opene
 files are links to a single one: a fit of copies is that of one of them.
 """
 
+import argparse
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ DEGREES = (1, 2, 5, 10, 20)
 DEGREE, DEGREE_ROWS, REPEATS = 5, 10_000_000, 5
 FILES, FILE_ROWS = (1, 50, 2_000), 100_000_000
 GROUPS, GROUP_ROWS = (1_000_000, 1_000), 10_000_000
-ROWS_PER_TURN = 2_000_000
+TURN_ROWS = 2_000_000
 STANDARD_ERRORS = 7.0
 
 Table = list[dict[str, float | None]]
@@ -51,29 +52,31 @@ def check(fit: regression.Fit, rows: int) -> None:
         )
 
 
-def fits(x: Column, y: Column, degree: int) -> Callable[[], None]:
-    """Return the work of a turn: as many fits of the points as are not over in no time."""
+def fits(x: Column, y: Column, degree: int, count: int) -> Callable[[], None]:
+    """Return the work of a turn: so many fits of the points."""
 
     def work() -> None:
-        for _ in range(turns(len(x))):
+        for _ in range(count):
             regression.fit(x, y, degree)
 
     return work
 
 
-def turns(rows: int) -> int:
-    return max(1, ROWS_PER_TURN // rows)
+def measure_fits(
+    cases: Sequence[tuple[int, int]], repeats: int, turn_rows: int
+) -> dict[tuple[int, int], tuple[list[float], ...]]:
+    """Return nanoseconds per row of the whole fit, and of its further half of the rows, by rows and degree.
 
-
-def measure_fits(cases: Sequence[tuple[int, int]], repeats: int) -> dict[tuple[int, int], tuple[list[float], ...]]:
-    """Return nanoseconds per row of the whole fit, and of its further half of the rows, by rows and degree."""
+    Fits of few rows are repeated in a turn until they have gone through ``turn_rows``.
+    """
     x, y = measure.points(max(rows for rows, _ in cases))
     for rows, degree in cases:
         check(regression.fit(x[:rows], y[:rows], degree), rows)
     sizes = {(part, degree) for rows, degree in cases for part in (rows, rows // 2)}
-    work = {(rows, degree): fits(x[:rows], y[:rows], degree) for rows, degree in sorted(sizes)}
+    count = {(rows, degree): max(1, turn_rows // rows) for rows, degree in sorted(sizes)}
+    work = {case: fits(x[: case[0]], y[: case[0]], case[1], count[case]) for case in count}
     times = measure.clock(measure.take_turns(work, repeats), unit=1e-9)
-    each = {(rows, degree): [ns / turns(rows) for ns in own] for (rows, degree), own in times.items()}
+    each = {case: [ns / count[case] for ns in own] for case, own in times.items()}
     return {
         (rows, degree): (
             [ns / rows for ns in each[rows, degree]],
@@ -83,11 +86,13 @@ def measure_fits(cases: Sequence[tuple[int, int]], repeats: int) -> dict[tuple[i
     }
 
 
-def compare_fits(rows: Sequence[int], degrees: Sequence[int], degree_rows: int, repeats: int) -> dict[str, Table]:
+def compare_fits(
+    rows: Sequence[int], degrees: Sequence[int], degree_rows: int, repeats: int, turn_rows: int
+) -> dict[str, Table]:
     """Measure fits of more rows, and of higher degrees; return a table of each."""
     by_rows = [(count, DEGREE) for count in sorted(rows)]
     by_degree = [(degree_rows, degree) for degree in sorted(degrees)]
-    found = measure_fits(list(dict.fromkeys([*by_rows, *by_degree])), repeats)
+    found = measure_fits(list(dict.fromkeys([*by_rows, *by_degree])), repeats, turn_rows)
 
     def row(case: tuple[int, int], first: tuple[int, int]) -> dict[str, float | None]:
         whole, further = found[case]
@@ -142,19 +147,25 @@ def show(table: Table, title: str) -> None:
     measure.print_table(list(table[0]), [list(row.values()) for row in table])
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
-    """Measure, check and print the tables; return the largest ratio of each."""
+def options_of(args: Sequence[str] | None) -> argparse.Namespace:
+    """Return the sizes to measure."""
     parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS), help="numbers of points")
     parser.add_argument("--degrees", type=int, nargs="+", default=list(DEGREES), help="degrees")
     parser.add_argument("--degree-rows", type=int, default=DEGREE_ROWS, help="points of those (default: %(default)s)")
+    parser.add_argument("--turn-rows", type=int, default=TURN_ROWS, help="rows of small fits in a turn")
     parser.add_argument("--files", type=int, nargs="+", default=list(FILES), help="numbers of files")
     parser.add_argument("--file-rows", type=int, default=FILE_ROWS, help="rows of all of them (default: %(default)s)")
     parser.add_argument("--groups", type=int, nargs="+", default=list(GROUPS), help="rows of a row group")
     parser.add_argument("--group-rows", type=int, default=GROUP_ROWS, help="rows of all (default: %(default)s)")
-    options = parser.parse_args(args)
+    return parser.parse_args(args)
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
+    """Measure, check and print the tables; return the largest ratio of each."""
+    options = options_of(args)
     print(f"{measure.versions('torch', 'numpy', 'numba', 'pyarrow')}; {options.repeats} repeats, medians")
-    tables = compare_fits(options.rows, options.degrees, options.degree_rows, options.repeats)
+    tables = compare_fits(options.rows, options.degrees, options.degree_rows, options.repeats, options.turn_rows)
     show(tables["rows"], f"ns per row, degree {DEGREE}")
     show(tables["degrees"], f"ns per row, {options.degree_rows:,} rows; ratios per coefficient")
     with tempfile.TemporaryDirectory() as folder:
