@@ -190,6 +190,12 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[float | str | None
         print("  ".join([first.ljust(widths[0]), *cells]), flush=True)
 
 
+def print_records(title: str, records: Sequence[Mapping[str, float | str | None]]) -> None:
+    """Print a title, and rows that all have the same keys."""
+    print(title)
+    print_table(list(records[0]), [list(record.values()) for record in records])
+
+
 def parser(doc: str | None, repeats: int) -> argparse.ArgumentParser:
     """Return the options of a script: so far how often everything is measured."""
     found = argparse.ArgumentParser(description=(doc or "").splitlines()[0])

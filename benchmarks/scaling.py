@@ -1,24 +1,16 @@
-"""Time per row as rows, coefficients, files and row groups grow.
+"""Time per row as the rows and the degree grow.
 
 The claims: the time per row does not grow with the number of rows, from a hundred thousand to a hundred million, nor
-that per row and coefficient with the degree, from 1 to 20, nor that per row with the number of files that the same rows
-are in; and row groups of a thousand rows cost at most three times as much as those of a million.
+that per row and coefficient with the degree, from 1 to 20.
 
 There is one pass over the points in chunks that stay in the cache, and no chunk costs more than another. What is fixed
 per fit, the solution and the criteria, takes milliseconds, and would hide the rest below a million rows: so a time per
 row is that of n rows less that of the first half of them, over the rows between. "whole fit" is the time of all over
 all rows. Each time is otherwise the whole of ``regression.fit`` on points in memory, of as many fits in a row as make
 two million rows. A fit counts only if it is within a few standard errors of the line that the points were drawn about.
-
-Files and row groups are Parquet, of the same number of rows each, and are opened, read and solved without a run. The
-files are links to a single one: a fit of copies is that of one of them.
 """
 
-import argparse
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -26,13 +18,10 @@ import numpy as np
 import measure
 import regression
 from measure import Column
-from one_pass import fit_table
 
 ROWS = (100_000, 1_000_000, 10_000_000, 100_000_000)
 DEGREES = (1, 2, 5, 10, 20)
 DEGREE, DEGREE_ROWS, REPEATS = 5, 10_000_000, 5
-FILES, FILE_ROWS = (1, 50, 2_000), 100_000_000
-GROUPS, GROUP_ROWS = (1_000_000, 1_000), 10_000_000
 TURN_ROWS = 2_000_000
 STANDARD_ERRORS = 7.0
 
@@ -105,79 +94,18 @@ def compare_fits(
     }
 
 
-def write_files(folder: Path, counts: Sequence[int], rows: int) -> dict[int, Path]:
-    """Write the same number of rows as so many files of one folder each; return the folders."""
-    folders = {count: folder / f"{count} files" for count in counts}
-    for count, own in folders.items():
-        own.mkdir()
-        measure.write(own / "0.parquet", rows // count)
-        for k in range(1, count):
-            os.link(own / "0.parquet", own / f"{k}.parquet")
-    return folders
-
-
-def write_groups(folder: Path, sizes: Sequence[int], rows: int) -> dict[int, Path]:
-    """Write the same rows in row groups of so many each; return the files."""
-    paths = {size: folder / f"{size}.parquet" for size in sizes}
-    for size, path in paths.items():
-        measure.write(path, rows, group=size)
-    return paths
-
-
-def compare_tables(key: str, paths: dict[int, Path], rows: dict[int, int], repeats: int) -> Table:
-    """Measure the fit of each table; return time per row, and its ratio to the first one's.
-
-    Args:
-        key: What differs between the tables.
-        paths: The tables, by how much there is of it.
-        rows: Number of rows of each, and of those that a table repeats.
-        repeats: Turns of each.
-    """
-    for count, path in paths.items():
-        measure.require_right(f"the fit of {count:,} {key}", fit_table(path), measure.least_squares(rows[count], 1))
-    work = {count: lambda path=path: fit_table(path) for count, path in paths.items()}
-    times = measure.clock(measure.take_turns(work, repeats))
-    first = next(iter(times.values()))
-    return [{key: count, "seconds": median(own), "ratio": measure.ratio(own, first)} for count, own in times.items()]
-
-
-def show(table: Table, title: str) -> None:
-    """Print a table of rows with the same keys."""
-    print(title)
-    measure.print_table(list(table[0]), [list(row.values()) for row in table])
-
-
-def options_of(args: Sequence[str] | None) -> argparse.Namespace:
-    """Return the sizes to measure."""
+def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
+    """Measure, check and print both tables; return the largest ratio of each."""
     parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS), help="numbers of points")
     parser.add_argument("--degrees", type=int, nargs="+", default=list(DEGREES), help="degrees")
     parser.add_argument("--degree-rows", type=int, default=DEGREE_ROWS, help="points of those (default: %(default)s)")
     parser.add_argument("--turn-rows", type=int, default=TURN_ROWS, help="rows of small fits in a turn")
-    parser.add_argument("--files", type=int, nargs="+", default=list(FILES), help="numbers of files")
-    parser.add_argument("--file-rows", type=int, default=FILE_ROWS, help="rows of all of them (default: %(default)s)")
-    parser.add_argument("--groups", type=int, nargs="+", default=list(GROUPS), help="rows of a row group")
-    parser.add_argument("--group-rows", type=int, default=GROUP_ROWS, help="rows of all (default: %(default)s)")
-    return parser.parse_args(args)
-
-
-def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
-    """Measure, check and print the tables; return the largest ratio of each."""
-    options = options_of(args)
-    print(f"{measure.versions('torch', 'numpy', 'numba', 'pyarrow')}; {options.repeats} repeats, medians")
+    options = parser.parse_args(args)
     tables = compare_fits(options.rows, options.degrees, options.degree_rows, options.repeats, options.turn_rows)
-    show(tables["rows"], f"ns per row, degree {DEGREE}")
-    show(tables["degrees"], f"ns per row, {options.degree_rows:,} rows; ratios per coefficient")
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_files(Path(folder), options.files, options.file_rows)
-        rows = {count: options.file_rows // count for count in paths}
-        tables["files"] = compare_tables("files", paths, rows, options.repeats)
-    show(tables["files"], f"{options.file_rows:,} rows in all files")
-    with tempfile.TemporaryDirectory() as folder:
-        paths = write_groups(Path(folder), options.groups, options.group_rows)
-        rows = dict.fromkeys(paths, options.group_rows)
-        tables["groups"] = compare_tables("rows a group", paths, rows, options.repeats)
-    show(tables["groups"], f"{options.group_rows:,} rows in row groups")
+    print(f"{measure.versions('torch', 'numpy', 'numba')}; {options.repeats} repeats, medians")
+    measure.print_records(f"ns per row, degree {DEGREE}", tables["rows"])
+    measure.print_records(f"ns per row, {options.degree_rows:,} rows; ratios per coefficient", tables["degrees"])
     return {name: measure.largest(row["ratio"] for row in table) for name, table in tables.items()}
 
 

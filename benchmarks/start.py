@@ -18,7 +18,7 @@ from statistics import median
 import measure
 from measure import Seconds
 
-REPEATS = 7
+REPEATS = 5
 FIT = """
 import regression
 fit = regression.fit([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [1.1, 2.9, 5.2, 7.1, 8.8, 11.1, 13.0, 14.9, 17.2, 18.9])

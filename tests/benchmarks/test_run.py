@@ -114,12 +114,12 @@ def test_every_row_comes_from_a_script_that_runs(run: ModuleType) -> None:
 
 
 def test_the_readme_has_the_summary_of_the_results(run: ModuleType) -> None:
-    """The README's table is that of RESULTS.md, which has a section for each script."""
+    """The README's table is that of RESULTS.md, which has the sections of scripts that ran in one run, in order."""
     results, readme = run.RESULTS.read_text(), run.README.read_text()
     table = [line for line in results.splitlines() if line.startswith("|")]
     assert run.with_table(readme, table) == readme
-    assert [line for line in results.splitlines() if line.startswith("## ")] == [
-        f"## `python benchmarks/{name}.py`" for name in run.SCRIPTS
-    ]
+    sections = [line for line in results.splitlines() if line.startswith("## ")]
+    headings = [f"## `python benchmarks/{name}.py`" for name in run.SCRIPTS]
+    assert sections == [heading for heading in headings if heading in sections]
     with pytest.raises(SystemExit, match="no place for the summary"):
         run.with_table("# regression", table)
