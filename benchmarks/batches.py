@@ -15,17 +15,13 @@ makes a dozen operations per update, without autograd; it pays one more pass for
 per visit costs a whole turn of Lightning's loop, about a millisecond.
 """
 
-import argparse
 import contextlib
 import io
 import json
 import logging
-import platform
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from operator import truediv
 from pathlib import Path
 from statistics import median
 
@@ -34,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import measure
 from regression import cli
 from regression.permutation import Permutation
 
@@ -135,7 +132,7 @@ def default_lightning(rows: int, epochs: int, order: Order | None = None) -> Ten
 def command(rows: int, epochs: int, updates_per_batch: int) -> Tensor:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         status = cli.main([
-            "fit", "--model=LineRegression", "--model.domain=raw", "--model.arithmetic=double",
+            "fit", "--model=LineRegression", "--model.domain=raw",
             f"--model.updates_per_batch={updates_per_batch}",
             f"--data.points={rows}", f"--data.batch_size={BATCH}", "--optimizer=SGD", f"--optimizer.lr={RATE}",
             f"--trainer.max_epochs={epochs}", "--trainer.accelerator=cpu", f"--trainer.default_root_dir={folder}",
@@ -164,31 +161,36 @@ def check(rows: int) -> None:
             raise SystemExit(f"{name} after two epochs: {params.tolist()}, bare loop: {right.tolist()}")
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+def measure_rates(rows: dict[str, int], epochs: int, repeats: int) -> dict[str, list[float]]:
+    """Return each contender's seconds per row, one per repeat."""
+    work = {name: lambda name=name, tool=tool: tool(rows[name], epochs) for name, tool in CONTENDERS.items()}
+    times = measure.clock(measure.take_turns(work, repeats))
+    return {name: [seconds / (rows[name] * epochs) for seconds in own] for name, own in times.items()}
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]]:
     """Check, measure and print the table; return rows per second and ratios."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--rows", type=int, default=ROWS, help="points (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each contender (default: %(default)s)")
     options = parser.parse_args(args)
     check(min(CHECKED_ROWS, options.rows))
-    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for _ in range(options.repeats):
-        for name, tool in CONTENDERS.items():
-            rows = max(1, options.rows // SLOW_SHARE) if name == LIGHTNING else options.rows
-            start = time.perf_counter()
-            tool(rows, options.epochs)
-            rates[name].append(rows * options.epochs / (time.perf_counter() - start))
-    print(f"python {platform.python_version()}, torch {torch.__version__}, lightning {pl.__version__}, "
-          f"{torch.get_num_threads()} threads")  # fmt: skip
+    rows = dict.fromkeys(CONTENDERS, options.rows) | {LIGHTNING: max(1, options.rows // SLOW_SHARE)}
+    times = measure_rates(rows, options.epochs, options.repeats)
+    table = {
+        name: {
+            "rate": 1 / median(own),
+            "bare": measure.ratio(times[BARE], own),
+            "lightning": measure.ratio(times[LIGHTNING], own),
+        }
+        for name, own in times.items()
+    }
+    print(f"{measure.versions('torch', 'lightning')}, {torch.get_num_threads()} threads")
     print(f"{options.rows:,} rows, batches of {BATCH:,}, {options.epochs} epochs, {options.repeats} repeats, medians")
-    print(f"{'contender':<23} {'rows/s':>12} {'over bare loop':>15} {'over Lightning':>15}")
-    table = {}
-    for name, own in rates.items():
-        row = {"rate": median(own)}
-        row |= {key: median(map(truediv, own, rates[base])) for key, base in (("bare", BARE), ("lightning", LIGHTNING))}
-        print(f"{name:<23} {row['rate']:>12,.0f} {row['bare']:>15.2f} {row['lightning']:>15.1f}")
-        table[name] = row
+    measure.print_table(
+        ["contender", "rows/s", "over bare loop", "over Lightning"],
+        [[name, *row.values()] for name, row in table.items()],
+    )
     return table
 
 

@@ -1,46 +1,37 @@
 """An exact fit of points that are on a GPU, against the bandwidth with which the GPU copies them.
 
-The claims: in double at least 30 % of the copy's bandwidth; in double-double the same bits as on the CPU.
+The claims: the same bits as on the CPU, and 15 % of the copy's bandwidth for a billion float32 points.
 
 The points are made on the device, in float32 (a billion) and float64 (a hundred million). Bandwidth is bytes read and
-written per second: a copy reads and writes each number, and a fit is charged for one reading, though double-double
-takes two, one of them for the range. A fit is the whole of `regression.fit`, with standard errors. All run in turn
-within each repeat, after one run of each that compiles the kernels; the clock is read when the device has finished.
-Before any timing, the double-double fit of some of the points must have every bit of the CPU's, and the other one its
-digits.
+written per second: a copy reads and writes each number, and a fit is charged for one reading, though it takes two, one
+of them for the range. A fit is the whole of ``regression.fit``, with standard errors. All run in turn within each
+repeat, after one run of each that compiles the kernels; the clock is read when the device has finished. Before any
+timing, the fit of some of the points must have every bit of the CPU's.
 
-What bounds the time in double: of a billion points a half is the reading, which some 30 operations in float64 for each
-point hold up by a third, and the rest is the processor, which solves in numbers of 150 digits, three milliseconds on
-the machine of RESULTS-GPU.md; of a hundred million points it is nearly all. In double-double it is the arithmetic: some
-200 products of integers and as many operations in float64 for each point.
+What bounds the time is the arithmetic: some hundred operations for each point.
 """
 
-import argparse
 import json
-import platform
-import time
 from collections.abc import Callable, Sequence
-from operator import truediv
 from statistics import median
 
 import torch
 from torch import Tensor
 
+import measure
 import regression
-from regression.moments import Arithmetic
 
 ROWS = {"float32": 1_000_000_000, "float64": 100_000_000}
-DEGREE, REPEATS, CHECKED, TOLERANCE = 5, 5, 20_000_000, 1e-9
-PIECE = 1 << 24
-ARITHMETICS: tuple[Arithmetic, ...] = ("double", "double-double")
+DEGREE, REPEATS, CHECKED_ROWS = 5, 5, 20_000_000
+ROWS_PER_PIECE = 1 << 24
 
 
 def points(rows: int, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor]:
-    """Return x and y of a noisy curve, made piece by piece."""
+    """Return x and y of a noisy curve, made on the device piece by piece."""
     generator = torch.Generator(device).manual_seed(0)
     x, y = (torch.empty(rows, dtype=dtype, device=device) for _ in range(2))
-    for start in range(0, rows, PIECE):
-        part = slice(start, start + PIECE)
+    for start in range(0, rows, ROWS_PER_PIECE):
+        part = slice(start, start + ROWS_PER_PIECE)
         x[part].uniform_(-1, 3, generator=generator)
         y[part].normal_(0, 0.1, generator=generator).add_(x[part].sin()).add_(2)
     return x, y
@@ -48,60 +39,52 @@ def points(rows: int, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor]:
 
 def check(x: Tensor, y: Tensor) -> None:
     """Stop unless the device gives the CPU's fit."""
-    x, y = x[:CHECKED], y[:CHECKED]
-    for arithmetic in ARITHMETICS:
-        here = regression.fit(x, y, DEGREE, arithmetic=arithmetic)
-        there = regression.fit(x.cpu(), y.cpu(), DEGREE, arithmetic=arithmetic)
-        if arithmetic == "double-double" and json.loads(here.to_json()) != json.loads(there.to_json()):
-            raise SystemExit(f"double-double on the device is not the CPU's: {here.params}, {there.params}")
-        if not torch.allclose(torch.tensor(here.params), torch.tensor(there.params), rtol=TOLERANCE, atol=0):
-            raise SystemExit(f"{arithmetic} on the device is off: {here.params}, on the CPU {there.params}")
+    x, y = x[:CHECKED_ROWS], y[:CHECKED_ROWS]
+    here, there = regression.fit(x, y, DEGREE), regression.fit(x.cpu(), y.cpu(), DEGREE)
+    if json.loads(here.to_json()) != json.loads(there.to_json()):
+        raise SystemExit(f"the fit on the device is not the CPU's: {here.params}, {there.params}")
 
 
-def seconds(work: Callable[[], object], device: str) -> float:
-    """Return the seconds that some work takes, until the device has done it."""
-    finish = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    finish()
-    start = time.perf_counter()
-    work()
-    finish()
-    return time.perf_counter() - start
+def finished(work: Callable[[], object], device: str) -> Callable[[], None]:
+    """Return some work that ends when the device has done it."""
+
+    def whole() -> None:
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    return whole
 
 
-def measure(x: Tensor, y: Tensor, repeats: int, device: str) -> dict[str, list[float]]:
-    """Return bytes per second of each contender, one per repeat; the first run of each does not count."""
+def measure_rates(x: Tensor, y: Tensor, repeats: int, device: str) -> dict[str, list[float]]:
+    """Return seconds per byte read or written of copy and fit, one per repeat; the first turn does not count."""
     size = x.nbytes + y.nbytes
-    work: dict[str, tuple[int, Callable[[], object]]] = {"copy": (2 * size, lambda: (x.clone(), y.clone()))}
-    for name in ARITHMETICS:
-        work[name] = size, lambda name=name: regression.fit(x, y, DEGREE, arithmetic=name)  # type: ignore[misc]
-    found: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(repeats + 1):
-        for name, (moved, task) in work.items():
-            found[name].append(moved / seconds(task, device))
-    return {name: own[1:] for name, own in found.items()}
+    work = {"copy": lambda: (x.clone(), y.clone()), "fit": lambda: regression.fit(x, y, DEGREE)}
+    moved = {"copy": 2 * size, "fit": size}
+    times = measure.take_turns({name: finished(task, device) for name, task in work.items()}, repeats + 1)
+    return {name: [seconds / moved[name] for seconds in own[1:]] for name, own in measure.clock(times).items()}
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]]:
     """Check, measure and print the table; return the shares of the copy's bandwidth, or nothing without a GPU."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--device", default="cuda", help="torch device (default: %(default)s)")
     parser.add_argument("--rows", type=int, help="points of each type, instead of a billion and a hundred million")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each (default: %(default)s)")
     options = parser.parse_args(args)
     if options.device.startswith("cuda") and not torch.cuda.is_available():
-        print("no GPU on this machine: nothing was measured")
+        print("not measured: no GPU on this machine")
         return {}
     name = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else options.device
-    print(f"python {platform.python_version()}, torch {torch.__version__}, {name}")
-    print(f"{'points':<22} {'contender':<14} {'GB/s':>8} {'of a copy':>10}")
-    table = {}
+    table: dict[str, dict[str, float | None]] = {}
+    lines: list[list[float | str | None]] = []
     for kind, rows in ROWS.items():
         x, y = points(options.rows or rows, getattr(torch, kind), options.device)
         check(x, y)
-        found = measure(x, y, options.repeats, options.device)
-        table[kind] = {name: median(map(truediv, own, found["copy"])) for name, own in found.items()}
-        for name, own in found.items():
-            print(f"{len(x):>13,} {kind} {name:<14} {median(own) / 1e9:>8.1f} {table[kind][name]:>10.3f}", flush=True)
+        found = measure_rates(x, y, options.repeats, options.device)
+        table[kind] = {name: measure.ratio(found["copy"], own) for name, own in found.items()}
+        lines += [[f"{len(x):,} {kind}", key, 1e-9 / median(own), table[kind][key]] for key, own in found.items()]
+    print(f"{measure.versions('torch', 'triton')}, {name}")
+    measure.print_table(["points", "what", "GB/s", "of a copy"], lines)
     return table
 
 

@@ -17,16 +17,16 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import measure
 import regression
 
-FOLDER = Path(__file__).parents[1] / "tests" / "certified"
+FOLDER = measure.ROOT / "tests" / "certified"
 ALL_DIGITS = 15.0
 # What the rounding of the files' numbers to float64 leaves; a tenth less is a defect.
 CEILING = {
@@ -136,7 +136,7 @@ def digits(value: float, certified: str) -> float:
     return min(ALL_DIGITS, max(0.0, -float(error.log10()))) if error else ALL_DIGITS
 
 
-def measure(name: str, certified: dict[str, Any]) -> dict[str, float | None]:
+def digits_of_tools(name: str, certified: dict[str, Any]) -> dict[str, float | None]:
     """Return the digits of each tool's worst coefficient on one set; ``None`` where there is no answer."""
     x, y = np.loadtxt(FOLDER / f"{name}.csv", delimiter=",", skiprows=1, unpack=True)
     result: dict[str, float | None] = {}
@@ -160,12 +160,13 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]
     """Check and print the table; return the digits by data set and tool."""
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args(args)
     certified = json.loads((FOLDER / "certified.json").read_text())
-    table = {name: measure(name, certified[name]) for name in CEILING}
+    table = {name: digits_of_tools(name, certified[name]) for name in CEILING}
     check(table)
-    print(f"{'data set':<9} {'degree':>6}" + "".join(f"{tool:>8}" for tool in TOOLS))
-    for name, row in table.items():
-        cells = ("–" if value is None else f"{value:.1f}" for value in row.values())
-        print(f"{name:<9} {certified[name]['degree']:>6}" + "".join(f"{cell:>8}" for cell in cells))
+    measure.print_table(
+        ["data set", "degree", *TOOLS],
+        [[name, certified[name]["degree"], *("–" if digits is None else f"{digits:.1f}" for digits in row.values())]
+         for name, row in table.items()],
+    )  # fmt: skip
     print(LEGEND)
     return table
 

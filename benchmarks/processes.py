@@ -1,12 +1,15 @@
 """Two processes with one thread each against one: rows per second of the exact solver and of mini-batches.
 
-The goal: 1.7 times the rows per second, through ``train.py`` with ``--trainer.devices 2``.
+The claims: 1.8 times the rows per second of an exact fit that is streamed, through ``train.py`` with
+``--trainer.devices 2``; and sixteen processes together decode at most 1.5 times the bytes of the file.
 
-Each case is the whole command in processes of its own, once with little work and once with more; rows per second are
-the additional rows over the additional time, so that the start does not count. The exact solver streams an NPY file,
-of which each process reads its own share; the gradient solver goes through shuffled rows for several epochs more. The
-last row is the limit: two programs at once, each with the exact fit of half the rows, which need nothing of each other.
-Two processes must find the coefficients of one: the exact solver all digits, the gradient solver to rounding.
+Each case is the whole command in processes of its own, once with less work and once with more. "rows/s" and "ratio"
+are from the additional rows over the additional time, so that the start does not count; "whole" is the ratio of the
+longer command's time as it stands. Where both are lines over the number of rows, they meet at the rows from which two
+processes pay. The exact solver streams Parquet files, links to one of them, of which each process reads its own share;
+the gradient solver goes through shuffled rows for several epochs more. The last row is the limit: two programs at once,
+each with the exact fit of half the rows, which need nothing of each other. Two processes must find the coefficients of
+one: the exact solver all digits, the gradient solver to rounding.
 
 What bounds the ratio. The exact solver's processes meet once, to add some kilobytes, so the memory and the cache that
 they share bound it, as they do two programs. Of mini-batches of more than 65,536 rows each process takes its share and
@@ -16,10 +19,8 @@ second process here. Batches of up to 65,536 rows every process holds whole, so 
 on any number of devices: there a second process does not make it faster, and is not expected to.
 """
 
-import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -30,22 +31,26 @@ from statistics import median
 
 import numpy as np
 
-ROWS, DEGREE, EPOCHS, BATCH, REPEATS = 80_000_000, 5, 6, 1 << 20, 5
-SMALL_SHARE = 10  # the first run of an exact fit has one row in so many
-GRADIENT_SHARE = 4  # the gradient solver has one row in so many
+import measure
+from one_pass import decoded_bytes
+
+ROWS, DEGREE, EPOCHS, BATCH, REPEATS = 320_000_000, 5, 6, 1 << 20, 3
+LINKS = {"": 8, "half": 4, "small": 2, "small half": 1}  # to a file that has an eighth of the rows
+GRADIENT_SHARE = 16  # the gradient solver has one row in so many
+SHARES = 16  # processes whose shares of a file are looked at
 TOLERANCE = 1e-6  # relative, float32
-ROOT = Path(__file__).parents[1]
 
 
-def write(path: Path, rows: int) -> None:
-    """Write a table of noisy points on a curve."""
-    random = np.random.default_rng(0)
-    table = np.lib.format.open_memmap(path, "w+", np.float64, (rows, 2))
-    for start in range(0, rows, 1 << 20):
-        part = table[start : start + (1 << 20)]
-        part[:, 0] = random.uniform(-1, 3, len(part))
-        part[:, 1] = np.sin(part[:, 0]) + 2 + 0.1 * random.standard_normal(len(part))
-    table.flush()
+def write_folders(folder: Path, rows: int) -> dict[str, Path]:
+    """Write folders of links to one file; return them by name."""
+    file = folder / "points.parquet"
+    measure.write(file, rows // LINKS[""])
+    folders = {name: folder / (name or "whole") for name in LINKS}
+    for name, own in folders.items():
+        own.mkdir()
+        for k in range(LINKS[name]):
+            os.link(file, own / f"{k}.parquet")
+    return folders
 
 
 def exact(path: Path) -> list[str]:
@@ -54,18 +59,15 @@ def exact(path: Path) -> list[str]:
 
 
 def mini_batches(rows: int, batch: int, epochs: int) -> list[str]:
-    return ["--model=PolynomialRegression", f"--model.degree={DEGREE}", "--model.arithmetic=double",
-            f"--data.points={rows}", f"--data.batch_size={batch}", f"--trainer.max_epochs={epochs}",
-            "--trainer.precision=64-true"]  # fmt: skip
+    return ["--model=PolynomialRegression", f"--model.degree={DEGREE}", f"--data.points={rows}",
+            f"--data.batch_size={batch}", f"--trainer.max_epochs={epochs}", "--trainer.precision=64-true"]  # fmt: skip
 
 
 def started(options: list[str], devices: int, folder: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(ROOT / "train.py"), "fit", *options, f"--trainer.devices={devices}",
+    command = [sys.executable, str(measure.ROOT / "train.py"), "fit", *options, f"--trainer.devices={devices}",
                "--trainer.accelerator=cpu", f"--trainer.default_root_dir={folder}"]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder
-    )
+    own = measure.environment(OMP_NUM_THREADS="1")
+    return subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder)
 
 
 def run(options: list[list[str]], devices: int = 1) -> tuple[float, list[float]]:
@@ -77,9 +79,9 @@ def run(options: list[list[str]], devices: int = 1) -> tuple[float, list[float]]
         start = time.perf_counter()
         programs = [started(own, devices, str(at)) for own, at in zip(options, folders, strict=True)]
         for program in programs:
-            _, errors = program.communicate(timeout=1800)
+            _, errors = program.communicate(timeout=measure.SECONDS_TO_END)
             if program.returncode:
-                raise SystemExit(f"a run failed: {errors.strip()[-300:]}")
+                raise SystemExit(f"a run failed: {measure.last_words(errors)}")
         seconds = time.perf_counter() - start
         (found,) = folders[0].glob("lightning_logs/version_*/fit.json")
         return seconds, json.loads(found.read_text())["params"]
@@ -88,58 +90,36 @@ def run(options: list[list[str]], devices: int = 1) -> tuple[float, list[float]]
 Runs = dict[int, list[list[str]]]  # programs to run at once, by the rows they go through in all
 
 
-def rate(runs: Runs, devices: int) -> tuple[float, list[float]]:
-    """Return rows per second beyond the smaller of two runs, and the coefficients of the larger one."""
-    (few, short), (many, long) = sorted(runs.items())
-    first, _ = run(short, devices)
-    second, params = run(long, devices)
-    return (many - few) / max(second - first, 1e-9), params
-
-
-def cases(folder: Path, rows: int, epochs: int, batch: int) -> dict[str, tuple[Runs, int]]:
-    """Write the files; return for each case the runs and on how many devices; the limit has two programs of half."""
-    sizes = {"": rows, "small": rows // SMALL_SHARE, "half": rows // 2, "small half": rows // SMALL_SHARE // 2}
-    paths = {name: folder / f"{name or 'whole'}.npy" for name in sizes}
-    for name, path in paths.items():
-        write(path, sizes[name])
-    by_solver = {
-        "exact": {sizes["small"]: [exact(paths["small"])], sizes[""]: [exact(paths[""])]},
-        "mini-batches": {
-            count * (rows // GRADIENT_SHARE): [mini_batches(rows // GRADIENT_SHARE, batch, count)]
-            for count in (1, 1 + epochs)
-        },
+def cases(folders: dict[str, Path], rows: int, epochs: int, batch: int) -> dict[str, tuple[Runs, int]]:
+    """Return for each case the shorter and the longer run, and on how many devices; the limit is two programs."""
+    sizes = {name: rows // LINKS[""] * links for name, links in LINKS.items()}
+    few = rows // GRADIENT_SHARE
+    by_solver: dict[str, Runs] = {
+        "exact": {sizes[name]: [exact(folders[name])] for name in ("small", "")},
+        "mini-batches": {count * few: [mini_batches(few, batch, count)] for count in (1, 1 + epochs)},
     }
     found = {f"{name}, {n} process{'es' * (n - 1)}": (runs, n) for name, runs in by_solver.items() for n in (1, 2)}
-    both: Runs = {2 * sizes[name]: [exact(paths[name])] * 2 for name in ("small half", "half")}
+    both: Runs = {2 * sizes[name]: [exact(folders[name])] * 2 for name in ("small half", "half")}
     return found | {"exact, 2 programs": (both, 1)}
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
-    """Measure, check and print the table; return rows per second and their ratio to one process."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=ROWS, help="rows of the exact fit (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="additional epochs (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=BATCH, help="rows of a batch (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each case (default: %(default)s)")
-    options = parser.parse_args(args)
-    rates: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        todo = cases(Path(folder), options.rows, options.epochs, options.batch)
-        for _ in range(options.repeats):
-            found = {}
-            for name, (runs, devices) in todo.items():
-                own, found[name] = rate(runs, devices)
-                rates.setdefault(name, []).append(own)
-            check(found)
-    print(f"python {platform.python_version()}, {os.cpu_count()} cores, one thread a process")
-    print(f"{options.rows:,} rows, degree {DEGREE}; batches of {options.batch:,}; {options.repeats} repeats, medians")
-    print(f"{'case':<27} {'rows/s':>12} {'ratio':>6}")
-    table = {}
-    for name, own in rates.items():
-        base = rates[f"{name.split(',')[0]}, 1 process"]
-        table[name] = {"rate": median(own), "ratio": median(a / b for a, b in zip(own, base, strict=True))}
-        print(f"{name:<27} {table[name]['rate']:>12,.0f} {table[name]['ratio']:>6.2f}")
-    return table
+Times = dict[str, dict[str, list[float]]]
+
+
+def measure_cases(todo: dict[str, tuple[Runs, int]], repeats: int) -> Times:
+    """Return for each case the seconds of the longer run, per additional row, and of the start, one per repeat."""
+    times: Times = {name: {"whole": [], "row": [], "start": []} for name in todo}
+    for _ in range(repeats):
+        found = {}
+        for name, (runs, devices) in todo.items():
+            (few, short), (many, long) = sorted(runs.items())
+            first, _ = run(short, devices)
+            whole, found[name] = run(long, devices)
+            row = (whole - first) / (many - few)
+            for key, value in (("whole", whole), ("row", row), ("start", whole - row * many)):
+                times[name][key].append(value)
+        check(found)
+    return times
 
 
 def check(found: dict[str, list[float]]) -> None:
@@ -149,6 +129,47 @@ def check(found: dict[str, list[float]]) -> None:
     one, two = found["mini-batches, 1 process"], found["mini-batches, 2 processes"]
     if not np.allclose(two, one, rtol=TOLERANCE, atol=0):
         raise SystemExit(f"two processes came to {two}, one to {one}")
+
+
+def compare(times: Times) -> dict[str, dict[str, float | None]]:
+    """Return the row of each case: rows per second, ratios to one process, and from how many rows it pays."""
+    table: dict[str, dict[str, float | None]] = {}
+    for name, own in times.items():
+        base = times[f"{name.split(',')[0]}, 1 process"]
+        table[name] = {
+            "rate": None if measure.is_lost(own["row"]) else 1 / median(own["row"]),
+            "ratio": measure.ratio(base["row"], own["row"]),
+            "whole": measure.ratio(base["whole"], own["whole"]),
+            "pays from": rows_to_pay(own, base) if name.endswith("2 processes") else float("nan"),
+        }
+    return table
+
+
+def rows_to_pay(two: dict[str, list[float]], one: dict[str, list[float]]) -> float | None:
+    """Return the number of rows from which two processes are faster, from their starts and their times per row."""
+    return measure.ratio(measure.less(two["start"], one["start"]), measure.less(one["row"], two["row"]))
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]]:
+    """Measure, check and print the table; return rows per second and their ratio to one process."""
+    parser = measure.parser(__doc__, REPEATS)
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of the exact fit (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="additional epochs (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=BATCH, help="rows of a batch (default: %(default)s)")
+    options = parser.parse_args(args)
+    with tempfile.TemporaryDirectory() as folder:
+        folders = write_folders(Path(folder), options.rows)
+        file = folders["small half"] / "0.parquet"
+        decoded = decoded_bytes(file, SHARES) / decoded_bytes(file, 1)
+        times = measure_cases(cases(folders, options.rows, options.epochs, options.batch), options.repeats)
+    table = compare(times)
+    print(f"{measure.versions('torch', 'lightning', 'numba')}, one thread a process")
+    print(f"{options.rows:,} rows, degree {DEGREE}; batches of {options.batch:,}; {options.repeats} repeats, medians")
+    measure.print_table(
+        ["case", "rows/s", "ratio", "whole", "pays from rows"], [[name, *row.values()] for name, row in table.items()]
+    )
+    print(f"bytes decoded by {SHARES} processes, over those of one of the files: {measure.shown(decoded)}")
+    return table | {f"{SHARES} processes": {"decoded": decoded}}
 
 
 if __name__ == "__main__":

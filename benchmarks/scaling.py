@@ -1,124 +1,112 @@
-"""Time per row as the rows and the degree grow: ours in both arithmetics.
+"""Time per row as the rows and the degree grow.
 
-The claim: the time per row does not grow with the number of rows, from a hundred thousand to a hundred million, and
-the time per row and coefficient does not grow with the degree, from 1 to 20.
+The claims: the time per row does not grow with the number of rows, from a hundred thousand to a hundred million, nor
+that per row and coefficient with the degree, from 1 to 20.
 
-There is one pass over the points in chunks that stay in the cache, and no chunk costs more than another. A degree adds
-a recurrence step, a row to the product of matrices and, without rounding, four slices: a fixed number of operations per
-row. What is fixed per fit, the K x K solution in decimal numbers and the criteria, takes milliseconds, grows as K³ and
-would show below a million rows; it is measured on a thousand points, printed, and taken off. Each time is otherwise the
-whole of ``regression.fit`` on points in memory, the median over the repeats; all fits of a repeat are made in turn. A
-fit counts only if it is within a few standard errors of the curve that the points were drawn from.
+There is one pass over the points in chunks that stay in the cache, and no chunk costs more than another. What is fixed
+per fit, the solution and the criteria, takes milliseconds, and would hide the rest below a million rows: so a time per
+row is that of n rows less that of the first half of them, over the rows between. "whole fit" is the time of all over
+all rows. Each time is otherwise the whole of ``regression.fit`` on points in memory, of as many fits in a row as make
+two million rows. A fit counts only if it is within a few standard errors of the line that the points were drawn about.
 """
 
-import argparse
-import math
-import platform
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
+import measure
 import regression
-from regression.moments import Arithmetic
+from measure import Column
 
 ROWS = (100_000, 1_000_000, 10_000_000, 100_000_000)
 DEGREES = (1, 2, 5, 10, 20)
-DEGREE, REPEATS = 5, 3
-ARITHMETICS: tuple[Arithmetic, ...] = ("double", "double-double")
-NOISE, SAFE = 0.1, 7.0  # standard errors
+DEGREE, DEGREE_ROWS, REPEATS = 5, 10_000_000, 5
+TURN_ROWS = 2_000_000
+STANDARD_ERRORS = 7.0
 
-FEW, FIXED_REPEATS = 1000, 5
-
-Column = NDArray[np.float64]
-Times = dict[tuple[int, Arithmetic], float]
-
-
-def true_curve(x: Column) -> Column:
-    """Return the curve that the points are drawn from, a polynomial of degree 1."""
-    return 2 - 0.5 * x
-
-
-def points(rows: int) -> tuple[Column, Column]:
-    """Return x in [−1, 3] and y with noise."""
-    generator, x, y = np.random.default_rng(0), np.empty(rows), np.empty(rows)
-    generator.random(out=x)
-    generator.standard_normal(out=y)
-    for start in range(0, rows, 1 << 16):
-        part = slice(start, start + (1 << 16))
-        x[part] = 4 * x[part] - 1
-        y[part] = true_curve(x[part]) + NOISE * y[part]
-    return x, y
+Table = list[dict[str, float | None]]
 
 
 def check(fit: regression.Fit, rows: int) -> None:
-    """Stop unless a fit has all rows, the noise, and the true curve within a few standard errors."""
-    prediction = fit.predict(np.linspace(-0.9, 2.9, 25))
-    error = (prediction.mean.numpy() - true_curve(np.linspace(-0.9, 2.9, 25))) / prediction.mean_se.numpy()
-    spread = (float(fit.sigma or 0) / NOISE - 1) * (2 * rows) ** 0.5
-    if fit.nobs != rows or not max(abs(error).max(), abs(spread)) <= SAFE:
+    """Stop unless a fit has all rows, the noise, and the true line within a few standard errors."""
+    grid = np.linspace(measure.LOW + 0.1, measure.HIGH - 0.1, 25)
+    prediction = fit.predict(grid)
+    error = (prediction.mean.numpy() - measure.true_line(grid)) / prediction.mean_se.numpy()
+    spread = (float(fit.sigma or 0) / measure.NOISE - 1) * (2 * rows) ** 0.5
+    if fit.nobs != rows or not max(abs(error).max(), abs(spread)) <= STANDARD_ERRORS:
         raise SystemExit(
-            f"a fit of degree {fit.degree} on {rows} points is {abs(error).max():.2g} standard errors off the curve, "
+            f"a fit of degree {fit.degree} on {rows} points is {abs(error).max():.2g} standard errors off the line, "
             f"its noise {abs(spread):.2g}"
         )
 
 
-def measure(x: Column, y: Column, degrees: Sequence[int], repeats: int) -> Times:
-    """Return the time of a fit in nanoseconds for each degree and arithmetic."""
-    cases = [(degree, arithmetic) for degree in degrees for arithmetic in ARITHMETICS]
-    times: dict[tuple[int, Arithmetic], list[float]] = {case: [] for case in cases}
-    for _ in range(repeats):
-        for degree, arithmetic in cases:
-            start = time.perf_counter()
-            fit = regression.fit(x, y, degree, arithmetic=arithmetic)
-            times[degree, arithmetic].append((time.perf_counter() - start) * 1e9)
-            check(fit, len(x))
-    return {case: median(own) for case, own in times.items()}
+def fits(x: Column, y: Column, degree: int, count: int) -> Callable[[], None]:
+    """Return the work of a turn: so many fits of the points."""
+
+    def work() -> None:
+        for _ in range(count):
+            regression.fit(x, y, degree)
+
+    return work
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, list[dict[str, float]]]:
-    """Measure, check and print both tables; return their rows."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def measure_fits(
+    cases: Sequence[tuple[int, int]], repeats: int, turn_rows: int
+) -> dict[tuple[int, int], tuple[list[float], ...]]:
+    """Return nanoseconds per row of the whole fit, and of its further half of the rows, by rows and degree.
+
+    Fits of few rows are repeated in a turn until they have gone through ``turn_rows``.
+    """
+    x, y = measure.points(max(rows for rows, _ in cases))
+    for rows, degree in cases:
+        check(regression.fit(x[:rows], y[:rows], degree), rows)
+    sizes = {(part, degree) for rows, degree in cases for part in (rows, rows // 2)}
+    count = {(rows, degree): max(1, turn_rows // rows) for rows, degree in sorted(sizes)}
+    work = {case: fits(x[: case[0]], y[: case[0]], case[1], count[case]) for case in count}
+    times = measure.clock(measure.take_turns(work, repeats), unit=1e-9)
+    each = {case: [ns / count[case] for ns in own] for case, own in times.items()}
+    return {
+        (rows, degree): (
+            [ns / rows for ns in each[rows, degree]],
+            measure.less(each[rows, degree], each[rows // 2, degree], by=rows - rows // 2),
+        )
+        for rows, degree in cases
+    }
+
+
+def compare_fits(
+    rows: Sequence[int], degrees: Sequence[int], degree_rows: int, repeats: int, turn_rows: int
+) -> dict[str, Table]:
+    """Measure fits of more rows, and of higher degrees; return a table of each."""
+    by_rows = [(count, DEGREE) for count in sorted(rows)]
+    by_degree = [(degree_rows, degree) for degree in sorted(degrees)]
+    found = measure_fits(list(dict.fromkeys([*by_rows, *by_degree])), repeats, turn_rows)
+
+    def row(case: tuple[int, int], first: tuple[int, int]) -> dict[str, float | None]:
+        whole, further = found[case]
+        ours, base = ([ns / (degree + 1) for ns in found[rows, degree][1]] for rows, degree in (case, first))
+        return {"whole": median(whole), "further": median(further), "ratio": measure.ratio(ours, base)}
+
+    return {
+        "rows": [{"rows": case[0]} | row(case, by_rows[0]) for case in by_rows],
+        "degrees": [{"degree": case[1]} | row(case, by_degree[0]) for case in by_degree],
+    }
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
+    """Measure, check and print both tables; return the largest ratio of each."""
+    parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS), help="numbers of points")
-    parser.add_argument("--degrees", type=int, nargs="+", default=list(DEGREES), help="degrees, on the second of them")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="fits of each kind (default: %(default)s)")
+    parser.add_argument("--degrees", type=int, nargs="+", default=list(DEGREES), help="degrees")
+    parser.add_argument("--degree-rows", type=int, default=DEGREE_ROWS, help="points of those (default: %(default)s)")
+    parser.add_argument("--turn-rows", type=int, default=TURN_ROWS, help="rows of small fits in a turn")
     options = parser.parse_args(args)
-    degrees = sorted({DEGREE, *options.degrees})
-    measure(*points(FEW), degrees, 1)  # the first call loads libraries and starts threads
-    fixed = measure(*points(FEW), degrees, FIXED_REPEATS)
-    by_rows, by_degree = [], []
-    for rows in options.rows:
-        found = measure(*points(rows), [DEGREE], options.repeats)
-        by_rows.append({"rows": rows} | per_row(found, fixed, DEGREE, rows))
-    rows = options.rows[min(1, len(options.rows) - 1)]
-    found = measure(*points(rows), options.degrees, options.repeats)
-    for degree in options.degrees:
-        by_degree.append({"degree": degree} | per_row(found, fixed, degree, rows))
-    print(f"python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{options.repeats} repeats, medians of ns/row; ratios to the first line; taken off per fit, in ms:")
-    print(", ".join(f"degree {degree} {fixed[degree, 'double'] / 1e6:.0f}" for degree in degrees))
-    show(by_rows, "rows", f"degree {DEGREE}", per_coefficient=False)
-    show(by_degree, "degree", f"{rows:,} rows; ratios per coefficient", per_coefficient=True)
-    return {"rows": by_rows, "degrees": by_degree}
-
-
-def per_row(found: Times, fixed: Times, degree: int, rows: int) -> dict[str, float]:
-    """Return the time per row of each arithmetic without what is fixed per fit, at least 0."""
-    return {name: max(found[degree, name] - fixed[degree, name], 0.0) / rows for name in ARITHMETICS}
-
-
-def show(table: list[dict[str, float]], key: str, title: str, per_coefficient: bool) -> None:
-    """Print a table."""
-    print(f"{key:>12} {'double':>10} {'ratio':>7} {'double-double':>15} {'ratio':>7}   {title}")
-    for row in table:
-        line = f"{int(row[key]):>12,}"
-        for name, width in zip(ARITHMETICS, (10, 15), strict=True):
-            size = [(line_["degree"] + 1 if per_coefficient else 1) for line_ in (row, table[0])]
-            line += f" {row[name]:>{width}.1f} {row[name] / size[0] / ((table[0][name] or math.nan) / size[1]):>7.2f}"
-        print(line)
+    tables = compare_fits(options.rows, options.degrees, options.degree_rows, options.repeats, options.turn_rows)
+    print(f"{measure.versions('torch', 'numpy', 'numba')}; {options.repeats} repeats, medians")
+    measure.print_records(f"ns per row, degree {DEGREE}", tables["rows"])
+    measure.print_records(f"ns per row, {options.degree_rows:,} rows; ratios per coefficient", tables["degrees"])
+    return {name: measure.largest(row["ratio"] for row in table) for name, table in tables.items()}
 
 
 if __name__ == "__main__":

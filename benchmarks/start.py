@@ -1,82 +1,78 @@
-"""How long a whole run takes that does hardly any work, against the import of Lightning's command line alone.
+"""How long a start takes: of a whole run, and of a fit in Python, each against an import that neither can do without.
 
-The claim: ``train.py fit -c configs/line.yaml``, ten updates with log, figures and checkpoints, takes at most 1.3 times
-as long as ``python -c "import lightning.pytorch.cli"``.
+The claims: ``train.py fit -c configs/line.yaml``, ten updates with log, figures and checkpoints, takes at most 1.3
+times as long as ``import lightning.pytorch.cli``; and ``import regression`` with a fit of ten points at most 1.5 times
+as long as ``import torch``.
 
-What bounds the time is Lightning's import, which a run cannot do without: torch, torchmetrics and, through them, half
-of scipy and matplotlib. Python's search for garbage among what was imported takes a fifth of it; the command leaves
-that out, and pays for its own options, figures and files with what it saves.
+What bounds the time are those imports. Python's search for garbage among what Lightning's command line imports takes a
+fifth of it; the command leaves that out, and pays for its own options, figures and files with what it saves.
 
-Both run in turn, in processes of their own and in a new folder, after one run of each that fills the caches. The ratio
-is the median over the repeats of the ratio within a repeat; processor time is less moved by other work than the clock.
+All run in turn, in new processes and folders, after one run of each that fills the caches. The ratio is the median over
+the repeats of the ratio within a repeat; processor time is less moved by other work than the clock.
 """
 
-import argparse
-import os
-import platform
-import resource
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from operator import truediv
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from statistics import median
 
+import measure
+from measure import Seconds
+
 REPEATS = 5
-ROOT = Path(__file__).parents[1]
-COMMANDS = {
-    "import lightning.pytorch.cli": ["-c", "import lightning.pytorch.cli"],
-    "train.py fit -c configs/line.yaml": [str(ROOT / "train.py"), "fit", "-c", str(ROOT / "configs" / "line.yaml")],
+FIT = """
+import regression
+fit = regression.fit([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [1.1, 2.9, 5.2, 7.1, 8.8, 11.1, 13.0, 14.9, 17.2, 18.9])
+print(len(fit.params), "coefficients")
+"""
+LIGHTNING, RUN = "import lightning.pytorch.cli", "train.py fit -c configs/line.yaml"
+TORCH, PYTHON = "import torch", "import regression; regression.fit"
+COMMANDS: dict[str, list[str]] = {
+    LIGHTNING: ["-c", "import lightning.pytorch.cli"],
+    RUN: [str(measure.ROOT / "train.py"), "fit", "-c", str(measure.ROOT / "configs" / "line.yaml")],
+    TORCH: ["-c", "import torch"],
+    PYTHON: ["-c", FIT],
 }
+BASES = {LIGHTNING: LIGHTNING, RUN: LIGHTNING, TORCH: TORCH, PYTHON: TORCH}
+WORDS = {RUN: ["10 updates", "files in"], PYTHON: ["2 coefficients"]}
 
 
-def run(command: list[str]) -> tuple[float, float, str]:
-    """Run Python once; return seconds by the clock, seconds of the processor, and what was printed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def run(name: str) -> str:
+    """Run one of the commands in a folder of its own; return what it printed."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False,
-            timeout=600,
-        )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - start, used, done.stdout
+        return measure.run_python(name, COMMANDS[name], cwd=folder)
 
 
-def require_whole(printed: str) -> None:
-    """Stop unless a run made its ten updates and left its files."""
-    if "10 updates" not in printed or "files in" not in printed:
-        raise SystemExit(f"the run did not make its ten updates: {printed[-300:]!r}")
+def require_whole(name: str, printed: str) -> None:
+    """Stop unless a run did its work: ten updates and files, or a line."""
+    missing = [words for words in WORDS.get(name, []) if words not in printed]
+    if missing:
+        raise SystemExit(f"{name} did not say {missing[0]!r}: {printed[-300:]!r}")
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
-    """Check, measure and print the table; return seconds and ratios."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each (default: %(default)s)")
-    options = parser.parse_args(args)
-    *_, printed = [run(command)[2] for command in COMMANDS.values()]
-    require_whole(printed)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
-    for _ in range(options.repeats):
-        for name, command in COMMANDS.items():
-            times[name].append(run(command)[:2])
-    reference = next(iter(times.values()))
-    print(f"python {platform.python_version()}, {os.cpu_count()} cores, {options.repeats} repeats, medians")
-    print(f"{'command':<36} {'seconds':>8} {'ratio':>6} {'processor s':>12} {'ratio':>6}")
-    table = {}
+def compare(times: dict[str, list[Seconds]]) -> dict[str, dict[str, float | None]]:
+    """Return the row of each command: seconds by the clock and of the processor, each with its ratio to an import."""
+    table: dict[str, dict[str, float | None]] = {}
     for name, own in times.items():
-        row = {}
-        for k, key in enumerate(("clock", "processor")):
-            values, base = [pair[k] for pair in own], [pair[k] for pair in reference]
-            row |= {key: median(values), f"{key} ratio": median(map(truediv, values, base))}
-        print(f"{name:<36} {row['clock']:>8.2f} {row['clock ratio']:>6.2f} {row['processor']:>12.2f} "
-              f"{row['processor ratio']:>6.2f}")  # fmt: skip
+        base, row = times[BASES[name]], {}
+        for key in Seconds._fields:
+            values, others = ([getattr(seconds, key) for seconds in side] for side in (own, base))
+            row |= {key: median(values), f"{key} ratio": measure.ratio(values, others)}
         table[name] = row
+    return table
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]]:
+    """Check, measure and print the table; return seconds and ratios."""
+    options = measure.parser(__doc__, REPEATS).parse_args(args)
+    for name in COMMANDS:
+        require_whole(name, run(name))
+    work: dict[str, Callable[[], object]] = {name: lambda name=name: run(name) for name in COMMANDS}
+    table = compare(measure.take_turns(work, options.repeats))
+    print(f"{measure.versions('torch', 'lightning')}; {options.repeats} repeats, medians")
+    measure.print_table(
+        ["command", "seconds", "ratio", "processor s", "ratio"],
+        [[name, *row.values()] for name, row in table.items()],
+    )
     return table
 
 

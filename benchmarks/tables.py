@@ -1,74 +1,45 @@
 """A line fitted to a table of fifty million rows in a file: through the command, and with the tools people use today.
 
-The goal: in double as fast as DuckDB's ``regr_slope`` and ``regr_intercept``, from Parquet and from CSV.
+The claims: the whole command is faster than DuckDB's ``regr_slope`` and ``regr_intercept``, from Parquet and from CSV;
+from Parquet its pass alone, statistics, decoding, sums and solution, is twice as fast, and near Polars' ``cov`` and
+``var``, which are not exact.
 
-Ours is the whole command: it reads its options, scans for numbers that are not finite, fits, and leaves report, JSON,
-figure, checkpoint and TensorBoard events. Every time is taken twice. "warm" is within one process, in turn within each
-repeat, each tool once the first, after all have fitted a small file, so that their imports are done. "cold", taken
-afterwards, is a process of its own from its start to its end. All use the threads that they choose themselves. A speed
-is the median over the repeats of the ratio to DuckDB in the same repeat. Before any timing each tool must give the
-least-squares line, from sums about the middle of x that are taken while the file is written.
+"ours" is the whole command: it reads its options, looks for numbers that are not finite, fits, and leaves report, JSON,
+figure, checkpoint and TensorBoard events. Times are taken within one process, in turn within each repeat, after all
+have fitted a small file, so that imports are done. "cold", taken afterwards and once, is a process of its own from its
+start to its end. All use the threads that they choose themselves. Each line must be the least-squares line, from sums
+about the middle of x over the numbers that the file was written from.
 
-What bounds the time. From Parquet, in about equal parts: copying the pages' numbers out of the file and into two
-columns; seven elementwise operations per row for the sums (`moments.py`), and the first touch of the 64 MiB of a batch;
-and a sixth of a second that any run takes, most of it for options and figure. From CSV: the parser, 60 ns per row and
-thread, which all tools need, and takes more than all else together; and the first touch of the memory that keeps the
-numbers, as their range must be known before they can be summed. They are written there once, and summed where they
-stand.
+What bounds the time: from Parquet the decoding of pages, then the sums, and a sixth of a second that any run takes,
+most of it for options and figure; from CSV the parser, which all tools need, and takes more than all else together.
 """
 
-import argparse
 import contextlib
 import gc
-import importlib.metadata
 import importlib.util
 import io
 import json
 import math
-import platform
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from operator import truediv
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-ROWS, REPEATS, SMALL = 50_000_000, 5, 1000
-PIECE = 1_000_000  # rows written at a time, and rows of a row group
-TOLERANCE = 1e-9  # relative
-ROOT = Path(__file__).parents[1]
+import measure
 
-Line = tuple[float, float]  # intercept and slope
+ROWS, REPEATS, SMALL_ROWS = 50_000_000, 5, 20_000
 
-
-def write(path: Path, rows: int) -> Line:
-    """Write a table of noisy points on a line, and return the least-squares line."""
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    random, sums = np.random.default_rng(0), np.zeros(5)
-    schema = pa.schema([("x", pa.float64()), ("y", pa.float64())])
-    with (parquet.ParquetWriter if path.suffix == ".parquet" else csv.CSVWriter)(str(path), schema) as writer:
-        for start in range(0, rows, PIECE):
-            x = random.uniform(0, 10, min(PIECE, rows - start))
-            y = 3 - 0.5 * x + 0.1 * random.standard_normal(len(x))
-            sums += [len(x), (x - 5).sum(), y.sum(), ((x - 5) ** 2).sum(), ((x - 5) * y).sum()]
-            writer.write_table(pa.table([x, y], schema=schema))
-    n, u, y, uu, uy = sums
-    slope = (uy - u * y / n) / (uu - u * u / n)
-    return float((y - slope * u) / n - 5 * slope), float(slope)
+Line = Sequence[float]  # intercept and slope
+Tool = Callable[[Path], Line]
 
 
 def duckdb(path: Path) -> Line:
     import duckdb
 
     query = f"select regr_intercept(y, x), regr_slope(y, x) from '{path}'"
-    intercept, slope = duckdb.connect().execute(query).fetchone()
-    return intercept, slope
+    return duckdb.connect().execute(query).fetchone()
 
 
 def polars(path: Path) -> Line:
@@ -88,116 +59,107 @@ def pandas(path: Path) -> Line:
     return intercept, slope
 
 
-def options(path: Path, folder: str, arithmetic: str) -> list[str]:
-    return ["fit", "--model=LineRegression", "--model.solver=exact", f"--model.arithmetic={arithmetic}",
-            "--data=TableDataModule", f"--data.path={path}", f"--trainer.default_root_dir={folder}",
-            "--trainer.accelerator=cpu"]  # fmt: skip
+def arguments(path: Path, folder: str) -> list[str]:
+    return ["fit", "--model=LineRegression", "--model.solver=exact", "--data=TableDataModule", f"--data.path={path}",
+            f"--trainer.default_root_dir={folder}", "--trainer.accelerator=cpu"]  # fmt: skip
 
 
-def ours(path: Path, arithmetic: str) -> Line:
+def ours(path: Path) -> Line:
     from regression import cli
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        if cli.main(options(path, folder, arithmetic)):
+        if cli.main(arguments(path, folder)):
             raise SystemExit("the command failed")
         (found,) = Path(folder).glob("lightning_logs/version_*/fit.json")
-        intercept, slope = json.loads(found.read_text())["params"]
-    return intercept, slope
+        return json.loads(found.read_text())["params"]
 
 
-# The first is what ratios refer to. A package that is not installed leaves its row out.
-CONTENDERS: dict[str, tuple[str, Callable[[Path], Line]]] = {
-    "DuckDB regr_slope": ("duckdb", duckdb),
-    "polars cov/var": ("polars", polars),
+def our_pass(path: Path) -> Line:
+    from one_pass import fit_table  # here, as it imports torch, which no peer needs when it is cold
+
+    return fit_table(path)
+
+
+# A package that is not installed leaves its row out.
+DUCKDB, POLARS, OURS, PASS = "DuckDB regr_slope", "polars cov/var", "ours", "ours, pass alone"
+CONTENDERS: dict[str, tuple[str, Tool]] = {
+    DUCKDB: ("duckdb", duckdb),
+    POLARS: ("polars", polars),
     "pandas + polyfit": ("pandas", pandas),
-    "ours, double": ("regression", lambda path: ours(path, "double")),
-    "ours, double-double": ("regression", lambda path: ours(path, "double-double")),
+    OURS: ("regression", ours),
+    PASS: ("regression", our_pass),
 }
 
 
-def installed() -> dict[str, Callable[[Path], Line]]:
+def installed() -> dict[str, Tool]:
     return {name: tool for name, (package, tool) in CONTENDERS.items() if importlib.util.find_spec(package)}
 
 
-def alone(name: str, path: Path) -> None:
+def fit_alone(name: str, path: Path) -> None:
     """Fit in a process of its own: ours by the command itself, another tool by this script."""
     with tempfile.TemporaryDirectory() as folder:
-        if name.startswith("ours"):
-            command = [str(ROOT / "train.py"), *options(path, folder, name.removeprefix("ours, "))]
-        else:
-            command = [__file__, "--alone", name, str(path)]
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, timeout=1800)
-    if done.returncode:
-        raise SystemExit(f"{name} failed: {done.stderr.strip()[-300:]}")
+        own = [measure.ROOT / "train.py", *arguments(path, folder)]
+        measure.run_python(name, own if name == OURS else [__file__, "--alone", name, path], cwd=folder)
 
 
-def require_right(name: str, found: Line, right: Line) -> None:
-    """Stop unless a line is the least-squares line."""
-    if not np.allclose(found, right, rtol=TOLERANCE, atol=0):
-        raise SystemExit(f"{name} found intercept and slope {found}, expected {right}")
+def checked(name: str, tool: Tool, path: Path, right: Line) -> Callable[[], None]:
+    """Return the work of a turn: a fit, which must be the right one."""
+    return lambda: measure.require_right(name, tool(path), right)
 
 
-def measure(path: Path, right: Line, repeats: int, is_cold: bool) -> dict[str, dict[str, list[float]]]:
-    """Return each contender's seconds, warm and cold, one per repeat."""
-    tools = installed()
-    times: dict[str, dict[str, list[float]]] = {name: {"warm": [], "cold": []} for name in tools}
-    for repeat in range(repeats):
-        first = repeat % len(tools)  # who follows another finds that the system is busy with its memory
-        for name in [*tools, *tools][first:][: len(tools)]:
-            start = time.perf_counter()
-            found = tools[name](path)
-            times[name]["warm"].append(time.perf_counter() - start)
-            require_right(name, found, right)
-    for _ in range(repeats if is_cold else 0):  # afterwards: the system takes memory away from who does not use it now
-        for name in times:
-            start = time.perf_counter()
-            alone(name, path)
-            times[name]["cold"].append(time.perf_counter() - start)
-    return times
-
-
-def compare(kind: str, rows: int, repeats: int, is_cold: bool, folder: Path) -> dict[str, dict[str, float]]:
-    """Check, measure and print the table of one kind of file."""
+def compare(kind: str, rows: int, repeats: int, is_cold: bool, folder: Path) -> dict[str, dict[str, float | None]]:
+    """Check, measure and print the table of one kind of file; return seconds and speeds."""
     small, path = folder / f"small.{kind}", folder / f"points.{kind}"
-    right = write(small, SMALL)
-    for name, tool in installed().items():
-        require_right(name, tool(small), right)
+    measure.write(small, SMALL_ROWS)
+    measure.write(path, rows)
+    tools, right = installed(), measure.least_squares(SMALL_ROWS, 1)
+    for name, tool in tools.items():
+        checked(name, tool, small, right)()
     gc.freeze()  # as train.py does once its imports are done
-    times = measure(path, write(path, rows), repeats, is_cold)
-    reference = next(iter(times.values()))
+    right = measure.least_squares(rows, 1)
+    work = {name: checked(name, tool, path, right) for name, tool in tools.items()}
+    times = measure.clock(measure.take_turns(work, repeats))
+    cold = dict.fromkeys(tools, math.nan)
+    if is_cold:  # afterwards: the system takes memory away from who does not use it now
+        cold = {name: measure.timed(lambda name=name: fit_alone(name, path)).clock for name in tools}
     size = path.stat().st_size / 2**20
     path.unlink()
-    print(f"{kind}, {rows:,} rows, {size:,.0f} MiB, {repeats} repeats")
-    print(f"{'contender':<22} {'warm s':>8} {'min–max':>15} {'speed':>7} {'cold s':>8} {'speed':>7}")
-    table = {}
-    for name, own in times.items():
-        row = {}
-        for key, values in own.items():
-            speeds = list(map(truediv, reference[key], values))
-            row |= {key: median(values or [math.nan]), f"{key} speed": median(speeds or [math.nan])}
-        spread = f"{min(own['warm']):.2f}–{max(own['warm']):.2f}"
-        print(f"{name:<22} {row['warm']:>8.2f} {spread:>15} {row['warm speed']:>7.2f} {row['cold']:>8.2f} "
-              f"{row['cold speed']:>7.2f}", flush=True)  # fmt: skip
-        table[name] = row
+    table = {name: speeds(name, times) | {"cold": cold[name]} for name in tools}
+    print(f"{kind}, {rows:,} rows, {size:,.0f} MiB, {repeats} repeats, medians; speeds: over that tool")
+    measure.print_table(
+        ["contender", "seconds", "min–max", "over DuckDB", "over Polars", "cold s"],
+        [[name, row["seconds"], measure.between(times[name]), row["duckdb"], row["polars"], row["cold"]]
+         for name, row in table.items()],
+    )  # fmt: skip
     return table
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, dict[str, float]]]:
+def speeds(name: str, times: dict[str, list[float]]) -> dict[str, float | None]:
+    """Return the seconds of a tool, and its speed over the peers that are installed."""
+    own = times[name]
+    over = {"duckdb": times.get(DUCKDB), "polars": times.get(POLARS)}
+    return {"seconds": median(own)} | {
+        key: measure.ratio(base, own) if base else math.nan for key, base in over.items()
+    }
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, dict[str, float | None]]]:
     """Print a table for each kind of file and return their numbers."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = measure.parser(__doc__, REPEATS)
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of the file (default: %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=("parquet", "csv"), default=["parquet", "csv"])
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each contender (default: %(default)s)")
-    parser.add_argument("--cold", action=argparse.BooleanOptionalAction, default=True, help="measure processes too")
+    parser.add_argument("--no-cold", action="store_true", help="leave processes of their own out")
     parser.add_argument("--alone", nargs=2, metavar=("CONTENDER", "PATH"), help="only fit a file with one contender")
-    given = parser.parse_args(args)
-    if given.alone:
-        installed()[given.alone[0]](Path(given.alone[1]))
+    options = parser.parse_args(args)
+    if options.alone:
+        installed()[options.alone[0]](Path(options.alone[1]))
         return {}
-    packages = [name for name in ("duckdb", "polars", "pandas", "pyarrow") if importlib.util.find_spec(name)]
-    print(f"python {platform.python_version()}, " + ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages))
+    print(measure.versions("duckdb", "polars", "pandas", "pyarrow", "numba"))
     with tempfile.TemporaryDirectory() as folder:
-        return {kind: compare(kind, given.rows, given.repeats, given.cold, Path(folder)) for kind in given.kinds}
+        return {
+            kind: compare(kind, options.rows, options.repeats, not options.no_cold, Path(folder))
+            for kind in options.kinds
+        }
 
 
 if __name__ == "__main__":

@@ -13,17 +13,12 @@ timed. Default Lightning makes one update in a hundred: the time per update is c
 repeats of the ratio to the bare loop of the same repeat.
 """
 
-import argparse
 import contextlib
 import io
 import logging
-import os
-import platform
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
-from operator import truediv
 from pathlib import Path
 from statistics import median
 
@@ -34,15 +29,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import measure
 from regression import Polynomial, cli
 from regression.descent import Objective, descend
 from regression.losses import GlobalLoss
 
-CONFIG = Path(__file__).parents[1] / "configs" / "polynomial.yaml"
+CONFIG = measure.ROOT / "configs" / "polynomial.yaml"
 X = torch.linspace(0, 1, 10)
 Y = 3 * X + torch.sin(6 * X) + 1
 BLOCK = 10_000  # updates per batch in that config
 RATE = 0.05
+UPDATES, REPEATS = 100_000, 3
 CHECKED, CHECKED_LIGHTNING, TOLERANCE = 1000, 200, 1e-4
 LOG_EVERY = 100
 
@@ -171,35 +168,32 @@ def check(updates: int) -> None:
         require_counted(Path(folder), updates)
 
 
-def measure(updates: dict[str, int], repeats: int) -> dict[str, list[float]]:
+def measure_times(updates: dict[str, int], repeats: int) -> dict[str, list[float]]:
     """Return each contender's times per update in microseconds, one per repeat."""
-    times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for _ in range(repeats):
-        for name, contender in CONTENDERS.items():
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.perf_counter()
-                contender(updates[name], Path(folder))
-                times[name].append((time.perf_counter() - start) / updates[name] * 1e6)
-    return times
+
+    def work(name: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            CONTENDERS[name](updates[name], Path(folder))
+
+    times = measure.clock(measure.take_turns({name: lambda name=name: work(name) for name in CONTENDERS}, repeats))
+    return {name: [seconds / updates[name] * 1e6 for seconds in own] for name, own in times.items()}
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, float]:
+def main(args: Sequence[str] | None = None) -> dict[str, float | None]:
     """Check, measure and print the table; return the contenders' ratios to the bare loop."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--updates", type=int, default=100_000, help="updates per run (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each contender (default: %(default)s)")
+    parser = measure.parser(__doc__, REPEATS)
+    parser.add_argument("--updates", type=int, default=UPDATES, help="updates per run (default: %(default)s)")
     options = parser.parse_args(args)
     check(min(options.updates, CHECKED))
     updates = dict.fromkeys(CONTENDERS, options.updates) | {"default Lightning": max(1, options.updates // 100)}
-    times = measure(updates, options.repeats)
-    ratios = {name: median(map(truediv, own, times["bare loop"])) for name, own in times.items()}
-    versions = f"python {platform.python_version()}, torch {torch.__version__}, lightning {pl.__version__}"
-    print(f"{versions}, {os.cpu_count()} cores")
-    print(f"{'contender':<20} {'updates':>8} {'µs/update':>10} {'min–max':>19} {'ratio':>8}")
-    for name, own in times.items():
-        spread = f"{min(own):.1f}–{max(own):.1f}"
-        print(f"{name:<20} {updates[name]:>8} {median(own):>10.1f} {spread:>19} {ratios[name]:>8.3f}")
-    print(f"repeats: {options.repeats}; default Lightning, far slower, makes 1 update in 100")
+    times = measure_times(updates, options.repeats)
+    ratios = {name: measure.ratio(own, times["bare loop"]) for name, own in times.items()}
+    print(f"{measure.versions('torch', 'lightning')}; {options.repeats} repeats, medians")
+    measure.print_table(
+        ["contender", "updates", "µs/update", "min–max", "ratio"],
+        [[name, updates[name], median(own), measure.between(own), ratios[name]] for name, own in times.items()],
+    )
+    print("default Lightning, far slower, makes 1 update in 100")
     return ratios
 
 
