@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         """Return this device's points of a global batch of so many rows."""
         return cls(points.x, points.y, points.sigma, rows, points.series)
 
-    def scan(self, work: Callable[[Points], None]) -> None:
+    def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
         Points(self.x, self.y, self.sigma, self.series).scan(work)
 
@@ -173,9 +173,9 @@ class Share(NamedTuple):
     stop: int
     source: Rows
 
-    def scan(self, work: Callable[[Points], None]) -> None:
+    def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``."""
-        self.source.scan(self.start, self.stop, work)
+        self.source.scan(self.start, self.stop, work, is_checked_by_work)
 
 
 class Shares:

@@ -14,7 +14,7 @@ from regression.columnar import ArrayColumns, ArrowColumns, read_npz
 from regression.columns import Array, Column, FileColumns, Part, even_borders, has_finite_sum, overlaps
 from regression.common.threads import even_slices, share_out, threads_for
 from regression.delimited import read_delimited
-from regression.errors import DataError, counted
+from regression.errors import DataError, UsageError, counted
 from regression.files import Kind, find_files, kind_of
 from regression.labels import Labels
 from regression.parquet import ParquetColumns
@@ -105,21 +105,29 @@ class Table:
         places = [file.cuts if isinstance(file.places, range) else file.places for file in self._files]
         return [0, *(first + place for first, own in zip(self._starts, places, strict=False) for place in own[1:])]
 
-    def scan(self, start: int, stop: int, work: Callable[[int, Part], None]) -> None:
+    def scan(self, start: int, stop: int, work: Callable[[int, Part], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with the number of the first row and the columns of each part of the rows.
 
         It is called from several threads at once, by the one that decoded the part, which is valid during the call.
 
+        Args:
+            start: First row.
+            stop: Row after the last.
+            work: What to do with a part.
+            is_checked_by_work: Whether ``work`` raises a ``UsageError`` for a number that is not finite, so that parts
+                need not be looked at before, unless rows are left out or must hold other than finite numbers.
+
         Raises:
             DataError: As ``read`` does; the rows of parts that came before may have been worked on.
         """
+        is_trusted = is_checked_by_work and self.nan_policy == "raise" and self.positive is None and self.labels is None
 
         def add(item: _Piece) -> None:
-            work(self._starts[item.file] + item.first, self._kept(item))
+            work(self._starts[item.file] + item.first, item.columns if is_trusted else self._kept(item))
 
         try:
             self._share_out(start, stop, add)
-        except DataError:
+        except UsageError:
             self.read(start, stop)  # names the first of the rows, and counts all that are like it
             raise
 

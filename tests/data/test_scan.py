@@ -16,7 +16,7 @@ from regression import delimited
 from regression.batches import Batch
 from regression.columns import Part
 from regression.common.points import Points
-from regression.errors import DataError
+from regression.errors import DataError, UsageError
 from regression.plain_text import open_plain
 from regression.rows import BlockRows, LateRows, MemoryRows, Rows, SplitRows, table_rows
 from regression.tables import Table
@@ -151,6 +151,28 @@ def test_huge_numbers_are_finite(tmp_path: Path) -> None:
     found = list[Part]()
     Table(str(tmp_path / "a.parquet"), ["x"]).scan(0, 3, lambda _, part: found.append(part))
     assert [column.tolist() for part in found for column in part] == [[1e308, 1e308, -1e308]]
+
+
+@pytest.mark.usefixtures("threads")
+def test_work_that_looks_at_every_number_gets_the_same_words(tmp_path: Path) -> None:
+    """Where the work itself refuses numbers that are not finite, the words are those of the file; rows are left out."""
+    table = numbered().to_pandas()
+    table.loc[150_000, "y"] = np.nan
+    parquet.write_table(pa.Table.from_pandas(table), tmp_path / "a.parquet", row_group_size=60_001)
+    kept: list[int] = []
+
+    def work(points: Points) -> None:
+        if not points.y.isfinite().all():
+            raise UsageError("y must be finite")
+        kept.append(len(points.x))
+
+    rows = BlockRows(Table(str(tmp_path / "a.parquet"), ["x", "y"]), has_y=True)
+    with pytest.raises(DataError, match=r"'y' must be finite, got a missing number in data row 150001, and 1 such row"):
+        rows.scan(0, ROWS, work, is_checked_by_work=True)
+    kept.clear()
+    rows = BlockRows(Table(str(tmp_path / "a.parquet"), ["x", "y"], nan_policy="omit"), has_y=True)
+    rows.scan(0, ROWS, work, is_checked_by_work=True)
+    assert sum(kept) == ROWS - 1
 
 
 @pytest.mark.usefixtures("threads")

@@ -43,9 +43,7 @@ class Group:
         monkeypatch.setattr(plain_text, "_parsed", parsed)
         monkeypatch.setattr(plain_text, "share_out", lambda work, streams, _: share_out(work, streams, 1))
         monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-        monkeypatch.setattr(
-            delimited, "open_plain", lambda *args: open_plain(*args, large_bytes=1000, piece_bytes=5000)
-        )
+        monkeypatch.setattr(delimited, "open_plain", partial(open_plain, large_bytes=1000, piece_bytes=5000))
 
     def gather(self, value: Any) -> list[Any]:
         self.told[self.own.rank] = value
