@@ -27,7 +27,7 @@ NUMBERS_PER_CHUNK = 1 << 24  # that are kept at a time, of 16 bytes
 def moments(
     x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int, numbers_per_chunk: int = NUMBERS_PER_CHUNK
 ) -> tuple[list[list[int]], int]:
-    """Return the totals of ``loops.add_moments`` and ``add_logarithms``, and how many numbers are outside; see ``gpu``."""
+    """Return what ``gpu.moments`` does, on at most so many double-double numbers at a time."""
 
     def sums(x: Tensor, y: Tensor, sigma: Tensor | None) -> tuple[list[Tensor], Tensor]:
         u, v, w, outside = place_points(x, y, sigma, frame)
