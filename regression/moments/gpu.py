@@ -13,7 +13,7 @@ from torch import Tensor
 
 from regression.curves.frame import Frame
 from regression.moments import gpu_operations
-from regression.moments.gpu_operations import residuals
+from regression.moments.gpu_operations import carry, residuals
 
 __all__ = ["compiles_kernels", "moments", "moments_by_kernel", "residuals"]
 
@@ -58,7 +58,7 @@ def moments_by_kernel(
             *columns, numbers, out, len(x), degree=degree, is_weighted=sigma is not None, lanes=LANES,
             steps_per_program=steps_per_program, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
-    *totals, (upper, lower, _, _) = out.sum(dim=2).tolist()
+    *totals, (upper, lower, _, _) = carry(out.sum(dim=2)).tolist()
     return totals, (upper << 32) + lower
 
 

@@ -18,7 +18,7 @@ from regression.curves.frame import Frame
 from regression.moments.loops import LARGEST_SIGMA, LARGEST_TERM, LOGARITHM_UNIT
 from regression.moments.second_pass import Pair, SecondPass
 
-__all__ = ["moments", "residuals"]
+__all__ = ["carry", "moments", "residuals"]
 
 Number = tuple[Any, Any]  # a double-double number, high and low, of each point: tensors of shape (n,)
 NUMBERS_PER_CHUNK = 1 << 24  # that are kept at a time, of 16 bytes
@@ -77,15 +77,19 @@ def in_chunks(
     x: Tensor, y: Tensor, sigma: Tensor | None, rows_per_chunk: int,
 ) -> tuple[list[list[int]], int]:  # fmt: skip
     """Add up the totals and the numbers outside of chunks of rows; one chunk of no rows gives totals of 0."""
-    totals, outside = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.int64)
+    totals = torch.zeros(1, 4, dtype=torch.int64, device=x.device)
+    outside = torch.zeros((), dtype=torch.int64, device=x.device)
     for start in range(0, max(len(x), 1), rows_per_chunk):
         rows = slice(start, start + rows_per_chunk)
         terms, beyond = sums(x[rows].detach(), y[rows].detach(), None if sigma is None else sigma[rows].detach())
-        totals, outside = totals.to(x.device) + torch.stack(terms), outside.to(x.device) + beyond
-        carry = totals[:, 1::2] >> LOWER_BITS  # keeps the lower numbers below 2^32, however many rows there are
-        totals[:, 0::2] += carry
-        totals[:, 1::2] -= carry << LOWER_BITS
+        totals, outside = carry(totals + torch.stack(terms)), outside + beyond
     return totals.tolist(), int(outside)
+
+
+def carry(totals: Tensor) -> Tensor:
+    """Return totals of the same values, shape (count, 4), whose lower numbers are below 2^32 again."""
+    upper, lower = totals[:, 0::2], totals[:, 1::2]
+    return torch.stack((upper + (lower >> LOWER_BITS), lower & LOWER), dim=2).flatten(1)
 
 
 def place_points(
@@ -99,7 +103,7 @@ def place_points(
         return u, v, None, outside
     scaled = sigma.double() * sigma_power
     outside = outside + (~((scaled >= 1.0) & (scaled < math.inf))).sum()
-    return u, v, reciprocal_square(scaled.clamp(max=LARGEST_SIGMA)), outside  # type: ignore[arg-type]
+    return u, v, reciprocal_square(scaled.clamp(1.0, LARGEST_SIGMA)), outside  # type: ignore[arg-type]
 
 
 def place(values: Any, center: float, power: float, stretch: float) -> Number:
