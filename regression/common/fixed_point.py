@@ -29,8 +29,9 @@ def _bit_patterns(builder: Any, value: Any, middle: Any, _per_unit: Any) -> Any:
 
 @compiled_as(_bit_patterns, "int64", ["float64", "float64", "float64"])
 def steps(value: float, middle: float, per_unit: float) -> int:
-    """Return how many float64 numbers a value is above ``middle``; both between the same powers of two."""
-    return int((value - middle) * per_unit)
+    """Return how many float64 numbers a value is above ``middle``, if both are between the same powers of two."""
+    count = (value - middle) * per_unit
+    return int(count) if abs(count) < 2.0**52 else 0  # neither NaN nor a number far outside has a count
 
 
 @loop

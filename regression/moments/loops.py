@@ -40,7 +40,7 @@ def place_weights(sigma: Any, start: int, rows: int, power: float, out: Any) -> 
     outside = 0
     for i in range(rows):
         scaled = sigma[start + i] * power
-        high[i], low[i] = reciprocal_square(min(scaled, LARGEST_SIGMA))
+        high[i], low[i] = reciprocal_square(min(max(scaled, 1.0), LARGEST_SIGMA))
         outside += not 1.0 <= scaled < math.inf
     return outside
 

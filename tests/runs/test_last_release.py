@@ -52,7 +52,7 @@ def test_a_fit_in_json_loads(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_predicts(name: str, command: Command) -> None:
-    """A checkpoint alone gives the old curve and its old errors; sums of the mode ``double`` have about eleven digits."""
+    """A checkpoint alone gives the old curve and its errors; sums of the mode ``double`` have fewer digits."""
     shutil.copytree(ROOT / "tests" / "certified", Path("tests") / "certified")
     done = command("predict", "--ckpt_path", str(FOLDER / f"{name}.ckpt"))
     assert (done.code, done.err) == (0, "")
