@@ -89,8 +89,8 @@ class Accumulator:
     def _take(self, rows: int, totals: Any, outside: int) -> None:
         if outside:
             raise UsageError(
-                f"{counted(outside, 'number')} of {counted(rows, 'row')} lie outside of the range that was found or "
-                "stated before: the points changed while they were read, or a file states another range than it has"
+                f"numbers outside of the range that was found or stated before: {outside:,} in {counted(rows, 'row')}; "
+                "the points changed while they were read, or a file states another range than it has"
             )
         with self._lock:
             self.rows += rows

@@ -10,13 +10,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
 
 from regression.common.fixed_point import total
+from regression.common.points import Points
 from regression.curves.frame import Frame
 from regression.moments import gpu, gpu_operations
 from regression.moments.loops import add_logarithms, add_moments, add_residuals
@@ -29,18 +28,14 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not HAS_GPU, rea
 RANGES = [(-1.0, 3.0), (1e6, 1e6 + 1e-6), (1e-200, 2e-200), (-1e307, 8e307), (0.0, 5e-322)]
 
 
-class Points(NamedTuple):
-    x: Tensor
-    y: Tensor
-    sigma: Tensor | None
+def frame_of(points: Points) -> Frame:
+    found = Range()
+    found.add(points)
+    return found.frame()
 
-    def to(self, device: str) -> "Points":
-        return Points(*(None if column is None else column.to(device) for column in self))
 
-    def frame(self) -> Frame:
-        found = Range()
-        found.add(*self)
-        return found.frame()
+def moved(points: Points, device: str) -> Points:
+    return Points(*(None if column is None else column.to(device) for column in points))  # type: ignore[arg-type]
 
 
 def draw(rows: int, low: float, high: float, is_weighted: bool, kind: torch.dtype = torch.float64) -> Points:
@@ -58,7 +53,7 @@ def values(totals: list[list[int]], outside: int) -> tuple[list[int], int]:
 
 
 def moments_by_loops(points: Points, frame: Frame, degree: int) -> tuple[list[int], int]:
-    columns, totals = loop_columns(True, *points), loop_totals(True, 3 * degree + 4)
+    columns, totals = loop_columns(add_moments, *points[:3]), loop_totals(True, 3 * degree + 4)
     outside = add_moments(*columns, frame.numbers(), degree, loop_room(True, max(degree, 1) + 5), totals)
     if not outside:
         add_logarithms(columns[2], frame.numbers()[-1], totals[-1])
@@ -68,8 +63,8 @@ def moments_by_loops(points: Points, frame: Frame, degree: int) -> tuple[list[in
 def residuals_by_loops(points: Points, request: SecondPass) -> tuple[list[int], int]:
     totals, room = loop_totals(True, request.sums), loop_room(True, max(request.degree, 1) + 4 + 2 * len(request.curve))
     outside = add_residuals(
-        *loop_columns(True, *points), request.frame.numbers(), request.degree, *request.numbers(True), request.power,
-        room, totals,
+        *loop_columns(add_moments, *points[:3]), request.frame.numbers(), request.degree, *request.numbers(True),
+        request.power, room, totals,
     )  # fmt: skip
     return [total(numbers) for numbers in totals], outside
 
@@ -90,11 +85,11 @@ def compare_kernel(device: str) -> None:
         for degree, rows, ends in ((0, 1, RANGES[0]), (1, 129, RANGES[1]), (5, 400, RANGES[0]), (9, 128, RANGES[2])):
             for is_weighted in (False, True):
                 points = draw(rows, *(ends if kind == torch.float64 else RANGES[0]), is_weighted, kind)
-                frame = points.frame()
-                found = gpu.moments_by_kernel(*points.to(device), frame, degree, steps_per_program=2)
+                frame = frame_of(points)
+                found = gpu.moments_by_kernel(*moved(points, device)[:3], frame, degree, steps_per_program=2)
                 assert values(*found) == moments_by_loops(points, frame, degree), (kind, degree, is_weighted)
     points = draw(300, *RANGES[0], True)
-    frame, changed = points.frame(), spoil(points)
+    frame, changed = frame_of(points), spoil(points)
     found = gpu.moments_by_kernel(*changed.to(device), frame, 2, steps_per_program=2)
     assert found[1] == moments_by_loops(changed, frame, 2)[1] == 7
 
@@ -117,8 +112,8 @@ def test_operations_give_the_bits_of_the_loops(
 ) -> None:
     """Sums by operations of torch, in chunks of a few rows, are those of the uncompiled loops, whatever the scales."""
     points = draw(600, *ends, is_weighted)
-    frame = points.frame()
-    found = gpu_operations.moments(*points.to(device), frame, degree, numbers_per_chunk=250 * (degree + 6))
+    frame = frame_of(points)
+    found = gpu_operations.moments(*moved(points, device)[:3], frame, degree, numbers_per_chunk=250 * (degree + 6))
     assert values(*found) == moments_by_loops(points, frame, degree)
 
 
@@ -127,10 +122,10 @@ def test_operations_give_the_bits_of_the_loops(
 def test_columns_of_float32_give_the_bits_of_the_loops(is_weighted: bool, device: str) -> None:
     """Float32 numbers are taken as the float64 numbers that they are, in both passes."""
     points = draw(300, *RANGES[0], is_weighted, torch.float32)
-    frame = points.frame()
-    assert values(*gpu.moments(*points.to(device), frame, 4)) == moments_by_loops(points, frame, 4)
+    frame = frame_of(points)
+    assert values(*gpu.moments(*moved(points, device)[:3], frame, 4)) == moments_by_loops(points, frame, 4)
     request = ask(frame, 4)
-    assert values(*gpu.residuals(*points.to(device), request)) == residuals_by_loops(points, request)
+    assert values(*gpu.residuals(*moved(points, device)[:3], request)) == residuals_by_loops(points, request)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -139,8 +134,8 @@ def test_columns_of_float32_give_the_bits_of_the_loops(is_weighted: bool, device
 def test_a_second_pass_gives_the_bits_of_the_loops(degree: int, is_weighted: bool, device: str) -> None:
     """Sums of residuals by operations of torch, in chunks of a few rows, are those of the uncompiled loops."""
     points = draw(300, *RANGES[degree % 3], is_weighted)
-    request = ask(points.frame(), degree)
-    found = values(*gpu.residuals(*points.to(device), request, numbers_per_chunk=110 * (3 * degree + 8)))
+    request = ask(frame_of(points), degree)
+    found = values(*gpu.residuals(*moved(points, device)[:3], request, numbers_per_chunk=110 * (3 * degree + 8)))
     assert found == residuals_by_loops(points, request)
     assert found[1] == 0
 
@@ -149,7 +144,7 @@ def test_a_second_pass_gives_the_bits_of_the_loops(degree: int, is_weighted: boo
 def test_numbers_outside_are_counted_as_the_loops_count_them(device: str) -> None:
     """NaN, infinities, numbers beyond the range, sigmas that are not positive and terms too large are counted."""
     points = draw(300, *RANGES[0], True)
-    frame, changed = points.frame(), spoil(points)
+    frame, changed = frame_of(points), spoil(points)
     assert gpu.moments(*changed.to(device), frame, 2)[1] == moments_by_loops(changed, frame, 2)[1] == 7
     request = ask(frame, 2, exponent=-3)
     assert gpu.residuals(*changed.to(device), request)[1] == residuals_by_loops(changed, request)[1] > 7
@@ -160,7 +155,7 @@ def test_no_rows_give_sums_of_zero(device: str) -> None:
     """No points add nothing."""
     points = draw(2, *RANGES[0], False)
     nothing = Points(points.x[:0], points.y[:0], None).to(device)
-    assert gpu.moments(*nothing, points.frame(), 2) == ([[0] * 4] * 10, 0)
+    assert gpu.moments(*nothing, frame_of(points), 2) == ([[0] * 4] * 10, 0)
 
 
 @pytest.mark.skipif(HAS_GPU or not ROUNDS_ONCE, reason="needs Triton from 3.9 on, whose interpreter rounds fma once")
@@ -207,9 +202,9 @@ def test_the_kernel_gives_the_bits_of_the_loops_on_a_gpu() -> None:
 def test_many_points_on_a_gpu_have_the_sums_of_the_cpu(is_weighted: bool) -> None:
     """Where there are rows enough for the kernel, moments have the bits of the compiled loops."""
     points = draw(gpu.FEWEST_ROWS + 77, *RANGES[0], is_weighted, torch.float32)
-    here, there = Sums(points.frame(), 5), Sums(points.frame(), 5)
-    here.add(*points.to("cuda"))
-    there.add(*points)
+    here, there = Sums(frame_of(points), 5), Sums(frame_of(points), 5)
+    here.add(moved(points, "cuda"))
+    there.add(points)
     assert here.moments() == there.moments()
 
 

@@ -266,5 +266,5 @@ def test_logarithm_has_all_digits() -> None:
 def test_points_outside_of_the_frame_are_refused() -> None:
     """A number outside of the range that was found, or stated by a file, ends the sums with a line that says so."""
     sums = Sums(frame_of(Points(GOOD, GOOD)), 1)
-    with pytest.raises(UsageError, match=r"^1 number of 3 rows lie outside of the range that was found or stated"):
+    with pytest.raises(UsageError, match=r"^numbers outside of the range that was found or stated before: 1 in 3 rows"):
         sums.add(Points(torch.tensor([1.0, 2.0, 3.5]), GOOD))

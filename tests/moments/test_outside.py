@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from regression.common.points import Points
 from regression.curves.frame import Frame
 from regression.errors import UsageError
 from regression.moments.scan import Sums
@@ -23,5 +24,5 @@ def test_a_number_outside_is_refused_however_many_rows_there_are(rows: int, colu
     points = torch.linspace(0, 1, rows, dtype=torch.float64).repeat(3, 1)
     points[2] += 1
     points[column, 3] = value
-    with pytest.raises(UsageError, match=f"^1 number of {rows:,} rows lie outside of the range"):
-        Sums(FRAME, 2).add(*points)
+    with pytest.raises(UsageError, match=f"range that was found or stated before: 1 in {rows:,} rows"):
+        Sums(FRAME, 2).add(Points(*points))
