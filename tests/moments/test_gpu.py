@@ -145,17 +145,17 @@ def test_numbers_outside_are_counted_as_the_loops_count_them(device: str) -> Non
     """NaN, infinities, numbers beyond the range, sigmas that are not positive and terms too large are counted."""
     points = draw(300, *RANGES[0], True)
     frame, changed = frame_of(points), spoil(points)
-    assert gpu.moments(*changed.to(device), frame, 2)[1] == moments_by_loops(changed, frame, 2)[1] == 7
+    assert gpu.moments(*moved(changed, device)[:3], frame, 2)[1] == moments_by_loops(changed, frame, 2)[1] == 7
     request = ask(frame, 2, exponent=-3)
-    assert gpu.residuals(*changed.to(device), request)[1] == residuals_by_loops(changed, request)[1] > 7
+    assert gpu.residuals(*moved(changed, device)[:3], request)[1] == residuals_by_loops(changed, request)[1] > 7
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_no_rows_give_sums_of_zero(device: str) -> None:
     """No points add nothing."""
     points = draw(2, *RANGES[0], False)
-    nothing = Points(points.x[:0], points.y[:0], None).to(device)
-    assert gpu.moments(*nothing, frame_of(points), 2) == ([[0] * 4] * 10, 0)
+    nothing = moved(Points(points.x[:0], points.y[:0]), device)
+    assert gpu.moments(*nothing[:3], frame_of(points), 2) == ([[0] * 4] * 10, 0)
 
 
 @pytest.mark.skipif(HAS_GPU or not ROUNDS_ONCE, reason="needs Triton from 3.9 on, whose interpreter rounds fma once")
