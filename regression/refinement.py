@@ -16,18 +16,16 @@ from regression.coordinates import Vector, combine, dot, precise, root, solve_tr
 from regression.moments.second_pass import Pair, SecondPass, pairs
 from regression.solver import UNIT, Certainty, Solution, orthogonalize, unit_vectors, weight_unit, y_unit
 
-__all__ = ["certain_digits", "is_certain", "refined", "second_pass", "without_noise"]
+__all__ = ["SHOWN_DIGITS", "certain_digits", "is_certain", "refined", "second_pass", "without_noise"]
 
-SHOWN_BITS = (
-    54  # a number that is off by less than 2^-54 of itself is the float64 number next to the right one, or nearly
-)
+SHOWN_DIGITS = 52 * math.log10(2)  # a number off by less than 2^-52 of itself is off by a unit of its last place at most
 FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
 EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
 
 
 def is_certain(solution: Solution) -> bool:
     """Tell whether coefficients, errors and residuals are as good as float64 shows them, or cannot be improved."""
-    return solution.rank == 0 or min(certain_digits(solution).values()) >= SHOWN_BITS * math.log10(2)
+    return solution.rank == 0 or min(certain_digits(solution).values()) >= SHOWN_DIGITS
 
 
 def certain_digits(solution: Solution) -> dict[str, float]:

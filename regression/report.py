@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from regression.coordinates import dot, precise, times, u_in_powers
 from regression.errors import counted
-from regression.refinement import certain_digits
+from regression.refinement import SHOWN_DIGITS, certain_digits
 from regression.rounding import value_and_error
 from regression.solver import Solution
 from regression.steps import CONVERGED_SE
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from regression.fit import Fit
 
 UNDETERMINED = "undetermined: "
-SHOWN_DIGITS = 15.95  # of a float64 number
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
