@@ -19,7 +19,7 @@ from regression.fit import Fit, Prediction, UndeterminedWarning
 from regression.losses import NormLoss
 from regression.models import Line, Polynomial
 from regression.modules import LineRegression, PolynomialRegression
-from regression.series_fit import SeriesFit
+from regression.series.result import SeriesFit
 from regression.series_module import SeriesRegression
 
 __all__ = [
