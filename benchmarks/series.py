@@ -12,7 +12,9 @@ the repeats of the ratio in the same repeat: "speed" and "over plain" by the clo
 (torch's default, or one), and "per core" by the processor time of all threads, which other work on the machine moves
 less. Where there is no idle core more threads only take the cache from each other.
 
-"shuffled" has the rows in random order: bringing them into order is most of it.
+What bounds the time: the sums of ten rows take as long as the solution of two equations in double-double numbers, both
+in vector instructions; reading the columns, and writing the table, wait for the memory. "shuffled" has the rows in
+random order: moving them twice, into buckets that the cache holds and within each, is most of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -107,6 +109,7 @@ def measure_times(series: int, length: int, degree: int, repeats: int, sample: i
     few: Table = tuple(column[: sample * length] for column in points)  # type: ignore[assignment]
     inputs = {name: few if name in LOOPS else points for name in CONTENDERS}
     inputs["ours, shuffled"] = shuffled(points)
+    ours(points, length, degree)  # compiled once, kept in files
     work = {name: lambda name=name, tool=tool: tool(inputs[name], length, degree) for name, tool in CONTENDERS.items()}
     micro = {name: 1e6 * length / len(inputs[name][0]) for name in CONTENDERS}
     times = measure.take_turns(work, repeats)

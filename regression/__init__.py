@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from regression.losses import NormLoss
     from regression.models import Line, Polynomial
     from regression.modules import LineRegression, PolynomialRegression
-    from regression.series_fit import SeriesFit
+    from regression.series.result import SeriesFit
     from regression.series_module import SeriesRegression
 
 __all__ = [
@@ -58,7 +58,7 @@ _NAMES = {
     "losses": ("NormLoss",),
     "models": ("Line", "Polynomial"),
     "modules": ("LineRegression", "PolynomialRegression"),
-    "series_fit": ("SeriesFit",),
+    "series.result": ("SeriesFit",),
     "series_module": ("SeriesRegression",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

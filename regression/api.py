@@ -1,6 +1,6 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from regression.labels import Labels
 from regression.leastsquares import LeastSquares
 from regression.models import Polynomial
 from regression.moments.scan import Range, require_finite
-from regression.series import Series
-from regression.series_fit import SeriesFit
-from regression.series_solver import solve_all
+from regression.series.fits import Found, fit_all
+from regression.series.result import SeriesFit
+from regression.series.room import Model
 
 __all__ = ["fit", "fit_series"]
 
@@ -86,7 +86,15 @@ def fit(
     return result
 
 
-def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithmetic = "double-double") -> SeriesFit:
+def fit_series(
+    x: Any,
+    y: Any,
+    series: Any,
+    degree: int = 1,
+    sigma: Any = None,
+    absolute_sigma: bool = False,
+    fit_intercept: bool = True,
+) -> SeriesFit:
     """Fit a polynomial to each of many series of points by exact least squares.
 
     The same answer as ``train.py fit`` with ``--data.series``, bit for bit, for every order of the points.
@@ -96,25 +104,28 @@ def fit_series(x: Any, y: Any, series: Any, degree: int = 1, arithmetic: Arithme
         y: Values, shape (N,).
         series: The series of each point, shape (N,): whole numbers or texts.
         degree: Highest power of x.
-        arithmetic: ``double-double``, or ``double``: twice as fast, with about 15 digits less the square of the
-            condition number, and residuals of at least 1e-13 of y's own variation.
+        sigma: Standard deviations of y, shape (N,).
+        absolute_sigma: Whether sigma is in y's unit, not only relative.
+        fit_intercept: Whether there is a constant term.
 
     Returns:
         The fits, in ascending order of the series: ``params``, ``bse`` and others are tensors.
 
     Raises:
-        UsageError: If lengths differ, a number is not finite, or a series has no name.
+        UsageError: If lengths differ, a number is not finite, a sigma not positive, or a series has no name.
     """
-    points_x, points_y = _columns([x, y])
+    columns = _columns([x, y] if sigma is None else [x, y, sigma])
+    if absolute_sigma and sigma is None:
+        raise UsageError("absolute_sigma needs the sigma of the points, got none")
     labels = Labels()
     codes = _codes(series, labels)
-    if len(codes) != len(points_x):
-        raise UsageError(f"series must have a name for each of {counted(len(points_x), 'point')}, got {len(codes)}")
-    if arithmetic not in get_args(Arithmetic):
-        raise UsageError(f"arithmetic must be one of {', '.join(get_args(Arithmetic))}, got {arithmetic!r}")
-    found = Series.of(codes, points_x, points_y, Polynomial(degree).degree, arithmetic)
-    solved = solve_all(found, [(codes, points_x, points_y)])
-    result = SeriesFit.of(*solved, labels, model="Polynomial", omitted=0)
+    if len(codes) != len(columns[0]):
+        raise UsageError(f"series must have a name for each of {counted(len(columns[0]), 'point')}, got {len(codes)}")
+    size = len(Polynomial(degree, fit_intercept=fit_intercept).names)
+    model = Model(size, fit_intercept, sigma is not None, absolute_sigma)
+    points = (codes, columns[0], columns[1], columns[2] if sigma is not None else None)
+    found = fit_all(Found.of(points, model), lambda: [points], model)
+    result = SeriesFit.of(found, model, labels, "Polynomial", omitted=0)
     result.warn_if_undetermined()
     return result
 

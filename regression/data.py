@@ -214,12 +214,14 @@ class TableDataModule(PointsDataModule):
 
     def _require_plain(self) -> None:
         """Refuse what series do not go with."""
-        for name, value in (("sigma", self.sigma), ("validation_path", self.validation_path),
-                            ("validation_fraction", self.validation_fraction)):  # fmt: skip
+        for name, value in (
+            ("validation_path", self.validation_path),
+            ("validation_fraction", self.validation_fraction),
+        ):
             if value:
-                raise UsageError(f"series are fitted to all points, each of the same weight: leave out {name} {value}")
-        if self.series in (self.x, self.y):
-            raise UsageError(f"series must name a column other than x and y, got {self.series}")
+                raise UsageError(f"series are fitted to all points: leave out {name} {value}")
+        if self.series in (self.x, self.y, self.sigma):
+            raise UsageError(f"series must name a column other than x, y and sigma, got {self.series}")
 
     @property
     def axes(self) -> tuple[str, str]:

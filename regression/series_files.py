@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from regression.callbacks import shown_path, tensorboards
 from regression.errors import SaveError
 from regression.predictions import require_table_name
-from regression.series_fit import SeriesFit
+from regression.series.result import SeriesFit
 from regression.series_module import SeriesRegression
 
 __all__ = ["SeriesFiles", "write_series"]

@@ -1,19 +1,18 @@
 """The LightningModule that fits many series at once."""
 
-from typing import Any, Literal, final
+from dataclasses import replace
+from typing import Any, final
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
 
 from regression.batches import Batch
 from regression.checks import require_full_precision
 from regression.errors import UsageError
-
-Arithmetic = Literal["double-double", "double"]
-from regression.series import Series
-from regression.series_fit import SeriesFit
-from regression.series_solver import solve_all
+from regression.models import Polynomial
+from regression.series.fits import Columns, Found, fit_all
+from regression.series.result import SeriesFit
+from regression.series.room import Model
 from regression.training import Regression
 
 __all__ = ["SeriesRegression"]
@@ -25,7 +24,8 @@ class SeriesRegression(pl.LightningModule):
 
     Args:
         degree: Highest power of x.
-        arithmetic: How the sums over the points are taken: ``double-double`` or ``double``.
+        fit_intercept: Whether there is a constant term.
+        absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
         model: Class of the model, which names the coefficients.
 
     Attributes:
@@ -33,15 +33,20 @@ class SeriesRegression(pl.LightningModule):
     """
 
     def __init__(
-        self, degree: int = 1, arithmetic: Arithmetic = "double-double", model: str = "PolynomialRegression"
+        self,
+        degree: int = 1,
+        fit_intercept: bool = True,
+        absolute_sigma: bool = False,
+        model: str = "PolynomialRegression",
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.degree, self.arithmetic, self.model_name = degree, arithmetic, model
+        self.size, self.fit_intercept = len(Polynomial(degree, fit_intercept=fit_intercept).names), fit_intercept
+        self.absolute_sigma, self.model_name = absolute_sigma, model
         self.automatic_optimization = False
         self.anchor = torch.nn.Parameter(torch.zeros(()))  # a module without one is refused by torch's DDP
         self.result: SeriesFit | None = None
-        self._found: Series | None = None
+        self._found: Found | None = None
 
     @classmethod
     def like(cls, module: Regression) -> "SeriesRegression":
@@ -54,11 +59,8 @@ class SeriesRegression(pl.LightningModule):
             raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
         if module.least_squares.criterion is not None:
             raise UsageError("series need a degree that is the same for all, got degree auto: give a number")
-        if not module.model.fit_intercept:
-            raise UsageError("series need an intercept, got fit_intercept false: leave it out")
-        if module.absolute_sigma:
-            raise UsageError("absolute_sigma needs the sigma of the points, and series take none: leave it out")
-        return cls(module.model.degree, "double-double", type(module).__name__)
+        curve = module.model
+        return cls(curve.degree, curve.fit_intercept, module.absolute_sigma, type(module).__name__)
 
     def configure_optimizers(self) -> None:
         """Return no optimizer."""
@@ -71,24 +73,32 @@ class SeriesRegression(pl.LightningModule):
         """Take what the batch says of its series, and solve after the last one."""
         if batch.series is None:
             raise UsageError("expected a table with series, got one without: give --data.series COLUMN")
-        part = Series.of(*self._columns(batch), self.degree, self.arithmetic)
-        self._found = part if self._found is None else Series.merged([self._found, part])
+        model = self._model(batch)
+        part = Found.of(_columns(batch), model)
+        self._found = part if self._found is None else Found.merged([self._found, part])
         if self.trainer.is_last_batch:
-            self._solve(self._found)
+            self._solve(self._found, model)
             self.trainer.should_stop = True
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Do nothing: no point is held out. Lightning warns where the method is missing."""
 
-    def _solve(self, found: Series) -> None:
+    def _model(self, batch: Batch) -> Model:
+        if self.absolute_sigma and batch.sigma is None:
+            raise UsageError("absolute_sigma needs the sigma of the points: give --data.sigma, or leave it out")
+        return Model(self.size, self.fit_intercept, batch.sigma is not None, self.absolute_sigma)
+
+    def _solve(self, found: Found, model: Model) -> None:
         loader: Any = self.trainer.train_dataloader
         labels = loader.rows.labels
-        codes = labels.share(found.codes.cpu().numpy())
-        found = found.renamed(torch.from_numpy(codes).to(found.codes)).gathered()
-        solved = solve_all(found, (self._columns(batch) for batch in loader.in_order()))
-        self.result = SeriesFit.of(*solved, labels, self.model_name, loader.rows.omitted)
+        found = replace(found, codes=labels.share(found.codes)).gathered(self.device)
+        found = fit_all(found, lambda: map(_columns, loader.in_order()), model, self.device)
+        self.result = SeriesFit.of(found, model, labels, self.model_name, loader.rows.omitted)
         self._found = None
 
-    def _columns(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        assert batch.series is not None
-        return batch.series.to(self.device).long(), batch.x.to(self.device), batch.y.to(self.device)
+
+def _columns(batch: Batch) -> Columns:
+    """Return codes, x, y and sigma on the CPU."""
+    assert batch.series is not None
+    sigma = None if batch.sigma is None else batch.sigma.cpu()
+    return batch.series.cpu().long(), batch.x.cpu(), batch.y.cpu(), sigma

@@ -28,7 +28,9 @@ from regression.common.folder_lock import FolderLock
 
 __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}  # a division by 0 gives inf or nan, as the processor has it
+# A division by 0 gives inf or nan, as the processor has it. Loops make no arrays: without numba's counts of who uses a
+# row of one, a row costs nothing; the counts take two thirds of the time of loops over some hundred numbers.
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few
 SECONDS_TO_SAY = 1.0  # a compilation that ends sooner is not worth a line
 SECONDS_TO_REPEAT = 60.0  # processes that start together compile one loop or another in turn
@@ -187,7 +189,7 @@ def _cache(function: FunctionType) -> SharedCache | NoCache:
 
 def compile_called(function: FunctionType) -> Any:
     """Return a loop as compiled loops call it: compiled within each of them, and kept as a part of them."""
-    return numba.njit(**OPTIONS)(function)
+    return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
 
 
 def operation(build: Callable[..., Any], result: str, arguments: list[str]) -> Any:

@@ -1,18 +1,20 @@
 """Work on many parts of rows, shared out over threads of our own."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 import torch
 
-__all__ = ["ROWS_PER_PART", "even_slices", "part_cuts", "share_out", "threads_for"]
+__all__ = ["ROWS_PER_PART", "even_slices", "part_cuts", "share_chunks", "share_out", "threads_for"]
 
 ROWS_PER_PART = 1 << 16  # of a few columns: a core's own cache holds them with what is made of them
 END = object()
 
 T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 class _Stream(Generic[T]):
@@ -75,6 +77,34 @@ def _join(crew: list[Thread], failures: list[BaseException]) -> None:
                 member.join()
     finally:
         torch.set_num_threads(threads)  # of threads that start later; in this one it never changed
+
+
+def share_chunks(
+    work: Callable[[Iterator[slice]], Result], count: int, items_per_chunk: int, threads: int
+) -> list[Result]:
+    """Return what each thread makes of the chunks that it takes, one after the other, until none is left.
+
+    Args:
+        work: Makes something from the chunks that an iterator yields.
+        count: Number of items in all.
+        items_per_chunk: Number of items of a chunk.
+        threads: Number of threads; alone, the calling one does the work.
+    """
+    starts, lock = iter(range(0, count, items_per_chunk)), Lock()
+
+    def chunks() -> Iterator[slice]:
+        while True:
+            with lock:
+                start = next(starts, None)
+            if start is None:
+                return
+            yield slice(start, min(start + items_per_chunk, count))
+
+    workers = min(threads, -(-count // items_per_chunk))
+    if workers <= 1:
+        return [work(chunks())]
+    with ThreadPoolExecutor(workers) as pool:
+        return [done.result() for done in [pool.submit(work, chunks()) for _ in range(workers)]]
 
 
 def threads_for(rows: int) -> int:

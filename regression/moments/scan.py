@@ -125,7 +125,7 @@ class Sums(Accumulator):
             return
         if not len(x):
             return
-        run = choose(add_moments, 4 * len(x) * (self.degree + 1))
+        run: Any = choose(add_moments, 4 * len(x) * (self.degree + 1))
         is_plain, totals = run is add_moments, loop_totals(run is add_moments, len(self._totals))
         columns = loop_columns(run, x, y, sigma)
         outside = run(*columns, self.frame.numbers(), self.degree, loop_room(is_plain, max(self.degree, 1) + 5), totals)
@@ -162,7 +162,7 @@ class ResidualSums(Accumulator):
         if not len(x):
             return
         count, degree = len(request.functions), request.degree
-        run = choose(add_residuals, len(x) * (count + 1) * (count + degree + 2))
+        run: Any = choose(add_residuals, len(x) * (count + 1) * (count + degree + 2))
         is_plain, totals = run is add_residuals, loop_totals(run is add_residuals, request.sums)
         outside = run(
             *loop_columns(run, x, y, sigma), self.frame.numbers(), degree, *request.numbers(is_plain),

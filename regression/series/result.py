@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.errors import counted
 from regression.fit import UndeterminedWarning
 from regression.labels import Labels
 from regression.report import left_out
-from regression.series_problem import SeriesSolution
+from regression.series.fits import Found
+from regression.series.room import Model
 
 __all__ = ["SeriesFit"]
 
@@ -31,9 +34,9 @@ class SeriesFit:
         rank: Numbers of coefficients that the points determine, shape (S,).
         params: Coefficients in ascending powers of x, shape (S, K).
         bse: Their standard errors, shape (S, K).
-        ssr: Sums of squared residuals, shape (S,).
-        sigma: Residual standard deviations, shape (S,).
-        rsquared: ``1 − ssr / Σ (y − ȳ)²``, shape (S,).
+        ssr: Sums of squared residuals ``Σ w (y − f(x))²``, with ``w = 1 / sigma²`` of the points, or 1; shape (S,).
+        sigma: Residual standard deviations ``√(ssr / (nobs − rank))``, shape (S,).
+        rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept; shape (S,).
         omitted: Number of rows that were left out because a number in them is missing.
     """
 
@@ -50,32 +53,39 @@ class SeriesFit:
     omitted: int
 
     @classmethod
-    def of(cls, codes: Tensor, solution: SeriesSolution, labels: Labels, model: str, omitted: int) -> "SeriesFit":
-        """Put solutions in order.
+    def of(cls, found: Found, model: Model, labels: Labels, name: str, omitted: int) -> "SeriesFit":
+        """Put fits in order.
 
         Args:
-            codes: Codes of the series, shape (S,).
-            solution: Their polynomials.
+            found: The fits, by codes of the series.
+            model: What was fitted.
             labels: What the codes mean.
-            model: Class of the model.
+            name: Class of the model, which names the coefficients.
             omitted: Number of rows left out.
         """
-        series, order = labels.names(codes.cpu().numpy())
-        place = torch.from_numpy(order).to(codes.device)
-        is_sorted = torch.equal(place, torch.arange(len(place), device=place.device))
-        found = solution if is_sorted else solution.chosen(place)
-        size = len(solution.params)
-        names = ("intercept", "slope") if model == "LineRegression" else tuple(f"c{k}" for k in range(size))
+        series, order = labels.names(found.codes)
+        is_sorted = bool((order[1:] > order[:-1]).all())
+        numbers, nobs = (values if is_sorted else values[..., order] for values in (found.numbers, found.nobs))
+        size, all_numbers = model.size, torch.from_numpy(numbers)
+        ssr, sigma, rsquared, rank = all_numbers[2 * size :]
         return cls(
-            model=model, series=series, names=names, nobs=found.nobs.cpu(), rank=found.rank.cpu(),
-            params=found.params.T.cpu(), bse=found.bse.T.cpu(), ssr=found.ssr.cpu(), sigma=found.sigma.cpu(),
-            rsquared=found.rsquared.cpu(), omitted=omitted,
+            model=name, series=series, names=coefficient_names(name, model), nobs=torch.from_numpy(np.array(nobs)),
+            rank=rank.long(), params=all_numbers[:size].T, bse=all_numbers[size : 2 * size].T, ssr=ssr, sigma=sigma,
+            rsquared=rsquared, omitted=omitted,
         )  # fmt: skip
 
     @property
     def undetermined(self) -> int:
         """The number of series whose points do not determine the coefficients."""
         return int((self.rank < len(self.names)).sum())
+
+    @property
+    def pooled(self) -> float | None:
+        """The residual standard deviation of all series with a point to spare, ``√(Σ ssr / Σ (nobs − rank))``."""
+        free = self.nobs - self.rank
+        ssr = math.fsum(self.ssr[free > 0].tolist())
+        found = math.sqrt(ssr / int(free[free > 0].sum())) if bool((free > 0).any()) else math.nan
+        return found if math.isfinite(found) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,7 +127,7 @@ class SeriesFit:
         content = {
             "model": self.model, "degree": len(self.names) - 1, "solver": "exact", "series": len(self.nobs),
             "nobs": int(self.nobs.sum()), "omitted": self.omitted, "undetermined": self.undetermined,
-            "names": self.names, "min_median_max": self.summary(), "notes": self.notes,
+            "names": self.names, "pooled": self.pooled, "min_median_max": self.summary(), "notes": self.notes,
         }  # fmt: skip
         return json.dumps(content | facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -135,11 +145,22 @@ class SeriesFit:
             shown = "R²" if name == "rsquared" else name
             if spread:
                 lines.append(f"  {shown:<9}  {spread[0]:.6g} to {spread[2]:.6g}, median {spread[1]:.6g}")
+        if self.pooled is not None:
+            lines.append(f"  pooled residual σ {self.pooled:.6g}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
 def _spread(values: Tensor) -> tuple[float, float, float] | None:
     if not len(values):
         return None
-    found = (float(values.min()), float(values.median()), float(values.max()))
+    numbers: NDArray[np.float64] = values.numpy()
+    found = (float(numbers.min()), float(np.median(numbers)), float(numbers.max()))
     return found if all(map(math.isfinite, found)) else None
+
+
+def coefficient_names(name: str, model: Model) -> tuple[str, ...]:
+    """Return the names of the coefficients in ascending powers of x."""
+    missing = int(not model.has_intercept)
+    if name == "LineRegression":
+        return ("intercept", "slope")[missing:]
+    return tuple(f"c{k}" for k in range(missing, model.size + missing))
