@@ -17,7 +17,7 @@ __all__ = ["BOM", "ROW_BYTES", "Place", "PlainText", "open_plain"]
 
 LARGE_BYTES = 64 << 20  # of rows; for fewer, the import of polars takes longer than it saves
 ROW_BYTES = 1 << 22  # that a row may have
-PIECE_BYTES = 12 << 20  # that are parsed together, up to the end of a row
+PIECE_BYTES = 4 << 20  # that are parsed together, up to the end of a row
 PIECES = 24  # at least, and eight for each process: threads and processes end at about the same time
 CACHED_BYTES = 1 << 18  # that a processor's own cache holds with what is made of them
 BOM = b"\xef\xbb\xbf"
@@ -154,12 +154,16 @@ def open_plain(
     owners = [place.owner(cut) for cut in cuts[:-1]]
     own_pieces = [piece for piece, owner in enumerate(owners) if owner == place.rank]
     parsed, own = _all_parsed(form, cuts, own_pieces) if owners else ({}, None)
-    shared = [own] if place.processes == 1 else all_gather_objects(own)
+    known = _told(own, place.processes)
+    return None if known is None else PlainText(form, cuts, parsed, known, owners)
+
+
+def _told(own: dict[int, _Facts] | None, processes: int) -> list[_Facts] | None:
+    """Return the facts of the pieces of all processes, in order; ``None`` where some process found one not plain."""
+    shared = [own] if processes == 1 else all_gather_objects(own)
     found = [facts for facts in shared if facts is not None]
-    if len(found) < len(shared):
-        return None
     known = {piece: facts for each in found for piece, facts in each.items()}
-    return PlainText(form, cuts, parsed, [known[k] for k in range(len(owners))], owners)
+    return [known[piece] for piece in sorted(known)] if len(found) == len(shared) else None
 
 
 def _cuts(path: Path, start: int, size: int, piece_bytes: int) -> list[int]:
