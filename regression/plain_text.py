@@ -1,6 +1,7 @@
 """Large text files of nothing but numbers, parsed in pieces; all else in them is left to the strict parser."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 
 from regression.collectives import all_gather_objects
 from regression.columnar import without_copy
-from regression.columns import Array, FileColumns, Part, overlaps, slices_of
+from regression.columns import Array, FileColumns, Part, merged_cuts, overlaps, slices_of
 from regression.common.threads import share_out
 from regression.errors import DataError
 
@@ -78,8 +79,9 @@ class PlainText(FileColumns):
         owners: Sequence[int],
     ) -> None:
         self.path, self._form, self._cuts, self._parsed, self.owners = form.path, form, cuts, parsed, owners
-        self._divide([rows for rows, _ in known])
-        self.starts = self._starts
+        self.starts = [0, *accumulate(rows for rows, _ in known)]
+        self.rows = self.starts[-1]
+        self.cuts = merged_cuts([self.rows])  # no pieces: blocks do not depend on the number of processes
         ends = np.array([ends for rows, ends in known if rows]).reshape(-1, len(form.positions), 2)
         self._ends: Array = np.stack(
             [ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)], axis=1
@@ -89,12 +91,12 @@ class PlainText(FileColumns):
     @property
     def places(self) -> Sequence[int]:
         """Any row, or those at which a piece begins where some pieces are not here."""
-        return range(self.rows + 1) if len(self._parsed) == len(self.owners) else self._starts
+        return range(self.rows + 1) if len(self._parsed) == len(self.owners) else self.starts
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield slices of what was parsed."""
-        for piece, low, high in overlaps(self._starts, start, stop):
-            at = self._starts[piece]
+        for piece, low, high in overlaps(self.starts, start, stop):
+            at = self.starts[piece]
             for chunk in self._chunks(piece):
                 first, at = at, at + len(chunk[0])
                 if low < at and first < high:
@@ -106,7 +108,7 @@ class PlainText(FileColumns):
                 chunks = _parsed(self._form, *self._cuts[piece : piece + 2])
             except _NotPlainError:
                 chunks = []
-            if _rows(chunks) != self._starts[piece + 1] - self._starts[piece]:
+            if _rows(chunks) != self.starts[piece + 1] - self.starts[piece]:
                 raise DataError(f"{self.path} was changed while it was read: expected the same numbers once more")
             self._parsed[piece] = chunks
         return self._parsed[piece]
