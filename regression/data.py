@@ -173,7 +173,8 @@ class TableDataModule(PointsDataModule):
 
     CSV and TSV text (delimiters ``, ; tab |``, also packed as .gz), Parquet, Arrow (Feather), NPY and NPZ. Text has
     one header row. Parquet, Arrow and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they
-    need does not grow with their rows.
+    need does not grow with their rows. Of large text that holds the wanted numbers alone each process parses a range of
+    its own.
 
     Args:
         path: A file; a folder, for all tables in it; or a pattern such as ``data/*.parquet``.

@@ -1,6 +1,7 @@
 """Large text files of nothing but numbers, parsed in pieces; all else in them is left to the strict parser."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 
 from regression.collectives import all_gather_objects
 from regression.columnar import without_copy
-from regression.columns import Array, FileColumns, Part, overlaps, slices_of
+from regression.columns import Array, FileColumns, Part, merged_cuts, overlaps, slices_of
 from regression.common.threads import share_out
 from regression.errors import DataError
 
@@ -17,7 +18,7 @@ __all__ = ["BOM", "ROW_BYTES", "Place", "PlainText", "open_plain"]
 
 LARGE_BYTES = 64 << 20  # of rows; for fewer, the import of polars takes longer than it saves
 ROW_BYTES = 1 << 22  # that a row may have
-PIECE_BYTES = 12 << 20  # that are parsed together, up to the end of a row
+PIECE_BYTES = 4 << 20  # that are parsed together, up to the end of a row
 PIECES = 24  # at least, and eight for each process: threads and processes end at about the same time
 CACHED_BYTES = 1 << 18  # that a processor's own cache holds with what is made of them
 BOM = b"\xef\xbb\xbf"
@@ -78,8 +79,9 @@ class PlainText(FileColumns):
         owners: Sequence[int],
     ) -> None:
         self.path, self._form, self._cuts, self._parsed, self.owners = form.path, form, cuts, parsed, owners
-        self._divide([rows for rows, _ in known])
-        self.starts = self._starts
+        self.starts = [0, *accumulate(rows for rows, _ in known)]
+        self.rows = self.starts[-1]
+        self.cuts = merged_cuts([self.rows])  # no pieces: blocks do not depend on the number of processes
         ends = np.array([ends for rows, ends in known if rows]).reshape(-1, len(form.positions), 2)
         self._ends: Array = np.stack(
             [ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)], axis=1
@@ -89,12 +91,12 @@ class PlainText(FileColumns):
     @property
     def places(self) -> Sequence[int]:
         """Any row, or those at which a piece begins where some pieces are not here."""
-        return range(self.rows + 1) if len(self._parsed) == len(self.owners) else self._starts
+        return range(self.rows + 1) if len(self._parsed) == len(self.owners) else self.starts
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield slices of what was parsed."""
-        for piece, low, high in overlaps(self._starts, start, stop):
-            at = self._starts[piece]
+        for piece, low, high in overlaps(self.starts, start, stop):
+            at = self.starts[piece]
             for chunk in self._chunks(piece):
                 first, at = at, at + len(chunk[0])
                 if low < at and first < high:
@@ -106,7 +108,7 @@ class PlainText(FileColumns):
                 chunks = _parsed(self._form, *self._cuts[piece : piece + 2])
             except _NotPlainError:
                 chunks = []
-            if _rows(chunks) != self._starts[piece + 1] - self._starts[piece]:
+            if _rows(chunks) != self.starts[piece + 1] - self.starts[piece]:
                 raise DataError(f"{self.path} was changed while it was read: expected the same numbers once more")
             self._parsed[piece] = chunks
         return self._parsed[piece]
@@ -154,12 +156,16 @@ def open_plain(
     owners = [place.owner(cut) for cut in cuts[:-1]]
     own_pieces = [piece for piece, owner in enumerate(owners) if owner == place.rank]
     parsed, own = _all_parsed(form, cuts, own_pieces) if owners else ({}, None)
-    shared = [own] if place.processes == 1 else all_gather_objects(own)
+    known = _told(own, place.processes)
+    return None if known is None else PlainText(form, cuts, parsed, known, owners)
+
+
+def _told(own: dict[int, _Facts] | None, processes: int) -> list[_Facts] | None:
+    """Return the facts of the pieces of all processes, in order; ``None`` where some process found one not plain."""
+    shared = [own] if processes == 1 else all_gather_objects(own)
     found = [facts for facts in shared if facts is not None]
-    if len(found) < len(shared):
-        return None
     known = {piece: facts for each in found for piece, facts in each.items()}
-    return PlainText(form, cuts, parsed, [known[k] for k in range(len(owners))], owners)
+    return [known[piece] for piece in sorted(known)] if len(found) == len(shared) else None
 
 
 def _cuts(path: Path, start: int, size: int, piece_bytes: int) -> list[int]:

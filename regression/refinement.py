@@ -18,9 +18,7 @@ from regression.solver import UNIT, Certainty, Solution, orthogonalize, unit_vec
 
 __all__ = ["SHOWN_DIGITS", "certain_digits", "is_certain", "refined", "second_pass", "without_noise"]
 
-SHOWN_DIGITS = 52 * math.log10(2)  # what is off by less than 2^-52 of itself is off by a unit of its last place at most
-    2
-)  # a number off by less than 2^-52 of itself is off by a unit of its last place at most
+SHOWN_DIGITS = 52 * math.log10(2)  # less than 2^-52 of a number is at most a unit of its last place
 FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
 EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def test_quoted_cells_are_left_to_the_strict_parser_by_all(tmp_path: Path, group
     found = group.run(lambda rank: own_rows(Table(str(tmp_path / "a.csv"), ["x", "y"]), rank))
     assert [x for own in found for x in own] == list(range(ROWS + 1))
     assert all(found)
+
+
+def test_blocks_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    """Rows are shuffled and held out by blocks, which are those of one process however many parse the text."""
+    rows = 1_100_000
+    (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * rows)
+    place = plain_text.Place(total=(tmp_path / "a.csv").stat().st_size)
+    found = [open_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1], place, 1000, size) for size in (20_000, 1 << 20)]
+    assert [columns.cuts for columns in found if columns] == [[0, rows // 2, rows]] * 2
 
 
 def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, group: Group) -> None:
