@@ -8,16 +8,17 @@ the errors e_i at the start along the eigenvectors. What bounds the number is th
 
 import argparse
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import torch
 
 import measure
+from regression.common.points import Points
 from regression.coordinates import Chart
 from regression.descent import Objective, descend
 from regression.losses import GlobalLoss
 from regression.models import Polynomial
-from regression.moments import Frame, Moments
+from regression.moments.scan import Range, Sums
+from regression.solver import solve
 from regression.steps import safe_rate
 
 X = torch.linspace(0, 1, 10)
@@ -64,8 +65,11 @@ def counted(model: Polynomial, rate: float, updates: int) -> int | None:
 
 def own_rate(model: Polynomial) -> float:
     """Return the step size that the project takes where none is given."""
-    frame = Frame.of([SimpleNamespace(x=X, y=Y, sigma=None)])
-    return safe_rate(Chart(frame, model), Moments.of(X, Y, None, frame, model.degree))
+    found, points = Range(), Points(X, Y)
+    found.add(points)
+    sums = Sums(found.frame(), model.degree)
+    sums.add(points)
+    return safe_rate(Chart(sums.frame, model), solve(sums.moments(), model.degree))
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, float]:

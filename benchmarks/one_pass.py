@@ -3,16 +3,18 @@
 All that has to change here when those parts do is in these two functions.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from pyarrow import parquet
+import torch
 
-from regression.batches import GlobalBatches
-from regression.columns import LARGE_BATCH
-from regression.moments import Frame, Moments
+from regression.batches import Shares
+from regression.common.points import Points
+from regression.coordinates import combine, precise, u_in_powers
+from regression.leastsquares import LeastSquares
+from regression.models import Polynomial
+from regression.moments.scan import Range
 from regression.rows import table_rows
-from regression.solver import solve
 from regression.tables import Table
 
 COLUMNS = ["x", "y"]
@@ -21,36 +23,32 @@ IN_MEMORY_ROWS = 10_000_000  # as the command has it
 
 def fit_table(path: Path, degree: int = 1) -> list[float]:
     """Return the coefficients in powers of x: statistics, decoding, sums and solution, without Trainer and files."""
-    batches = GlobalBatches(table_rows(Table(str(path), COLUMNS), True, IN_MEMORY_ROWS), LARGE_BATCH)
-    frame = Frame.of(batches.bounds())
-    moments = Moments.empty(frame, degree)
-    for batch in batches:
-        moments = moments.merge(Moments.of(batch.x, batch.y, batch.sigma, frame, degree))
-    coefficients = [float(value) for value in solve(moments, degree).coefficients]
-    domain = [float(frame.center + sign * frame.scale) for sign in (-1, 1)]
-    return np.polynomial.Chebyshev(coefficients, domain).convert(kind=np.polynomial.Polynomial).coef.tolist()
+    shares = Shares(table_rows(Table(str(path), COLUMNS), True, IN_MEMORY_ROWS))
+
+    def scan(work: Callable[[Points], None]) -> None:
+        for share in shares.shares():
+            share.scan(work)
+
+    found, least_squares = Range(), LeastSquares(Polynomial(degree))
+    for share in shares.bounds():
+        share.scan(found.add)
+    least_squares.begin(found.frame(), omitted=0)
+    scan(least_squares.add)
+    least_squares.solve(torch.device("cpu"), scan)
+    solution = least_squares.solution
+    with precise():
+        return list(map(float, combine(u_in_powers(solution.frame, degree), solution.coefficients)))
 
 
-def decoded_bytes(path: Path, processes: int) -> int:
-    """Return the bytes that all processes together decode of a streamed Parquet file.
+def decoded_bytes(path: Path, processes: int) -> float:
+    """Return the bytes that all processes of an exact fit decode of a streamed Parquet file, over those of the file.
 
-    Every process decodes each row group that its slices of the batches touch, once.
+    Each process has a reader of its own; a row group counts as a whole once one begins to decode it.
     """
-    rows = table_rows(Table(str(path), COLUMNS), True, in_memory_rows=0)
-    metadata = parquet.read_metadata(path)
-    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
-    ends = np.cumsum([group.num_rows for group in groups])
-    total = 0
+    total = 0.0
     for rank in range(processes):
-        spans = [(first, end) for first, end, _ in GlobalBatches(rows, LARGE_BATCH, rank, processes)._spans(0)]
-        touched = {k for first, end in spans for k in _touched(ends, first, end)}
-        total += sum(groups[k].total_byte_size for k in touched)
+        rows = table_rows(Table(str(path), COLUMNS), True, in_memory_rows=0)
+        for share in Shares(rows, None, rank, processes):
+            share.scan(lambda _: None)
+        total += rows.table.bytes_decoded()  # type: ignore[attr-defined]
     return total
-
-
-def _touched(ends: np.ndarray, first: int, end: int) -> range:
-    """Return the numbers of the row groups, given by their ends, that have rows from first to before end."""
-    if first == end:
-        return range(0)
-    low, high = np.searchsorted(ends, [first, end - 1], side="right")
-    return range(int(low), int(high) + 1)

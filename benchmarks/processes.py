@@ -160,7 +160,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, float | None]
     with tempfile.TemporaryDirectory() as folder:
         folders = write_folders(Path(folder), options.rows)
         file = folders["small half"] / "0.parquet"
-        decoded = decoded_bytes(file, SHARES) / decoded_bytes(file, 1)
+        decoded = decoded_bytes(file, SHARES)
         times = measure_cases(cases(folders, options.rows, options.epochs, options.batch), options.repeats)
     table = compare(times)
     print(f"{measure.versions('torch', 'lightning', 'numba')}, one thread a process")
