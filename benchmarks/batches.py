@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import measure
 from regression import cli
-from regression.permutation import Permutation
+from regression.data.shuffle import Permutation
 
 ROWS, BATCH, BLOCK, RATE, EPOCHS, REPEATS = 10_000_000, 4096, 100, 0.05, 5, 3
 SLOW_SHARE = 50  # Lightning with a DataLoader takes one row in so many

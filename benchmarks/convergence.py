@@ -13,13 +13,13 @@ import torch
 
 import measure
 from regression.common.points import Points
-from regression.coordinates import Chart
-from regression.descent import Objective, descend
-from regression.losses import GlobalLoss
-from regression.models import Polynomial
+from regression.curves.change_of_basis import Chart
+from regression.curves.polynomial import Polynomial
+from regression.fits.convergence import safe_rate
+from regression.fits.solver import solve
 from regression.moments.scan import Range, Sums
-from regression.solver import solve
-from regression.steps import safe_rate
+from regression.training.descent import Objective, descend
+from regression.training.losses import GlobalLoss
 
 X = torch.linspace(0, 1, 10)
 Y = 3 * X + torch.sin(6 * X) + 1

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from regression.batches import Shares
 from regression.common.points import Points
-from regression.coordinates import combine, precise, u_in_powers
-from regression.leastsquares import LeastSquares
-from regression.models import Polynomial
+from regression.curves.change_of_basis import combine, precise, u_in_powers
+from regression.curves.polynomial import Polynomial
+from regression.data.batches import Shares
+from regression.data.readers.table import Table
+from regression.data.rows import table_rows
+from regression.fits.least_squares import LeastSquares
 from regression.moments.scan import Range
-from regression.rows import table_rows
-from regression.tables import Table
 
 COLUMNS = ["x", "y"]
 IN_MEMORY_ROWS = 10_000_000  # as the command has it

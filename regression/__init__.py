@@ -7,26 +7,23 @@ The public names below are also the names in YAML files and checkpoints. Each is
 ``regression.fit`` needs neither Lightning nor what reads files, which take seconds to import.
 """
 
-__version__ = "0.1.0"  # before the imports: checkpoints carry it
-
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from regression.lifeline import LIFELINE as LIFELINE  # before all that takes long to import
+from regression.common.version import __version__ as __version__
+from regression.runs.parent_watch import LIFELINE as LIFELINE  # before all that takes long to import
 
 if TYPE_CHECKING:
     from regression.api import fit, fit_series
-    from regression.checkpoint_io import SafeCheckpointIO
-    from regression.data import SineLineDataModule, TableDataModule
-    from regression.errors import DivergenceError, SaveError, UsageError
-    from regression.fit import Fit, Prediction, UndeterminedWarning
-    from regression.losses import NormLoss
-    from regression.models import Line, Polynomial
-    from regression.modules import LineRegression, PolynomialRegression
+    from regression.common.errors import DivergenceError, SaveError, UsageError
+    from regression.curves.polynomial import Line, Polynomial
+    from regression.data.data_modules import SineLineDataModule, TableDataModule
+    from regression.fits.result import Fit, Prediction, UndeterminedWarning
+    from regression.runs.checkpoint_file import SafeCheckpointIO
     from regression.series.result import SeriesFit
-    from regression.series_module import SeriesRegression
+    from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
+    from regression.training.losses import NormLoss
+    from regression.training.series_regression import SeriesRegression
 
 __all__ = [
     "DivergenceError",
@@ -51,15 +48,15 @@ __all__ = [
 
 _NAMES = {
     "api": ("fit", "fit_series"),
-    "checkpoint_io": ("SafeCheckpointIO",),
-    "data": ("SineLineDataModule", "TableDataModule"),
-    "errors": ("DivergenceError", "SaveError", "UsageError"),
-    "fit": ("Fit", "Prediction", "UndeterminedWarning"),
-    "losses": ("NormLoss",),
-    "models": ("Line", "Polynomial"),
-    "modules": ("LineRegression", "PolynomialRegression"),
+    "common.errors": ("DivergenceError", "SaveError", "UsageError"),
+    "curves.polynomial": ("Line", "Polynomial"),
+    "data.data_modules": ("SineLineDataModule", "TableDataModule"),
+    "fits.result": ("Fit", "Prediction", "UndeterminedWarning"),
+    "runs.checkpoint_file": ("SafeCheckpointIO",),
     "series.result": ("SeriesFit",),
-    "series_module": ("SeriesRegression",),
+    "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),
+    "training.losses": ("NormLoss",),
+    "training.series_regression": ("SeriesRegression",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -74,14 +71,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """This package, in which ``fit`` stays the function: Python's import would set it to the module of that name."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _MODULES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -5,14 +5,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from regression.bands import require_level
+from regression.common.errors import UsageError, counted
 from regression.common.points import Points
-from regression.degrees import Criterion
-from regression.errors import UsageError, counted
-from regression.fit import Fit
-from regression.labels import Labels
-from regression.leastsquares import LeastSquares
-from regression.models import Polynomial
+from regression.curves.polynomial import Polynomial
+from regression.data.readers.series_names import Labels
+from regression.fits.bands import require_level
+from regression.fits.degree_choice import Criterion
+from regression.fits.least_squares import LeastSquares
+from regression.fits.result import Fit
 from regression.moments.scan import Range, require_finite
 from regression.series.fits import Found, fit_all
 from regression.series.result import SeriesFit

@@ -1,63 +1,12 @@
-"""How tests run the command and read what it leaves behind."""
+"""The command, run in the test's own process and folder."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from regression.callbacks import FitFiles
 from regression.cli import main
-
-ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run of the command did: its exit status, what it printed, and its own folder if it made one."""
-
-    code: int
-    out: str
-    err: str
-    folder: Path | None
-
-    @property
-    def fit(self) -> dict[str, Any]:
-        assert self.folder is not None, self.err
-        content: dict[str, Any] = json.loads((self.folder / "fit.json").read_text())
-        return content
-
-    @property
-    def checkpoint(self) -> str:
-        assert self.folder is not None, self.err
-        return str(self.folder / "checkpoints" / "last.ckpt")
-
-    def rows(self) -> dict[int, list[float]]:
-        """Return the report lines: the numbers of each, by its label."""
-        table = self.out.split("\n\n")[0].splitlines()[1:]
-        return {int(line.split()[0]): [float(cell) for cell in line.split()[1:]] for line in table}
-
-    def scalars(self, tag: str) -> dict[int, float]:
-        """Return a scalar series of the run's TensorBoard events, by step."""
-        events = EventAccumulator(str(self.folder), size_guidance={"scalars": 0}).Reload()
-        return {event.step: event.value for event in events.Scalars(tag)}
-
-
-def config(name: str) -> str:
-    return str(ROOT / "configs" / f"{name}.yaml")
-
-
-def versions(folder: Path) -> set[Path]:
-    return set(folder.glob("lightning_logs/version_*"))
-
-
-Command = Callable[..., Run]
+from regression.outputs.fit_files import FitFiles
+from tests.support.command import Command, Run, versions
 
 
 @pytest.fixture
@@ -85,15 +34,3 @@ def command(
         return Run(code, captured.out, captured.err, new.pop() if new else None)
 
     return run
-
-
-def run_process(folder: Path, *args: str, timeout: float = 120) -> Run:
-    """Run ``train.py`` as a user does, in processes of its own."""
-    before = versions(folder)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *args],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
-    new = versions(folder) - before
-    return Run(done.returncode, done.stdout, done.stderr, new.pop() if new else None)

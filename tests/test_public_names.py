@@ -57,9 +57,3 @@ def test_unknown_name() -> None:
         regression.Line2  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'Line2' from 'regression'"):
         from regression import Line2  # noqa: F401
-
-
-def test_function_and_module_of_one_name() -> None:
-    """``regression.fit`` is the function, though the module of that name is imported before."""
-    code = "import regression.fit, regression; assert regression.fit.__module__ == 'regression.api'"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

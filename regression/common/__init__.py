@@ -1,5 +1,10 @@
-"""What every wing may use; imports nothing of the project.
+"""What every wing may use. Imports no other wing.
 
+- ``errors``: what can go wrong, and the words for it.
+- ``version``: the version of the package.
+- ``points``: points with their sigma, scanned by several threads.
+- ``threads``: work shared out over threads.
+- ``collectives``: sums and lists over the processes of a run.
 - ``compiled``: plain Python loops, compiled by numba where there is much to do.
 - ``compilation``: how, and where the result is kept for other processes; needs numba.
 - ``folder_lock``: one process at a time in a folder.

@@ -1,4 +1,7 @@
-"""Polynomials and the coordinates in which they are fitted; may import common.
+"""Polynomials as modules of torch, and exact changes between their bases. May import common.
 
+- ``basis``: the design matrix of points, by recurrences.
+- ``polynomial``: Line and Polynomial: parameters and the curve.
 - ``frame``: the coordinates of the sums over points.
+- ``change_of_basis``: between a model's basis, that of the sums, and powers of x.
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from regression.errors import UsageError
+from regression.common.errors import UsageError
 
 __all__ = ["Frame"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from regression.collectives import all_sum
+from regression.common.collectives import all_sum
 from regression.common.fixed_point import UNIT_BITS
 from regression.curves.frame import Frame
 from regression.moments.loops import LOGARITHM_UNIT

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regression.collectives import all_gather_rows, all_sum
+from regression.common.collectives import all_gather_rows, all_sum
 from regression.common.compiled import compiled
+from regression.common.errors import UsageError
 from regression.common.threads import share_chunks
-from regression.errors import UsageError
 from regression.series.frames import LARGEST
 from regression.series.grouping import Groups, group
 from regression.series.passes import add_cut, fit_whole, solve_cut

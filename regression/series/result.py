@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regression.errors import counted
-from regression.fit import UndeterminedWarning
-from regression.labels import Labels
-from regression.report import left_out
+from regression.common.errors import counted
+from regression.data.readers.series_names import Labels
+from regression.fits.notes import left_out
+from regression.fits.result import UndeterminedWarning
 from regression.series.fits import Found
 from regression.series.room import Model
 

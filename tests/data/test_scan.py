@@ -12,14 +12,14 @@ import pytest
 import torch
 from pyarrow import feather, parquet
 
-from regression import delimited
-from regression.batches import Batch
-from regression.columns import Part
+from regression.common.errors import DataError, UsageError
 from regression.common.points import Points
-from regression.errors import DataError, UsageError
-from regression.plain_text import open_plain
-from regression.rows import BlockRows, LateRows, MemoryRows, Rows, SplitRows, table_rows
-from regression.tables import Table
+from regression.data.batches import Batch
+from regression.data.readers import csv_text
+from regression.data.readers.columns import Part
+from regression.data.readers.large_csv import open_plain
+from regression.data.readers.table import Table
+from regression.data.rows import BlockRows, LateRows, MemoryRows, Rows, SplitRows, table_rows
 
 ROWS = 200_000
 
@@ -72,7 +72,7 @@ def scanned(rows: Rows, start: int, stop: int) -> list[float]:
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_kind_of_file_is_scanned(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between any two rows, a scan hands over each row once, in any number of threads."""
-    monkeypatch.setattr(delimited, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
+    monkeypatch.setattr(csv_text, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
     columns = ["x", "y", "sigma" if name.endswith("npy") else "s"]
     rows = BlockRows(Table(str(folder / name), columns, positive=2), has_y=True)
     for start, stop in ((0, ROWS), (0, 100_000), (100_000, 100_001), (90_000, 170_000), (5, 5)):
@@ -241,7 +241,7 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, threads: int) -> None:
 
 def test_text_that_is_scanned_is_not_joined(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large text is scanned as it was parsed; it is put together once somebody asks for a block."""
-    monkeypatch.setattr(delimited, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
+    monkeypatch.setattr(csv_text, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
     table = Table(str(folder / "a.csv"), ["x", "y", "s"], positive=2)
     rows = table_rows(table, True, in_memory_rows=10**7)
     assert isinstance(rows, LateRows)

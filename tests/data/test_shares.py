@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from regression.batches import GlobalBatches, Shares
-from regression.columns import even_borders
 from regression.common.points import Points
-from regression.rows import BlockRows, MemoryRows, Rows
-from regression.tables import Table
-from tests.test_batches import Pieces
+from regression.data.batches import GlobalBatches, Shares
+from regression.data.readers.columns import even_borders
+from regression.data.readers.table import Table
+from regression.data.rows import BlockRows, MemoryRows, Rows
+from tests.data.test_batches import Pieces
 
 PROCESSES = [1, 2, 3, 16, 64]
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from regression import delimited, plain_text, tables
-from regression.batches import Shares
-from regression.errors import DataError
-from regression.plain_text import PlainText, open_plain
-from regression.rows import LateRows, table_rows
-from regression.tables import Table
+from regression.common.errors import DataError
+from regression.data.batches import Shares
+from regression.data.readers import csv_text, large_csv
+from regression.data.readers import table as tables
+from regression.data.readers.large_csv import PlainText, open_plain
+from regression.data.readers.table import Table
+from regression.data.rows import LateRows, table_rows
 
 PROCESSES, ROWS = 3, 5000
 
@@ -33,18 +34,18 @@ class Group:
         self.all_here = threading.Barrier(processes, timeout=30)
         self.told: list[Any] = [None] * processes
         self.parsed: list[list[tuple[int, int]]] = [[] for _ in range(processes)]
-        share_out, parse = plain_text.share_out, plain_text._parsed
+        share_out, parse = large_csv.share_out, large_csv._parsed
 
         def parsed(form: Any, start: int, stop: int) -> Any:
             self.parsed[self.own.rank].append((start, stop))
             return parse(form, start, stop)
 
         monkeypatch.setattr(tables, "rank_and_size", lambda: (self.own.rank, processes))
-        monkeypatch.setattr(plain_text, "all_gather_objects", self.gather)
-        monkeypatch.setattr(plain_text, "_parsed", parsed)
-        monkeypatch.setattr(plain_text, "share_out", lambda work, streams, _: share_out(work, streams, 1))
+        monkeypatch.setattr(large_csv, "all_gather_objects", self.gather)
+        monkeypatch.setattr(large_csv, "_parsed", parsed)
+        monkeypatch.setattr(large_csv, "share_out", lambda work, streams, _: share_out(work, streams, 1))
         monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-        monkeypatch.setattr(delimited, "open_plain", partial(open_plain, large_bytes=1000, piece_bytes=5000))
+        monkeypatch.setattr(csv_text, "open_plain", partial(open_plain, large_bytes=1000, piece_bytes=5000))
 
     def gather(self, value: Any) -> list[Any]:
         self.told[self.own.rank] = value
@@ -149,7 +150,7 @@ def test_blocks_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None
     """Rows are shuffled and held out by blocks, which are those of one process however many parse the text."""
     rows = 1_100_000
     (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * rows)
-    place = plain_text.Place(total=(tmp_path / "a.csv").stat().st_size)
+    place = large_csv.Place(total=(tmp_path / "a.csv").stat().st_size)
     found = [open_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1], place, 1000, size) for size in (20_000, 1 << 20)]
     assert [columns.cuts for columns in found if columns] == [[0, rows // 2, rows]] * 2
 

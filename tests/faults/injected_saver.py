@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
-from regression.errors import SaveError
+from regression.common.errors import SaveError
+from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 from tests.faults.killed_saver import content
 
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")

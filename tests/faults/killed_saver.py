@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
+from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 
 
 def content(step: int) -> dict[str, Any]:

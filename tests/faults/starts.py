@@ -16,9 +16,9 @@ import matplotlib.pyplot  # noqa: F401  # imported here rather than in each run
 import scipy.stats  # noqa: F401
 import torch
 
-from regression.callbacks import FitFiles
 from regression.cli import main as command
-from tests.conftest import config
+from regression.outputs.fit_files import FitFiles
+from tests.support.command import config
 
 FIRST = 10  # points of the first run
 LIMIT_S = 300

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from regression.checkpoint_io import read_checkpoint
-from regression.errors import UsageError
-from tests.conftest import Command, config
+from regression.common.errors import UsageError
+from regression.runs.checkpoint_file import read_checkpoint
 from tests.faults.conftest import Counts
+from tests.support.command import Command, config
 
 RUNS = {
     "gradient": ("-c", config("line")),

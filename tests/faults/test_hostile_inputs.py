@@ -1,13 +1,13 @@
-"""All hostile inputs, where tests/test_trust.py tries half of them."""
+"""All hostile inputs, where tests/cli/test_trusted_classes.py tries half of them."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command
+from tests.cli.test_trusted_classes import achieved, fitted, folder
 from tests.faults.conftest import Counts
-from tests.hostile import ALL, Hostile
-from tests.test_trust import achieved, fitted, folder
+from tests.support.command import Command
+from tests.support.hostile import ALL, Hostile
 
 __all__ = ["fitted", "folder"]  # fixtures
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.faults.conftest import Counts
+from tests.support.command import ROOT
 
 ELSEWHERE = Path("/dev/shm")
 

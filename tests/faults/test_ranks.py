@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty import PHASES
-from tests.test_ranks import CAUSES, fail, fault_of
+from tests.runs.test_processes import CAUSES, fail, fault_of
+from tests.support.faulty import PHASES
 
 pytestmark = pytest.mark.faults
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from regression.checkpoint_io import SafeCheckpointIO, read_checkpoint
-from regression.errors import SaveError
-from tests.conftest import ROOT
+from regression.common.errors import SaveError
+from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 from tests.faults.conftest import Counts
 from tests.faults.injected_saver import ERRORS, OTHER, SAVED
 from tests.faults.killed_saver import content
+from tests.support.command import ROOT
 
 
 class Disk(io.FileIO):

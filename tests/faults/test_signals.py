@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty import PHASES
-from tests.test_signals import stop
+from tests.runs.test_signals import stop
+from tests.support.faulty import PHASES
 
 pytestmark = pytest.mark.faults
 

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from regression.checkpoint_io import read_checkpoint
-from tests.conftest import ROOT, versions
+from regression.runs.checkpoint_file import read_checkpoint
 from tests.faults.conftest import Counts
 from tests.faults.starts import FIRST
+from tests.support.command import ROOT, versions
 
 NAMES = {"checkpoints", "config.yaml", "fit.json", "fit.png", "fit.txt", "hparams.yaml"}
 

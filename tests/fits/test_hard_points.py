@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import regression
-from tests.conftest import ROOT, Command, run_process
 from tests.fits.test_certainty import EXACT, eliminated, right_numbers
+from tests.support.command import ROOT, Command, run_process
 
 Array = NDArray[np.float64]
 STAMPS = np.arange(30.0), np.array([1.7e15 + 1000 * k + ((37 * k) % 11 - 5) * 0.25 for k in range(30)])

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.curves.frame import Frame
-from regression.errors import UsageError
 from regression.moments.scan import Sums
 
 FRAME = Frame.of((0.0, 1.0), (0.0, 1.0), 1.0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from regression import Fit
-from tests.conftest import ROOT, Command
+from tests.support.command import ROOT, Command
 
 FOLDER = ROOT / "tests" / "last_release"
 NAMES = [

@@ -13,9 +13,9 @@ import torch
 from pyarrow import csv, parquet
 
 import regression
-from regression.labels import Labels
-from tests.conftest import Command, Run, run_process
+from regression.data.readers.series_names import Labels
 from tests.series.points import mixed
+from tests.support.command import Command, Run, run_process
 
 
 @pytest.mark.parametrize(

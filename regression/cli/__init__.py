@@ -1,0 +1,11 @@
+"""The command. May import every other wing, and the package's public names.
+
+- ``entry``: the one entry, and how it ends.
+- ``commands``: fit, validate, test and predict, as Lightning's command line has them.
+- ``arguments``: the words of the command line.
+- ``parser_cache``: each class's parser is made once.
+- ``trusted_classes``: what a configuration may name.
+- ``messages``: what went wrong, in one line.
+"""
+
+from regression.cli.entry import main as main

@@ -1,0 +1,88 @@
+"""The words of the command line: what stands before what, and what a checkpoint adds to them."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from jsonargparse import Namespace
+
+import regression
+from regression.cli.trusted_classes import OPTIONS
+from regression.common.errors import UsageError
+
+__all__ = ["checkpoint_settings", "files_first", "option_value", "require_same_model"]
+
+
+def files_first(args: Sequence[str]) -> list[str]:
+    """Return the command line with its configuration files before its options, each in their order.
+
+    The parser lets the later one win, so that ``--model X -c FILE`` would drop X in silence.
+
+    Args:
+        args: The subcommand and what follows it.
+    """
+    files: list[str] = []
+    others: list[str] = []
+    words = iter(args[1:])
+    for word in words:
+        if word in OPTIONS:
+            files += [word, *islice(words, 1)]
+        else:
+            (files if word.startswith(tuple(f"{option}=" for option in OPTIONS)) else others).append(word)
+    return [args[0], *files, *others]
+
+
+def option_value(args: Sequence[str], name: str) -> str | None:
+    """Return the value of an option as written on the command line, the last one if there are several.
+
+    Args:
+        args: The command line.
+        name: The option with its dashes.
+    """
+    value = None
+    for at, word in enumerate(args):
+        if word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+        elif word == name and at + 1 < len(args):
+            value = args[at + 1]
+    return value
+
+
+def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
+    """Return the options that build the checkpoint's model and data again, to stand before the user's own.
+
+    Args:
+        checkpoint: The checkpoint.
+        is_split: Whether the data are those of the fit, so that its split into training and validation points holds.
+    """
+    model = {"class_path": checkpoint["class_path"], "init_args": checkpoint["hyper_parameters"]}
+    options = [f"--model={json.dumps(model)}"]
+    for name, stored in ((key, checkpoint.get("datamodule_hyper_parameters")) for key in checkpoint):
+        if stored is not None and isinstance(checkpoint[name], dict) and "class_path" in checkpoint[name]:
+            split = ("validation_fraction", "validation_path")
+            init_args = {key: value for key, value in stored.items() if is_split or key not in split}
+            options.append(f"--data={json.dumps({**checkpoint[name], 'init_args': init_args})}")
+    return options
+
+
+def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
+    """Refuse options that contradict the checkpoint's model.
+
+    Args:
+        model: Class and options as parsed.
+        checkpoint: The checkpoint.
+
+    Raises:
+        UsageError: If class or options are others; names both.
+    """
+    if model.class_path != checkpoint["class_path"]:
+        raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
+    # A module built in Python stores the options that were given; the others have their defaults.
+    bases = reversed(getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
+    defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
+    for name, value in model.init_args.items():
+        stored = checkpoint["hyper_parameters"].get(name, defaults[name])
+        if name not in ("updates_per_batch", "level") and value != stored:
+            raise UsageError(f"--model.{name} {value} contradicts the checkpoint's {stored}: leave the option out")

@@ -1,0 +1,222 @@
+"""The commands fit, validate, test and predict: LightningCLI with this project's defaults, folder and callbacks."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse.typing import PositiveFloat
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import regression.data.data_modules
+import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
+from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
+from regression.cli.messages import one_line
+from regression.common.errors import UsageError
+from regression.outputs.evaluation import Evaluation
+from regression.outputs.fit_files import FitFiles, Report
+from regression.outputs.predictions import PredictionFile
+from regression.outputs.progress_bar import RunProgress
+from regression.outputs.series_files import SeriesFiles
+from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
+from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
+from regression.runs.find_checkpoint import WORDS, checkpoint_path, sweep
+from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
+from regression.runs.processes import Ranks
+from regression.runs.signals import Signals, StopAtUpdate
+from regression.training.checks import require_devices, require_trainer_numbers, require_updates_left
+from regression.training.regression import Regression
+from regression.training.series_regression import SeriesRegression
+
+__all__ = ["RegressionCLI"]
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+
+class RegressionCLI(LightningCLI):
+    """LightningCLI for ``Regression`` models, with its own run folder, callbacks and checkpoints.
+
+    Args:
+        args: The command line without the program's name.
+        ranks: The processes of the run.
+        signals: The signals of this process.
+    """
+
+    def __init__(self, args: Sequence[str], ranks: Ranks, signals: Signals) -> None:
+        self._ranks, self._signals = ranks, signals
+        self.checkpoint: dict[str, Any] | None = None
+        self._named = next(iter(args), "")
+        strict = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            Regression,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
+            parser_kwargs={**strict, **{name: {**strict, "command": name} for name in self.subcommands()}},
+            load_from_checkpoint_support=False,
+            args=list(args),
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning calls it on the instance
+        """Return the subcommands, and the arguments of the Trainer's methods that are no options here.
+
+        Where the command line names one, it is the only one: making a parser for each takes a second.
+        """
+        fixed = {"verbose", "return_predictions", "weights_only"}
+        known = {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
+        return {self._named: known[self._named]} if self._named in known else known
+
+    def fit(self, **options: Any) -> None:
+        """Fit; a checkpoint that is resumed runs no code. Series have a module and files of their own."""
+        if getattr(self.datamodule, "series", None) is not None:
+            if options.get("ckpt_path") is not None:
+                raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
+            options["model"] = SeriesRegression.like(self.model)
+            single = (Report, FitFiles, Evaluation, BestCheckpoint, LastCheckpoint)
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            callbacks[:] = [callback for callback in callbacks if not isinstance(callback, single)]
+        self.trainer.fit(weights_only=True, **options)
+
+    def validate(self, **options: Any) -> None:
+        """Validate without Lightning's table, which rounds to float32."""
+        self.trainer.validate(verbose=False, **options)
+
+    def test(self, **options: Any) -> None:
+        """Test without Lightning's table, which rounds to float32."""
+        self.trainer.test(verbose=False, **options)
+
+    def predict(self, **options: Any) -> None:
+        """Predict without keeping all predictions in memory."""
+        self.trainer.predict(return_predictions=False, **options)
+
+    def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
+        """Make a parser, and remember the subcommand that it is for."""
+        self._command = command
+        return super().init_parser(**kwargs)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add each subcommand's own options and ``--debug``, and make the textbook's points the default data."""
+        if self._command == "fit":
+            parser.add_lightning_class_args(Report, "report")
+            parser.add_lightning_class_args(SeriesFiles, "series")
+            parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
+        if self._command == "predict":
+            parser.add_lightning_class_args(PredictionFile, "predictions")
+        parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+        waits = "Longest time in seconds that the processes of a run wait for one that hangs, before all of them fail."
+        parser.add_argument("--timeout", type=PositiveFloat, default=600.0, help=waits)
+        parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the command line; what it leaves open, its files supply, and the checkpoint it names."""
+        args = files_first(args)
+        word, root = option_value(args, "--ckpt_path"), option_value(args, "--trainer.default_root_dir")
+        needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
+        if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
+            raise UsageError(needs)
+        self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
+        if word is not None:
+            path = self._ranks.checkpoint or checkpoint_path(word, root or os.getcwd())
+            if path.endswith(".json") and args[0] != "predict":
+                raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
+            self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
+            settings = checkpoint_settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
+            args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
+        try:
+            self.config = parser.parse_args(args)
+        except Exception as error:
+            known = vars(self._parser(args[0]).get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
+            raise UsageError(one_line(error, [f"--{key}" for key in known])) from error
+        config = self.config[self.config.subcommand]
+        if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
+            root = config.trainer.default_root_dir or os.getcwd()
+            config.ckpt_path = self._ranks.checkpoint or checkpoint_path(config.ckpt_path, root)
+            self.checkpoint = read_checkpoint(config.ckpt_path)
+        elif word in WORDS and config.trainer.default_root_dir != root:
+            raise UsageError(f"--ckpt_path {word} needs --trainer.default_root_dir on the command line, not in a file")
+        if self.checkpoint is not None:
+            require_same_model(config.model, self.checkpoint)
+        elif args[0] != "fit":
+            raise UsageError(needs)
+        require_trainer_numbers(config)  # before the seed is set
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: parse_arguments has taken the checkpoint's settings, and refused options that contradict them.
+
+        LightningCLI's own version comes too late, after "model is required", and overrides options silently.
+        """
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse options that another one would leave unused."""
+        config = self.config[self.config.subcommand]
+        require_devices(config.trainer)
+        if "spawn" in str(config.trainer.strategy):
+            raise UsageError(f"strategy {config.trainer.strategy} loses the optimizer between processes: use ddp")
+        if config.get("optimizer") and config.model.init_args.get("solver") == "exact":
+            raise UsageError("solver exact takes no optimizer: give --optimizer null, or --model.solver gradient")
+        if config.get("optimizer") and config.model.init_args.get("learning_rate") is not None:
+            raise UsageError("model.learning_rate is for plain SGD without an optimizer section: use --optimizer.lr")
+
+    def instantiate_classes(self) -> None:
+        """Build everything; what fails here was asked for wrongly."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            raise UsageError(one_line(error)) from error
+
+    def before_fit(self) -> None:
+        """Refuse to resume where nothing is left to do."""
+        if self.checkpoint is not None:
+            require_updates_left(self.checkpoint, self.trainer)
+
+    def before_validate(self) -> None:
+        """Give the model the checkpoint's coefficients; nothing else in it matters here."""
+        assert self.checkpoint is not None
+        try:
+            self.model.restore(self.checkpoint)
+        except Exception as error:  # many kinds, for parts that do not belong together
+            raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from error
+        self.config_init[str(self.subcommand)].ckpt_path = None
+
+    before_test = before_predict = before_validate
+
+    def after_validate(self) -> None:
+        """Say so where the validation points are those of the fit."""
+        if getattr(self.datamodule, "held_out", None) == 0 and not self._has_other_data:
+            print("no points are held out: these are the points of the fit")
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
+        config = self._get(self.config_init, "trainer")
+        root = config.get("default_root_dir") or os.getcwd()
+        if is_first_process():
+            sweep(root)
+        if config.get("logger") in (None, True):
+            kwargs["logger"] = RunLogger(root)
+        if config.get("logger") is False:  # no folder, so nothing to put into it
+            self.save_config_callback = None
+            kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
+        if all(config.get(limit) in (None, -1) for limit in ("max_epochs", "max_steps", "max_time")):
+            kwargs["max_epochs"] = config.get("max_epochs") or 1000
+        given = config.get("callbacks") or []
+        given = given if isinstance(given, list) else [given]
+        path, taken = self._get(self.config_init, "ckpt_path"), self.checkpoint
+        callbacks = [FitFiles(), Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
+        if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
+            callbacks.append(RunProgress())
+        saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
+        if saves and self.subcommand == "fit":
+            callbacks += [BestCheckpoint(), self._get(self.config_init, "checkpoint")]
+        kwargs["callbacks"] = [*given, *callbacks]
+        plugins = config.get("plugins") or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        for plugin in (plugin for plugin in plugins if isinstance(plugin, CheckpointIO)):
+            raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
+        kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if taken is None else {path: taken})]
+        trainer = super().instantiate_trainer(**kwargs)
+        self._ranks.attach(trainer, self._get(self.config_init, "timeout"), path)
+        return trainer

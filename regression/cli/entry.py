@@ -1,0 +1,182 @@
+"""The command: its one entry, every error in one line, and the exit status."""
+
+import inspect
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch.distributed as dist
+from jsonargparse import ArgumentParser
+
+from regression.cli.commands import RegressionCLI
+from regression.cli.messages import one_line
+from regression.cli.parser_cache import remembered_parsers
+from regression.cli.trusted_classes import only_trusted_names, require_plain_files
+from regression.common.errors import Stopped, UsageError, printable
+from regression.runs.folder import (
+    BEFORE_FIRST_UPDATE,
+    REFUSALS,
+    is_first_process,
+    require_working_folder,
+    silent_writer,
+)
+from regression.runs.processes import Outcome, Ranks, lost_line
+from regression.runs.signals import Signals, stopped_outcome
+
+__all__ = ["main"]
+
+READER_GONE = 141  # of a program that SIGPIPE ended
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 done, 1 stopped under way, 2 refused.
+
+    Args:
+        args: The command line without the program's name; by default the process's own.
+    """
+    if sys.stdout is None:  # closed by whoever started this; the files are written all the same
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    is_program = args is None
+    args = list(sys.argv[1:] if args is None else args) or ["--help"]
+    if args in (["--help"], ["-h"]):
+        print(_overview())
+    formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
+    ranks = Ranks()
+    try:
+        with Signals(ranks.leave) as signals:
+            outcome = _run(args, ranks, signals)
+            signals.hold()
+            # What all processes refuse alike, or agree on, is said once; a failure under way may be one's own.
+            has_own_cause = _is_connected() and outcome.kind != "stopped"
+            speaks = is_first_process() or has_own_cause
+            is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
+            _disconnect()
+            status = _flushed(ranks.conclude(outcome, speaks))
+            if is_urgent:
+                _exit(status)
+            return status
+    finally:
+        warnings.formatwarning = formatter
+        ranks.close()
+        _disconnect()
+
+
+def _flushed(status: int) -> int:
+    """Return the exit status, once all is printed; where nobody reads it, as after ``| head``, that is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter will try once more
+        return READER_GONE
+    return status
+
+
+def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
+    """Do what the command line says and return how it ended."""
+    try:
+        with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
+            _quieten()
+            require_working_folder()
+            require_plain_files(args)
+            if args[0] == "export":
+                print(printable(_export(args[1:])))
+            else:
+                RegressionCLI(args, ranks, signals)
+        signals.require_none()
+        return Outcome("done", 0)
+    except Stopped as stop:
+        return stopped_outcome(stop.signum, stop.saved)
+    except SystemExit as stop:
+        return _exited(stop, ranks.are_several)
+    except BrokenPipeError:
+        return Outcome("stopped", READER_GONE)
+    except Exception as error:
+        if "--debug" in args:
+            raise
+        lost = lost_line(error) if ranks.are_several else None
+        if lost is not None:
+            return Outcome("lost", 1, lost)
+        refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())
+        return Outcome("failed", 2 if refused else 1, printable(one_line(error)))
+
+
+def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
+    """Return how a process ended that left by itself: the parser's exits are as they should be, others are not."""
+    status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if is_under_way:
+        return Outcome("failed", status or 1, f"a process exited under way with status {status}")
+    return Outcome("done", status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process without unloading its libraries, which takes a second or more of the few that are given."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
+
+
+def _is_connected() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _disconnect() -> None:
+    if _is_connected():
+        dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
+
+
+def _export(args: Sequence[str]) -> str:
+    """Run the subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
+    from regression.outputs.export import export_checkpoint  # torch's exporter takes a while to import
+
+    parser = ArgumentParser(prog="train.py export", exit_on_error=False, allow_abbrev=False)
+    parser.description = inspect.cleandoc(export_checkpoint.__doc__ or "").partition("\n\nArgs:")[0]
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    parser.add_function_arguments(export_checkpoint)
+    if not args:
+        raise UsageError("export needs a fitted model: give --ckpt_path PATH, such as a run's best.ckpt, and --to")
+    try:
+        options = vars(parser.parse_args(args))
+    except Exception as error:
+        raise UsageError(one_line(error, [f"--{key}" for key in vars(parser.get_defaults())])) from error
+    return export_checkpoint(**{name: value for name, value in options.items() if name != "debug"})
+
+
+def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    if not is_first_process():  # the first process says the same
+        return ""
+    return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
+
+
+def _quieten() -> None:
+    """Silence what is no news on a normal run: start-up lines, and warnings whose premise is wrong here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # asked for by --trainer.profiler
+    # The model's own optimizer is meant to be replaced by the one of the command.
+    warnings.filterwarnings("ignore", message=r".*configure_optimizers` will be overridden by")
+    warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
+    # Newer torch deprecates what this Lightning still calls; a user can do nothing about it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
+    # The exact solver has no optimizer.
+    warnings.filterwarnings("ignore", message=r"`LightningModule.configure_optimizers` returned `None`")
+    # A block of updates steps the scheduler itself.
+    warnings.filterwarnings("ignore", message=r".*keys will be ignored. You need to call `lr_scheduler.step\(\)`")
+    # A resumed run goes on in a folder of its own.
+    warnings.filterwarnings("ignore", message=r"The dirpath has changed from")
+    # Updates are counted and logged inside a batch too, so one batch per epoch does not mean no logs.
+    warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
+
+
+def _overview() -> str:
+    """Return what to type first: the configurations there are, each with the story on its first line."""
+    stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
+               for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
+    hint = " -c CONFIG, with one of" if stories else " --model LineRegression"
+    export = "Write a fitted curve for other programs, as ONNX or for torch: python train.py export --help"
+    return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, export, ""])

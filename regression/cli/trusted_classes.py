@@ -1,0 +1,148 @@
+"""What a configuration may name and how large it may be: nothing of a stranger's is imported, let alone run.
+
+jsonargparse imports whatever a ``class_path`` names before it asks whether that is a class of the expected kind, and an
+import runs code. Here a name is looked at first.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import _actions, _typehints, get_loader, set_loader
+
+from regression.common.errors import UsageError
+
+__all__ = ["OPTIONS", "only_trusted_names", "require_plain_files"]
+
+PACKAGES = ("torch", "lightning", "regression", "jsonargparse")  # harmless to import
+KINDS = ("accelerators", "callbacks", "cli", "core", "loggers", "plugins", "profilers", "strategies")
+AREAS = (
+    "torch.optim",
+    "torch.nn.modules.loss",
+    *(f"lightning.{part}.{kind}" for part in ("pytorch", "fabric") for kind in KINDS),
+    "regression",
+    "jsonargparse",
+)
+IMPORTER = "import_object"
+LARGEST = 1 << 20  # bytes of YAML
+DEEPEST = 40  # brackets within brackets
+MOST = 100_000  # values, once all aliases are written out
+SIZED = (".yaml", ".yml", ".json")
+OPTIONS = ("-c", "--config")
+
+
+class _RefusalError(BaseException):
+    """Not an Exception: the parser would take it for one of several types that do not fit, and try the next."""
+
+
+@contextmanager
+def only_trusted_names() -> Iterator[None]:
+    """Let the parser import and build only optimizers, schedulers, losses, and parts of Lightning and of this package.
+
+    Raises:
+        UsageError: If a configuration or an option names something else, or is a YAML bomb.
+    """
+    original, load = vars(_typehints)[IMPORTER], get_loader("yaml")
+    _set_importer(lambda name: _trusted(name, original))
+    set_loader("yaml", lambda text: _loaded(text, load), (yaml.YAMLError,))
+    try:
+        yield
+    except _RefusalError as refusal:
+        raise UsageError(str(refusal)) from None
+    finally:
+        _set_importer(original)
+        set_loader("yaml", load, (yaml.YAMLError,))
+
+
+def _set_importer(importer: Any) -> None:
+    # There is no public place between a name and its import. These two modules are all that resolve names of options;
+    # in a version without them the command fails rather than trust.
+    for module in (_typehints, _actions):
+        assert IMPORTER in vars(module)
+        setattr(module, IMPORTER, importer)
+
+
+def _trusted(name: Any, importer: Any) -> Any:
+    """Return what a name stands for, if it is a class that may be built."""
+    package = name.partition(".")[0] if isinstance(name, str) else ""
+    if isinstance(name, str) and "." in name and package not in PACKAGES:
+        raise _RefusalError(_untrusted(name))
+    found = importer(name)  # also refuses what is no dotted name
+    area = getattr(found, "__module__", None) or ""
+    if not isinstance(found, type) or not any(f"{area}.".startswith(f"{known}.") for known in AREAS):
+        raise _RefusalError(_untrusted(name))
+    return found
+
+
+def _untrusted(name: str) -> str:
+    return (
+        f"{name} is not allowed: options and configurations can name torch's optimizers, schedulers and losses, and "
+        "Lightning's and this program's classes; build anything else in a Python program of your own"
+    )
+
+
+def _loaded(text: str, load: Any) -> Any:
+    if len(text) > LARGEST:
+        raise _RefusalError(f"expected at most {LARGEST:,} characters of YAML, got {len(text):,}: shorten it")
+    _require_flat(text)
+    try:
+        return load(text)
+    except (ValueError, RecursionError, OverflowError) as error:  # such as a number of 5,000 digits
+        raise yaml.YAMLError(str(error)) from None
+
+
+def _require_flat(text: str) -> None:
+    """Refuse brackets too deep for the parser's stack, and aliases that stand for too much or for themselves."""
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []  # of each open bracket its anchor and the values before it
+    values = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.AliasEvent):
+            values += sizes.get(str(anchor), MOST + 1)  # an alias within its own anchor has no end
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_.append((anchor, values))
+            values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_.pop()
+            sizes |= {anchor: values - before} if anchor else {}
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            sizes |= {anchor: 1} if anchor else {}
+        if values > MOST:
+            raise _RefusalError(f"expected at most {MOST:,} values in YAML, got more with its aliases: write less")
+        if len(open_) > DEEPEST:
+            raise _RefusalError(f"expected at most {DEEPEST} levels of YAML, got more: write it flatter")
+
+
+def require_plain_files(args: Sequence[str]) -> None:
+    """Refuse a configuration that is too large to be one, or no file at all, before it is read.
+
+    Args:
+        args: The command line.
+
+    Raises:
+        UsageError: If an option names a YAML or JSON file of more than a mebibyte, or a pipe or a device.
+    """
+    for before, word in pairwise(["", *args]):
+        path = Path(word.rpartition("=")[2])
+        is_named = before in OPTIONS or word.startswith(OPTIONS) or path.suffix.lower() in SIZED
+        _require_plain(path, LARGEST if is_named else None)
+
+
+def _require_plain(path: Path, largest: int | None) -> None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # the parser says what is wrong with it
+        return
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading it might have no end
+        raise UsageError(f"{path} is not a regular file: expected one with that content")
+    if largest is not None and found.st_size > largest:
+        raise UsageError(
+            f"expected a configuration of at most {largest:,} bytes, got {path} of {found.st_size:,}: shorten it"
+        )

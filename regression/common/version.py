@@ -1,0 +1,3 @@
+"""The version of the package; checkpoints and exported curves carry it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,178 @@
+"""Between a model's own coefficients, the Chebyshev polynomials of the moments, and powers of the user's x.
+
+Every change of basis is a triangular matrix of decimal numbers with 150 digits, made by the polynomials' recurrences.
+Torch and the standard library only.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+from functools import cached_property
+from operator import mul
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regression.curves.basis import expansion
+from regression.curves.frame import Frame
+from regression.curves.polynomial import Polynomial
+
+__all__ = [
+    "FEW",
+    "Chart",
+    "Matrix",
+    "Vector",
+    "combine",
+    "dot",
+    "gram",
+    "logarithm",
+    "powers_in_u",
+    "precise",
+    "root",
+    "solve_triangular",
+    "times",
+    "u_in_powers",
+]
+
+DIGITS = 150
+FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for what is rounded to float64 next: roots take long
+
+Vector = list[Decimal]
+Matrix = list[Vector]
+
+
+def precise() -> Any:
+    """Return a context manager for decimal arithmetic of 150 digits without overflow."""
+    return localcontext(Context(prec=DIGITS, Emax=10**9, Emin=-(10**9)))
+
+
+def root(value: Decimal) -> Decimal:
+    """Return a square root to 40 digits."""
+    return FEW.sqrt(value)
+
+
+def logarithm(value: Decimal) -> float:
+    """Return a natural logarithm."""
+    return float(FEW.ln(value))
+
+
+def _argument(shift: Decimal, scale: Decimal) -> Callable[[Vector], Vector]:
+    """Return the multiplication by ``shift + scale u`` in T_k(u), where ``u T_k = (T_{k+1} + T_{|k-1|}) / 2``."""
+
+    def multiply(v: Vector) -> Vector:
+        product = [shift * value for value in v]
+        for k, value in enumerate(v):
+            for target in (k + 1, abs(k - 1)):
+                if target < len(v):
+                    product[target] += scale * value / 2
+        return product
+
+    return multiply
+
+
+def _scale(frame: Frame) -> Decimal:
+    return Decimal(frame.scale.numerator) / Decimal(frame.scale.denominator)
+
+
+def powers_in_u(frame: Frame, degree: int) -> Matrix:
+    """Return the powers 1, x, … x^d in terms of T_k(u), a row for each, shape (K, K)."""
+    return expansion("power", degree, _argument(Decimal(frame.center), _scale(frame)))
+
+
+def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
+    """Return shift and scale of ``t = shift + scale u`` for x mapped from a domain to [−1, 1], or left as it is."""
+    shift, scale = Decimal(frame.center), _scale(frame)
+    if domain is None or domain[0] == domain[1]:
+        return shift, scale
+    low, high = map(Decimal, domain)
+    return (2 * shift - low - high) / (high - low), 2 * scale / (high - low)
+
+
+def u_in_powers(frame: Frame, degree: int) -> Matrix:
+    """Return T_0(u) … T_d(u) in powers of x, a row for each, shape (K, K)."""
+    center, scale = Decimal(frame.center), _scale(frame)
+
+    def multiply(v: Vector) -> Vector:
+        shifted = [Decimal(0), *v[:-1]]
+        return [(up - center * value) / scale for up, value in zip(shifted, v, strict=True)]
+
+    return expansion("chebyshev", degree, multiply)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The functions of a model, ready for every change between bases.
+
+    Attributes:
+        frame: The moments' coordinate u.
+        model: The curve; its domain is settled.
+    """
+
+    frame: Frame
+    model: Polynomial
+
+    @cached_property
+    def in_u(self) -> Matrix:
+        """The model's functions in terms of T_k(u), a row for each, shape (K, degree + 1)."""
+        with precise():
+            multiply = _argument(*_mapped(self.frame, self.model.domain))
+            rows = expansion(self.model.basis, self.model.degree, multiply)
+            return rows if self.model.fit_intercept else [multiply(row) for row in rows[:-1]]
+
+    @cached_property
+    def in_powers(self) -> Matrix:
+        """The model's functions in the powers of x that it has, a row for each, shape (K, K)."""
+        with precise():
+            rows = u_in_powers(self.frame, self.model.degree)
+            return [combine(rows, row)[int(not self.model.fit_intercept) :] for row in self.in_u]
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the model's own coefficients are those of powers of x, to the bit."""
+        return self.model.domain is None and self.model.basis == "power"
+
+    def curve(self, coefficients: Tensor) -> Vector:
+        """Return the curve in T_k(u), shape (degree + 1,), from the model's coefficients, shape (K,)."""
+        with precise():
+            return combine(self.in_u, [Decimal(value) for value in coefficients.tolist()])
+
+    def from_curve(self, curve: Vector) -> list[float]:
+        """Return the model's coefficients, shape (K,), of a curve in T_k(u), shape (degree + 1,)."""
+        with precise():
+            missing = int(not self.model.fit_intercept)
+            return list(map(float, solve_triangular([row[missing:] for row in self.in_u], curve[missing:])))
+
+    def params_matrix(self) -> Tensor:
+        """Return the float64 matrix P for which ``coefficients @ P`` are those of powers of x, shape (K, K)."""
+        return torch.tensor([[float(value) for value in row] for row in self.in_powers], dtype=torch.float64)
+
+
+def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:
+    """Return c of ``Σ c_k rows_k = target`` where row k ends at position k."""
+    rest, result = list(target), [Decimal(0)] * len(rows)
+    for k in reversed(range(len(rows))):
+        result[k] = rest[k] / rows[k][k]
+        rest = [value - result[k] * part for value, part in zip(rest, rows[k], strict=True)]
+    return result
+
+
+def dot(a: Sequence[Decimal], b: Sequence[Decimal]) -> Decimal:
+    """Return ``Σ a_k b_k``."""
+    return sum(map(mul, a, b), Decimal(0))
+
+
+def times(matrix: Matrix, vector: Sequence[Decimal]) -> Vector:
+    """Return the product of a matrix and a vector."""
+    return [dot(row, vector) for row in matrix]
+
+
+def gram(matrix: Matrix, rows: Matrix) -> Matrix:
+    """Return ``aᵀ M b`` for every two of the rows a and b."""
+    images = [times(matrix, row) for row in rows]
+    return [[dot(row, image) for image in images] for row in rows]
+
+
+def combine(rows: Matrix, weights: Sequence[Decimal]) -> Vector:
+    """Return ``Σ weights_k rows_k``."""
+    return [dot(column, weights) for column in zip(*rows, strict=True)]

@@ -1,0 +1,121 @@
+"""The curves as plain ``nn.Module``s that start from zeros: parameters and a forward pass, nothing else."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regression.common.errors import UsageError
+from regression.curves.basis import BASES, Basis, design
+
+__all__ = ["Line", "Polynomial"]
+
+MAX_DEGREE = 60  # above it even equally spaced points in [−1, 1] leave double-double sums no digits
+
+
+class Polynomial(nn.Module):
+    """A polynomial ``f(x) = Σ a_k φ_k(t)`` with K = degree + 1 coefficients, where t is x or x mapped to [−1, 1].
+
+    Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain lies evenly about 0.
+
+    Args:
+        degree: Highest power of x. Degree 4 has five coefficients.
+        basis: The functions φ: powers of t, or Chebyshev or Legendre polynomials.
+        domain: Interval of x that is mapped to [−1, 1]; ``None`` for raw x.
+        fit_intercept: Whether there is a constant term.
+
+    Attributes:
+        coefficients: The parameter a, shape (K,), zeros at first.
+        domain: The interval; it travels with the ``state_dict``.
+
+    Raises:
+        UsageError: If the degree is not a whole number from 0 to 60, or the domain is not an interval.
+    """
+
+    def __init__(
+        self,
+        degree: int,
+        basis: Basis = "power",
+        domain: tuple[float, float] | None = None,
+        fit_intercept: bool = True,
+    ) -> None:
+        super().__init__()
+        if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE:
+            raise UsageError(f"degree must be a whole number from 0 to {MAX_DEGREE}, got {degree!r}")
+        if basis not in BASES:
+            raise UsageError(f"basis must be one of {', '.join(BASES)}, got {basis!r}")
+        if not fit_intercept and degree == 0:
+            raise UsageError("degree 0 without an intercept leaves nothing to fit: use degree 1 or more")
+        self.degree, self.basis, self.fit_intercept = degree, basis, fit_intercept
+        self.coefficients = nn.Parameter(torch.zeros(degree + fit_intercept))
+        self.domain: tuple[float, float] | None = None
+        if domain is not None:
+            self.set_domain(*domain)
+
+    def set_domain(self, low: float, high: float) -> None:
+        """Map the interval from low to high to [−1, 1]; without an intercept, the smallest such one about 0."""
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise UsageError(f"domain must be two finite numbers in ascending order, got {low} and {high}")
+        if not self.fit_intercept:
+            high = max(abs(low), abs(high))
+            low = -high
+        if low == high:  # one x only: any scale will do
+            low, high = low - max(1.0, abs(low)), high + max(1.0, abs(high))
+        self.domain = (low, high)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the coefficients in ascending powers of x."""
+        return tuple(f"c{k}" for k in range(not self.fit_intercept, self.degree + 1))
+
+    def design(self, x: Tensor) -> Tensor:
+        """Return the matrix A, shape (N, K), for which ``forward(x) = A @ coefficients``, in the parameter's dtype."""
+        if self.domain is not None:
+            low, high = self.domain
+            x = (x - (low / 2 + high / 2)) / (high / 2 - low / 2)  # in x's own dtype: the parameter's may be too short
+        t = x.to(self.coefficients.dtype)
+        if self.fit_intercept:
+            return design(t, self.degree, self.basis)
+        return t[:, None] * design(t, self.degree - 1, self.basis)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x), shape (N,), for points x of shape (N,)."""
+        return self.design(x) @ self.coefficients
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the ``state_dict`` holds besides the parameter."""
+        return {"domain": self.domain}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the domain from a ``state_dict``."""
+        self.domain = None if state["domain"] is None else tuple(state["domain"])
+
+
+class Line(Polynomial):
+    """A line ``f(x) = intercept + slope x``: the polynomial of degree 1, with names of its own.
+
+    Args:
+        domain: Interval of x that is mapped to [−1, 1]; ``None`` for raw x.
+        fit_intercept: Whether there is an intercept; without it the line goes through the origin.
+    """
+
+    def __init__(self, domain: tuple[float, float] | None = None, fit_intercept: bool = True) -> None:
+        super().__init__(1, "power", domain, fit_intercept)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the coefficients in ascending powers of x."""
+        return ("intercept", "slope") if self.fit_intercept else ("slope",)
+
+    @property
+    def slope(self) -> Tensor:
+        """The change of f per unit of x."""
+        low, high = self.domain or (-1.0, 1.0)
+        return self.coefficients[-1] / (high / 2 - low / 2)
+
+    @property
+    def intercept(self) -> Tensor:
+        """The value at x = 0."""
+        value: Tensor = self(torch.zeros(1, dtype=self.coefficients.dtype, device=self.coefficients.device))[0]
+        return value

@@ -1,0 +1,255 @@
+"""Global batches and shares: how rows are shared out over the devices.
+
+A batch is counted in rows of the whole run. Each device holds its own slice of each global batch: no row twice, none
+left out, a slice may be empty, and every device sees the same number of batches. For a pass in which batches and their
+order do not matter, each device has one contiguous share of all rows instead, read where it lies.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from regression.common.collectives import all_gather_rows, rank_and_size
+from regression.data.pieces import Pieces
+from regression.data.readers.columns import LARGE_BATCH, MOST_MOVED, even_borders
+from regression.data.rows import Points, Rows
+
+__all__ = ["Batch", "GlobalBatches", "Share", "Shares", "gathered"]
+
+
+class Batch(NamedTuple):
+    """One device's slice of a global batch.
+
+    Attributes:
+        x: Points of this slice, shape (n,).
+        y: Values of this slice, shape (n,).
+        sigma: Standard deviations of y, shape (n,), or ``None``.
+        rows: Number of rows of the whole global batch, over all devices.
+        series: Codes of the series of this slice's points, shape (n,), or ``None``.
+    """
+
+    x: Tensor
+    y: Tensor
+    sigma: Tensor | None
+    rows: int
+    series: Tensor | None = None
+
+    @classmethod
+    def of(cls, points: Points, rows: int) -> "Batch":
+        """Return this device's points of a global batch of so many rows."""
+        return cls(points.x, points.y, points.sigma, rows, points.series)
+
+    def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
+        Points(self.x, self.y, self.sigma, self.series).scan(work)
+
+    def split(self, size: int) -> list["Batch"]:
+        """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""
+        assert len(self.x) == self.rows
+        parts = (slice(start, min(start + size, self.rows)) for start in range(0, self.rows, size))
+        sigma = self.sigma
+        return [Batch(self.x[k], self.y[k], None if sigma is None else sigma[k], k.stop - k.start) for k in parts]
+
+
+class GlobalBatches:
+    """An iterable over one device's slices of the global batches.
+
+    Slicing whole tensors replaces a per-sample ``DataLoader``, and a contiguous share per device replaces a sampler
+    that pads with duplicates. Rows in several blocks are read one block at a time; a device skips the blocks of others.
+
+    Args:
+        rows: All rows, in blocks.
+        batch_size: Rows per update, over all devices; ``None`` puts all rows in one batch.
+        rank: Which device this is, from 0.
+        world_size: Number of devices.
+        epoch_seed: Called at the start of each epoch for the seed of its order, the same on every device: the blocks
+            are shuffled, and the rows within each. ``None`` keeps the order of the data.
+        joined: Number of batches that are handed out together, as one, as far as a large batch holds them.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        epoch_seed: Callable[[], int] | None = None,
+        joined: int = 1,
+    ) -> None:
+        self.rows = rows
+        self.batch_size = batch_size or max(1, len(rows))
+        self.joined = max(1, min(joined, LARGE_BATCH // self.batch_size)) if self.is_divided else 1
+        self.rank, self.world_size = rank, world_size
+        self.epoch_seed = epoch_seed
+        self._done, self._skipped = 0, 0
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether an update sees only some of the rows."""
+        return self.batch_size < len(self.rows)
+
+    @property
+    def updates(self) -> int:
+        """Number of updates of an epoch that makes one on each batch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    @property
+    def _size(self) -> int:
+        """Number of rows that are handed out together."""
+        return self.batch_size * self.joined
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        skipped, self._skipped = self._skipped, 0
+        return self._slices(skipped)
+
+    def _slices(self, skipped: int) -> Iterator[Batch]:
+        pieces = Pieces(self.rows, self._seed())
+        for at, (first, end, rows) in enumerate(self._spans(skipped), start=skipped):
+            points = pieces.between(first, end)
+            self._done = at + 1
+            yield Batch.of(points, rows)
+            del points  # its memory serves for the next ones, unless somebody else holds it
+
+    def _spans(self, skipped: int) -> Iterator[tuple[int, int, int]]:
+        """Yield for each batch after some the first and last row of this device's slice, and the rows of all."""
+        for start in range(skipped * self._size, len(self.rows), self._size):
+            rows = min(self._size, len(self.rows) - start)
+            first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
+            yield first, end, rows
+
+    @property
+    def division(self) -> tuple[int, int, int]:
+        """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1."""
+        seed = self._seed()
+        return len(self), self._size, -1 if seed is None else seed
+
+    def _seed(self) -> int | None:
+        """Return the seed of the epoch's order; ``None`` for that of the data."""
+        return self.epoch_seed() if self.epoch_seed and self.is_divided else None
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches of the epoch have been handed out."""
+        return {"batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
+
+        Args:
+            state: What ``state_dict`` returned.
+        """
+        self._skipped = state["batches"]
+
+    def in_order(self) -> "GlobalBatches":
+        """Return the same batches without shuffling, for a pass in which the order does not matter."""
+        return GlobalBatches(self.rows, self.batch_size, self.rank, self.world_size)
+
+    def shares(self) -> "Shares":
+        """Return the same rows for a pass in which neither batches nor order matter."""
+        return Shares(self.rows, None, self.rank, self.world_size)
+
+    def bounds(self) -> "Shares | list[Batch]":
+        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
+        return self.shares().bounds()
+
+
+class Share(NamedTuple):
+    """One device's rows of a step of a pass, which are read when they are scanned.
+
+    Attributes:
+        rows: Number of rows of the whole step, over all devices.
+        start: First row of this device.
+        stop: Row after its last.
+        source: All rows.
+    """
+
+    rows: int
+    start: int
+    stop: int
+    source: Rows
+
+    def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``."""
+        self.source.scan(self.start, self.stop, work, is_checked_by_work)
+
+
+class Shares:
+    """An iterable over one device's share of all rows, in steps, for a pass in which neither batches nor order matter.
+
+    Of N rows, process p of P has those from N p / P to N (p + 1) / P, each border moved to the next place where reading
+    can begin without waste, such as a row group: in slices of every batch, the groups at their borders would be decoded
+    by several processes. A border stays where no such place is near. Every process makes the same number of steps, of
+    which some may be empty.
+
+    Args:
+        rows: All rows.
+        batch_size: Rows of a step, over all devices; by default 4,194,304 for each of them.
+        rank: Which device this is, from 0.
+        world_size: Number of devices.
+    """
+
+    is_divided, updates = False, 1  # a pass makes one update, from all rows
+
+    def __init__(self, rows: Rows, batch_size: int | None = None, rank: int = 0, world_size: int = 1) -> None:
+        self.rows, self.rank, self.world_size = rows, rank, world_size
+        self.batch_size = batch_size or LARGE_BATCH * world_size
+        self._places = rows.places
+        self._all = self._places[-1]
+        self._borders = rows.borders(world_size)
+        self._done, self._skipped = 0, 0
+
+    def __len__(self) -> int:
+        return max(1, -(-self._all // self.batch_size))
+
+    def __iter__(self) -> Iterator[Share]:
+        skipped, self._skipped = self._skipped, 0
+        steps = [even_borders(self._places, *ends, len(self), self._reach) for ends in pairwise(self._borders)]
+        own = steps[self.rank]
+        for step in range(skipped, len(self)):
+            self._done = step + 1
+            rows = sum(borders[step + 1] - borders[step] for borders in steps)
+            yield Share(rows, own[step], own[step + 1], self.rows)
+
+    @property
+    def _reach(self) -> float:
+        return MOST_MOVED * self.batch_size / self.world_size
+
+    @property
+    def division(self) -> tuple[int, int, int]:
+        """How a pass is handed out: in how many steps, of about how many rows, and -1 for their own order."""
+        return len(self), self.batch_size, -1
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many steps of the pass have been handed out."""
+        return {"batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the steps that had been handed out.
+
+        Args:
+            state: What ``state_dict`` returned.
+        """
+        self._skipped = state["batches"]
+
+    def shares(self) -> "Shares":
+        """Return the same shares for another pass."""
+        return Shares(self.rows, self.batch_size, self.rank, self.world_size)
+
+    def bounds(self) -> "Shares | list[Batch]":
+        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
+        known = self.rows.extremes()
+        return self.shares() if known is None else [Batch.of(known, len(known.x))]
+
+
+def gathered(batch: Batch) -> Batch:
+    """Return the whole global batch, put together from the slices of all processes."""
+    if rank_and_size()[1] == 1:
+        return batch
+    columns = [batch.x, batch.y, *([] if batch.sigma is None else [batch.sigma])]
+    x, y, *sigma = all_gather_rows(torch.stack(columns, dim=1)).T.contiguous()  # in one message
+    return Batch(x, y, sigma[0] if sigma else None, batch.rows)

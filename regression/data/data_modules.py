@@ -1,0 +1,256 @@
+"""Where points come from."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from regression.common.errors import DataError, UsageError
+from regression.data.batches import GlobalBatches, Shares
+from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
+from regression.data.readers.table import NanPolicy, Table
+from regression.data.rows import MemoryRows, Points, Rows, SplitRows, table_rows
+
+__all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]
+
+
+class PointsDataModule(pl.LightningDataModule, ABC):
+    """Splits points into training and validation rows and serves them in global batches.
+
+    Args:
+        seed: Seed of the choice of validation points and of the shuffling.
+        batch_size: Rows per batch, counted over all devices. By default all rows are one batch, or batches of
+            4,194,304 rows in the order of the data where a table is streamed.
+        shuffle: Whether the rows of smaller batches are drawn in a new order each epoch, a function of seed and epoch.
+            A streamed table is shuffled in blocks of about a million rows: the blocks, and the rows within each.
+        validation_fraction: Share of the points held out at random for validation, from 0 to below 1.
+
+    Attributes:
+        all: All rows.
+        training: The rows to fit.
+        validation: The held-out rows, or ``None``.
+
+    Raises:
+        UsageError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        validation_fraction: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _require(0 <= seed < 2**32, "seed must be from 0 to 2^32 - 1", seed)
+        _require(batch_size is None or batch_size >= 1, "batch_size must be at least 1", batch_size)
+        _require(0 <= validation_fraction < 1, "validation_fraction must be from 0 to below 1", validation_fraction)
+        self.seed, self.batch_size, self.shuffle = seed, batch_size, shuffle
+        self.validation_fraction = validation_fraction
+
+    @abstractmethod
+    def rows(self, stage: str) -> Rows:
+        """Return all rows of a stage (``fit``, ``validate``, ``test`` or ``predict``); every process gets the same."""
+
+    def validation_rows(self) -> Rows | None:
+        """Return rows held out for validation other than a share of all rows, or ``None``."""
+        return None
+
+    def setup(self, stage: str) -> None:
+        """Get the rows and choose the validation rows; every process chooses the same."""
+        self.all = self.rows(stage)
+        self.training, self.validation = self.all, None if stage == "predict" else self.validation_rows()
+        if self.validation_fraction and stage != "predict":
+            share, rest = (
+                SplitRows(self.all, self.validation_fraction, self.seed, is_rest) for is_rest in (False, True)
+            )
+            expected = f"validation_fraction leaves no point of {len(self.all)} to fit"
+            _require(len(rest) > 0, expected, self.validation_fraction)
+            self.training, self.validation = rest, share if len(share) else None
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The names of x and y."""
+        return ("x", "y")
+
+    @property
+    def held_out(self) -> int:
+        """Number of rows held out for validation."""
+        return 0 if self.validation is None else len(self.validation)
+
+    def sample(self, limit: int) -> Points:
+        """Return at most ``limit`` training points, evenly chosen, for a figure."""
+        return self.training.sample(limit)
+
+    def source(self) -> dict[str, Any]:
+        """Return the class and the options that build the module again, as a configuration has them."""
+        return {**self.state_dict(), "init_args": dict(self.hparams_initial)}
+
+    def train_dataloader(self) -> GlobalBatches | Shares:
+        """Return this process's slices of the training batches; as many together as the model updates on in a row.
+
+        For a model to which neither batches nor their order matter, return its share of all rows, in large steps.
+        """
+        trainer = self.trainer
+        assert trainer is not None
+        if not getattr(trainer.lightning_module, "needs_order", True):
+            return Shares(self.training, self.batch_size, trainer.global_rank, trainer.world_size)
+        joined = getattr(trainer.lightning_module, "updates_per_batch", 1)
+        return self._batches(self.training, shuffle=self.shuffle and self.batch_size is not None, joined=joined)
+
+    def val_dataloader(self) -> GlobalBatches | list[Any]:
+        """Return the validation batches; none during a fit if no point is held out, all points when validating."""
+        assert self.trainer is not None
+        if self.validation is not None:
+            return self._batches(self.validation)
+        return [] if self.trainer.state.fn == "fit" else self._batches(self.all)
+
+    def test_dataloader(self) -> GlobalBatches:
+        """Return the batches of the held-out points, or of all points if none are held out."""
+        return self._batches(self.validation or self.all)
+
+    def predict_dataloader(self) -> GlobalBatches:
+        """Return the batches of all points, in order."""
+        return self._batches(self.all, streamed_batch=BLOCK)
+
+    def _batches(
+        self, rows: Rows, shuffle: bool = False, streamed_batch: int = LARGE_BATCH, joined: int = 1
+    ) -> GlobalBatches:
+        trainer = self.trainer
+        assert trainer is not None
+        size = self.batch_size or (streamed_batch if len(rows.counts) > 1 else None)
+        seed = (lambda: self.seed + trainer.current_epoch) if shuffle else None
+        return GlobalBatches(rows, size, trainer.global_rank, trainer.world_size, seed, joined)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Name the class in the checkpoint, so that a checkpoint alone is enough to build the module again."""
+        return {"class_path": f"regression.{type(self).__name__}"}
+
+
+class SineLineDataModule(PointsDataModule):
+    """Points on ``y = 3 x + sin(6 x) + 1``, evenly spaced, with normal noise if wanted.
+
+    The defaults are the textbook's ten float32 points, without noise, in one batch. The test set has the same x and
+    noise of its own.
+
+    Args:
+        points: Number of points N.
+        low: Smallest x.
+        high: Largest x.
+        noise: Standard deviation of the noise added to y, in y's unit; its draw follows from the seed.
+    """
+
+    def __init__(
+        self, points: int = 10, low: float = 0.0, high: float = 1.0, noise: float = 0.0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        _require(points >= 1, "points must be at least 1", points)
+        _require(math.isfinite(low) and math.isfinite(high), "low and high must be finite", (low, high))
+        _require(max(abs(low), abs(high)) < 1e38, "low and high must be within float32's 1e38", (low, high))
+        _require(low <= high, "low must not be above high", (low, high))
+        _require(math.isfinite(noise) and noise >= 0, "noise must be a finite number of at least 0", noise)
+        held_out = round(points * self.validation_fraction)
+        _require(held_out < points, f"validation_fraction leaves no point of {points} to fit", self.validation_fraction)
+        self.save_hyperparameters()
+        self.number, self.low, self.high, self.noise = points, low, high, noise
+
+    def rows(self, stage: str) -> MemoryRows:
+        """Return the points; for a test the same x with other noise."""
+        seed = self.seed + (stage == "test")
+        x = torch.linspace(self.low, self.high, self.number)
+        noise = self.noise * torch.randn(self.number, generator=torch.Generator().manual_seed(seed))
+        return MemoryRows(Points(x, 3 * x + torch.sin(6 * x) + 1 + noise))
+
+    def test_dataloader(self) -> GlobalBatches:
+        """Return the batches of all test points."""
+        return self._batches(self.all)
+
+
+class TableDataModule(PointsDataModule):
+    """Points from columns of one or many files, as float64.
+
+    CSV and TSV text (delimiters ``, ; tab |``, also packed as .gz), Parquet, Arrow (Feather), NPY and NPZ. Text has
+    one header row. Parquet, Arrow and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they
+    need does not grow with their rows. Of large text that holds the wanted numbers alone each process parses a range of
+    its own.
+
+    Args:
+        path: A file; a folder, for all tables in it; or a pattern such as ``data/*.parquet``.
+        x: Name of the column of x, or its number counted from 1.
+        y: Name or number of the column of y; not read to predict.
+        sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
+        series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
+            itself, with ``--model.solver exact``; ``null`` for one fit of all points.
+        nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
+            (``omit``).
+        validation_path: File, folder or pattern of the points to validate on, instead of ``validation_fraction``.
+        in_memory_rows: Largest number of rows that is read into memory at once.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        x: Column = "x",
+        y: Column = "y",
+        sigma: Column | None = None,
+        series: Column | None = None,
+        nan_policy: NanPolicy = "raise",
+        validation_path: str | None = None,
+        in_memory_rows: int = 10_000_000,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        _require(in_memory_rows >= 0, "in_memory_rows must be at least 0", in_memory_rows)
+        if validation_path is not None and self.validation_fraction:
+            raise UsageError("give validation_path or validation_fraction, not both")
+        self.save_hyperparameters()
+        self.path, self.validation_path, self.nan_policy, self.in_memory_rows = (
+            path, validation_path, nan_policy, in_memory_rows,
+        )  # fmt: skip
+        self.x, self.y, self.sigma, self.series = x, y, sigma, series
+        if series is not None:
+            self._require_plain()
+
+    def _require_plain(self) -> None:
+        """Refuse what series do not go with."""
+        for name, value in (
+            ("validation_path", self.validation_path),
+            ("validation_fraction", self.validation_fraction),
+        ):
+            if value:
+                raise UsageError(f"series are fitted to all points: leave out {name} {value}")
+        if self.series in (self.x, self.y, self.sigma):
+            raise UsageError(f"series must name a column other than x, y and sigma, got {self.series}")
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The names of the columns of x and y."""
+        x, y = (column if isinstance(column, str) else f"column {column}" for column in (self.x, self.y))
+        return x, y
+
+    def rows(self, stage: str) -> Rows:
+        """Open the table; without y to predict."""
+        if self.series is not None and stage != "fit":
+            raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
+        return self._open(self.path, has_y=stage != "predict")
+
+    def validation_rows(self) -> Rows | None:
+        """Open the table to validate on."""
+        return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
+
+    def _open(self, path: str, has_y: bool) -> Rows:
+        columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
+        positive = None if self.sigma is None else len(columns) - 1
+        columns += [] if self.series is None else [self.series]
+        table = Table(path, columns, positive, self.nan_policy, has_series=self.series is not None)
+        rows = table_rows(table, has_y, self.in_memory_rows)
+        if not len(rows):
+            raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
+        return rows
+
+
+def _require(condition: bool, expected: str, value: object) -> None:
+    if not condition:
+        raise UsageError(f"{expected}, got {value}")

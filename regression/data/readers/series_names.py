@@ -1,0 +1,95 @@
+"""The names of series, whole numbers or texts, as numbers that tensors hold."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regression.common.collectives import all_gather_objects
+from regression.common.errors import DataError
+from regression.data.readers.columns import Array
+
+__all__ = ["Labels"]
+
+LARGEST = 2**63
+
+
+class Labels:
+    """Codes of names: a whole number is its own code, a text has its place in the order of first appearance.
+
+    The texts are those that this process has read, until ``share`` makes the codes the same in all of them.
+    """
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._are_texts: bool | None = None
+
+    def expect(self, path: Path, are_texts: bool) -> None:
+        """Note what kind of names a file has.
+
+        Args:
+            path: The file.
+            are_texts: Whether they are texts.
+
+        Raises:
+            DataError: If another file has the other kind.
+        """
+        if are_texts is not (are_texts if self._are_texts is None else self._are_texts):
+            kinds = ("texts", "whole numbers")[:: 1 if are_texts else -1]
+            raise DataError(f"{path} names series by {kinds[0]}, and another file by {kinds[1]}: use one kind")
+        self._are_texts = are_texts
+
+    def codes(self, column: Any) -> Array:
+        """Return the codes of a column of names as float64, NaN for missing ones.
+
+        Args:
+            column: A pyarrow array of texts.
+        """
+        from pyarrow import compute
+
+        encoded = column if hasattr(column, "indices") else column.dictionary_encode()
+        known = self._codes
+        own = [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()]
+        places = compute.fill_null(encoded.indices, len(own)).to_numpy(zero_copy_only=False)
+        codes: Array = np.array([*own, np.nan])[places]
+        return codes
+
+    def share(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return codes of this process as those that all processes will have from now on; all must call it."""
+        parts = all_gather_objects(list(self._codes))
+        if len(parts) == 1 or not any(parts):
+            return codes
+        before = list(self._codes)
+        self._codes = {text: place for place, text in enumerate(dict.fromkeys(text for part in parts for text in part))}
+        moved = np.array([self._codes[text] for text in before], dtype=np.int64)
+        return moved[codes] if len(codes) else codes
+
+    def names(self, codes: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
+        """Return the names of codes in ascending order, and the places of the codes in that order.
+
+        Whole numbers are sorted as such, also where they came as texts; other texts by their characters.
+
+        Args:
+            codes: Different codes, shape (S,).
+        """
+        if not self._codes:
+            if (codes[1:] > codes[:-1]).all():
+                return codes, np.arange(len(codes))
+            order = np.argsort(codes)
+            return codes[order], order
+        known = list(self._codes)
+        texts = [known[code] for code in codes.tolist()]
+        if all(map(_is_whole, texts)):
+            numbers = np.array(list(map(int, texts)), dtype=np.int64)
+            order = np.argsort(numbers)
+            return numbers[order], order
+        order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
+        return [texts[place] for place in order.tolist()], order
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether a text is a whole number as it would be written again."""
+    digits = text.removeprefix("-")
+    plain = digits.isascii() and digits.isdecimal() and len(digits) < 20 and text != "-0"
+    return plain and (digits == "0" or digits[0] != "0") and -LARGEST <= int(text) < LARGEST

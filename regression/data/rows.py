@@ -1,0 +1,284 @@
+"""Rows of points in blocks: the unit in which large tables are read, split and shuffled. A small table is one block.
+
+What is drawn at random in a block follows from a seed and the block's number alone, so that every process draws the
+same, and a table of any size needs the memory of one block.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+
+import numpy as np
+import torch
+
+from regression.common.collectives import all_sum, rank_and_size
+from regression.common.points import Points
+from regression.common.threads import ROWS_PER_PART
+from regression.data.readers.columns import MOST_MOVED, Array, Part, even_borders, overlaps
+from regression.data.readers.series_names import Labels
+from regression.data.readers.table import Table
+from regression.data.shuffle import shuffled
+
+__all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "table_rows"]
+
+KEPT_ROWS = 4000  # of a table that is scanned, for a figure
+BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows
+
+
+class Rows(ABC):
+    """Rows in blocks.
+
+    Attributes:
+        counts: Number of rows of each block.
+        omitted: Number of rows that were left out because a number in them is missing.
+        labels: What the codes of series mean, or ``None`` without them.
+    """
+
+    counts: Sequence[int]
+    omitted: int = 0
+    labels: Labels | None = None
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which a scan can begin without waste, ascending, from 0 to the end."""
+        return [0, *accumulate(self.counts)]
+
+    @abstractmethod
+    def block(self, index: int) -> Points:
+        """Return the rows of a block."""
+
+    def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of the rows from start to before stop, each in the thread that read it.
+
+        Several threads do so at once, as many as torch uses, in no particular order. A part is small enough to stay in
+        a core's cache, and valid only during the call: nothing is copied into a table of its own on the way.
+
+        Args:
+            start: First row; rows that are left out count too, where ``places`` counts them.
+            stop: Row after the last.
+            work: What to do with a part; must bear being called by several threads at once.
+            is_checked_by_work: Whether ``work`` itself raises a ``UsageError`` for a number that is not finite, as it
+                reads all of them anyway: to look at each twice takes 6 % of the time of an exact fit.
+
+        Raises:
+            DataError: If a number is refused; then, or if ``work`` raises, the scan ends.
+        """
+        starts = [0, *accumulate(self.counts)]
+        for index, low, high in overlaps(starts, start, stop):
+            self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
+
+    def borders(self, processes: int) -> list[int]:
+        """Return the rows at which the share of each process begins, and the end.
+
+        A share is moved by at most a quarter of its length, to a place where reading can begin without waste.
+        """
+        places = self.places
+        return even_borders(places, 0, places[-1], processes, MOST_MOVED * places[-1] / processes)
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the points have standard deviations of y."""
+        return self.block(0).sigma is not None
+
+    def extremes(self) -> Points | None:
+        """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
+        return None
+
+    def span(self, start: int, stop: int) -> Points | None:
+        """Return the rows from start to before stop, over several blocks, where they can be read without joining."""
+        return None
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def sample(self, limit: int) -> Points:
+        """Return at most ``limit`` rows, evenly chosen from at most 8 evenly chosen blocks."""
+        used = range(0, len(self.counts), -(-len(self.counts) // min(8, limit)))
+        each = max(1, limit // len(used))
+        blocks = [self.block(index) for index in used]
+        return Points.joined([points.chosen(slice(None, None, -(-len(points.x) // each) or 1)) for points in blocks])
+
+
+class MemoryRows(Rows):
+    """Rows that are in memory, as one block.
+
+    Args:
+        points: The rows.
+        omitted: Number of rows left out.
+        labels: What the codes of series mean.
+    """
+
+    def __init__(self, points: Points, omitted: int = 0, labels: Labels | None = None) -> None:
+        self.points, self.omitted, self.labels = points, omitted, labels
+        self.counts = [len(points.x)]
+
+    @property
+    def places(self) -> Sequence[int]:
+        """All rows."""
+        return range(len(self) + 1)
+
+    def block(self, index: int) -> Points:
+        """Return all rows."""
+        return self.points
+
+
+class BlockRows(Rows):
+    """Rows of a table that are read when they are needed.
+
+    Args:
+        table: The table; its columns are x, y if it is known, and sigma if there is one.
+        has_y: Whether the second column is y.
+    """
+
+    def __init__(self, table: Table, has_y: bool) -> None:
+        self.table, self.has_y, self.labels = table, has_y, table.labels
+        self.counts = [end - start for start, end in self._spans()]
+        self._kept: dict[int, Array] = {}
+        if table.nan_policy == "omit" and not table.is_sound:
+            self._count()
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return list(zip(self.table.cuts, self.table.cuts[1:], strict=False))
+
+    def _count(self) -> None:
+        """Scan all blocks once, shared over the processes, for the number of rows that each of them keeps."""
+        rank, size = rank_and_size()
+        counts = torch.zeros(len(self.counts), dtype=torch.long)
+        for index in range(rank, len(counts), size):
+            counts[index] = self._kept_rows(*self._spans()[index])
+        counts = all_sum(counts)
+        self.omitted = self.table.rows - int(counts.sum())
+        self.counts = counts.tolist()
+
+    def _kept_rows(self, start: int, stop: int) -> int:
+        found = list[int]()
+        self.table.scan(start, stop, lambda _, columns: found.append(len(columns[0])))
+        return sum(found)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows of the table, those that are left out included."""
+        return self.table.places
+
+    def borders(self, processes: int) -> list[int]:
+        """Return the rows at which the share of each process begins: of text, what it has parsed."""
+        return self.table.borders(processes) or super().borders(processes)
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the table has a column of standard deviations."""
+        return len(self.table.columns) > 1 + self.has_y + (self.labels is not None)
+
+    def block(self, index: int) -> Points:
+        """Read the rows of a block."""
+        return self._points(self.table.read(*self._spans()[index]))
+
+    def span(self, start: int, stop: int) -> Points | None:
+        """Read consecutive rows, unless some are left out."""
+        return None if self.omitted else self._points(self.table.read(start, stop))
+
+    def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of the rows of the table as they are read, and keep a few for a figure."""
+        every = self._every
+
+        def add(first: int, columns: Part) -> None:
+            # To read some of them again would take as long as a part of the fit.
+            self._kept[first] = np.stack([column[-first % every :: every] for column in columns])
+            work(self._points(columns))
+
+        self.table.scan(start, stop, add, is_checked_by_work)
+
+    def _points(self, columns: Iterable[Array]) -> Points:
+        return points_of(columns, self.has_y, self.labels is not None)
+
+    @property
+    def _every(self) -> int:
+        return max(1, self.table.rows // KEPT_ROWS)
+
+    def sample(self, limit: int) -> Points:
+        """Return at most ``limit`` rows, evenly chosen from those that were scanned if they are most."""
+        kept = [self._kept[first] for first in sorted(self._kept)]
+        if sum(columns.shape[1] for columns in kept) * self._every < 0.75 * self.table.rows:
+            cuts = self.table.cuts[:-1][:: -(-len(self.table.cuts) // BLOCKS_LOOKED_AT)]
+            kept = [self.table.read(cut, min(cut + ROWS_PER_PART, self.table.rows)) for cut in cuts]
+        columns = np.concatenate(kept, axis=1, dtype=np.float64)
+        return self._points(columns).chosen(slice(None, None, -(-columns.shape[1] // limit) or 1))
+
+    def extremes(self) -> Points | None:
+        """Return two points with the smallest and largest numbers, where the files say them."""
+        known = self.table.extremes()
+        return None if known is None else self._points(known)
+
+
+class LateRows(BlockRows):
+    """Rows of a table that are one block, put together only where it is asked for; a scan does not.
+
+    Args:
+        table: The table, of which no row is to be left out.
+        has_y: Whether the second column is y.
+    """
+
+    _whole: Points | None = None
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return [(0, self.table.rows)]
+
+    def block(self, index: int) -> Points:
+        """Return all rows."""
+        if self._whole is None:
+            self._whole = super().block(index)
+        return self._whole
+
+    def span(self, start: int, stop: int) -> Points:
+        """Return consecutive rows."""
+        return self.block(0).chosen(slice(start, stop))
+
+
+class SplitRows(Rows):
+    """A random share of the rows, evenly taken from all blocks, or the rest of them.
+
+    Args:
+        rows: All rows.
+        fraction: The share, from 0 to below 1.
+        seed: Seed of the choice.
+        is_rest: Whether these are the rest instead of the share.
+    """
+
+    def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
+        self.rows, self.seed, self.is_rest, self.omitted = rows, seed, is_rest, rows.omitted
+        self._shares = [round(count * fraction) for count in rows.counts]
+        pairs = zip(rows.counts, self._shares, strict=True)
+        self.counts = [count - share if is_rest else share for count, share in pairs]
+        self._latest: tuple[int, Points] | None = None
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the points have standard deviations of y."""
+        return self.rows.has_sigma
+
+    def block(self, index: int) -> Points:
+        """Return the rows of a block, in the order of the table; those that were asked for last are at hand."""
+        if self._latest is None or self._latest[0] != index:
+            order = shuffled(self.rows.counts[index], self.seed, index)
+            share = self._shares[index]
+            chosen = (order[share:] if self.is_rest else order[:share]).sort().values
+            self._latest = index, self.rows.block(index).chosen(chosen)
+        return self._latest[1]
+
+
+def points_of(columns: Iterable[Array], has_y: bool, has_series: bool) -> Points:
+    """Return columns x, y, sigma and series as points, without a copy where possible."""
+    x, *others = (torch.from_numpy(column) for column in columns)
+    y = others.pop(0) if has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
+    series = others.pop() if has_series else None
+    return Points(x, y, others[0] if others else None, series)
+
+
+def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
+    """Return the rows of a table: in memory if they are few or there already, else in blocks."""
+    if not table.in_memory and table.rows > in_memory_rows:
+        return BlockRows(table, has_y)
+    if table.is_sound:
+        return LateRows(table, has_y)
+    points = points_of(table.read(0, table.rows), has_y, table.labels is not None)
+    return MemoryRows(points, table.rows - len(points.x), table.labels)

@@ -1,0 +1,194 @@
+"""The least-squares optimum of points, and the fit that is measured against it. Torch and scipy only."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regression.common.points import Points
+from regression.curves.change_of_basis import Chart
+from regression.curves.frame import Frame
+from regression.curves.polynomial import Polynomial
+from regression.fits.convergence import OptimumDistance, safe_rate
+from regression.fits.degree_choice import Candidate, Criterion, choose_degree, fold_of, require_folds
+from regression.fits.refinement import is_certain, refined, second_pass
+from regression.fits.result import Fit
+from regression.fits.solver import Solution, solve
+from regression.moments.moments import Moments
+from regression.moments.scan import ResidualSums, Sums
+
+__all__ = ["LeastSquares"]
+
+
+class LeastSquares:
+    """Takes points in, part by part, and knows their least-squares optimum once they are all there.
+
+    Args:
+        model: The curve; its domain is settled before the optimum is asked for.
+        criterion: What the degree is chosen by, up to that of the model; ``None`` keeps the model's.
+        folds: Number of folds for the criterion ``cv``.
+
+    Attributes:
+        omitted: Number of rows that were left out.
+    """
+
+    def __init__(self, model: Polynomial, criterion: Criterion | None = None, folds: int = 5) -> None:
+        self.model, self.criterion, self.folds = model, criterion, folds
+        self.omitted = 0
+        if criterion == "cv":
+            require_folds(folds)
+        self._sums: Sums | None = None
+        self._fold_sums: list[Sums] = []
+        self._moments: Moments | None = None
+        self._second_sums: list[int] | None = None
+        self._solution: Solution | None = None
+        self._degree_table: tuple[Candidate, ...] = ()
+        self._distance: OptimumDistance | None = None
+        self._params_matrix: Tensor | None = None
+
+    @property
+    def moments(self) -> Moments:
+        """The moments of the points."""
+        assert self._moments is not None
+        return self._moments
+
+    @property
+    def solution(self) -> Solution:
+        """The optimum."""
+        assert self._solution is not None
+        return self._solution
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the optimum is known."""
+        return self._solution is not None
+
+    @property
+    def degree(self) -> int:
+        """The degree of the optimum."""
+        return self.solution.degree
+
+    @property
+    def _chart(self) -> Chart:
+        return Chart(self.moments.frame, self.model)
+
+    def begin(self, frame: Frame, omitted: int) -> None:
+        """Begin without points.
+
+        Args:
+            frame: Coordinates of the moments.
+            omitted: Number of rows that were left out.
+        """
+        self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
+        self._fold_sums = [Sums(frame, self.model.degree) for _ in range(self.folds if self.criterion == "cv" else 0)]
+
+    def add(self, points: Points) -> None:
+        """Take in points; several threads may do so at once."""
+        assert self._sums is not None
+        self._sums.add(points)
+        if self._fold_sums:
+            folds = fold_of(points.x, points.y, self.folds)
+            for k, sums in enumerate(self._fold_sums):
+                sums.add(points.chosen((folds == k).nonzero().flatten()))
+
+    def solve(self, device: torch.device, scan: Callable[[Callable[[Points], None]], None]) -> None:
+        """Find the optimum of the points of all processes; all of them must call it.
+
+        Args:
+            device: Where the processes exchange tensors.
+            scan: Calls a function with parts of all points of this process, for a second pass; called where the sums
+                leave fewer digits of the optimum than float64 shows.
+        """
+        assert self._sums is not None
+        self._moments = self._sums.moments().reduced(device)
+        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        self._second_sums = None
+        if not is_certain(solution):
+            request = second_pass(solution)
+            sums = ResidualSums(request)
+            scan(sums.add)
+            self._second_sums = sums.reduced(device)
+            solution = refined(solution, request, self._second_sums)
+        self._solution = solution
+        if self.criterion is not None:
+            folds = [fold.moments().reduced(device) for fold in self._fold_sums]
+            degree, self._degree_table = choose_degree(self._moments, solution, self.criterion, folds)
+            self._solution = solution.of_degree(degree)
+
+    def coefficients(self) -> Tensor:
+        """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
+        unused = [Decimal(0)] * (self.model.degree - self.degree)
+        return torch.tensor(self._chart.from_curve(self.solution.coefficients + unused), dtype=torch.float64)
+
+    def prepare(self, absolute_sigma: bool, device: torch.device) -> None:
+        """Get ready for ``params`` and ``distance``, which are asked for at every update.
+
+        Args:
+            absolute_sigma: Whether the points' sigma are in y's unit.
+            device: Where the coefficients are.
+        """
+        chart = self._chart
+        self._distance = OptimumDistance.of(chart, self.solution, absolute_sigma, device)
+        self._params_matrix = None if chart.is_identity else chart.params_matrix().to(device)
+
+    def params(self, coefficients: Tensor) -> Tensor:
+        """Return the coefficients of powers of x, shape (U, K), of the model's own, shape (U, K)."""
+        return coefficients if self._params_matrix is None else coefficients.double() @ self._params_matrix
+
+    def distance(self, coefficients: Tensor) -> float | None:
+        """Return how far the model's coefficients, shape (K,), are from the optimum in standard errors.
+
+        ``None`` where the standard errors are unknown or 0.
+        """
+        return None if self._distance is None else float(self._distance.at(coefficients))
+
+    def safe_rate(self, mini_batches: bool) -> float:
+        """Return a step size for plain gradient descent, see ``convergence.safe_rate``."""
+        return safe_rate(self._chart, self.solution, mini_batches)
+
+    def fit(self, coefficients: Tensor | None, **facts: Any) -> Fit:
+        """Return the record of a fit.
+
+        Args:
+            coefficients: The model's own coefficients, shape (K,), or ``None`` for the optimum.
+            facts: What does not follow from the points and the model.
+        """
+        at = None if coefficients is None else self._chart.curve(coefficients)
+        return Fit.of(
+            self.moments,
+            self.solution,
+            self.model.names[: self.solution.columns],
+            at,
+            basis=self.model.basis,
+            domain=self.model.domain,
+            omitted=self.omitted,
+            degree_table=self._degree_table,
+            **facts,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs of the points, as plain numbers and strings; nothing before they are there.
+
+        Moments so far are those of a pass that is under way.
+        """
+        if self._sums is None and self._moments is None:
+            return {}
+        moments = self._moments if self._moments is not None else self._sums.moments()  # type: ignore[union-attr]
+        second = None if self._second_sums is None else list(map(hex, self._second_sums))
+        return {"moments": moments.state(), "omitted": self.omitted, "second_pass": second}
+
+    def restore(self, state: dict[str, Any], degree: int | None) -> None:
+        """Take up a state, and find the optimum of its points.
+
+        Args:
+            state: What ``state`` returned.
+            degree: The degree of the optimum, or ``None`` for the model's.
+        """
+        self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
+        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        if state.get("second_pass") is not None:
+            sums = [int(total, 16) for total in state["second_pass"]]
+            solution = refined(solution, second_pass(solution), sums)
+        self._solution = solution if degree is None else solution.of_degree(degree)

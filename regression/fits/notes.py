@@ -1,0 +1,187 @@
+"""A fit in words: the report, its notes, and the curve's formula."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import accumulate
+from operator import mul
+from typing import TYPE_CHECKING
+
+from regression.common.errors import counted
+from regression.curves.change_of_basis import dot, precise, times, u_in_powers
+from regression.fits.convergence import CONVERGED_SE
+from regression.fits.refinement import SHOWN_DIGITS, certain_digits
+from regression.fits.solver import Solution
+from regression.fits.value_and_error import value_and_error
+
+if TYPE_CHECKING:
+    from regression.fits.result import Fit
+
+UNDETERMINED = "undetermined: "
+FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
+MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
+
+__all__ = ["UNDETERMINED", "formula", "left_out", "notes", "report"]
+
+
+def report(fit: "Fit") -> str:
+    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes."""
+    width = max(map(len, fit.names))
+    errors = fit.bse or (None,) * len(fit.params)
+    rows = [
+        f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
+        for name, value, error in zip(fit.names, fit.params, errors, strict=True)
+    ]
+    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
+    goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
+    lines = [
+        f"{fit.model}, degree {fit.degree}, {how}",
+        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
+        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
+        *_weight_lines(fit),
+        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
+        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
+        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
+        *rows,
+        ", ".join(_known(goodness)),
+        *_table_lines(fit.degree_table, fit.degree),
+        *(f"note: {note}" for note in fit.notes),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _weight_lines(fit: "Fit") -> list[str]:
+    """Say how points with a sigma count, and what their errors go by."""
+    if fit.absolute_sigma:  # also where each is 1
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
+    if not fit.weighted:
+        return []
+    if fit.sigma is None:
+        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
+    square: float | Decimal = fit.sigma * fit.sigma
+    if fit.sigma and not 0 < square < math.inf:
+        square = Decimal(fit.sigma) ** 2
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
+
+
+def formula(params: Sequence[float], names: Sequence[str]) -> str:
+    """Return the curve in words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
+
+    Args:
+        params: Coefficients in ascending powers of x; the first is that of x where there is no intercept.
+        names: Their names.
+    """
+    if len(params) > 5:
+        return f"degree {names[-1].removeprefix('c')}"
+    powers = ["", " x", " x²", " x³", " x⁴", " x⁵"][int(names[0] in ("slope", "c1")) :]
+    signed = [f"{'−' if c < 0 else '+'} {abs(c):.4g}{power}" for c, power in zip(params, powers, strict=False)]
+    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+
+
+def notes(
+    solution: Solution,
+    ssr: Decimal,
+    distance: float | None,
+    size: int,
+    knows_errors: bool,
+    omitted: int,
+    is_optimum: bool,
+) -> list[str]:
+    """Return what the reader should know.
+
+    Args:
+        solution: The least-squares optimum.
+        ssr: ``Σ w (y − f(x))²`` of the fit.
+        distance: Its distance from the optimum in standard errors.
+        size: Number of coefficients.
+        knows_errors: Whether their standard errors are known.
+        omitted: Number of rows that were left out.
+        is_optimum: Whether the coefficients are those of the solution.
+    """
+    found = [left_out(omitted)] if omitted else []
+    if solution.rank < size:
+        cause = (
+            f"there {'is' if solution.nobs == 1 else 'are'} only {counted(solution.nobs, 'point')}"
+            if solution.rank == solution.nobs
+            else "all x are equal"
+            if solution.frame.low == solution.frame.high
+            else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
+        )
+        which = "the ones of least norm" if is_optimum else "some of many that fit alike"
+        found.append(
+            f"{UNDETERMINED}the points fix {solution.rank} of {counted(size, 'coefficient')} because {cause}; these "
+            f"are {which}, and their errors are unknown"
+        )
+    elif solution.nobs == size and not knows_errors:
+        leave = "leaves" if size == 1 else "leave"
+        found.append(
+            f"errors are unknown: {counted(size, 'point')} {leave} nothing over for {counted(size, 'coefficient')}"
+        )
+    elif ssr == 0:
+        found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
+    if ssr and not FLOAT_RANGE[0] < ssr < FLOAT_RANGE[1]:
+        found.append(f"the sum of squared residuals is {ssr:.6e}, beyond float64's range")
+    if solution.tss <= 0:
+        found.append("R² is unknown: y does not vary, or too little against its size")
+    found += _digit_notes(solution) + _covariance_notes(solution)
+    if solution.condition is not None and solution.condition > 1e8:
+        found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
+    if distance is not None and distance > CONVERGED_SE:
+        found.append(
+            f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
+            "or let x be mapped (--model.domain data), or use --model.solver exact"
+        )
+    return found
+
+
+def left_out(omitted: int) -> str:
+    """Say how many rows were left out."""
+    return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
+
+
+def _digit_notes(solution: Solution) -> list[str]:
+    """Return which digits the points leave uncertain, of numbers that are known at all."""
+    digits = {} if solution.null else certain_digits(solution)
+    few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
+    if not few:
+        return []
+    parts = [f"{max(value, 0):.0f} of the {name}" for name, value in few.items()]
+    return [f"about so many digits are certain, at the worst: {', '.join(parts)}; the others are rounding"]
+
+
+def _covariance_notes(solution: Solution) -> list[str]:
+    """Say where errors of the curve cannot be had from ``cov_params``, as nearly all of it cancels."""
+    cov = solution.covariance_in(u_in_powers(solution.frame, solution.degree))
+    if cov is None:
+        return []
+    with precise():
+        center = abs(Decimal(solution.frame.center))
+        powers = list(accumulate([center] * (len(cov) - 1), mul, initial=Decimal(1)))
+        sizes = dot(powers, times([list(map(abs, row)) for row in cov], powers))
+        middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(len(cov))]  # T_k(0): u is 0 at the center
+        parts = [dot(function, middle) for function in solution.functions]
+        variance = sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))
+        if variance * MOST_CANCELLED >= sizes:
+            return []
+        lost = math.ceil((sizes / variance).log10())
+    return [
+        f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit "
+        f"to x - {solution.frame.center:g}"
+    ]
+
+
+def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
+    """Return the table of degrees in words, the chosen one marked."""
+    if not table:
+        return []
+    columns = [name for name, value in table[0].items() if value is not None]
+    lines = ["".join(f"{name:>12}" for name in columns)]
+    for row in table:
+        mark = "  ← chosen" if row["degree"] == chosen else ""
+        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
+    return lines
+
+
+def _known(values: dict[str, float | None]) -> list[str]:
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]

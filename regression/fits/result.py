@@ -1,0 +1,309 @@
+"""What a fit is: coefficients with errors, bands, and how well they describe the points. Torch and scipy only."""
+
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regression.common.errors import UsageError
+from regression.curves.change_of_basis import Matrix, combine, logarithm, precise, root, u_in_powers
+from regression.fits.bands import Curve, Prediction, predicted, quantile
+from regression.fits.convergence import CONVERGED_SE
+from regression.fits.degree_choice import Candidate
+from regression.fits.notes import UNDETERMINED, notes, report
+from regression.fits.refinement import without_noise
+from regression.fits.solver import Solution
+from regression.moments.moments import Moments
+
+__all__ = ["Fit", "Prediction", "UndeterminedWarning"]
+
+
+class UndeterminedWarning(UserWarning):
+    """The points do not determine all coefficients."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted curve. The names are those of statsmodels where it has one.
+
+    With points' sigma the sums are weighted, ``w = 1 / sigma²``, as in ``scipy.optimize.curve_fit``: the covariance
+    is ``(AᵀWA)⁻¹ · s²`` with ``s² = ssr / df_resid``, or without the factor s² if ``absolute_sigma``.
+
+    Attributes:
+        model: Class of the model.
+        degree: Highest power of x.
+        basis: Basis of the coefficients during the fit.
+        domain: Interval of x mapped to [−1, 1] during the fit; ``None`` for raw x.
+        solver: ``exact`` or ``gradient``.
+        optimizer: Class of the optimizer of a gradient fit.
+        updates: Number of optimizer updates made.
+        loss_name: Name of the loss.
+        loss: Loss of all training points at the final coefficients.
+        val_loss: Loss of the held-out points, at the last validation.
+        absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
+        level: Probability of the confidence intervals and of the bands.
+        weighted: Whether the points have a sigma.
+        nobs: Number of training points N.
+        omitted: Number of rows that were left out because a number in them is missing.
+        df_resid: Residual degrees of freedom, N − rank.
+        names: Names of the coefficients.
+        params: Coefficients in ascending powers of x, shape (K,).
+        bse: Their standard errors.
+        cov_params: Their covariance, shape (K, K).
+        sigma: Residual standard deviation ``√(ssr / df_resid)``.
+        ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` where it is larger than float64 numbers are.
+        rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
+        aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
+            coefficients, not sigma.
+        aicc: ``aic + 2 K (K + 1) / (N − K − 1)``.
+        bic: ``K log N − 2 log L``.
+        rank: Number of coefficients that the points determine.
+        condition_number: Condition of the design matrix in Chebyshev polynomials of x mapped from its range to
+            [−1, 1], columns scaled to equal length.
+        converged: Whether the coefficients are within 0.1 standard errors of the least-squares optimum.
+        opt_error_se: Largest distance of a coefficient from the optimum, in standard errors.
+        x_range: Smallest and largest x of the points.
+        curve: The curve in well-conditioned form.
+        degree_table: The degrees that were compared, if the degree was chosen; a mapping of each candidate's numbers.
+        notes: What the reader should know, such as why a value is ``None``.
+    """
+
+    model: str
+    degree: int
+    basis: str
+    domain: tuple[float, float] | None
+    solver: str
+    optimizer: str | None
+    updates: int
+    loss_name: str
+    loss: float | None
+    val_loss: float | None
+    absolute_sigma: bool
+    level: float
+    weighted: bool
+    nobs: int
+    omitted: int
+    df_resid: int
+    names: tuple[str, ...]
+    params: tuple[float, ...]
+    bse: tuple[float, ...] | None
+    cov_params: tuple[tuple[float, ...], ...] | None
+    sigma: float | None
+    ssr: float | None
+    rsquared: float | None
+    aic: float | None
+    aicc: float | None
+    bic: float | None
+    rank: int
+    condition_number: float | None
+    converged: bool | None
+    opt_error_se: float | None
+    x_range: tuple[float, float]
+    curve: Curve
+    notes: tuple[str, ...]
+    degree_table: tuple[dict[str, float | None], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        moments: Moments,
+        solution: Solution,
+        names: tuple[str, ...],
+        at: list[Decimal] | None = None,
+        given_loss: float | None = None,
+        degree_table: Sequence[Candidate] = (),
+        **facts: Any,
+    ) -> "Fit":
+        """Make the record of a fit.
+
+        Args:
+            moments: Moments of the training points.
+            solution: Their least-squares optimum.
+            names: Names of the coefficients.
+            at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
+            given_loss: The loss at the coefficients where it is no function of the squares.
+            degree_table: The degrees that were compared, if the degree was chosen.
+            facts: The attributes that do not follow from these.
+        """
+        with precise():
+            own = solution.coefficients if at is None else at
+            missing = len(own) - len(names)  # one without an intercept
+            rows = u_in_powers(solution.frame, len(own) - 1)
+            params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
+            if at is None and not solution.null:
+                params = without_noise(params, rows, solution)
+            ssr = solution.ssr if at is None else solution.ssr_at(own)
+            df_resid = solution.nobs - solution.rank
+            scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
+            cov = _scaled(solution.covariance_in(rows), scale)
+            cov = None if cov is None else [row[missing:] for row in cov[missing:]]
+            errors = None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]
+            # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
+            best_scale = Decimal(1) if facts["absolute_sigma"] or not ssr else root(solution.ssr / ssr)
+            is_known = errors is not None and not solution.is_perfect
+            distance = _distance(params, best, [e * best_scale for e in errors] if errors and is_known else None)
+            aic, aicc, bic = _criteria(ssr, solution, len(names))
+            said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
+            return cls(
+                degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
+                nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
+                params=_floats(params),
+                bse=_floats(errors) if errors else None,
+                cov_params=tuple(map(_floats, cov)) if cov else None,
+                sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(float(ssr)),
+                rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
+                rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
+                converged=None if distance is None else distance <= CONVERGED_SE,
+                x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution, own, scale),
+                degree_table=tuple(asdict(candidate) for candidate in degree_table),
+                notes=tuple(said), **facts,
+            )  # fmt: skip
+
+    @cached_property
+    def conf_int(self) -> tuple[tuple[float, float], ...] | None:
+        """Confidence intervals of the coefficients: Student's t, or normal if ``absolute_sigma``."""
+        if self.bse is None:
+            return None
+        factor = quantile(self.level, self.df_resid, self.absolute_sigma)
+        return tuple((p - factor * e, p + factor * e) for p, e in zip(self.params, self.bse, strict=True))
+
+    def warn_if_undetermined(self) -> None:
+        """Warn where the points do not determine all coefficients."""
+        for note in self.notes:
+            if note.startswith(UNDETERMINED):
+                warnings.warn(note, UndeterminedWarning, stacklevel=3)
+
+    def predict(self, x: Any, level: float | None = None, sigma: Any = None) -> Prediction:
+        """Return the curve with its confidence and prediction bands.
+
+        Args:
+            x: Points, shape (N,): an array, a tensor or a list.
+            level: Probability of the bands, between 0 and 1; by default that of the fit.
+            sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
+                points' sigma; without it the prediction band of a weighted fit is unknown.
+        """
+        points = torch.as_tensor(x, dtype=torch.float64).detach().cpu()
+        default = math.nan if self.weighted else 1.0
+        scales = torch.as_tensor(default if sigma is None else sigma, dtype=torch.float64).detach().cpu()
+        factor = quantile(self.level if level is None else level, self.df_resid, self.absolute_sigma)
+        return predicted(self.curve, points, self.spread(scales).expand(len(points)), factor, self.x_range)
+
+    def spread(self, sigma: Tensor) -> Tensor:
+        """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""
+        return sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
+
+    def comparison(self) -> dict[str, Any]:
+        """Return the compared degrees, their criteria and its name, for a figure; nothing where none were compared."""
+        if not self.degree_table:
+            return {}
+        name = "cv" if self.degree_table[0]["cv"] is not None else "aicc"
+        return {
+            "degrees": [row["degree"] for row in self.degree_table],
+            "criteria": [row[name] for row in self.degree_table],
+            "criterion": name,
+        }
+
+    def to_json(self, **facts: Any) -> str:
+        """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.
+
+        Args:
+            facts: More to write beside it, such as where the points came from.
+        """
+        return (
+            json.dumps(
+                _finite(asdict(self) | {"conf_int": self.conf_int} | facts),
+                indent=2,
+                allow_nan=False,
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
+
+    @classmethod
+    def from_json(cls, text: str | Path) -> "Fit":
+        """Return the fit that gave a JSON text, or that stands in a file.
+
+        Args:
+            text: The text, or the path of the file.
+
+        Raises:
+            UsageError: If it is no fit of this program.
+        """
+        where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
+        try:
+            content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
+            curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
+            values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
+            numbers = [curve.center, curve.stretch, *sum(curve.coefficients, ()), *values["x_range"], values["level"]]
+            if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
+                raise UsageError(f"{where}: its curve must have a finite coefficient for each degree")
+            return cls(curve=curve, **values)
+        except OSError as error:
+            raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
+        except KeyError as error:
+            raise UsageError(f"{where}: {error} is missing") from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
+
+    def __str__(self) -> str:
+        """Return the report."""
+        return report(self)
+
+
+def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _scaled(matrix: Matrix | None, scale: Decimal | None) -> Matrix | None:
+    return None if matrix is None or scale is None else [[scale * value for value in row] for row in matrix]
+
+
+def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> float | None:
+    """Return the loss where it is a function of the squares, else the given one."""
+    mean = float(ssr) / nobs
+    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given))
+
+
+def _within(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
+
+
+def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:
+    """Return AIC, AICc and BIC of ``size`` coefficients; ``None`` where the likelihood has no maximum."""
+    nobs = solution.nobs
+    if ssr <= 0 or solution.rank < size:
+        return None, None, None
+    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + logarithm(ssr / nobs) + 1) + solution.log_weights / 2
+    aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
+    aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
+    return aic, aicc, size * math.log(nobs) - 2 * log_likelihood
+
+
+def _distance(own: list[Decimal], best: list[Decimal], errors: list[Decimal] | None) -> float | None:
+    """Return ``max |c - ĉ| / se``, or ``None`` where a standard error is unknown or 0 and the coefficients differ."""
+    if own == best:
+        return 0.0
+    if errors is None or not all(errors):
+        return None
+    return float(max(abs(a - b) / e for a, b, e in zip(own, best, errors, strict=True)))
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with ``None`` for numbers that are not finite, also inside lists and mappings."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

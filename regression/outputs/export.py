@@ -1,0 +1,187 @@
+"""A fitted curve as a file that other programs can run: ONNX, or a program of ``torch.export``."""
+
+import io
+import json
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from regression.cli.messages import one_line
+from regression.common.errors import UsageError
+from regression.common.version import __version__
+from regression.curves.change_of_basis import Chart, combine, precise
+from regression.curves.frame import Frame
+from regression.curves.polynomial import Polynomial
+from regression.fits.result import Fit
+from regression.outputs.formula import Formula
+from regression.runs.checkpoint_file import read_checkpoint
+from regression.runs.find_checkpoint import checkpoint_path
+from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
+from regression.training.regression import Regression
+
+__all__ = ["Format", "export", "export_checkpoint"]
+
+Format = Literal["onnx", "torch"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+CLASSES: dict[str, type[Regression]] = {f"regression.{c.__name__}": c for c in (LineRegression, PolynomialRegression)}
+SHAPES = {"x": {0: torch.export.Dim("N", min=0)}}
+FACTS_FILE = "regression.json"
+
+
+def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
+    """Write a curve as an ONNX model or as a program of ``torch.export``.
+
+    The file's input ``x`` holds float64 points, shape (N,), for any N from 0; its output ``mean`` holds f(x), shape
+    (N,), in the dtype of the coefficients. The program gives the bits of ``model(x)``, or of ``Fit.predict(x).mean``;
+    ONNX does too but for the order in which its runtime adds up the K terms. Names and params (the coefficients in
+    powers of x), domain and this package's version stand in the ONNX model's metadata, and as JSON in the program's
+    extra file ``regression.json``.
+
+    Args:
+        model: The curve, such as ``PolynomialRegression(...).model``, or a fit, which is written in float64.
+        to: ``onnx`` or ``torch``.
+        path: The file to write; one that exists is left alone.
+
+    Raises:
+        UsageError: If the file exists or cannot be written, or the packages for ONNX are not installed.
+    """
+    path = Path(path)
+    _require_new(path)
+    if to not in SUFFIXES:
+        raise UsageError(f"to must be one of {', '.join(SUFFIXES)}, got {to!r}")
+    missing = [name for name in ("onnx", "onnxscript") if to == "onnx" and find_spec(name) is None]
+    if missing:
+        raise UsageError(f"ONNX needs {' and '.join(missing)}, not installed here: pip install onnx onnxscript")
+    formula, facts = Formula.of(model, has_column=to == "onnx"), _facts(model)
+    with _quiet():
+        example = torch.zeros(3, dtype=torch.float64)  # the exporter takes 0 and 1 for fixed sizes
+        program = torch.export.export(formula.eval(), (example,), dynamic_shapes=SHAPES)
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # it names folders of this machine
+        content = _onnx_file(program, facts) if to == "onnx" else _program_file(program, facts)
+    _write(path, content)
+
+
+def _onnx_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> bytes:
+    onnx = torch.onnx.export(
+        program, dynamo=True, verbose=False, input_names=["x"], output_names=["mean"], dynamic_shapes=SHAPES
+    )
+    assert onnx is not None
+    onnx.model.producer_name, onnx.model.producer_version = "regression", facts["version"]
+    onnx.model.metadata_props.update(facts)
+    for node in onnx.model.graph:
+        node.metadata_props.clear()  # the exporter's own diary, most of the file
+    return bytes(onnx.model_proto.SerializeToString())
+
+
+def _program_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={FACTS_FILE: json.dumps(facts)})
+    return content.getvalue()
+
+
+def _facts(model: Polynomial | Fit) -> dict[str, str]:
+    """Return what a reader of the file may ask: numbers and names as JSON, the rest as it is."""
+    domain: tuple[float, float] | None
+    if isinstance(model, Fit):
+        domain = (model.curve.center - model.curve.scale, model.curve.center + model.curve.scale)
+        basis, params = "chebyshev", list(model.params)
+    else:
+        basis, domain, params = model.basis, model.domain, _params(model)
+    finite = [value if math.isfinite(value) else None for value in params]
+    numbers = {"names": model.names, "params": finite, "domain": domain}
+    return {"version": __version__, "basis": basis, **{name: json.dumps(value) for name, value in numbers.items()}}
+
+
+def _params(model: Polynomial) -> list[float]:
+    unit = Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0)  # u = x: any frame serves to get to powers of x
+    with precise():
+        own = [Decimal(value) for value in model.coefficients.tolist()]
+        return list(map(float, combine(Chart(unit, model).in_powers, own)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporters, which speak of what they find installed and of their own future."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _require_new(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} exists and is not written over: name another file with --output")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}; name another file with --output")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        _require_new(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with --output") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> str:
+    """Write a fitted curve as a file that other programs can run, with the same output as the model.
+
+    Its input x holds float64 points, its output mean the curve at them, in the model's number type.
+
+    Args:
+        ckpt_path: A run's checkpoint, such as its best.ckpt, or its fit.json for the curve in float64; last or best for
+            that of the newest run.
+        to: onnx: for ONNX runtimes. torch: a program of torch.export.
+        output: The file to write, which must not exist; by default fit.onnx or fit.pt2 in the run's folder.
+
+    Returns:
+        A line that says what was written and how to load it.
+
+    Raises:
+        UsageError: If there is no fitted curve in the file, or the output exists or cannot be written.
+    """
+    source = Path(checkpoint_path(ckpt_path, os.getcwd()))
+    model = Fit.from_json(source) if source.suffix == ".json" else _rebuilt(str(source))
+    folder = source.parent
+    if folder.resolve().name == "checkpoints":
+        folder = Path(os.path.normpath(folder / ".."))
+    path = folder / f"fit{SUFFIXES[to]}" if output is None else Path(output)
+    export(model, to, path)
+    load = {
+        "onnx": f"onnxruntime.InferenceSession({str(path)!r}).run(['mean'], {{'x': x}})",
+        "torch": f"torch.export.load({str(path)!r}).module()(x)",
+    }
+    return f"wrote {path}; with x in float64: {load[to]}"
+
+
+def _rebuilt(path: str) -> Polynomial:
+    """Return the model of a checkpoint, if it is one of this package's classes."""
+    checkpoint = read_checkpoint(path)
+    state: dict[str, Any] = checkpoint["state_dict"]
+    try:
+        regression = CLASSES[checkpoint["class_path"]](**checkpoint["hyper_parameters"])
+        double = state["model.coefficients"].dtype == torch.float64
+        regression.model.to(torch.float64 if double else torch.float32)
+        regression.load_state_dict(state)
+    except Exception as error:  # many kinds, for options and tensors that do not belong together
+        raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
+    return regression.model

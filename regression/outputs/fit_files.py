@@ -1,0 +1,260 @@
+"""What a fit leaves behind and says on the way: report lines, files, TensorBoard's text and figures."""
+
+import math
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from regression.common.errors import counted, printable
+from regression.data.batches import Batch
+from regression.fits.bands import without_bands
+from regression.fits.notes import formula
+from regression.fits.result import Fit
+from regression.training.descent import Trace
+from regression.training.regression import Regression
+
+if TYPE_CHECKING:  # a second to import
+    from regression.fits.figure import Figure
+
+__all__ = ["FitFiles", "Report", "shown_path", "tensorboards"]
+
+LABEL_WIDTH, WIDTH = 8, 12
+
+
+def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
+    """Yield the updates of a block that are worth a word: about ``rows`` in a run, evenly spaced from the first.
+
+    In a run without an end they are 0, 1, 2, 5, 10, 20, 50, …
+    """
+    if trace is None or rows < 1:
+        return
+    if math.isfinite(total):
+        every = max(1, round(total / rows))
+        yield from range(-(-trace.first // every) * every, trace.end, every)
+    else:
+        for update in range(trace.first, trace.end):
+            if update == 0 or update in (k * 10 ** int(math.log10(update)) for k in (1, 2, 5)):
+                yield update
+
+
+def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
+    """Return the TensorBoard loggers of the run on the process that writes, else none."""
+    if not trainer.is_global_zero:
+        return []
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+class Report(Callback):
+    """Lines on the terminal: the loss and the coefficients during a fit, and the report at its end.
+
+    Args:
+        rows: About how many lines a run prints.
+        loss: Whether a line shows the loss ``before`` its update or ``after`` it. The coefficients are always those
+            after it. The last line is the state at the end.
+    """
+
+    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before") -> None:
+        self.rows = rows
+        self.loss = loss
+        self._has_head = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Print the lines that are due."""
+        assert isinstance(pl_module, Regression)
+        trace = pl_module.trace
+        for update in milestones(trace, pl_module.total_updates(), self.rows):
+            assert trace is not None
+            at = update - trace.first
+            loss = trace.losses[at]
+            if self.loss == "after":
+                following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
+                with torch.no_grad():
+                    loss = pl_module.batch_loss(batch) if following is None else following
+            self._head(trainer, pl_module)
+            self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the final state and the report."""
+        assert isinstance(pl_module, Regression)
+        fit = pl_module.result
+        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
+        if not trainer.is_global_zero:
+            return
+        if fit is None:
+            limits = "--trainer.max_steps, max_epochs or limit_train_batches"
+            words = f"nothing was trained: {limits} end the run at update {trainer.global_step}"
+            warnings.warn(words, UserWarning, stacklevel=2)
+            return
+        if self.rows > 0 and fit.solver == "gradient":
+            self._head(trainer, pl_module)
+            self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
+            print()
+        print(fit)
+        if trainer.loggers and folder is not None:
+            print(f"files in {shown_path(folder)}")
+
+    def _head(self, trainer: pl.Trainer, pl_module: Regression) -> None:
+        if not self._has_head:
+            self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
+        self._has_head = True
+
+    def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:
+        if not trainer.is_global_zero:
+            return
+        room = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
+        shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
+        texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
+        print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
+
+
+class FitFiles(Callback):
+    """The files of a fit, ``fit.json``, ``fit.txt`` and ``fit.png``, and the same in TensorBoard.
+
+    TensorBoard gets the figure about ``rows`` times during the run, and at the end the report as text and the
+    hyper-parameters with the final loss as their metric.
+
+    Args:
+        rows: About how many figures a run draws for TensorBoard.
+        points: Number of losses kept for the figure, and of data points drawn in it, at most.
+
+    Attributes:
+        losses: The losses kept, by the number of updates made before each.
+    """
+
+    def __init__(self, rows: int = 4, points: int = 2000) -> None:
+        self.rows, self.points = rows, points
+        self._stride = 1
+        self.losses: dict[int, float] = {}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Keep the losses, and draw the figures that are due."""
+        assert isinstance(pl_module, Regression)
+        trace = pl_module.trace
+        if trace is None:
+            return
+        self.keep(trace)
+        total = pl_module.total_updates()
+        # After the last update follows the figure of the fit.
+        if tensorboards(trainer) and trace.end < total and any(True for _ in milestones(trace, total, self.rows)):
+            losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
+            figure = self._figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
+            for logger in tensorboards(trainer):
+                logger.experiment.add_figure("fit", figure, trace.end)
+
+    def keep(self, trace: Trace) -> None:
+        """Keep the losses of a block, evenly thinned to at most ``points`` over the whole run."""
+        first = -(-trace.first // self._stride) * self._stride
+        kept = trace.losses[first - trace.first :: self._stride].tolist()
+        self.losses.update(zip(range(first, trace.end, self._stride), kept, strict=True))
+        while len(self.losses) > self.points:
+            self._stride *= 2
+            self.losses = {update: loss for update, loss in self.losses.items() if update % self._stride == 0}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses kept, for a checkpoint: a resumed run draws those of the whole run."""
+        losses = torch.tensor(list(self.losses.values()), dtype=torch.float64)
+        return {"stride": self._stride, "updates": torch.tensor(list(self.losses)), "losses": losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the losses of the run that is resumed.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
+        self._stride = state_dict["stride"]
+        self.losses = dict(zip(state_dict["updates"].tolist(), state_dict["losses"].tolist(), strict=True))
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the files, and the end state to TensorBoard."""
+        assert isinstance(pl_module, Regression)
+        fit, log_dir = pl_module.result, trainer.log_dir
+        if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
+            return
+        from regression.fits.figure import drawn
+
+        folder = Path(log_dir)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        (folder / "fit.json").write_text(fit.to_json(data=data.source()), encoding="utf-8")
+        (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
+        losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
+        figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)
+        picture = drawn(figure)
+        (folder / "fit.png").write_bytes(picture.png)
+        for logger in tensorboards(trainer):
+            logger.experiment.file_writer.add_summary(picture.summary("fit"), fit.updates)  # add_image packs it again
+            logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
+            facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
+            if fit.solver == "gradient":
+                facts["lr"] = float(pl_module.optimizer().param_groups[0]["lr"])
+            settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
+            settings = {name: value for name, value in settings.items() if value is not None}
+            logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)
+
+    def _figure(
+        self,
+        trainer: pl.Trainer,
+        pl_module: Regression,
+        curve: Fit | Sequence[float],
+        updates: int,
+        losses: Sequence[tuple[int, float | Tensor | None]],
+    ) -> "Figure":
+        """Draw a fit, or the coefficients on the way to it."""
+        from regression.fits.figure import figure  # matplotlib takes a second to import, and predict never needs it
+
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        points = datamodule.sample(self.points)
+        known = [(update, float(loss)) for update, loss in losses if loss is not None]
+        exact = pl_module.solver == "exact"
+        return figure(
+            x=points.x,
+            y=points.y,
+            title=f"{type(pl_module).__name__}, " + ("exact" if exact else counted(updates, "update")),
+            updates=[] if exact else [update for update, _ in known],
+            losses=[] if exact else [loss for _, loss in known],
+            loss_name=pl_module.loss.name,
+            axes=datamodule.axes,
+            **(_fitted(curve, points.sigma) if isinstance(curve, Fit) else _on_the_way(curve, pl_module)),
+        )
+
+
+def _fitted(fit: Fit, sigma: Tensor | None) -> dict[str, Any]:
+    """Return what a figure shows of a fit to points of these sigma.
+
+    One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
+    relative sigma have the length that the residuals give them, as in the prediction band.
+    """
+    shown: dict[str, Any] = {"label": formula(fit.params, fit.names), "level": fit.level, **fit.comparison()}
+    if sigma is None:
+        return shown | {"predict": fit.predict}
+    common = sigma[0] if bool((sigma == sigma[0]).all()) else None
+    shown["predict"] = partial(fit.predict, sigma=common)
+    if fit.absolute_sigma or fit.sigma:
+        factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
+        shown |= {"errors": fit.spread(sigma.double()), "errors_label": f"data ± {factor}sigma"}
+    return shown
+
+
+def _on_the_way(coefficients: Sequence[float], module: Regression) -> dict[str, Any]:
+    """Return what a figure shows of coefficients on the way to a fit."""
+    powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
+    return {"label": formula(coefficients, module.model.names), "predict": partial(without_bands, powers)}
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as a user would type it: relative to the working folder where that is shorter."""
+    return printable(min(str(path), os.path.relpath(path), key=len))

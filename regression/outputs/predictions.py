@@ -1,0 +1,157 @@
+"""Predictions: a file with one row per input row, in the input's order, written as the batches come."""
+
+import os
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from regression.common.collectives import all_gather_rows
+from regression.common.errors import UsageError, counted
+from regression.data.batches import Batch
+from regression.fits.notes import left_out
+from regression.fits.result import Fit, Prediction
+from regression.outputs.fit_files import shown_path
+from regression.training.regression import Regression
+
+__all__ = ["PredictionFile", "require_table_name"]
+
+COLUMNS = ("x", *Prediction._fields)
+ENDINGS = (".csv", ".parquet")
+
+
+def require_table_name(option: str, file: str) -> None:
+    """Refuse what is no plain name of a table, such as one in another folder, or of another kind."""
+    if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
+        raise UsageError(f"{option} must be a file name ending in .csv or .parquet, got {file}")
+
+
+class PredictionFile(Callback):
+    """Writes the predictions: ``x, mean, mean_se``, the ends of both bands, and whether x is outside the fitted range.
+
+    A number that is unknown, or beyond float64's range (about 1.8e308), is an empty cell (CSV) or null (Parquet), never
+    an infinity; how many rows the range cuts is said on stderr. The file has its name once it is complete.
+
+    Args:
+        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
+    """
+
+    def __init__(self, file: str = "predictions.csv") -> None:
+        require_table_name("predictions.file", file)
+        self.file = file
+        self._writer: Any = None
+        self._files = ExitStack()
+        self._path = Path(file)
+        self._rows, self._outside, self._farthest = 0, 0, 0.0
+        self._beyond, self._first_beyond = 0, (0, 0.0)
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open a temporary file in the run's folder."""
+        folder = trainer.log_dir
+        if folder is None:
+            raise UsageError("predict needs a folder for its file: leave --trainer.logger as it is")
+        self._path = Path(folder) / self.file
+        if trainer.is_global_zero:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = _writer(self._partial, self._files)
+
+    @property
+    def _partial(self) -> Path:
+        return self._path.with_name(f".{self.file}.partial")
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the rows of all processes; their slices of one global batch follow each other."""
+        assert isinstance(pl_module, Regression)
+        assert pl_module.result is not None
+        table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
+        if not self._writer:
+            return
+        self._writer.write_table(_arrow(table))
+        low, high = pl_module.result.x_range
+        x = table[:, 0]
+        outside = torch.maximum(low - x, x - high).clamp_min(0)
+        self._count_beyond(table, pl_module.result, batch.sigma is not None)
+        self._rows += len(x)
+        self._outside += int((outside > 0).sum())
+        self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
+
+    def _count_beyond(self, table: Tensor, fit: Fit, has_sigma: bool) -> None:
+        """Count the rows in which a number is unknown that is known at the fitted points."""
+        known = torch.cat(fit.predict(fit.x_range[:1], sigma=1.0 if has_sigma else None)[:-1]).isfinite()
+        beyond = (table[:, 1:-1].isnan() & known).any(dim=1).nonzero()[:, 0]
+        if len(beyond) and not self._beyond:
+            self._first_beyond = (self._rows + int(beyond[0]) + 1, float(table[beyond[0], 0]))
+        self._beyond += len(beyond)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the complete file its name, and say where it is and what lies outside the fitted range."""
+        if not self._writer:
+            return
+        self._files.close()
+        os.replace(self._partial, self._path)
+        assert isinstance(pl_module, Regression)
+        assert pl_module.result is not None
+        print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if data.all.omitted:
+            print(left_out(data.all.omitted))
+        self._say_outside(*pl_module.result.x_range)
+
+    def _say_outside(self, low: float, high: float) -> None:
+        """Say how many rows are outside the fitted range, and warn of those beyond float64's."""
+        if self._outside:
+            far = f"{self._farthest:.3g}"
+            far += f", {self._farthest / (high - low):.2g} times its width" if high > low else ""
+            print(
+                f"{self._outside:,} of {counted(self._rows, 'point')} outside the fitted range {low:.6g} to "
+                f"{high:.6g}, the farthest by {far}: the bands there trust the model, not the data"
+            )
+        if self._beyond:
+            row, x = self._first_beyond
+            warnings.warn(
+                f"the curve or a band is beyond float64's range in {self._beyond:,} of {counted(self._rows, 'row')} "
+                f"(first: row {row:,}, x = {x:g}): those cells are empty; predict nearer to the fitted range",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave no partial file behind."""
+        if self._writer:
+            self._files.close()
+            self._partial.unlink(missing_ok=True)
+
+
+def _arrow(table: Tensor) -> Any:
+    """Return rows of shape (n, 8) as an Arrow table, NaN as null."""
+    import pyarrow as pa  # a third of a second to import, and fits on made points never need it
+
+    columns = dict(zip(COLUMNS, table.numpy().T, strict=True))
+    arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+    return pa.table(arrays | {"extrapolated": pa.array(columns["extrapolated"] != 0)})
+
+
+def _writer(path: Path, files: ExitStack) -> Any:
+    """Open a file and return its writer; the stack closes both."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    schema = pa.schema([(name, pa.bool_() if name == "extrapolated" else pa.float64()) for name in COLUMNS])
+    file = files.enter_context(pa.OSFile(str(path), "wb"))
+    if ".parquet" in path.suffixes:
+        return files.enter_context(parquet.ParquetWriter(file, schema))
+    file.write((",".join(COLUMNS) + "\n").encode())  # the writer's own header would be in quotation marks
+    return files.enter_context(csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False)))

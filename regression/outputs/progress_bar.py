@@ -1,0 +1,110 @@
+"""The progress bar."""
+
+import math
+import sys
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from regression.training.regression import Regression
+
+__all__ = ["RunProgress"]
+
+
+class RunProgress(ProgressBar):
+    """A progress bar on a terminal, with the rows per second, for runs that last longer than a moment.
+
+    It counts updates, or batches where there is no update for each: the pass of the exact solver, and predictions. The
+    passes before the first update have a bar of their own.
+
+    Args:
+        delay: Seconds before the bar appears.
+    """
+
+    def __init__(self, delay: float = 2.0) -> None:
+        super().__init__()
+        self.delay = delay
+        self._enabled = True
+        self._bar: Progress | None = None
+        self._begun, self._rows = 0.0, 0
+
+    def disable(self) -> None:
+        """Show nothing; the Trainer calls this on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show the bar again."""
+        self._enabled = True
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let the model tell of its passes over the points."""
+        if isinstance(pl_module, Regression):
+            pl_module.tell_scanned = self._scanned
+
+    def _scanned(self, done: int, total: int, rows: int) -> None:
+        self._move("scanning", done, total, rows, "")
+        if done == total:
+            self._close()
+            self._begun, self._rows = time.monotonic(), 0
+
+    def _start_clock(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._begun, self._rows = time.monotonic(), 0
+
+    on_train_start = on_test_start = on_predict_start = _start_clock
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar to the updates or batches done."""
+        loss = trainer.callback_metrics.get("train_loss")
+        text = "" if loss is None else f"loss {float(loss):.4g}"
+        if not isinstance(pl_module, Regression) or pl_module.solver == "exact":
+            self._move("batches", batch_idx + 1, trainer.num_training_batches, batch.rows, text)
+        else:
+            self._move("updates", trainer.global_step, pl_module.total_updates(), batch.rows, text)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar to the batches done."""
+        batches = trainer.num_predict_batches if trainer.predicting else trainer.num_test_batches
+        self._move("batches", batch_idx + 1, sum(batches), batch.rows, "")
+
+    on_predict_batch_end = on_test_batch_end
+
+    def _move(self, unit: str, done: int, total: float, rows: int, text: str) -> None:
+        self._rows += rows
+        seconds = time.monotonic() - self._begun
+        if self._bar is None:
+            if not (self._enabled and sys.stdout.isatty() and seconds > self.delay):
+                return
+            columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), transient=True, console=Console())
+            self._bar.add_task(unit, total=total if math.isfinite(total) else None, text="")
+            self._bar.start()
+        speed = f"{self._rows / max(seconds, 1e-9):.3g} rows/s"
+        self._bar.update(self._bar.task_ids[0], completed=done, text=f"{speed} {text}")
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take the bar away, so that the error line stands alone."""
+        self._close()
+
+    def _end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
+
+    on_train_end = on_test_end = on_predict_end = _end
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,87 @@
+"""The file of the fits of many series, a row for each, and their report."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from regression.common.errors import SaveError
+from regression.outputs.fit_files import shown_path, tensorboards
+from regression.outputs.predictions import require_table_name
+from regression.series.result import SeriesFit
+from regression.training.series_regression import SeriesRegression
+
+__all__ = ["SeriesFiles", "write_series"]
+
+
+class SeriesFiles(Callback):
+    """Writes the fits of series, in ascending order of their ids, and prints the report.
+
+    The columns are ``series, nobs, rank``, the coefficients, their standard errors with ``_se`` after the name, ``ssr,
+    sigma, rsquared``. What the points do not determine is null, or an empty cell. There is no ``fit.png``: one picture
+    shows no thousands of curves.
+
+    Args:
+        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
+    """
+
+    def __init__(self, file: str = "series.parquet") -> None:
+        require_table_name("series.file", file)
+        self.file = file
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the files and print the report."""
+        if not isinstance(pl_module, SeriesRegression):
+            return
+        folder, fit = trainer.log_dir, pl_module.result  # asked for on all processes: the first one tells the others
+        if not trainer.is_global_zero:
+            return
+        if fit is None:
+            warnings.warn("nothing was fitted: --trainer.limit_train_batches ends the run", UserWarning, stacklevel=2)
+            return
+        fit.warn_if_undetermined()
+        print(fit)
+        if not trainer.loggers or folder is None:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        path = Path(folder) / self.file
+        try:
+            write_series(fit, path)
+            (path.parent / "fit.json").write_text(fit.to_json(data=data.source(), file=self.file), encoding="utf-8")
+            (path.parent / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
+        except OSError as error:
+            raise SaveError(f"cannot write {shown_path(path)}: {error.strerror or error}; make room") from None
+        for logger in tensorboards(trainer):
+            logger.experiment.add_text("report", f"```\n{fit}\n```", 1)
+        print(f"{len(fit.nobs):,} series in {shown_path(path)}")
+
+
+def write_series(fit: SeriesFit, path: Path) -> None:
+    """Write a row for each series; the file has its name once it is complete.
+
+    Args:
+        fit: The fits.
+        path: A path that ends in .csv or .parquet.
+    """
+    import pyarrow as pa  # a third of a second to import, and not every run needs it
+    from pyarrow import csv, parquet
+
+    arrays = {
+        name: pa.array(values.numpy(), from_pandas=True) if isinstance(values, torch.Tensor) else pa.array(values)
+        for name, values in fit.columns().items()
+    }
+    table, partial = pa.table(arrays), path.with_name(f".{path.name}.partial")
+    try:
+        if path.suffix == ".parquet":
+            parquet.write_table(table, partial)
+        else:
+            with partial.open("wb") as file:
+                file.write((",".join(arrays) + "\n").encode())  # the writer's own header would be in quotation marks
+                csv.write_csv(table, file, csv.WriteOptions(include_header=False))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

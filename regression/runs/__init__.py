@@ -1,0 +1,10 @@
+"""A run's folder, checkpoints, processes and signals. May import common, fits and training.
+
+- ``parent_watch``: a started process ends with the first one.
+- ``folder``: a folder of the run's own.
+- ``checkpoint_file``: written whole or not at all, read only undamaged.
+- ``find_checkpoint``: found by last and best.
+- ``checkpoint_callbacks``: when best.ckpt and last.ckpt are written.
+- ``processes``: one process fails, all fail and say why.
+- ``signals``: stop after the update, with a checkpoint.
+"""

@@ -1,0 +1,255 @@
+"""Checkpoints as files: written whole or not at all, read only when undamaged, and nothing in them is run."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor
+
+from regression.common.errors import SaveError, UsageError
+from regression.common.version import __version__
+from regression.fits.result import Fit
+
+__all__ = ["SafeCheckpointIO", "read_checkpoint", "read_fit", "read_undamaged", "write_whole"]
+
+ZIP_START = b"PK\x03\x04"
+SEAL, DIGEST_SIZE = b"sha256 ", 64
+NEEDED = "plugins=[SafeCheckpointIO()]"  # of a Trainer in Python
+MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
+KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and then renames it there, so that a file is old or new, never half.
+
+    Lightning's own way writes to the system's temporary folder; where that is another filesystem, the last step is a
+    copy, and a process killed in it leaves half a file. The file is a torch archive whose zip comment is the SHA-256 of
+    all bytes before it, for torch checks none of the zip's own checksums. What ends otherwise is not read.
+
+    Args:
+        taken: Contents of checkpoints already read, by path: the file may have been replaced since.
+    """
+
+    def __init__(self, taken: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self._taken = dict(taken or {})
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write the checkpoint, through to the disk.
+
+        Args:
+            checkpoint: The content.
+            path: The file.
+            storage_options: Of no effect; they are for other places than files.
+
+        Raises:
+            SaveError: If it cannot be written, or is to go to an address.
+        """
+        if "://" in str(path):
+            raise SaveError(f"cannot save {path}: expected a file on this machine; copy the checkpoint there later")
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), _sealed(buffer.getvalue()))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return the content of a checkpoint, on the CPU; see ``read_checkpoint``.
+
+        Args:
+            path: The file.
+            map_location: Of no effect; the Trainer moves what it takes from the content.
+            weights_only: Of no effect; no code in the file is ever run.
+        """
+        return self._taken.pop(str(path), None) or read_checkpoint(str(path))
+
+
+def _sealed(archive: bytes) -> bytes:
+    """Return a zip archive with its own digest as its comment."""
+    assert archive.endswith(b"\0\0")  # torch writes no comment, whose length are the last two bytes
+    body = archive[:-2] + (len(SEAL) + DIGEST_SIZE).to_bytes(2, "little") + SEAL
+    return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file whole, or leave the older one.
+
+    Args:
+        target: The file.
+        content: All its bytes.
+
+    Raises:
+        SaveError: If it cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(temporary, content)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise SaveError(_unsaved(target, error)) from error
+    finally:
+        with suppress(OSError):  # renamed, or never made; what cannot be removed now is swept at the next start
+            temporary.unlink()
+    _sync_folder(target)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(target: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
+    try:
+        opened = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        words = f"{target} is saved, but {target.parent} cannot be brought to the disk: {error.strerror}"
+        raise SaveError(f"{words}; look after the disk, and go on with --ckpt_path last") from error
+
+
+def _unsaved(target: Path, error: OSError) -> str:
+    older, start = "there is no older one", "start again"
+    if target.is_file():
+        older, start = f"the older {target.name} is intact", f"go on with --ckpt_path {target}"
+    if target.with_name("last.ckpt").is_file():
+        start = "go on with --ckpt_path last"
+    return (
+        f"cannot save {target}: {error.strerror}; {older}: make room, or choose another folder with "
+        f"--trainer.default_root_dir, and {start}"
+    )
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Return the content of a checkpoint written by this package, without running any code in it.
+
+    Args:
+        path: A file; it is checked to the last bit before torch sees it.
+
+    Returns:
+        The content, with its tensors on the CPU.
+
+    Raises:
+        UsageError: If there is no such file, or it is damaged, or not such a checkpoint.
+    """
+    checkpoint = _unpacked(read_undamaged(path), path)
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= KEYS:
+        raise _foreign(path, "lacks what a run of this program stores")
+    if checkpoint["class_path"] not in MODELS:  # a class is imported by this name: never one of somebody else's
+        raise _foreign(path, f"holds a {checkpoint['class_path']}")
+    checkpoint["hyper_parameters"].pop("arithmetic", None)  # release 0.1 had two of them
+    version = str(checkpoint.get("regression_version", __version__))
+    if _major(version) > _major(__version__):
+        raise UsageError(f"{path} was written by version {version}, this is {__version__}: update this program")
+    for name, value in checkpoint["state_dict"].items():
+        if not _is_finite(value):
+            raise UsageError(f"{path} holds {name} that is not finite: expected finite weights; take an older one")
+    return checkpoint
+
+
+def read_fit(path: str) -> dict[str, Any]:
+    """Return what a checkpoint has that predictions need, from a run's ``fit.json``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The keys of a checkpoint that name model and data, and the fit itself as ``fit``.
+
+    Raises:
+        UsageError: If there is no such file, or it is no fit.
+    """
+    fit = Fit.from_json(Path(path))
+    data = json.loads(Path(path).read_text(encoding="utf-8")).get("data") or {}
+    is_line = fit.model == "LineRegression"
+    options = {"level": fit.level, **({} if is_line else {"degree": fit.degree})}
+    content = {"class_path": MODELS[0 if is_line else 1], "hyper_parameters": options, "fit": fit}
+    if "class_path" in data:
+        content |= {
+            "data": {"class_path": data["class_path"]},
+            "datamodule_hyper_parameters": data.get("init_args") or {},
+        }
+    return content
+
+
+def read_undamaged(path: str) -> bytes:
+    """Return the bytes of a file that has the form of a checkpoint and the checksum it claims.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UsageError: If there is no such file, or it is damaged.
+    """
+    if "://" in path:
+        raise UsageError(f"expected a checkpoint on this machine, got {path}: download it and give the file")
+    try:
+        if not Path(path).is_file():  # a pipe or a device must not even be opened
+            kind = "is not a regular file" if Path(path).exists() else "is not a file"
+            raise UsageError(f"checkpoint not found: {path} {kind}; expected a .ckpt in a run's checkpoints folder")
+        with Path(path).open("rb") as file:
+            start = file.read(len(ZIP_START))
+            content = start + (file.read() if start == ZIP_START else b"")
+    except OSError as error:
+        raise UsageError(f"cannot read the checkpoint {path}: {error.strerror}; give a readable file") from None
+    if start != ZIP_START:
+        raise _foreign(path, "has other content" if start else "is empty")
+    body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
+    if not body.endswith(SEAL):
+        raise _foreign(path, f"does not end with its own checksum: it is truncated, or saved without {NEEDED}")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise UsageError(f"checkpoint is damaged: {path} does not have its own checksum; take an older one")
+    return content
+
+
+def _unpacked(content: bytes, path: str) -> Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # torch packs nothing: what is larger than the file is a bomb.
+            if sum(entry.file_size for entry in archive.infolist()) > len(content):
+                raise _foreign(path, "unpacks to more than its own size")
+        with warnings.catch_warnings(action="ignore"):  # torch warns of archives that it then refuses
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except UsageError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise _foreign(path, "holds more than plain data, which would run code") from error
+    except Exception as error:  # torch raises many kinds for an archive that is not its own
+        raise _foreign(path, "is an archive of something else") from error
+
+
+def _foreign(path: str, cause: str) -> UsageError:
+    return UsageError(f"not a checkpoint of this program: {path} {cause}; expected best.ckpt or last.ckpt of a run")
+
+
+def _major(version: str) -> int:
+    match = re.match(r"\d{1,9}", version)
+    return int(match[0]) if match else 0
+
+
+def _is_finite(value: Any) -> bool:
+    """Tell whether all numbers are finite; a tensor that claims more numbers than it stores is taken for infinite."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    if isinstance(value, Tensor) and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return False
+    return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, Tensor | float) else True

@@ -1,0 +1,83 @@
+"""Where checkpoints are: found by the words ``last`` and ``best``, and what killed processes left beside them."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from regression.common.errors import UsageError, printable
+from regression.runs.checkpoint_file import read_checkpoint
+from regression.runs.folder import is_first_process
+from regression.runs.parent_watch import say
+
+__all__ = ["WORDS", "checkpoint_path", "sweep"]
+
+WORDS = ("last", "best")
+TEMPORARY = re.compile(r"\..+\.ckpt\.(\d{1,9})\.tmp")
+
+
+def checkpoint_path(word: str, root: str) -> str:
+    """Return the file that ``--ckpt_path`` means.
+
+    Args:
+        word: A path, or ``last`` or ``best``: that of the newest run whose checkpoint is undamaged. A damaged one is
+            named on stderr.
+        root: Folder that holds ``lightning_logs``.
+
+    Returns:
+        The path, which may not exist if it was given.
+
+    Raises:
+        UsageError: If there is no such checkpoint, or the word is empty, or one of Lightning's for other places.
+    """
+    if word == "hpc" or word.startswith("registry"):
+        raise UsageError(f"--ckpt_path {word} is not supported: give a path, last or best")
+    if not word:
+        raise UsageError("--ckpt_path must be a path, last or best, got nothing")
+    if word not in WORDS:
+        return word
+    for path in _newest_first(Path(root), f"{word}.ckpt"):
+        try:
+            read_checkpoint(str(path))
+            return str(path)
+        except UsageError as error:
+            if is_first_process():
+                say(f"passed over: {printable(str(error))}")
+    raise UsageError(
+        f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
+        "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"
+    )
+
+
+def _newest_first(root: Path, name: str) -> Iterator[Path]:
+    runs = [run for run in root.glob("lightning_logs/version_*") if run.name[8:].isdecimal()]
+    for run in sorted(runs, key=lambda run: int(run.name[8:]), reverse=True):
+        if (run / "checkpoints" / name).exists():
+            yield run / "checkpoints" / name
+
+
+def sweep(root: str) -> None:
+    """Remove the temporary files of processes that were killed while they saved.
+
+    Args:
+        root: Folder that holds ``lightning_logs``.
+    """
+    for pattern in ("lightning_logs/version_*/checkpoints/.*.tmp", "checkpoints/.*.tmp"):
+        for path in Path(root).glob(pattern):
+            match = TEMPORARY.fullmatch(path.name)
+            if match and not _is_running(int(match[1])):
+                with suppress(OSError):  # another start was faster, or the folder is read-only
+                    path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    if process == os.getpid():  # a new process may have the number of the killed one, and this one saves nothing yet
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True

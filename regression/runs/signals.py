@@ -1,0 +1,257 @@
+"""Signals: a fit that is told to stop does so after the current update, with a checkpoint.
+
+A handler does no work: it may run between any two instructions, and in only one of the processes. It sets a flag, which
+all processes look at together after each update. Where no update can be lost, it ends the run at once.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from regression.common.collectives import all_max
+from regression.common.errors import Stopped, counted
+from regression.outputs.fit_files import shown_path
+from regression.runs.checkpoint_callbacks import LastCheckpoint
+from regression.runs.parent_watch import say
+from regression.runs.processes import HELD, Outcome
+from regression.training.regression import Regression
+
+__all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
+
+STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+SAVES = getattr(signal, "SIGUSR1", None)  # not on Windows
+LONGEST = 3.5  # seconds from a signal to the end of an update, or the process ends without it
+AFTER_SAVING = 1.0  # seconds
+
+
+def stopped_outcome(signum: int, saved: str) -> Outcome:
+    """Return how a process ends that a signal stopped."""
+    return Outcome("stopped", 128 + signum, f"stopped by {STOPS[signal.Signals(signum)]}; {saved}")
+
+
+def unblock() -> None:
+    """Let the signals in that ``Ranks`` held back when it started this process."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+
+class Signals:
+    """The signals that this process has got; a context that handles SIGINT, SIGTERM and SIGUSR1.
+
+    Args:
+        leave: Called in a thread to end the process at once, after a second Ctrl-C or where an update takes too long.
+
+    Attributes:
+        stop: The number of the first signal to stop, or 0.
+        save: Whether a signal to save has come.
+        is_held: Whether updates are being made, so that a signal to stop waits for the next look at ``stop``.
+        is_saving: Whether a checkpoint is being written, which takes the time it takes.
+        saved: What to say of the state that was saved, or was not.
+    """
+
+    def __init__(self, leave: Callable[[Outcome], Any]) -> None:
+        self._leave = leave
+        self.stop, self.save = 0, False
+        self.is_held = self.is_saving = False
+        self.saved = "not saved: the update under way took too long"
+        self._is_raised = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():  # handlers cannot be set there
+            return self
+        # Python runs its handlers between two instructions of the main thread; a long operation of torch is one.
+        # The interpreter's C handler writes the number here at once, and a thread can read it.
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
+            self._before[signum] = signal.signal(signum, self._handle)
+        unblock()  # those that came while this process, started by another one, was not ready for them
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self._before:
+            return
+        for signum, handler in self._before.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._writing)  # which ends the thread
+        self._thread.join()
+        os.close(self._reading)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        self._note(signum)
+        if self.stop and not self.is_held and not self._is_raised:
+            self._is_raised = True
+            raise Stopped(self.stop)
+
+    def _note(self, signum: int) -> None:
+        if signum == SAVES:
+            self.save = True
+        elif not self.stop:
+            self.stop = signum
+
+    def hold(self) -> None:
+        """Let signals wait for the end of the update from now on."""
+        self.is_held = True
+
+    def require_none(self) -> None:
+        """End the run here if a signal waits for it."""
+        if self.stop and not self._is_raised:
+            self._is_raised = True
+            raise Stopped(self.stop, "the run had come to its end")
+
+    def _listen(self) -> None:
+        interrupts, end = 0, None
+        while True:
+            wait = None if end is None else max(0.01, end - time.monotonic())
+            try:
+                is_ready = select.select([self._reading], [], [], wait)[0]
+                received = os.read(self._reading, 1) if is_ready else b""
+            except OSError:  # Windows waits for sockets only, and a run opens none
+                return
+            if not is_ready:
+                if not self.is_saving:
+                    self._leave(stopped_outcome(self.stop, self.saved))
+                end = time.monotonic() + AFTER_SAVING
+                continue
+            if not received:
+                return
+            signum = received[0]
+            if signum not in (*STOPS, SAVES):
+                continue
+            self._note(signum)
+            interrupts += signum == signal.SIGINT
+            if interrupts == 2:
+                self._leave(stopped_outcome(signal.SIGINT, "not saved, at the second one"))
+            if self.stop and end is None:
+                end = time.monotonic() + LONGEST
+
+
+class _SilentConnector(_SignalConnector):
+    """Lightning's connector without its handlers.
+
+    They would take the place of ours, and one of them sends a message to all processes in the middle of whatever this
+    process is doing, which mixes up the messages. The connector is made in the Trainer and there is no public way
+    around it; its requeueing is used, after an update.
+    """
+
+    def register_signal_handlers(self) -> None:
+        """Leave the handlers as they are."""
+
+    def requeue(self) -> None:
+        """Save for the job's next start and put the SLURM job back into its queue."""
+        self._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
+
+    def requeues(self) -> bool:
+        """Tell whether the run is a SLURM job that is to be requeued."""
+        environment = self.trainer._accelerator_connector.cluster_environment
+        is_slurm = isinstance(environment, SLURMEnvironment) or SLURMEnvironment.detect()
+        return is_slurm and getattr(environment, "auto_requeue", True)
+
+
+class StopAtUpdate(Callback):
+    """Looks after each update whether any process was told to stop or to save, and does so in all of them.
+
+    SIGTERM or Ctrl-C: the state goes into ``last.ckpt`` and the run ends. SIGUSR1: in a SLURM job the state is saved
+    and the job requeued as Lightning does, elsewhere it goes into ``last.ckpt``; the run goes on.
+
+    Args:
+        signals: The signals of this process.
+    """
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Keep Lightning's handlers out."""
+        trainer._signal_connector = _SilentConnector(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Let signals wait; the exact solver makes no updates, so there is nothing to wait for."""
+        if isinstance(pl_module, Regression) and pl_module.solver == "gradient":
+            self.signals.hold()
+            pl_module.is_stopped = lambda: bool(self._agreed(trainer)[0])
+
+    def _agreed(self, trainer: pl.Trainer) -> tuple[int, bool]:
+        """Return the signal to stop and whether to save, as all processes see it; all of them must ask."""
+        if trainer.world_size == 1:
+            return self.signals.stop, self.signals.save
+        mine = torch.tensor([self.signals.stop, int(self.signals.save)], device=trainer.strategy.root_device)
+        stop, save = all_max(mine).tolist()
+        return stop, bool(save)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look."""
+        self._look(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look, since a validation can be long; a resumed run begins it again."""
+        self._look(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what a requeued job went on from: the next job in the folder would take it up too."""
+        resumed = Path(trainer.ckpt_path or "")
+        if trainer.is_global_zero and resumed.name.startswith("hpc_ckpt_"):
+            for path in resumed.parent.glob("hpc_ckpt_*.ckpt"):
+                path.unlink(missing_ok=True)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        if not self.signals.is_held:
+            return
+        stop, save = self._agreed(trainer)
+        if stop:
+            self.signals.saved = self._saved(trainer)
+            raise Stopped(stop, self.signals.saved)
+        if save:
+            self.signals.save = False
+            self._save_and_go_on(trainer)
+
+    def _saved(self, trainer: pl.Trainer) -> str:
+        """Save after the latest update and say where."""
+        self.signals.is_saving, made = True, counted(trainer.global_step, "update")
+        try:
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, LastCheckpoint):
+                    callback.save(trainer)
+                    path = shown_path(Path(callback.dirpath or "", "last.ckpt"))
+                    return f"saved after {made}: go on with --ckpt_path {path}"
+            return f"not saved after {made}: checkpoints are switched off"
+        finally:
+            self.signals.is_saving = False
+
+    def _save_and_go_on(self, trainer: pl.Trainer) -> None:
+        connector = trainer._signal_connector
+        assert isinstance(connector, _SilentConnector)
+        if connector.requeues():
+            connector.requeue()
+        saved = self._saved(trainer)
+        if trainer.is_global_zero:
+            say(f"SIGUSR1; {saved}")

@@ -1,0 +1,13 @@
+"""The LightningModules. May import common, curves, moments, fits, series and data.
+
+- ``base``: a curve as a LightningModule: losses of global batches, predictions.
+- ``losses``: a loss as a sum over a global batch.
+- ``descent``: many updates on one batch.
+- ``update_blocks``: many updates before the Trainer's turn.
+- ``checks``: what a run may not combine.
+- ``divergence``: a loss that is no longer finite.
+- ``lightning_counters``: where in its epoch a run stands, for Lightning's loops.
+- ``regression``: Regression: all steps of a fit.
+- ``line_and_polynomial``: LineRegression and PolynomialRegression.
+- ``series_regression``: SeriesRegression, for many series at once.
+"""

@@ -1,0 +1,57 @@
+"""The two models as short final LightningModules."""
+
+from typing import Any, Literal, final
+
+from regression.common.errors import UsageError
+from regression.curves.basis import Basis
+from regression.curves.polynomial import Line, Polynomial
+from regression.fits.degree_choice import Criterion
+from regression.fits.least_squares import LeastSquares
+from regression.training.regression import Regression
+
+__all__ = ["LineRegression", "PolynomialRegression"]
+
+
+@final
+class LineRegression(Regression):
+    """A line ``f(x) = intercept + slope x`` fitted to points.
+
+    Args:
+        fit_intercept: Whether there is an intercept; without it the line goes through the origin.
+    """
+
+    def __init__(self, fit_intercept: bool = True, **options: Any) -> None:
+        super().__init__(Line(fit_intercept=fit_intercept), **options)
+        self.save_hyperparameters()
+
+
+@final
+class PolynomialRegression(Regression):
+    """A polynomial ``f(x) = c0 + c1 x + … + cd x^d`` fitted to points.
+
+    Args:
+        degree: Highest power d; the polynomial has d + 1 coefficients. ``auto`` lets the exact solver choose it.
+        basis: Functions whose coefficients gradient descent moves: powers, Chebyshev or Legendre polynomials of the
+            mapped x. The orthogonal ones converge thousands of times faster. The report is in powers of x anyway.
+        max_degree: Highest degree that ``auto`` considers.
+        criterion: What ``auto`` goes by: ``aicc``, Akaike's criterion for small samples; ``gcv``, generalised
+            cross-validation; ``cv``, k-fold cross-validation.
+        folds: Number of folds k for ``cv``; a point's fold follows from its x and y.
+    """
+
+    def __init__(
+        self,
+        degree: int | Literal["auto"] = 4,
+        basis: Basis = "chebyshev",
+        max_degree: int = 10,
+        criterion: Criterion = "aicc",
+        folds: int = 5,
+        **options: Any,
+    ) -> None:
+        super().__init__(Polynomial(max_degree if degree == "auto" else degree, basis), **options)
+        if degree == "auto" and self.solver != "exact":
+            raise UsageError("degree auto needs --model.solver exact, got solver gradient")
+        if folds < 2:
+            raise UsageError(f"folds must be at least 2, got {folds}")
+        self.save_hyperparameters()
+        self.least_squares = LeastSquares(self.model, criterion if degree == "auto" else None, folds)

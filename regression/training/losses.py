@@ -1,0 +1,106 @@
+"""Error functions: ``NormLoss``, and how a torch loss is summed over a global batch."""
+
+import difflib
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import loss as torch_losses
+
+from regression.common.errors import UsageError
+
+__all__ = ["GlobalLoss", "NormLoss"]
+
+
+class NormLoss(nn.Module):
+    """The Euclidean norm of the residuals over their number, ``‖f(x) − y‖₂ / N``.
+
+    It is not the mean squared error ``‖f(x) − y‖₂² / N``: it has y's unit and shrinks with more points. Its gradient
+    at a perfect fit is taken as 0.
+    """
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of N predictions against N targets, a scalar."""
+        norm: Tensor = torch.linalg.vector_norm(prediction - target)
+        return norm / target.numel()
+
+
+class GlobalLoss:
+    """A loss as a function of one sum over points, so that slices on many devices add up to the global batch.
+
+    With ``S = Σ ρ(f(x_n), y_n)`` over all N rows, the loss is ``S / N``, and ``√S / N`` for ``NormLoss``.
+
+    Args:
+        name: A torch loss with a ``reduction`` (``MSELoss``, ``L1Loss``, ``HuberLoss``, ``SmoothL1Loss``, …) or
+            ``NormLoss``.
+        args: The loss's own arguments, such as ``{"delta": 0.5}`` for ``HuberLoss``.
+
+    Raises:
+        UsageError: If there is no such loss, its arguments are wrong, or it is not a sum over points.
+    """
+
+    def __init__(self, name: str, args: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.is_norm = name == "NormLoss"
+        if "reduction" in (args or {}):
+            raise UsageError(f"loss {name}: leave 'reduction' out, the loss is the mean over the global batch")
+        if self.is_norm and args:
+            raise UsageError(f"loss NormLoss takes no arguments, got {args}")
+        cls = nn.MSELoss if self.is_norm else _torch_loss(name)
+        try:
+            self._sum = cls(**(args or {}), reduction="sum")
+            self._each = cls(**(args or {}), reduction="none")
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"loss {name} cannot be made with the arguments {args}: {error}") from None
+        shown = f"{name} with {args}" if args else name
+        _require_additive(shown, cls(**(args or {}), reduction="mean"), self._sum, self._each)
+        self.is_squared = cls is nn.MSELoss  # so the loss follows from Σ r², for NormLoss too
+
+    def sum(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return S, the sum of the points' losses, a scalar."""
+        total: Tensor = self._sum(prediction, target)
+        return total
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return the points' losses ρ, in the shape of the prediction."""
+        losses: Tensor = self._each(prediction, target)
+        return losses
+
+    def value(self, total: Tensor, rows: int) -> Tensor:
+        """Return the loss of a global batch from its sum S and its number of rows N."""
+        if not self.is_norm:
+            return total / rows
+        # The root has no finite slope at 0; below the smallest normal number the clamp makes the gradient 0.
+        root = total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()
+        return torch.where(total > 0, root, total) / rows
+
+
+def _torch_loss(name: str) -> type[nn.Module]:
+    losses: dict[str, type[nn.Module]] = {
+        key: value
+        for key, value in vars(torch_losses).items()
+        if isinstance(value, type) and key.endswith("Loss") and "reduction" in inspect.signature(value).parameters
+    }
+    if name not in losses:
+        near = difflib.get_close_matches(name, [*losses, "NormLoss"], n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"loss must be the name of a torch loss or NormLoss, got {name!r}{hint}")
+    return losses[name]
+
+
+def _require_additive(name: str, mean: nn.Module, total: nn.Module, each: nn.Module) -> None:
+    """Refuse a loss that is not the mean of one term per point, by trying it on three points in two slices."""
+    prediction, target = torch.tensor([0.2, 0.7, 0.4]), torch.tensor([0.9, 0.1, 0.3])
+    try:
+        whole = total(prediction, target)
+        parts = total(prediction[:2], target[:2]) + total(prediction[2:], target[2:])
+        additive = each(prediction, target).shape == (3,) and torch.allclose(whole, parts)
+        additive = additive and torch.allclose(mean(prediction, target) * 3, whole)
+    except (TypeError, ValueError, RuntimeError, IndexError):
+        additive = False
+    if not additive:
+        raise UsageError(
+            f"loss {name} cannot be summed over a global batch of (prediction, y) pairs; "
+            "use MSELoss, L1Loss, HuberLoss, SmoothL1Loss or NormLoss"
+        )

@@ -1,0 +1,104 @@
+"""The LightningModule that fits many series at once."""
+
+from dataclasses import replace
+from typing import Any, final
+
+import lightning.pytorch as pl
+import torch
+
+from regression.common.errors import UsageError
+from regression.curves.polynomial import Polynomial
+from regression.data.batches import Batch
+from regression.series.fits import Columns, Found, fit_all
+from regression.series.result import SeriesFit
+from regression.series.room import Model
+from regression.training.checks import require_full_precision
+from regression.training.regression import Regression
+
+__all__ = ["SeriesRegression"]
+
+
+@final
+class SeriesRegression(pl.LightningModule):
+    """A polynomial fitted to each series of a table, exactly, in one epoch.
+
+    Args:
+        degree: Highest power of x.
+        fit_intercept: Whether there is a constant term.
+        absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
+        model: Class of the model, which names the coefficients.
+
+    Attributes:
+        result: The fits, once training has ended.
+    """
+
+    def __init__(
+        self,
+        degree: int = 1,
+        fit_intercept: bool = True,
+        absolute_sigma: bool = False,
+        model: str = "PolynomialRegression",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.size, self.fit_intercept = len(Polynomial(degree, fit_intercept=fit_intercept).names), fit_intercept
+        self.absolute_sigma, self.model_name = absolute_sigma, model
+        self.automatic_optimization = False
+        self.anchor = torch.nn.Parameter(torch.zeros(()))  # a module without one is refused by torch's DDP
+        self.result: SeriesFit | None = None
+        self._found: Found | None = None
+
+    @classmethod
+    def like(cls, module: Regression) -> "SeriesRegression":
+        """Return the module that fits the curve of a regression to each series.
+
+        Raises:
+            UsageError: If the regression has options that series do not go with.
+        """
+        if module.solver != "exact":
+            raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
+        if module.least_squares.criterion is not None:
+            raise UsageError("series need a degree that is the same for all, got degree auto: give a number")
+        curve = module.model
+        return cls(curve.degree, curve.fit_intercept, module.absolute_sigma, type(module).__name__)
+
+    def configure_optimizers(self) -> None:
+        """Return no optimizer."""
+
+    def on_fit_start(self) -> None:
+        """Refuse number types that would round the points."""
+        require_full_precision(self.trainer)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take what the batch says of its series, and solve after the last one."""
+        if batch.series is None:
+            raise UsageError("expected a table with series, got one without: give --data.series COLUMN")
+        model = self._model(batch)
+        part = Found.of(_columns(batch), model)
+        self._found = part if self._found is None else Found.merged([self._found, part])
+        if self.trainer.is_last_batch:
+            self._solve(self._found, model)
+            self.trainer.should_stop = True
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Do nothing: no point is held out. Lightning warns where the method is missing."""
+
+    def _model(self, batch: Batch) -> Model:
+        if self.absolute_sigma and batch.sigma is None:
+            raise UsageError("absolute_sigma needs the sigma of the points: give --data.sigma, or leave it out")
+        return Model(self.size, self.fit_intercept, batch.sigma is not None, self.absolute_sigma)
+
+    def _solve(self, found: Found, model: Model) -> None:
+        loader: Any = self.trainer.train_dataloader
+        labels = loader.rows.labels
+        found = replace(found, codes=labels.share(found.codes)).gathered(self.device)
+        found = fit_all(found, lambda: map(_columns, loader.in_order()), model, self.device)
+        self.result = SeriesFit.of(found, model, labels, self.model_name, loader.rows.omitted)
+        self._found = None
+
+
+def _columns(batch: Batch) -> Columns:
+    """Return codes, x, y and sigma on the CPU."""
+    assert batch.series is not None
+    sigma = None if batch.sigma is None else batch.sigma.cpu()
+    return batch.series.cpu().long(), batch.x.cpu(), batch.y.cpu(), sigma

@@ -1,0 +1,93 @@
+"""Many updates before the Trainer gets its turn: on all rows at once, or each on a mini-batch of its own."""
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import lightning.pytorch as pl
+from torch import Tensor
+
+from regression.common.collectives import all_sum
+from regression.data.batches import Batch
+from regression.training.base import Total
+from regression.training.descent import Objective, descend, sweep
+
+if TYPE_CHECKING:
+    from regression.training.regression import Regression
+
+__all__ = ["Block", "count_updates", "on_all_rows", "on_mini_batches"]
+
+
+class Block(NamedTuple):
+    """What a block of U updates did.
+
+    Attributes:
+        losses: The losses before each update, and after the last one where all rows were there, shape (U,) or (U + 1,).
+        coefficients: The coefficients after each of them, shape (U, K).
+        is_whole: Whether no update of the block was left out.
+        seen: Losses of batches that are done with, and their rows.
+    """
+
+    losses: Tensor
+    coefficients: Tensor
+    is_whole: bool
+    seen: list[tuple[float, int]]
+
+
+def on_all_rows(module: "Regression", batch: Batch, done: int) -> Block:
+    """Make the updates of a block that are left on the one batch there is.
+
+    Args:
+        module: The module, whose coefficients are changed.
+        batch: This process's slice of the batch.
+        done: Number of updates of the block that were made before.
+    """
+    updates = int(min(module.updates_per_batch - done, _remaining(module)))
+    objective = _objective(module, *module.taken(batch, all_sum))
+    scheduler: Any = module.lr_schedulers()
+    parameter, optimizer = module.model.coefficients, module.optimizer()
+    losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, module.is_stopped)
+    is_whole = len(coefficients) == updates
+    seen = [(float(losses[-2]), objective.rows)] if is_whole else []
+    return Block(losses, coefficients, is_whole, seen)
+
+
+def on_mini_batches(module: "Regression", batch: Batch, done: int) -> Block:
+    """Make the updates of a block that are left, each on a batch of its own.
+
+    Args:
+        module: The module, whose coefficients are changed.
+        batch: This process's slice of the batches that are handed out together.
+        done: Number of updates of the block that were made before.
+    """
+    batch, total = module.taken(batch, all_sum)
+    left = batch.split(module.loader.batch_size)[done:]
+    objectives = (_objective(module, part, total) for part in left[: int(min(len(left), _remaining(module)))])
+    has_scheduler, parameter = bool(module.trainer.lr_scheduler_configs), module.model.coefficients
+    losses, coefficients = sweep(objectives, parameter, module.optimizer(), has_scheduler, module.is_stopped)
+    seen = [(loss, part.rows) for loss, part in zip(losses.tolist(), left, strict=False)]
+    return Block(losses, coefficients, len(losses) == len(left), seen)
+
+
+def _objective(module: "Regression", batch: Batch, total: Total) -> Objective:
+    design, target = module.model.design(batch.x), batch.y.to(module.model.coefficients.dtype)
+    if batch.sigma is not None:
+        sigma = batch.sigma.to(target)
+        design, target = design / sigma[:, None], target / sigma
+    return Objective(design, target, batch.rows, module.loss, total)
+
+
+def _remaining(module: "Regression") -> float:
+    limit = module.trainer.max_steps
+    return limit - module.global_step if limit >= 0 else math.inf
+
+
+def count_updates(trainer: pl.Trainer, updates: int) -> None:
+    """Make updates done inside one batch count as optimizer steps: ``global_step``, checkpoints, the logs' x axis.
+
+    ``LightningOptimizer.step`` would count them one at a time at more than the price of an update. The counters have
+    no public setter; this is the only place that touches them.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    loop.manual_optimization.optim_step_progress.total.ready += updates
+    loop.manual_optimization.optim_step_progress.total.completed += updates
+    loop._batches_that_stepped = trainer.global_step - (updates > 0)  # the loop counts the batch itself once it is done

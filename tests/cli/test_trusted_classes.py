@@ -1,0 +1,132 @@
+"""Nothing hostile in a checkpoint, a configuration, a fit or a table runs code, hangs, or reaches the terminal raw."""
+
+import contextlib
+import importlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.command import ROOT, Command, Run, config
+from tests.support.hostile import ALL, BOMB, CANARY, CRATER, Hostile, pickled
+
+LIMIT_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a good checkpoint and a good fit."""
+    from regression.cli import main
+
+    root = tmp_path_factory.mktemp("fitted")
+    assert main(["fit", "-c", config("line"), "--trainer.default_root_dir", str(root)]) == 0
+    return root / "lightning_logs" / "version_0"
+
+
+@pytest.fixture
+def folder(fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the command's folder, with good files and a module that tells when it is imported."""
+    shutil.copy(fitted / "checkpoints" / "last.ckpt", tmp_path / "good.ckpt")
+    shutil.copy(fitted / "fit.json", tmp_path / "good.json")
+    (tmp_path / "canary.py").write_text(CANARY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "canary", raising=False)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    return tmp_path
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Interrupt what waits without end."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def faults(done: Run, case: Hostile, folder: Path, seconds: float) -> list[str]:
+    """Return what a hostile input has achieved."""
+    shown = done.out + done.err
+    return [
+        what
+        for what, is_so in {
+            "it ran code": (folder / CRATER).exists(),
+            f"status {done.code}": done.code not in case.statuses,
+            f"not one line: {done.err[-2000:]}": done.code != 0 and done.err.count("\n") != 1,
+            "it reached the terminal raw": any(not sign.isprintable() and sign != "\n" for sign in shown),
+            f"it took {seconds:.1f} s": seconds > LIMIT_S,
+        }.items()
+        if is_so
+    ]
+
+
+@pytest.mark.parametrize("case", ALL[::2], ids=lambda case: case.name)
+def test_nothing_hostile_is_obeyed(command: Command, folder: Path, case: Hostile) -> None:
+    """Every other input is refused in one line, or harmless, within seconds; all of them in tests/faults."""
+    assert achieved(command, folder, case) == []
+
+
+def achieved(command: Command, folder: Path, case: Hostile) -> list[str]:
+    """Run a hostile input and return what it has achieved."""
+    args = case.make(folder)
+    start = time.perf_counter()
+    with at_most(4 * LIMIT_S):
+        done = command(*args)
+    return faults(done, case, folder, time.perf_counter() - start)
+
+
+def test_the_canary_does_sing(folder: Path) -> None:
+    """The module that every folder holds leaves its mark when it is imported, and so does a bomb that is loaded."""
+    (folder / "evil.ckpt").write_bytes(pickled({"state_dict": BOMB}))
+    with contextlib.chdir(folder):
+        importlib.import_module("canary")
+        Path(CRATER).unlink()  # it was there
+        torch.load("evil.ckpt", weights_only=False)
+        assert Path(CRATER).exists()
+
+
+LISTENER = """
+import sys
+asks = ("socket.gethostname",)  # for a file's name; it opens nothing
+sys.addaudithook(lambda event, _: event.startswith("socket.") and event not in asks and print("EVENT", event))
+from regression.cli import main
+print("status", main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "predict"])
+def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> None:
+    """A run neither listens nor connects, neither from Python nor, where strace can tell, from elsewhere."""
+    options = ("-c", config("line")) if subcommand == "fit" else ("--ckpt_path", "good.ckpt")
+    trace, log = shutil.which("strace"), folder / "trace.txt"
+    under = [trace, "-f", "--seccomp-bpf", "-qq", "-e", "trace=socket", "-o", str(log)] if trace else []
+    done = subprocess.run(
+        [*under, sys.executable, "-c", LISTENER, subcommand, *options, "--trainer.accelerator", "cpu"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, cwd=folder,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "status 0" in done.stdout, done.stderr
+    assert "EVENT" not in done.stdout
+    assert "AF_INET" not in (log.read_text() if log.exists() else "")
+
+
+def test_every_tensorboard_command_stays_on_this_machine(command: Command) -> None:
+    """Wherever we say how to start TensorBoard, it listens on the loopback address only."""
+    texts = [path.read_text() for kind in ("*.md", "regression/**/*.py", "configs/*", "docs/*.md", "benchmarks/*.py")
+             for path in ROOT.glob(kind)]  # fmt: skip
+    commands = re.findall(r"tensorboard --[^`\n]*", "\n".join([*texts, command("fit", "-c", config("line")).out]))
+    assert len(commands) >= 2
+    assert all("--host 127.0.0.1" in line for line in commands)

@@ -1,0 +1,103 @@
+"""Global batches: every row once, whatever the number of devices."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regression.common.collectives import all_gather_rows, all_sum, global_sum
+from regression.data.batches import GlobalBatches
+from regression.data.rows import MemoryRows, Points, Rows, SplitRows
+from regression.data.shuffle import Network, Permutation
+
+
+class Pieces(Rows):
+    """Rows 0 … N − 1 in blocks of given sizes."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.counts = list(sizes)
+        self.reads: list[int] = []
+
+    def block(self, index: int) -> Points:
+        self.reads.append(index)
+        x = torch.arange(sum(self.counts[:index]), sum(self.counts[: index + 1]))
+        return Points(x, -x, x + 0.5)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(any),
+    size=st.none() | st.integers(1, 31),
+    world=st.integers(1, 5),
+    shuffle=st.booleans(),
+)
+def test_devices_share_each_batch_without_padding(
+    sizes: list[int], size: int | None, world: int, shuffle: bool
+) -> None:
+    """Put together in rank order, the slices of each batch are the batch that one device sees, whatever the blocks."""
+    rows, seed = sum(sizes), (lambda: 7) if shuffle else None
+    loaders = [GlobalBatches(Pieces(sizes), size, rank, world, seed) for rank in range(world)]
+    alone = GlobalBatches(Pieces(sizes), size, epoch_seed=seed)
+    assert {len(loader) for loader in loaders} == {len(alone)}
+    seen = []
+    for whole, *parts in zip(alone, *loaders, strict=True):
+        assert {part.rows for part in parts} == {whole.rows} == {len(whole.x)}
+        assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
+        assert torch.equal(torch.cat([part.y for part in parts]), -whole.x)
+        assert torch.equal(torch.cat([part.sigma for part in parts]), whole.x + 0.5)
+        assert max(len(part.x) for part in parts) - min(len(part.x) for part in parts) <= 1
+        seen += whole.x.tolist()
+    assert sorted(seen) == list(range(rows))
+    if not shuffle or size is None or size >= rows:
+        assert seen == list(range(rows))
+    assert torch.cat([batch.x for batch in alone.in_order()]).tolist() == list(range(rows))
+
+
+def test_a_device_reads_its_own_blocks_once() -> None:
+    """With batches of whole blocks, no block is read by two devices, and none twice."""
+    reads = []
+    for rank in range(2):
+        rows = Pieces([5] * 8)
+        list(GlobalBatches(rows, 20, rank, 2))
+        reads += rows.reads
+    assert sorted(reads) == list(range(8))
+
+
+@given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(any), fraction=st.floats(0, 0.95))
+def test_a_split_of_blocks_is_a_split(sizes: list[int], fraction: float) -> None:
+    """The held-out share and the rest have no row in common and together are all rows, in order."""
+    share, rest = (SplitRows(Pieces(sizes), fraction, 3, is_rest) for is_rest in (False, True))
+    parts = [torch.cat([rows.block(k).x for k in range(len(sizes))]).tolist() for rows in (share, rest)]
+    assert sorted(parts[0] + parts[1]) == list(range(sum(sizes)))
+    assert parts == [sorted(part) for part in parts]
+    assert [len(share), len(rest)] == list(map(len, parts))
+    assert abs(len(share) - fraction * sum(sizes)) <= len(sizes) / 2
+
+
+def test_alone_a_sum_is_the_value_itself() -> None:
+    """Without other processes the collective functions change nothing."""
+    value = torch.ones(3, requires_grad=True)
+    assert global_sum(value) is value
+    assert all_gather_rows(value) is value
+    assert all_sum(value) is value
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_each_device_computes_its_share_of_the_order(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
+    """Of a long order each device computes the positions of its rows and no others, and all together see each row."""
+    count, computed, between = 2_000_003, [0] * world, Network.between
+
+    def counted(network: Network, start: int, stop: int) -> torch.Tensor:
+        computed[rank] += stop - start
+        return between(network, start, stop)
+
+    monkeypatch.setattr(Network, "between", counted)
+    x = torch.arange(count)
+    seen = []
+    for rank in range(world):
+        own = [batch.x for batch in GlobalBatches(MemoryRows(Points(x, x)), 262_144, rank, world, lambda: 7)]
+        assert computed[rank] == sum(map(len, own))
+        seen.append(own)
+    together = torch.cat([part for parts in zip(*seen, strict=True) for part in parts])
+    assert torch.equal(together, Permutation(count, 7).between(0, count))

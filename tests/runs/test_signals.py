@@ -1,0 +1,211 @@
+"""A run that is told to stop saves after the current update and ends; what goes on from there has the same bits."""
+
+import gc
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regression.fits.least_squares import LeastSquares
+from regression.runs.checkpoint_file import read_checkpoint
+from regression.runs.processes import Outcome
+from regression.runs.signals import Signals
+from regression.training import descent
+from regression.training.regression import Regression
+from tests.support.command import ROOT, Command, Run, config
+from tests.support.processes import FIT, ended, members, numbers, started, wait_for
+
+BATCHES = (*FIT[:7], "--data.shuffle", "true", "--trainer.max_epochs", "8", *FIT[9:])  # 4 updates an epoch
+BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--model.updates_per_batch", "1700")
+
+
+def hit_at(monkeypatch: pytest.MonkeyPatch, place: Any, method: str, call: int, *signals: int) -> None:
+    """Let this process send itself signals in the middle of a call of a method, counted from 0."""
+    original, calls = getattr(place, method), iter(range(10**9))
+
+    def hit(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            for signum in signals:
+                os.kill(os.getpid(), signum)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(place, method, hit)
+
+
+def numbers_of(run: Run) -> dict[str, Any]:
+    """Return the fit and what the last checkpoint scored, without where and for how long the run was told to go."""
+    state = read_checkpoint(run.checkpoint)
+    return {**run.fit, "metrics": state["metrics"], "position": state["position"], "step": state["global_step"]}
+
+
+CASES = {
+    "batch": (BATCHES, Regression, "training_step", 5, 6),
+    "last batch": (BATCHES, Regression, "training_step", 15, 16),  # before its validation
+    "validation": (BATCHES, Regression, "validation_step", 2, 12),
+    "block": (BLOCKS, descent, "_plain_sgd", 1, 1000),  # within 1,700 updates, of which 1,000 have been made
+    "later block": (BLOCKS, descent, "_plain_sgd", 5, 2700),
+}
+
+
+def require_cut(args: Sequence[str], whole: Run, cut: Run, updates: int, rerun: Callable[..., Run]) -> None:
+    """Fail unless a run was cut after so many updates, and the rest of it has the bits of the whole one."""
+    assert read_checkpoint(cut.checkpoint)["global_step"] == updates
+    rest = rerun(*args, "--ckpt_path", cut.checkpoint)
+    assert (rest.code, rest.err) == (0, "")
+    assert numbers_of(rest).keys() == numbers_of(whole).keys()
+    differing = [name for name, value in numbers_of(whole).items() if numbers_of(rest)[name] != value]
+    assert differing == []
+
+
+@pytest.mark.parametrize(("name", "signum"), list(zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False)))
+def test_a_signal_stops_after_the_update(command: Command, name: str, signum: int) -> None:
+    """One signal ends the run after the update under way, and the rest of the run has the bits of a whole one."""
+    args, place, method, call, updates = CASES[name]
+    whole = command(*args)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, place, method, call, signum)
+        cut = command(*args)
+    how = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}[signal.Signals(signum)]
+    assert cut.code == 128 + signum
+    assert cut.err.startswith(f"regression: stopped by {how}; saved after {updates:,} updates: go on with --ckpt_path")
+    assert cut.err.count("\n") == 1
+    require_cut(args, whole, cut, updates, command)
+
+
+@pytest.mark.parametrize(("call", "updates"), [(0, 2), (5, 6), (6, 7)])
+def test_a_signal_stops_within_a_block_of_mini_batches(
+    command: Command, monkeypatch: pytest.MonkeyPatch, call: int, updates: int
+) -> None:
+    """Within a block of updates that each have a batch of their own a run stops and goes on, also in the first one."""
+    monkeypatch.setattr(descent, "CHUNK", 16)  # asked after each second update on 8 rows
+    args = (*BATCHES, "--model.updates_per_batch", "3")  # an epoch of 3 and 1
+    whole = command(*args)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, descent, "_plain_sgd", call, signal.SIGTERM)
+        cut = command(*args)
+    assert (cut.code, cut.err.count("\n")) == (143, 1)
+    require_cut(args, whole, cut, updates, command)
+    other = command(*args[:-1], "2", "--ckpt_path", cut.checkpoint)
+    assert other.code == 2
+    assert "within an epoch of 2 batches of 24 rows, which now has 2 of 16: expected the data, " in other.err
+    other = command(*args, "--data.seed", "5", "--ckpt_path", cut.checkpoint)
+    assert (other.code, "expected --data.seed and --data.shuffle of the interrupted run" in other.err) == (2, True)
+
+
+def test_a_signal_before_the_first_update_ends_the_run_at_once(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the points are scanned there is nothing to save, and no folder is left."""
+    hit_at(monkeypatch, LeastSquares, "add", 0, signal.SIGTERM)
+    run = command(*BATCHES)
+    assert (run.code, run.folder) == (143, None)
+    assert run.err == "regression: stopped by SIGTERM; nothing is lost: no update was under way\n"
+
+
+def test_sigusr1_saves_and_the_run_goes_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside SLURM the state after the update is saved, and the run comes to its end."""
+    hit_at(monkeypatch, Regression, "training_step", 5, signal.SIGUSR1)
+    run = command(*BATCHES)
+    assert run.code == 0
+    assert run.err.startswith("regression: SIGUSR1; saved after 6 updates: go on with")
+    assert run.fit["updates"] == 32
+
+
+def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a SLURM job the state is saved, the job requeued, and its next start goes on from there by itself."""
+    whole = command(*BATCHES)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    (programs / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for name, value in {"NTASKS": "1", "JOB_ID": "77", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, Regression, "training_step", 5, signal.SIGUSR1)
+        hit_at(patch, Regression, "validation_step", 2, signal.SIGTERM)  # as SLURM does next
+        assert command(*BATCHES).code == 143
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+    rest = command(*BATCHES)
+    assert (rest.code, rest.err) == (0, "")
+    assert numbers_of(rest)["step"] == 32
+    assert rest.fit["params"] == whole.fit["params"]
+    assert list(tmp_path.glob("*.ckpt")) == []
+
+
+def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are seen while the main thread does something else, and only then."""
+    monkeypatch.setattr("regression.runs.signals.LONGEST", 0.3)
+    for signals, words in (([signal.SIGINT] * 2, "at the second one"), ([signal.SIGTERM], "took too long")):
+        left: list[Outcome] = []
+        leave: Callable[[Outcome], None] = left.append
+        with Signals(leave) as received:
+            received.hold()
+            for signum in signals:
+                os.kill(os.getpid(), signum)
+                time.sleep(0.1)
+            assert len(left) == len(signals) - 1
+            time.sleep(0.4)
+        assert left[0].status == 128 + signals[0]
+        assert words in left[0].line
+
+
+def test_handlers_are_put_back() -> None:
+    """After a run the program that called it has its own handlers again."""
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+    with Signals(lambda _: None):
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
+    """Send a signal to one of some processes in a phase; return what is wrong with how they end, if anything."""
+    with started(folder, f"slow:all:{phase}", *FIT, "--trainer.devices", str(count)) as process:
+        wait_for(lambda: (folder / "fault").exists() and len(numbers(folder)) == count)
+        os.kill(numbers(folder)[rank], signum)
+        end = ended(process, folder, time.time())
+    saved = [read_checkpoint(str(path))["global_step"] for path in folder.rglob("last.ckpt")]
+    said = f"saved after {saved[0]:,} updates" if saved else "nothing is lost"
+    if end.left or end.status != 128 + signum or end.seconds > 5 or said not in end.line:
+        return f"{end}, saved at {saved}"
+    return ""
+
+
+def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
+    """A signal to the second process alone stops both after the same update, within five seconds."""
+    assert stop(tmp_path, 2, 1, "training", signal.SIGTERM) == ""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_to_all_while_the_second_process_starts_ends_the_run(tmp_path: Path, signum: int) -> None:
+    """As a terminal sends it, before the second process can take signals: one line and the signal's own status."""
+    with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:
+        wait_for(lambda: len(members(process.pid)) > 1)
+        os.killpg(process.pid, signum)
+        end = ended(process, tmp_path, time.time())
+    assert (end.status, end.left) == (128 + signum, [])
+    assert end.line.startswith("regression: stopped by")
+
+
+def test_ctrl_c_during_the_imports_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupt while the program's own modules are loaded leaves no traceback."""
+
+    class Interrupted:
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "regression.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "regression.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit, match="130"):
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    gc.enable()
+    assert capsys.readouterr().err == "regression: stopped by Ctrl-C; nothing is lost: the run had not begun\n"

@@ -1,0 +1,62 @@
+"""The command with a fault planted in one of its processes.
+
+``FAULT=kind:rank:phase python -m tests.support.faulty fit …`` runs it. Each process leaves its number in a file
+``process-RANK``, and the faulty one a file ``fault`` when it comes to that.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.strategies import DDPStrategy
+
+from regression.cli import main
+from regression.fits.least_squares import LeastSquares
+from regression.runs.checkpoint_callbacks import LastCheckpoint
+from regression.runs.checkpoint_file import SafeCheckpointIO
+from regression.training.regression import Regression
+
+RANK = int(os.environ.get("LOCAL_RANK", "0"))
+KINDS: dict[str, Callable[[], Any]] = {
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "raised": lambda: (_ for _ in ()).throw(RuntimeError("the planted error")),
+    "exited": lambda: os._exit(3),
+    "hung": lambda: time.sleep(300),
+    "frozen": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "slow": lambda: time.sleep(0.2),  # no fault: leaves a test the time to send a signal
+}
+PHASES: dict[str, tuple[type, str]] = {
+    "start": (DDPStrategy, "setup_distributed"),
+    "scan": (LeastSquares, "add"),
+    "training": (Regression, "training_step"),
+    "validation": (Regression, "validation_step"),
+    "saving": (SafeCheckpointIO, "save_checkpoint") if RANK == 0 else (LastCheckpoint, "save"),
+}
+
+
+def plant(kind: str, phase: str) -> None:
+    """Put the fault before a method of a phase; in training, before the fifth call."""
+    place, name = PHASES[phase]
+    original, calls = getattr(place, name), iter(range(10**9))
+
+    @wraps(original)
+    def faulty(*args: Any, **kwargs: Any) -> Any:
+        if phase != "training" or next(calls) >= 4:
+            Path("fault").touch()
+            KINDS[kind]()
+        return original(*args, **kwargs)
+
+    setattr(place, name, faulty)
+
+
+if __name__ == "__main__":
+    Path(f"process-{RANK}").write_text(str(os.getpid()))
+    kind, rank, phase = os.environ["FAULT"].split(":")
+    if rank in (str(RANK), "all"):
+        plant(kind, phase)
+    sys.exit(main())
