@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from regression import fit
 from regression.fits import figure as drawing
+from regression.fits.bands import without_bands
 from regression.fits.figure import figure
 from regression.fits.notes import formula
-from regression.fits.result import without_bands
 from tests.support import textbook
 from tests.support.command import Command, config
 

@@ -25,7 +25,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from regression.cli import _quieten
+from regression.cli.entry import _quieten
 from regression.data.data_modules import TableDataModule
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.predictions import PredictionFile

@@ -1,0 +1,123 @@
+"""The wings of the package import each other as the table here says: no arrow up, and no circle between files.
+
+``python tests/test_architecture.py`` prints how many files, arrows and floors there are.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "regression"
+NAMES = "regression"  # the public names, of the package itself
+BELOW_TRAINING = {"common", "curves", "moments", "fits", "series", "data"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "common": set(),
+    "curves": {"common"},
+    "moments": {"common", "curves"},
+    "fits": {"common", "curves", "moments"},
+    "series": {"common", "curves", "moments"},
+    "data": {"common"},
+    "training": BELOW_TRAINING,
+    "outputs": {*BELOW_TRAINING, "training"},
+    "runs": {"common", "fits", "training"},
+    NAMES: {*BELOW_TRAINING, "training", "runs"},
+    "cli": {*BELOW_TRAINING, "training", "outputs", "runs", NAMES},
+}
+MOST_FLOORS = 8
+EXCEPTIONS: set[tuple[str, str]] = set()
+
+Arrows = dict[str, set[str]]
+
+
+@cache
+def arrows() -> Arrows:
+    """Return what each file imports of the package, by dotted names, imports for type checkers and in functions too."""
+    files = {dotted(path): path for path in PACKAGE.rglob("*.py")}
+    return {name: set(imported(ast.parse(path.read_text()), set(files))) for name, path in files.items()}
+
+
+def dotted(path: Path) -> str:
+    parts = (*path.relative_to(PACKAGE.parent).parts[:-1], path.stem)
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported(tree: ast.AST, files: set[str]) -> Iterator[str]:
+    """Yield the files that a file imports, or imports from; a name of a wing may be a file in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in files)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            for alias in node.names:
+                yield from (
+                    {f"{module}.{alias.name}", module} & files
+                    if f"{module}.{alias.name}" not in files
+                    else [f"{module}.{alias.name}"]
+                )
+
+
+def wing(name: str) -> str:
+    """Return the wing of a file; of the public names and the Python door, the package's own."""
+    parts = name.split(".")
+    is_in_wing = len(parts) > 2 or (len(parts) == 2 and parts[1] in MAY_IMPORT)
+    return parts[1] if is_in_wing else NAMES
+
+
+def arrows_up() -> set[tuple[str, str]]:
+    """Return the imports that the table does not allow."""
+    return {
+        (name, target)
+        for name, targets in arrows().items()
+        for target in targets
+        if wing(target) not in {wing(name), *MAY_IMPORT[wing(name)]}
+    }
+
+
+def circle() -> list[str]:
+    """Return files that import each other in a circle, if there are any."""
+    try:
+        TopologicalSorter(arrows()).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def floors() -> int:
+    """Return the number of wings of the longest chain in which each imports the next."""
+    between: Arrows = {name: set() for name in MAY_IMPORT}
+    for name, targets in arrows().items():
+        between[wing(name)] |= {wing(target) for target in targets} - {wing(name)}
+    floor: dict[str, int] = {}
+    for name in TopologicalSorter(between).static_order():
+        floor[name] = 1 + max((floor[target] for target in between[name]), default=0)
+    return max(floor.values())
+
+
+def test_every_wing_is_in_the_table() -> None:
+    """The table has each wing of the package, and no other."""
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == set(MAY_IMPORT) - {NAMES}
+
+
+def test_no_arrow_up() -> None:
+    """A file imports only what its wing may import, but for the known exceptions."""
+    assert arrows_up() == EXCEPTIONS
+
+
+def test_no_circle() -> None:
+    """No file imports itself by way of others, not even for type checkers."""
+    assert circle() == []
+
+
+def test_floors() -> None:
+    """The wings stand on few floors."""
+    assert floors() <= MOST_FLOORS
+
+
+if __name__ == "__main__":
+    pairs = [(name, target) for name, targets in arrows().items() for target in targets]
+    print(f"{len(arrows())} files, {len(pairs)} arrows, {floors() if not arrows_up() else '?'} floors")
+    print(f"{len(arrows_up())} arrows up", *(" -> ".join(pair) for pair in sorted(arrows_up())), sep="\n  ")
+    print(" -> ".join(circle()) or "no circle")
