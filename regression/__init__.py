@@ -15,10 +15,11 @@ from regression.runs.parent_watch import LIFELINE as LIFELINE  # before all that
 
 if TYPE_CHECKING:
     from regression.api import fit, fit_series
-    from regression.common.errors import DivergenceError, SaveError, UsageError
+    from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
     from regression.data.data_modules import SineLineDataModule, TableDataModule
-    from regression.fits.result import Fit, Prediction, UndeterminedWarning
+    from regression.fits.bands import Prediction
+    from regression.fits.result import Fit
     from regression.runs.checkpoint_file import SafeCheckpointIO
     from regression.series.result import SeriesFit
     from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
@@ -48,10 +49,11 @@ __all__ = [
 
 _NAMES = {
     "api": ("fit", "fit_series"),
-    "common.errors": ("DivergenceError", "SaveError", "UsageError"),
+    "common.errors": ("DivergenceError", "SaveError", "UndeterminedWarning", "UsageError"),
     "curves.polynomial": ("Line", "Polynomial"),
     "data.data_modules": ("SineLineDataModule", "TableDataModule"),
-    "fits.result": ("Fit", "Prediction", "UndeterminedWarning"),
+    "fits.bands": ("Prediction",),
+    "fits.result": ("Fit",),
     "runs.checkpoint_file": ("SafeCheckpointIO",),
     "series.result": ("SeriesFit",),
     "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),

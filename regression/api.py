@@ -5,8 +5,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from regression.common.errors import UsageError, counted
+from regression.common.errors import UsageError
 from regression.common.points import Points
+from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
 from regression.data.readers.series_names import Labels
 from regression.fits.bands import require_level
@@ -125,7 +126,7 @@ def fit_series(
     model = Model(size, fit_intercept, sigma is not None, absolute_sigma)
     points = (codes, columns[0], columns[1], columns[2] if sigma is not None else None)
     found = fit_all(Found.of(points, model), lambda: [points], model)
-    result = SeriesFit.of(found, model, labels, "Polynomial", omitted=0)
+    result = SeriesFit.of(found, model, labels.names(found.codes), "Polynomial", omitted=0)
     result.warn_if_undetermined()
     return result
 

@@ -6,7 +6,7 @@
 import ast
 from collections.abc import Iterator
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
@@ -52,11 +52,8 @@ def imported(tree: ast.AST, files: set[str]) -> Iterator[str]:
             assert node.level == 0, "imports are absolute"
             module = node.module or ""
             for alias in node.names:
-                yield from (
-                    {f"{module}.{alias.name}", module} & files
-                    if f"{module}.{alias.name}" not in files
-                    else [f"{module}.{alias.name}"]
-                )
+                inner = f"{module}.{alias.name}"
+                yield from {inner if inner in files else module} & files
 
 
 def wing(name: str) -> str:
@@ -76,13 +73,21 @@ def arrows_up() -> set[tuple[str, str]]:
     }
 
 
-def circle() -> list[str]:
-    """Return files that import each other in a circle, if there are any."""
-    try:
-        TopologicalSorter(arrows()).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
+def circles() -> list[list[str]]:
+    """Return the groups of files that reach each other by imports."""
+    reached = {name: reach(name) for name in arrows()}
+    groups = {frozenset(other for other in reached[name] if name in reached[other]) for name in arrows()}
+    return sorted(sorted(group) for group in groups if group)
+
+
+def reach(name: str) -> set[str]:
+    """Return the files that a file imports, directly or by way of others."""
+    found, left = set[str](), [name]
+    while left:
+        new = arrows()[left.pop()] - found
+        found |= new
+        left += new
+    return found
 
 
 def floors() -> int:
@@ -106,9 +111,9 @@ def test_no_arrow_up() -> None:
     assert arrows_up() == EXCEPTIONS
 
 
-def test_no_circle() -> None:
+def test_no_circles() -> None:
     """No file imports itself by way of others, not even for type checkers."""
-    assert circle() == []
+    assert circles() == []
 
 
 def test_floors() -> None:
@@ -120,4 +125,4 @@ if __name__ == "__main__":
     pairs = [(name, target) for name, targets in arrows().items() for target in targets]
     print(f"{len(arrows())} files, {len(pairs)} arrows, {floors() if not arrows_up() else '?'} floors")
     print(f"{len(arrows_up())} arrows up", *(" -> ".join(pair) for pair in sorted(arrows_up())), sep="\n  ")
-    print(" -> ".join(circle()) or "no circle")
+    print(f"{len(circles())} circles", *map(", ".join, circles()), sep="\n  ")

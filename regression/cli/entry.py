@@ -17,7 +17,8 @@ from regression.cli.commands import RegressionCLI
 from regression.cli.messages import one_line
 from regression.cli.parser_cache import remembered_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
-from regression.common.errors import Stopped, UsageError, printable
+from regression.common.errors import Stopped, UsageError
+from regression.common.text import printable
 from regression.runs.folder import (
     BEFORE_FIRST_UPDATE,
     REFUSALS,

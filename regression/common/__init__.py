@@ -1,6 +1,7 @@
 """What every wing may use. Imports no other wing.
 
-- ``errors``: what can go wrong, and the words for it.
+- ``errors``: what can go wrong.
+- ``text``: the words that lines are made of.
 - ``version``: the version of the package.
 - ``points``: points with their sigma, scanned by several threads.
 - ``threads``: work shared out over threads.

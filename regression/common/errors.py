@@ -1,6 +1,6 @@
-"""The errors a user can cause, each worth one line on the terminal, and the words such lines are made of."""
+"""The errors a user can cause, each worth one line on the terminal."""
 
-__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UsageError", "counted", "printable"]
+__all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UndeterminedWarning", "UsageError"]
 
 
 class UsageError(Exception):
@@ -32,21 +32,5 @@ class Stopped(SystemExit):
         self.signum, self.saved = signum, saved
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun, such as ``1 row`` or ``2,000 rows``.
-
-    Args:
-        number: How many there are.
-        noun: What there is one of.
-        plural: What there are several of, if it is not the noun with an s.
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def printable(text: str) -> str:
-    """Return a text with its control characters spelt out: a terminal shows them and does not obey them.
-
-    Args:
-        text: Any text, such as a name that stands in somebody else's file.
-    """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+class UndeterminedWarning(UserWarning):
+    """The points do not determine all coefficients."""

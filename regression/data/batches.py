@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from regression.common.collectives import all_gather_rows, rank_and_size
+from regression.common.points import Points
 from regression.data.pieces import Pieces
 from regression.data.readers.columns import LARGE_BATCH, MOST_MOVED, even_borders
-from regression.data.rows import Points, Rows
+from regression.data.rows import Rows
 
 __all__ = ["Batch", "GlobalBatches", "Share", "Shares", "gathered"]
 

@@ -8,10 +8,11 @@ import lightning.pytorch as pl
 import torch
 
 from regression.common.errors import DataError, UsageError
+from regression.common.points import Points
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
 from regression.data.readers.table import NanPolicy, Table
-from regression.data.rows import MemoryRows, Points, Rows, SplitRows, table_rows
+from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
 
 __all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]
 

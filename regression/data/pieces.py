@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from itertools import accumulate
 
+from regression.common.points import Points
 from regression.data.readers.columns import BLOCK
-from regression.data.rows import Points, Rows
+from regression.data.rows import Rows
 from regression.data.shuffle import Permutation, shuffled
 
 __all__ = ["Pieces"]

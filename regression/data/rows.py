@@ -19,7 +19,7 @@ from regression.data.readers.series_names import Labels
 from regression.data.readers.table import Table
 from regression.data.shuffle import shuffled
 
-__all__ = ["BlockRows", "MemoryRows", "Points", "Rows", "SplitRows", "table_rows"]
+__all__ = ["BlockRows", "MemoryRows", "Rows", "SplitRows", "table_rows"]
 
 KEPT_ROWS = 4000  # of a table that is scanned, for a figure
 BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows

@@ -17,7 +17,7 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from regression.common.errors import printable
+from regression.common.text import printable
 
 __all__ = ["Figure", "Picture", "drawn", "figure"]
 

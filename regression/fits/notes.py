@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import mul
 from typing import TYPE_CHECKING
 
-from regression.common.errors import counted
+from regression.common.text import counted, left_out
 from regression.curves.change_of_basis import dot, precise, times, u_in_powers
 from regression.fits.convergence import CONVERGED_SE
 from regression.fits.refinement import SHOWN_DIGITS, certain_digits
@@ -21,7 +21,7 @@ UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
-__all__ = ["UNDETERMINED", "formula", "left_out", "notes", "report"]
+__all__ = ["UNDETERMINED", "formula", "notes", "report"]
 
 
 def report(fit: "Fit") -> str:
@@ -133,11 +133,6 @@ def notes(
             "or let x be mapped (--model.domain data), or use --model.solver exact"
         )
     return found
-
-
-def left_out(omitted: int) -> str:
-    """Say how many rows were left out."""
-    return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
 
 
 def _digit_notes(solution: Solution) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regression.common.errors import UsageError
+from regression.common.errors import UndeterminedWarning, UsageError
 from regression.curves.change_of_basis import Matrix, combine, logarithm, precise, root, u_in_powers
 from regression.fits.bands import Curve, Prediction, predicted, quantile
 from regression.fits.convergence import CONVERGED_SE
@@ -23,11 +23,7 @@ from regression.fits.refinement import without_noise
 from regression.fits.solver import Solution
 from regression.moments.moments import Moments
 
-__all__ = ["Fit", "Prediction", "UndeterminedWarning"]
-
-
-class UndeterminedWarning(UserWarning):
-    """The points do not determine all coefficients."""
+__all__ = ["Fit"]
 
 
 @dataclass(frozen=True)

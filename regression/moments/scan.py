@@ -11,9 +11,10 @@ from torch import Tensor
 
 from regression.common.collectives import all_max
 from regression.common.compiled import choose, compiled, rows_for
-from regression.common.errors import UsageError, counted
+from regression.common.errors import UsageError
 from regression.common.fixed_point import total
 from regression.common.points import Points
+from regression.common.text import counted
 from regression.curves.frame import Frame
 from regression.moments import gpu
 from regression.moments.loops import ROWS_PER_STEP, add_logarithms, add_moments, add_residuals

@@ -1,7 +1,6 @@
 """What a fit leaves behind and says on the way: report lines, files, TensorBoard's text and figures."""
 
 import math
-import os
 import shutil
 import sys
 import warnings
@@ -16,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from regression.common.errors import counted, printable
+from regression.common.text import counted, shown_path
 from regression.data.batches import Batch
 from regression.fits.bands import without_bands
 from regression.fits.notes import formula
@@ -27,7 +26,7 @@ from regression.training.regression import Regression
 if TYPE_CHECKING:  # a second to import
     from regression.fits.figure import Figure
 
-__all__ = ["FitFiles", "Report", "shown_path", "tensorboards"]
+__all__ = ["FitFiles", "Report", "tensorboards"]
 
 LABEL_WIDTH, WIDTH = 8, 12
 
@@ -253,8 +252,3 @@ def _on_the_way(coefficients: Sequence[float], module: Regression) -> dict[str, 
     """Return what a figure shows of coefficients on the way to a fit."""
     powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
     return {"label": formula(coefficients, module.model.names), "predict": partial(without_bands, powers)}
-
-
-def shown_path(path: str | Path) -> str:
-    """Return a path as a user would type it: relative to the working folder where that is shorter."""
-    return printable(min(str(path), os.path.relpath(path), key=len))

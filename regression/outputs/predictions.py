@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from regression.common.collectives import all_gather_rows
-from regression.common.errors import UsageError, counted
+from regression.common.errors import UsageError
+from regression.common.text import counted, left_out, shown_path
 from regression.data.batches import Batch
-from regression.fits.notes import left_out
-from regression.fits.result import Fit, Prediction
-from regression.outputs.fit_files import shown_path
+from regression.fits.bands import Prediction
+from regression.fits.result import Fit
 from regression.training.regression import Regression
 
 __all__ = ["PredictionFile", "require_table_name"]

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.common.errors import SaveError
-from regression.outputs.fit_files import shown_path, tensorboards
+from regression.common.text import shown_path
+from regression.outputs.fit_files import tensorboards
 from regression.outputs.predictions import require_table_name
 from regression.series.result import SeriesFit
 from regression.training.series_regression import SeriesRegression

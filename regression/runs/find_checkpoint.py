@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from regression.common.errors import UsageError, printable
+from regression.common.errors import UsageError
+from regression.common.text import printable
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.folder import is_first_process
 from regression.runs.parent_watch import say

@@ -21,8 +21,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from regression.common.collectives import all_max
-from regression.common.errors import Stopped, counted
-from regression.outputs.fit_files import shown_path
+from regression.common.errors import Stopped
+from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.parent_watch import say
 from regression.runs.processes import HELD, Outcome

@@ -12,10 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regression.common.errors import counted
-from regression.data.readers.series_names import Labels
-from regression.fits.notes import left_out
-from regression.fits.result import UndeterminedWarning
+from regression.common.errors import UndeterminedWarning
+from regression.common.text import counted, left_out
 from regression.series.fits import Found
 from regression.series.room import Model
 
@@ -53,17 +51,19 @@ class SeriesFit:
     omitted: int
 
     @classmethod
-    def of(cls, found: Found, model: Model, labels: Labels, name: str, omitted: int) -> "SeriesFit":
+    def of(
+        cls, found: Found, model: Model, names: tuple[Any, NDArray[np.int64]], name: str, omitted: int
+    ) -> "SeriesFit":
         """Put fits in order.
 
         Args:
             found: The fits, by codes of the series.
             model: What was fitted.
-            labels: What the codes mean.
+            names: Names of the series in ascending order, and the places of their codes in that order.
             name: Class of the model, which names the coefficients.
             omitted: Number of rows left out.
         """
-        series, order = labels.names(found.codes)
+        series, order = names
         is_sorted = bool((order[1:] > order[:-1]).all())
         numbers, nobs = (values if is_sorted else values[..., order] for values in (found.numbers, found.nobs))
         size, all_numbers = model.size, torch.from_numpy(numbers)

@@ -14,7 +14,8 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from regression.common.errors import UsageError, counted
+from regression.common.errors import UsageError
+from regression.common.text import counted
 from regression.fits.bands import require_level
 from regression.training.lightning_counters import Position
 

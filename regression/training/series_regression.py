@@ -93,7 +93,7 @@ class SeriesRegression(pl.LightningModule):
         labels = loader.rows.labels
         found = replace(found, codes=labels.share(found.codes)).gathered(self.device)
         found = fit_all(found, lambda: map(_columns, loader.in_order()), model, self.device)
-        self.result = SeriesFit.of(found, model, labels, self.model_name, loader.rows.omitted)
+        self.result = SeriesFit.of(found, model, labels.names(found.codes), self.model_name, loader.rows.omitted)
         self._found = None
 
 

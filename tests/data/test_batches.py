@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regression.common.collectives import all_gather_rows, all_sum, global_sum
+from regression.common.points import Points
 from regression.data.batches import GlobalBatches
-from regression.data.rows import MemoryRows, Points, Rows, SplitRows
+from regression.data.rows import MemoryRows, Rows, SplitRows
 from regression.data.shuffle import Network, Permutation
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from regression.common.points import Points
 from regression.data.batches import GlobalBatches
-from regression.data.rows import MemoryRows, Points
+from regression.data.rows import MemoryRows
 from tests.support.command import ROOT
 from tests.support.process_groups import LIMIT_S, OPTIMIZERS, Case, table
 

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from regression.common.errors import DataError, counted
+from regression.common.errors import DataError
+from regression.common.text import counted
 from regression.data.readers.columns import ChunkColumns, Column, FileColumns, find_columns
 from regression.data.readers.large_csv import BOM, ROW_BYTES, Place, open_plain
 from regression.data.readers.series_names import Labels

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regression.common.collectives import rank_and_size
-from regression.common.errors import DataError, UsageError, counted
+from regression.common.errors import DataError, UsageError
+from regression.common.text import counted
 from regression.common.threads import even_slices, share_out, threads_for
 from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, read_npz
 from regression.data.readers.columns import Array, Column, FileColumns, Part, even_borders, has_finite_sum, overlaps
