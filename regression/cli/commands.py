@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import regression.data.data_modules
 import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
 from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
+from regression.cli.checks import require_devices, require_trainer_numbers, require_updates_left
 from regression.cli.messages import one_line
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
@@ -26,7 +27,6 @@ from regression.runs.find_checkpoint import WORDS, checkpoint_path, sweep
 from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
 from regression.runs.processes import Ranks
 from regression.runs.signals import Signals, StopAtUpdate
-from regression.training.checks import require_devices, require_trainer_numbers, require_updates_left
 from regression.training.regression import Regression
 from regression.training.series_regression import SeriesRegression
 

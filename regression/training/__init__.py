@@ -4,9 +4,8 @@
 - ``losses``: a loss as a sum over a global batch.
 - ``descent``: many updates on one batch.
 - ``update_blocks``: many updates before the Trainer's turn.
-- ``checks``: what a run may not combine.
-- ``divergence``: a loss that is no longer finite.
-- ``lightning_counters``: where in its epoch a run stands, for Lightning's loops.
+- ``checks``: what a run may not combine, and losses that end it.
+- ``lightning_counters``: the counters of Lightning's loops.
 - ``regression``: Regression: all steps of a fit.
 - ``line_and_polynomial``: LineRegression and PolynomialRegression.
 - ``series_regression``: SeriesRegression, for many series at once.

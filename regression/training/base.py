@@ -35,6 +35,7 @@ class CurveModule(pl.LightningModule, ABC):
         result: The fit, once training has ended, or once it has been taken from a checkpoint.
         evaluated_loss: The loss of the points that were validated or tested last.
         has_small_batches: Whether every process works on the whole of each training batch.
+        is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
     """
 
     def __init__(self, model: Polynomial, loss: str, loss_args: dict[str, float] | None) -> None:
@@ -43,6 +44,7 @@ class CurveModule(pl.LightningModule, ABC):
         self.result: Fit | None = None
         self.evaluated_loss = math.nan
         self.has_small_batches = False
+        self.is_stopped: Callable[[], bool] = lambda: False
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
         self._is_whole = False  # whether every process has all rows of its batches
 
@@ -50,6 +52,12 @@ class CurveModule(pl.LightningModule, ABC):
         """Return f(x) for points x of shape (N,)."""
         prediction: Tensor = self.model(x)
         return prediction
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the one optimizer, without the Trainer's wrapper."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
 
     def loss_sum(self, batch: Batch) -> Tensor:
         """Return this process's sum of the points' losses, residuals in units of sigma where there is one."""

@@ -1,9 +1,14 @@
-"""Where in its data a run stands, as a checkpoint must say it so that a resumed run makes the same updates."""
+"""The counters of Lightning's loops: updates within a batch, and where in its epoch a run stands.
+
+A checkpoint must say the latter so that a resumed run makes the same updates.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Position", "settle"]
+import lightning.pytorch as pl
+
+__all__ = ["Position", "count_updates", "settle"]
 
 
 @dataclass
@@ -74,3 +79,15 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
 
 def _counts(begun: int, done: int) -> dict[str, int]:
     return {"ready": begun, "started": begun, "processed": done, "completed": done}
+
+
+def count_updates(trainer: pl.Trainer, updates: int) -> None:
+    """Make updates done inside one batch count as optimizer steps: ``global_step``, checkpoints, the logs' x axis.
+
+    ``LightningOptimizer.step`` would count them one at a time at more than the price of an update. The counters have
+    no public setter; this is the only place that touches them.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    loop.manual_optimization.optim_step_progress.total.ready += updates
+    loop.manual_optimization.optim_step_progress.total.completed += updates
+    loop._batches_that_stepped = trainer.global_step - (updates > 0)  # the loop counts the batch itself once it is done

@@ -27,18 +27,21 @@ from regression.training.checks import (
     has_validation,
     never_moves,
     require_exact_options,
+    require_finite_coefficients,
+    require_finite_losses,
+    require_finite_rate,
+    require_full_precision,
     require_known_monitors,
     require_no_series,
-    require_precision,
+    require_one_precision,
     require_same_division,
     require_same_optimizer,
     require_sane_numbers,
     require_short_blocks,
 )
 from regression.training.descent import Trace
-from regression.training.divergence import require_finite_coefficients, require_finite_losses
-from regression.training.lightning_counters import Position, settle
-from regression.training.update_blocks import count_updates, on_all_rows, on_mini_batches
+from regression.training.lightning_counters import Position, count_updates, settle
+from regression.training.update_blocks import on_all_rows, on_mini_batches
 
 __all__ = ["Regression"]
 
@@ -72,7 +75,6 @@ class Regression(CurveModule):
     Attributes:
         least_squares: The optimum of the points, once they have been looked at.
         trace: What the latest updates did; callbacks read it.
-        is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
         tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
 
@@ -97,7 +99,7 @@ class Regression(CurveModule):
         self.level = level
         if solver == "exact":
             model.double()  # its coefficients are known to more digits than float32 has
-            require_exact_options(self)
+            require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
         if not isinstance(domain, str):
             if not domain[0] < domain[1]:
                 raise UsageError(f"domain must be [low, high] with low below high, got {list(domain)}")
@@ -105,7 +107,6 @@ class Regression(CurveModule):
         # One update per batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision.
         self.automatic_optimization = updates_per_batch == 1 and solver == "gradient"
         self.trace: Trace | None = None
-        self.is_stopped: Callable[[], bool] = lambda: False
         self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self.least_squares = LeastSquares(model)
         self._takes_safe_rate, self._never_moves = False, False
@@ -123,12 +124,6 @@ class Regression(CurveModule):
             return None
         self._takes_safe_rate = self.learning_rate is None
         return torch.optim.SGD(self.parameters(), lr=self.learning_rate or 0.0)
-
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return the one optimizer, without the Trainer's wrapper."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        return optimizer
 
     @property
     def loader(self) -> GlobalBatches | Shares:
@@ -155,18 +150,23 @@ class Regression(CurveModule):
 
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
-        require_precision(self)
-        if self.solver == "gradient":
-            require_same_optimizer(self, self._resumed_optimizer)
-            self._never_moves = not self._takes_safe_rate and never_moves(self)
+        if self.solver == "exact":
+            require_full_precision(self.trainer)
+            return
+        optimizer = self.optimizer()
+        require_finite_rate(optimizer)
+        require_one_precision(self.trainer, self.updates_per_batch)
+        require_same_optimizer(optimizer, self._resumed_optimizer)
+        has_scheduler = self.lr_schedulers() is not None
+        self._never_moves = not self._takes_safe_rate and never_moves(optimizer, has_scheduler)
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
         if self.loader.is_divided:
-            require_short_blocks(self, self.loader.batch_size, SMALL_BATCH)
+            require_short_blocks(self.updates_per_batch, self.loader.batch_size, SMALL_BATCH)
         require_same_division(self._position, self.loader)
-        require_no_series(self)
-        require_known_monitors(self)
+        require_no_series(self.loader)
+        require_known_monitors(self.trainer, self.automatic_optimization or self.loader.is_divided)
         if self.absolute_sigma and not self.loader.rows.has_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         self._share_updates(self.loader.batch_size)
@@ -292,7 +292,10 @@ class Regression(CurveModule):
     def _block(self, batch: Batch, batch_idx: int) -> None:
         """Make the updates of a block that are left, or as many of them as the run still has to make."""
         done, self._made = self._made % self.updates_per_batch, 0  # a resumed run may have other blocks
-        made = (on_mini_batches if self.loader.is_divided else on_all_rows)(self, batch, done)
+        if self.loader.is_divided:
+            made = on_mini_batches(self, batch, self.loader.batch_size, done)
+        else:
+            made = on_all_rows(self, batch, self.updates_per_batch - done)
         require_finite_losses(self, made.losses, self._update)
         for loss, rows in made.seen:
             self._epoch.add(loss, rows)

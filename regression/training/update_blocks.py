@@ -1,20 +1,16 @@
 """Many updates before the Trainer gets its turn: on all rows at once, or each on a mini-batch of its own."""
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import lightning.pytorch as pl
 from torch import Tensor
 
 from regression.common.collectives import all_sum
 from regression.data.batches import Batch
-from regression.training.base import Total
+from regression.training.base import CurveModule, Total
 from regression.training.descent import Objective, descend, sweep
 
-if TYPE_CHECKING:
-    from regression.training.regression import Regression
-
-__all__ = ["Block", "count_updates", "on_all_rows", "on_mini_batches"]
+__all__ = ["Block", "on_all_rows", "on_mini_batches"]
 
 
 class Block(NamedTuple):
@@ -33,15 +29,15 @@ class Block(NamedTuple):
     seen: list[tuple[float, int]]
 
 
-def on_all_rows(module: "Regression", batch: Batch, done: int) -> Block:
-    """Make the updates of a block that are left on the one batch there is.
+def on_all_rows(module: CurveModule, batch: Batch, updates: int) -> Block:
+    """Make the updates of a block on the one batch there is, or as many as the run still has to make.
 
     Args:
         module: The module, whose coefficients are changed.
         batch: This process's slice of the batch.
-        done: Number of updates of the block that were made before.
+        updates: Number of updates of the block that are left.
     """
-    updates = int(min(module.updates_per_batch - done, _remaining(module)))
+    updates = int(min(updates, _remaining(module)))
     objective = _objective(module, *module.taken(batch, all_sum))
     scheduler: Any = module.lr_schedulers()
     parameter, optimizer = module.model.coefficients, module.optimizer()
@@ -51,16 +47,17 @@ def on_all_rows(module: "Regression", batch: Batch, done: int) -> Block:
     return Block(losses, coefficients, is_whole, seen)
 
 
-def on_mini_batches(module: "Regression", batch: Batch, done: int) -> Block:
-    """Make the updates of a block that are left, each on a batch of its own.
+def on_mini_batches(module: CurveModule, batch: Batch, batch_size: int, done: int) -> Block:
+    """Make the updates of a block that are left, or as many as the run still has to make, each on a batch of its own.
 
     Args:
         module: The module, whose coefficients are changed.
         batch: This process's slice of the batches that are handed out together.
+        batch_size: Number of rows of each of these batches, over all processes.
         done: Number of updates of the block that were made before.
     """
     batch, total = module.taken(batch, all_sum)
-    left = batch.split(module.loader.batch_size)[done:]
+    left = batch.split(batch_size)[done:]
     objectives = (_objective(module, part, total) for part in left[: int(min(len(left), _remaining(module)))])
     has_scheduler, parameter = bool(module.trainer.lr_scheduler_configs), module.model.coefficients
     losses, coefficients = sweep(objectives, parameter, module.optimizer(), has_scheduler, module.is_stopped)
@@ -68,7 +65,7 @@ def on_mini_batches(module: "Regression", batch: Batch, done: int) -> Block:
     return Block(losses, coefficients, len(losses) == len(left), seen)
 
 
-def _objective(module: "Regression", batch: Batch, total: Total) -> Objective:
+def _objective(module: CurveModule, batch: Batch, total: Total) -> Objective:
     design, target = module.model.design(batch.x), batch.y.to(module.model.coefficients.dtype)
     if batch.sigma is not None:
         sigma = batch.sigma.to(target)
@@ -76,18 +73,6 @@ def _objective(module: "Regression", batch: Batch, total: Total) -> Objective:
     return Objective(design, target, batch.rows, module.loss, total)
 
 
-def _remaining(module: "Regression") -> float:
+def _remaining(module: CurveModule) -> float:
     limit = module.trainer.max_steps
     return limit - module.global_step if limit >= 0 else math.inf
-
-
-def count_updates(trainer: pl.Trainer, updates: int) -> None:
-    """Make updates done inside one batch count as optimizer steps: ``global_step``, checkpoints, the logs' x axis.
-
-    ``LightningOptimizer.step`` would count them one at a time at more than the price of an update. The counters have
-    no public setter; this is the only place that touches them.
-    """
-    loop = trainer.fit_loop.epoch_loop
-    loop.manual_optimization.optim_step_progress.total.ready += updates
-    loop.manual_optimization.optim_step_progress.total.completed += updates
-    loop._batches_that_stepped = trainer.global_step - (updates > 0)  # the loop counts the batch itself once it is done

@@ -1,0 +1,106 @@
+"""What the command line may not ask of Lightning's Trainer, refused before anything is built."""
+
+import difflib
+import math
+import os
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+
+from regression.common.errors import UsageError
+from regression.common.text import counted
+
+__all__ = ["require_devices", "require_trainer_numbers", "require_updates_left"]
+
+
+def require_trainer_numbers(config: Namespace) -> None:
+    """Refuse numbers and places that Lightning takes in silence, or gives up on without a reason."""
+    seed, trainer = config.seed_everything, config.trainer
+    if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
+        raise UsageError(f"seed_everything must be from 0 to 2^32 - 1, got {seed}")
+    if "://" in str(trainer.default_root_dir):
+        raise UsageError(
+            f"--trainer.default_root_dir must be a folder on this machine, got {trainer.default_root_dir}: copy the "
+            "run's folder there afterwards"
+        )
+    clip, accumulated = trainer.gradient_clip_val, trainer.accumulate_grad_batches
+    if clip is not None and not (math.isfinite(clip) and clip >= 0):
+        raise UsageError(f"--trainer.gradient_clip_val must be a finite number of at least 0, got {clip}")
+    if accumulated < 1:
+        raise UsageError(f"--trainer.accumulate_grad_batches must be at least 1, got {accumulated}")
+
+
+def require_devices(trainer: Namespace) -> None:
+    """Refuse devices, accelerators and strategies that are not there, and say which are.
+
+    Only what is given by a word or number is judged; a class, or a list of devices, is left to Lightning.
+    """
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    here = [name for name in known if AcceleratorRegistry[name]["accelerator"].is_available()]
+    has_gpu = bool({"cuda", "mps"} & set(here))
+    accelerator, strategy = trainer.accelerator, trainer.strategy
+    if isinstance(accelerator, str) and accelerator not in ("auto", *(["gpu"] if has_gpu else []), *here):
+        choices = ["auto", "gpu", *known]
+        near = "" if accelerator in choices else _near(accelerator, choices)
+        raise UsageError(
+            f"--trainer.accelerator {accelerator} is not on this machine{near}: it has {_hardware()}; "
+            f"use {', '.join(['auto', *here])}"
+        )
+    _require_number(str(trainer.devices).strip(), is_cpu=accelerator == "cpu" or here == ["cpu"])
+    names = ["auto", *StrategyRegistry.available_strategies()]
+    if isinstance(strategy, str) and strategy not in names:
+        near = _near(strategy, names)
+        raise UsageError(f"--trainer.strategy {strategy} is not known{near}: expected one of {', '.join(names)}")
+
+
+def _require_number(devices: str, is_cpu: bool) -> None:
+    if devices == "auto" or devices.startswith("[") or "," in devices:
+        return
+    allowed = devices.isdecimal() and int(devices) > 0
+    if is_cpu and not allowed:
+        raise UsageError(
+            f"--trainer.devices must be auto or a number of processes from 1, got {devices}; "
+            f"this machine has {_hardware()}"
+        )
+    if not is_cpu and not allowed and devices != "-1":
+        raise UsageError(
+            f"--trainer.devices must be auto, a number from 1, or -1 for all, got {devices}; "
+            f"this machine has {_hardware()}"
+        )
+
+
+def _hardware() -> str:
+    gpus = torch.cuda.device_count()
+    return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word.casefold(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> None:
+    """Refuse to go on from a checkpoint that has already reached the end of the run.
+
+    Args:
+        checkpoint: The content of the checkpoint.
+        trainer: The Trainer that is to go on.
+
+    Raises:
+        UsageError: If ``max_epochs`` or ``max_steps`` is not above what the checkpoint has done.
+    """
+    # Not "epoch", which is one less in a checkpoint written at the end of one.
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    for name, limit, made in (
+        ("max_epochs", trainer.max_epochs, epochs),
+        ("max_steps", trainer.max_steps, checkpoint["global_step"]),
+    ):
+        if limit is not None and 0 <= limit <= made:
+            raise UsageError(
+                f"nothing is left to do: --trainer.{name} is {limit} and the checkpoint is at {made}; give more than "
+                f"{made}, or leave --ckpt_path out"
+            )
