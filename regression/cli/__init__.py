@@ -2,6 +2,7 @@
 
 - ``entry``: the one entry, and how it ends.
 - ``commands``: fit, validate, test and predict, as Lightning's command line has them.
+- ``export_command``: export, which needs no Trainer.
 - ``arguments``: the words of the command line.
 - ``checks``: what may not be asked of the Trainer.
 - ``parser_cache``: each class's parser is made once.

@@ -133,7 +133,7 @@ def _disconnect() -> None:
 
 def _export(args: Sequence[str]) -> str:
     """Run the subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
-    from regression.outputs.export import export_checkpoint  # torch's exporter takes a while to import
+    from regression.cli.export_command import export_checkpoint  # torch's exporter takes a while to import
 
     parser = ArgumentParser(prog="train.py export", exit_on_error=False, allow_abbrev=False)
     parser.description = inspect.cleandoc(export_checkpoint.__doc__ or "").partition("\n\nArgs:")[0]

@@ -6,8 +6,9 @@
 - ``convergence``: step sizes for gradient descent, and how far the optimum still is.
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
 - ``bands``: the curve and its errors at any x.
-- ``result``: Fit: coefficients, errors, tests, JSON.
-- ``notes``: a fit in words.
+- ``build``: from an optimum to a fit.
+- ``result``: Fit: coefficients, errors, bands, the report, JSON.
+- ``notes``: what its reader should know, in words.
 - ``value_and_error``: a number rounded to what its error says of it.
 - ``goodness``: how well a fit describes other points.
 - ``figure``: the picture of a fit, the only file with matplotlib.

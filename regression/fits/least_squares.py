@@ -11,6 +11,7 @@ from regression.common.points import Points
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
+from regression.fits.build import build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
 from regression.fits.degree_choice import Candidate, Criterion, choose_degree, fold_of, require_folds
 from regression.fits.refinement import is_certain, refined, second_pass
@@ -156,7 +157,7 @@ class LeastSquares:
             facts: What does not follow from the points and the model.
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
-        return Fit.of(
+        return build_fit(
             self.moments,
             self.solution,
             self.model.names[: self.solution.columns],

@@ -1,68 +1,22 @@
-"""A fit in words: the report, its notes, and the curve's formula."""
+"""What the reader of a fit should know, and the curve's formula, in words."""
 
 import math
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import accumulate
 from operator import mul
-from typing import TYPE_CHECKING
 
 from regression.common.text import counted, left_out
 from regression.curves.change_of_basis import dot, precise, times, u_in_powers
 from regression.fits.convergence import CONVERGED_SE
 from regression.fits.refinement import SHOWN_DIGITS, certain_digits
 from regression.fits.solver import Solution
-from regression.fits.value_and_error import value_and_error
-
-if TYPE_CHECKING:
-    from regression.fits.result import Fit
 
 UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
-__all__ = ["UNDETERMINED", "formula", "notes", "report"]
-
-
-def report(fit: "Fit") -> str:
-    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes."""
-    width = max(map(len, fit.names))
-    errors = fit.bse or (None,) * len(fit.params)
-    rows = [
-        f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
-        for name, value, error in zip(fit.names, fit.params, errors, strict=True)
-    ]
-    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
-    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
-    goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
-    lines = [
-        f"{fit.model}, degree {fit.degree}, {how}",
-        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
-        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
-        *_weight_lines(fit),
-        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
-        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
-        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
-        *rows,
-        ", ".join(_known(goodness)),
-        *_table_lines(fit.degree_table, fit.degree),
-        *(f"note: {note}" for note in fit.notes),
-    ]
-    return "\n".join(line for line in lines if line)
-
-
-def _weight_lines(fit: "Fit") -> list[str]:
-    """Say how points with a sigma count, and what their errors go by."""
-    if fit.absolute_sigma:  # also where each is 1
-        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
-    if not fit.weighted:
-        return []
-    if fit.sigma is None:
-        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
-    square: float | Decimal = fit.sigma * fit.sigma
-    if fit.sigma and not 0 < square < math.inf:
-        square = Decimal(fit.sigma) ** 2
-    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
+__all__ = ["UNDETERMINED", "formula", "notes"]
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:
@@ -164,19 +118,3 @@ def _covariance_notes(solution: Solution) -> list[str]:
         f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit "
         f"to x - {solution.frame.center:g}"
     ]
-
-
-def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
-    """Return the table of degrees in words, the chosen one marked."""
-    if not table:
-        return []
-    columns = [name for name, value in table[0].items() if value is not None]
-    lines = ["".join(f"{name:>12}" for name in columns)]
-    for row in table:
-        mark = "  ← chosen" if row["degree"] == chosen else ""
-        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
-    return lines
-
-
-def _known(values: dict[str, float | None]) -> list[str]:
-    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]

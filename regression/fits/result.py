@@ -14,14 +14,10 @@ import torch
 from torch import Tensor
 
 from regression.common.errors import UndeterminedWarning, UsageError
-from regression.curves.change_of_basis import Matrix, combine, logarithm, precise, root, u_in_powers
+from regression.common.text import counted
 from regression.fits.bands import Curve, Prediction, predicted, quantile
-from regression.fits.convergence import CONVERGED_SE
-from regression.fits.degree_choice import Candidate
-from regression.fits.notes import UNDETERMINED, notes, report
-from regression.fits.refinement import without_noise
-from regression.fits.solver import Solution
-from regression.moments.moments import Moments
+from regression.fits.notes import UNDETERMINED
+from regression.fits.value_and_error import value_and_error
 
 __all__ = ["Fit"]
 
@@ -106,62 +102,6 @@ class Fit:
     curve: Curve
     notes: tuple[str, ...]
     degree_table: tuple[dict[str, float | None], ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        moments: Moments,
-        solution: Solution,
-        names: tuple[str, ...],
-        at: list[Decimal] | None = None,
-        given_loss: float | None = None,
-        degree_table: Sequence[Candidate] = (),
-        **facts: Any,
-    ) -> "Fit":
-        """Make the record of a fit.
-
-        Args:
-            moments: Moments of the training points.
-            solution: Their least-squares optimum.
-            names: Names of the coefficients.
-            at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
-            given_loss: The loss at the coefficients where it is no function of the squares.
-            degree_table: The degrees that were compared, if the degree was chosen.
-            facts: The attributes that do not follow from these.
-        """
-        with precise():
-            own = solution.coefficients if at is None else at
-            missing = len(own) - len(names)  # one without an intercept
-            rows = u_in_powers(solution.frame, len(own) - 1)
-            params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
-            if at is None and not solution.null:
-                params = without_noise(params, rows, solution)
-            ssr = solution.ssr if at is None else solution.ssr_at(own)
-            df_resid = solution.nobs - solution.rank
-            scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
-            cov = _scaled(solution.covariance_in(rows), scale)
-            cov = None if cov is None else [row[missing:] for row in cov[missing:]]
-            errors = None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]
-            # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
-            best_scale = Decimal(1) if facts["absolute_sigma"] or not ssr else root(solution.ssr / ssr)
-            is_known = errors is not None and not solution.is_perfect
-            distance = _distance(params, best, [e * best_scale for e in errors] if errors and is_known else None)
-            aic, aicc, bic = _criteria(ssr, solution, len(names))
-            said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
-            return cls(
-                degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
-                nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
-                params=_floats(params),
-                bse=_floats(errors) if errors else None,
-                cov_params=tuple(map(_floats, cov)) if cov else None,
-                sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(float(ssr)),
-                rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
-                rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
-                converged=None if distance is None else distance <= CONVERGED_SE,
-                x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution, own, scale),
-                degree_table=tuple(asdict(candidate) for candidate in degree_table),
-                notes=tuple(said), **facts,
-            )  # fmt: skip
 
     @cached_property
     def conf_int(self) -> tuple[tuple[float, float], ...] | None:
@@ -250,46 +190,8 @@ class Fit:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
 
     def __str__(self) -> str:
-        """Return the report."""
-        return report(self)
-
-
-def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
-    return tuple(map(float, values))
-
-
-def _scaled(matrix: Matrix | None, scale: Decimal | None) -> Matrix | None:
-    return None if matrix is None or scale is None else [[scale * value for value in row] for row in matrix]
-
-
-def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> float | None:
-    """Return the loss where it is a function of the squares, else the given one."""
-    mean = float(ssr) / nobs
-    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given))
-
-
-def _within(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None
-
-
-def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:
-    """Return AIC, AICc and BIC of ``size`` coefficients; ``None`` where the likelihood has no maximum."""
-    nobs = solution.nobs
-    if ssr <= 0 or solution.rank < size:
-        return None, None, None
-    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + logarithm(ssr / nobs) + 1) + solution.log_weights / 2
-    aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
-    aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
-    return aic, aicc, size * math.log(nobs) - 2 * log_likelihood
-
-
-def _distance(own: list[Decimal], best: list[Decimal], errors: list[Decimal] | None) -> float | None:
-    """Return ``max |c - ĉ| / se``, or ``None`` where a standard error is unknown or 0 and the coefficients differ."""
-    if own == best:
-        return 0.0
-    if errors is None or not all(errors):
-        return None
-    return float(max(abs(a - b) / e for a, b, e in zip(own, best, errors, strict=True)))
+        """Return the report: what was fitted, coefficients with errors, goodness, and notes."""
+        return _report(self)
 
 
 def _finite(value: Any) -> Any:
@@ -303,3 +205,60 @@ def _finite(value: Any) -> Any:
 
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _report(fit: Fit) -> str:
+    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes."""
+    width = max(map(len, fit.names))
+    errors = fit.bse or (None,) * len(fit.params)
+    rows = [
+        f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
+        for name, value, error in zip(fit.names, fit.params, errors, strict=True)
+    ]
+    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
+    goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
+    lines = [
+        f"{fit.model}, degree {fit.degree}, {how}",
+        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
+        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
+        *_weight_lines(fit),
+        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
+        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
+        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
+        *rows,
+        ", ".join(_known(goodness)),
+        *_table_lines(fit.degree_table, fit.degree),
+        *(f"note: {note}" for note in fit.notes),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _weight_lines(fit: Fit) -> list[str]:
+    """Say how points with a sigma count, and what their errors go by."""
+    if fit.absolute_sigma:  # also where each is 1
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
+    if not fit.weighted:
+        return []
+    if fit.sigma is None:
+        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
+    square: float | Decimal = fit.sigma * fit.sigma
+    if fit.sigma and not 0 < square < math.inf:
+        square = Decimal(fit.sigma) ** 2
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
+
+
+def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
+    """Return the table of degrees in words, the chosen one marked."""
+    if not table:
+        return []
+    columns = [name for name, value in table[0].items() if value is not None]
+    lines = ["".join(f"{name:>12}" for name in columns)]
+    for row in table:
+        mark = "  ← chosen" if row["degree"] == chosen else ""
+        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
+    return lines
+
+
+def _known(values: dict[str, float | None]) -> list[str]:
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]
