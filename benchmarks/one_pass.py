@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from regression.common.points import Points
-from regression.curves.change_of_basis import combine, precise, u_in_powers
+from regression.curves.change_of_basis import u_in_powers
+from regression.curves.decimals import combine, precise
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import Shares
 from regression.data.readers.table import Table

@@ -17,9 +17,10 @@ from regression.cli.checks import require_devices, require_trainer_numbers, requ
 from regression.cli.messages import one_line
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
-from regression.outputs.fit_files import FitFiles, Report
+from regression.outputs.fit_files import FitFiles
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.progress_bar import RunProgress
+from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit

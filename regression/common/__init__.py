@@ -3,7 +3,8 @@
 - ``errors``: what can go wrong.
 - ``text``: the words that lines are made of.
 - ``version``: the version of the package.
-- ``points``: points with their sigma, scanned by several threads.
+- ``atomic_files``: files written whole or not at all.
+- ``points``: points with their sigma, scanned by several threads, and global batches of them.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.
 - ``compiled``: plain Python loops, compiled by numba where there is much to do.

@@ -1,4 +1,4 @@
-"""Points to fit."""
+"""Points to fit, and global batches of them."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from regression.common.collectives import all_gather_rows, rank_and_size
 from regression.common.threads import even_slices, share_out, threads_for
 
-__all__ = ["Points"]
+__all__ = ["Batch", "Points", "gathered"]
 
 
 class Points(NamedTuple):
@@ -52,3 +53,46 @@ class Points(NamedTuple):
 def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
     # What values[rows] does as well, in twice the time for a tensor of numbers.
     return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
+
+
+class Batch(NamedTuple):
+    """One device's slice of a global batch.
+
+    Attributes:
+        x: Points of this slice, shape (n,).
+        y: Values of this slice, shape (n,).
+        sigma: Standard deviations of y, shape (n,), or ``None``.
+        rows: Number of rows of the whole global batch, over all devices.
+        series: Codes of the series of this slice's points, shape (n,), or ``None``.
+    """
+
+    x: Tensor
+    y: Tensor
+    sigma: Tensor | None
+    rows: int
+    series: Tensor | None = None
+
+    @classmethod
+    def of(cls, points: Points, rows: int) -> "Batch":
+        """Return this device's points of a global batch of so many rows."""
+        return cls(points.x, points.y, points.sigma, rows, points.series)
+
+    def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
+        Points(self.x, self.y, self.sigma, self.series).scan(work)
+
+    def split(self, size: int) -> list["Batch"]:
+        """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""
+        assert len(self.x) == self.rows
+        parts = (slice(start, min(start + size, self.rows)) for start in range(0, self.rows, size))
+        sigma = self.sigma
+        return [Batch(self.x[k], self.y[k], None if sigma is None else sigma[k], k.stop - k.start) for k in parts]
+
+
+def gathered(batch: Batch) -> Batch:
+    """Return the whole global batch, put together from the slices of all processes."""
+    if rank_and_size()[1] == 1:
+        return batch
+    columns = [batch.x, batch.y, *([] if batch.sigma is None else [batch.sigma])]
+    x, y, *sigma = all_gather_rows(torch.stack(columns, dim=1)).T.contiguous()  # in one message
+    return Batch(x, y, sigma[0] if sigma else None, batch.rows)

@@ -3,5 +3,6 @@
 - ``basis``: the design matrix of points, by recurrences.
 - ``polynomial``: Line and Polynomial: parameters and the curve.
 - ``frame``: the coordinates of the sums over points.
+- ``decimals``: numbers of 150 digits, and their matrices.
 - ``change_of_basis``: between a model's basis, that of the sums, and powers of x.
 """

@@ -13,7 +13,7 @@ from torch import Tensor
 from regression.common.compiled import choose, rows_for
 from regression.common.errors import UsageError
 from regression.curves.basis import design, polynomial
-from regression.curves.change_of_basis import Vector, precise, root
+from regression.curves.decimals import Vector, precise, root
 from regression.fits.solver import Solution
 from regression.moments.loops import evaluate
 from regression.moments.scan import loop_room

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from regression.curves.change_of_basis import Matrix, combine, logarithm, precise, root, u_in_powers
+from regression.curves.change_of_basis import u_in_powers
+from regression.curves.decimals import Matrix, combine, logarithm, precise, root
 from regression.fits.bands import Curve
 from regression.fits.convergence import CONVERGED_SE
 from regression.fits.degree_choice import Candidate

@@ -6,7 +6,8 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.curves.change_of_basis import Chart, gram, precise, root, u_in_powers
+from regression.curves.change_of_basis import Chart, u_in_powers
+from regression.curves.decimals import gram, precise, root
 from regression.fits.solver import Solution
 
 __all__ = ["CONVERGED_SE", "OptimumDistance", "safe_rate"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from regression.common.errors import UsageError
-from regression.curves.change_of_basis import logarithm
+from regression.curves.decimals import logarithm
 from regression.fits.solver import Solution, solve, ssr_at
 from regression.moments.moments import Moments
 

@@ -7,7 +7,8 @@ from itertools import accumulate
 from operator import mul
 
 from regression.common.text import counted, left_out
-from regression.curves.change_of_basis import dot, precise, times, u_in_powers
+from regression.curves.change_of_basis import u_in_powers
+from regression.curves.decimals import dot, precise, times
 from regression.fits.convergence import CONVERGED_SE
 from regression.fits.refinement import SHOWN_DIGITS, certain_digits
 from regression.fits.solver import Solution

@@ -12,7 +12,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
-from regression.curves.change_of_basis import Vector, combine, dot, precise, root, solve_triangular, u_in_powers
+from regression.curves.change_of_basis import u_in_powers
+from regression.curves.decimals import Vector, combine, dot, precise, root, solve_triangular
 from regression.fits.solver import UNIT, Certainty, Solution, orthogonalize, unit_vectors, weight_unit, y_unit
 from regression.moments.second_pass import Pair, SecondPass, pairs
 

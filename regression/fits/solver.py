@@ -14,19 +14,8 @@ from decimal import Decimal, localcontext
 from functools import cached_property
 
 from regression.common.fixed_point import UNIT_BITS
-from regression.curves.change_of_basis import (
-    FEW,
-    Matrix,
-    Vector,
-    combine,
-    dot,
-    gram,
-    powers_in_u,
-    precise,
-    root,
-    solve_triangular,
-    times,
-)
+from regression.curves.change_of_basis import powers_in_u
+from regression.curves.decimals import FEW, Matrix, Vector, combine, dot, gram, precise, root, solve_triangular, times
 from regression.curves.frame import Frame
 from regression.moments.moments import Moments
 

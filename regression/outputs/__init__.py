@@ -1,6 +1,9 @@
 """What a run prints, draws and leaves. May import training and what that rests on.
 
-- ``fit_files``: report lines, files and TensorBoard entries of a fit.
+- ``report_lines``: lines on the terminal during a fit and at its end.
+- ``fit_files``: files and TensorBoard entries of a fit.
+- ``tensorboard``: the TensorBoard loggers of a run.
+- ``table_file``: how tables may be called.
 - ``evaluation``: how well held-out points are described.
 - ``predictions``: predictions.csv.
 - ``series_files``: the table of the series and their report.

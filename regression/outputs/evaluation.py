@@ -7,8 +7,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from regression.common.points import Batch
 from regression.common.text import counted
-from regression.data.batches import Batch
 from regression.fits.goodness import Goodness
 from regression.training.regression import Regression
 

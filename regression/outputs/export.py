@@ -17,7 +17,8 @@ import torch
 
 from regression.common.errors import UsageError
 from regression.common.version import __version__
-from regression.curves.change_of_basis import Chart, combine, precise
+from regression.curves.change_of_basis import Chart
+from regression.curves.decimals import combine, precise
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.fits.result import Fit

@@ -1,122 +1,29 @@
-"""What a fit leaves behind and says on the way: report lines, files, TensorBoard's text and figures."""
+"""What a fit leaves behind: its files, and TensorBoard's text and figures."""
 
-import math
-import shutil
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from regression.common.text import counted, shown_path
-from regression.data.batches import Batch
+from regression.common.points import Batch
+from regression.common.text import counted
 from regression.fits.bands import without_bands
 from regression.fits.notes import formula
 from regression.fits.result import Fit
+from regression.outputs.report_lines import milestones
+from regression.outputs.tensorboard import tensorboards
 from regression.training.descent import Trace
 from regression.training.regression import Regression
 
 if TYPE_CHECKING:  # a second to import
     from regression.fits.figure import Figure
 
-__all__ = ["FitFiles", "Report", "tensorboards"]
-
-LABEL_WIDTH, WIDTH = 8, 12
-
-
-def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
-    """Yield the updates of a block that are worth a word: about ``rows`` in a run, evenly spaced from the first.
-
-    In a run without an end they are 0, 1, 2, 5, 10, 20, 50, …
-    """
-    if trace is None or rows < 1:
-        return
-    if math.isfinite(total):
-        every = max(1, round(total / rows))
-        yield from range(-(-trace.first // every) * every, trace.end, every)
-    else:
-        for update in range(trace.first, trace.end):
-            if update == 0 or update in (k * 10 ** int(math.log10(update)) for k in (1, 2, 5)):
-                yield update
-
-
-def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
-    """Return the TensorBoard loggers of the run on the process that writes, else none."""
-    if not trainer.is_global_zero:
-        return []
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-
-
-class Report(Callback):
-    """Lines on the terminal: the loss and the coefficients during a fit, and the report at its end.
-
-    Args:
-        rows: About how many lines a run prints.
-        loss: Whether a line shows the loss ``before`` its update or ``after`` it. The coefficients are always those
-            after it. The last line is the state at the end.
-    """
-
-    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before") -> None:
-        self.rows = rows
-        self.loss = loss
-        self._has_head = False
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
-        """Print the lines that are due."""
-        assert isinstance(pl_module, Regression)
-        trace = pl_module.trace
-        for update in milestones(trace, pl_module.total_updates(), self.rows):
-            assert trace is not None
-            at = update - trace.first
-            loss = trace.losses[at]
-            if self.loss == "after":
-                following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
-                with torch.no_grad():
-                    loss = pl_module.batch_loss(batch) if following is None else following
-            self._head(trainer, pl_module)
-            self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the final state and the report."""
-        assert isinstance(pl_module, Regression)
-        fit = pl_module.result
-        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
-        if not trainer.is_global_zero:
-            return
-        if fit is None:
-            limits = "--trainer.max_steps, max_epochs or limit_train_batches"
-            words = f"nothing was trained: {limits} end the run at update {trainer.global_step}"
-            warnings.warn(words, UserWarning, stacklevel=2)
-            return
-        if self.rows > 0 and fit.solver == "gradient":
-            self._head(trainer, pl_module)
-            self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
-            print()
-        print(fit)
-        if trainer.loggers and folder is not None:
-            print(f"files in {shown_path(folder)}")
-
-    def _head(self, trainer: pl.Trainer, pl_module: Regression) -> None:
-        if not self._has_head:
-            self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
-        self._has_head = True
-
-    def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:
-        if not trainer.is_global_zero:
-            return
-        room = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
-        shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
-        texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
-        print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
+__all__ = ["FitFiles"]
 
 
 class FitFiles(Callback):

@@ -13,22 +13,16 @@ from torch import Tensor
 
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
+from regression.common.points import Batch
 from regression.common.text import counted, left_out, shown_path
-from regression.data.batches import Batch
 from regression.fits.bands import Prediction
 from regression.fits.result import Fit
+from regression.outputs.table_file import require_table_name
 from regression.training.regression import Regression
 
-__all__ = ["PredictionFile", "require_table_name"]
+__all__ = ["PredictionFile"]
 
 COLUMNS = ("x", *Prediction._fields)
-ENDINGS = (".csv", ".parquet")
-
-
-def require_table_name(option: str, file: str) -> None:
-    """Refuse what is no plain name of a table, such as one in another folder, or of another kind."""
-    if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
-        raise UsageError(f"{option} must be a file name ending in .csv or .parquet, got {file}")
 
 
 class PredictionFile(Callback):

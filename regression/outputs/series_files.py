@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.errors import SaveError
 from regression.common.text import shown_path
-from regression.outputs.fit_files import tensorboards
-from regression.outputs.predictions import require_table_name
+from regression.outputs.table_file import require_table_name
+from regression.outputs.tensorboard import tensorboards
 from regression.series.result import SeriesFit
 from regression.training.series_regression import SeriesRegression
 

@@ -2,7 +2,7 @@
 
 - ``parent_watch``: a started process ends with the first one.
 - ``folder``: a folder of the run's own.
-- ``checkpoint_file``: written whole or not at all, read only undamaged.
+- ``checkpoint_file``: a checkpoint, sealed when written and read only undamaged.
 - ``find_checkpoint``: found by last and best.
 - ``checkpoint_callbacks``: when best.ckpt and last.ckpt are written.
 - ``processes``: one process fails, all fail and say why.

@@ -8,8 +8,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from regression.common.atomic_files import write_whole
 from regression.common.errors import UsageError
-from regression.runs.checkpoint_file import read_undamaged, write_whole
+from regression.runs.checkpoint_file import read_undamaged
 from regression.training.checks import has_validation
 
 __all__ = ["BestCheckpoint", "LastCheckpoint"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from regression.common.collectives import all_sum, global_sum
+from regression.common.points import Batch, gathered
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import Batch, gathered
 from regression.fits.result import Fit
 from regression.training.losses import GlobalLoss
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from regression.common.errors import UsageError
-from regression.common.points import Points
+from regression.common.points import Batch, Points
 from regression.common.version import __version__
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import Batch, GlobalBatches, Shares
+from regression.data.batches import GlobalBatches, Shares
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
 from regression.moments.scan import Range

@@ -7,8 +7,8 @@ import lightning.pytorch as pl
 import torch
 
 from regression.common.errors import UsageError
+from regression.common.points import Batch
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import Batch
 from regression.series.fits import Columns, Found, fit_all
 from regression.series.result import SeriesFit
 from regression.series.room import Model

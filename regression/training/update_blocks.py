@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from regression.common.collectives import all_sum
-from regression.data.batches import Batch
+from regression.common.points import Batch
 from regression.training.base import CurveModule, Total
 from regression.training.descent import Objective, descend, sweep
 

@@ -13,8 +13,7 @@ import torch
 from pyarrow import feather, parquet
 
 from regression.common.errors import DataError, UsageError
-from regression.common.points import Points
-from regression.data.batches import Batch
+from regression.common.points import Batch, Points
 from regression.data.readers import csv_text
 from regression.data.readers.columns import Part
 from regression.data.readers.large_csv import open_plain

@@ -218,7 +218,7 @@ def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatc
         if next(saved, None) is None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("regression.runs.checkpoint_file._sync_folder", lambda _: None)
+    monkeypatch.setattr("regression.common.atomic_files._sync_folder", lambda _: None)
     monkeypatch.setattr(os, "fsync", full)
     done = command(*LINE)
     assert done.code == 1

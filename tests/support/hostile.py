@@ -194,7 +194,7 @@ OTHER_CLASSES = [
     "canary.Callback", "os.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "torch.hub.load",
     "torch.load", "torch.serialization.load", "functools.partial", "importlib.import_module", "runpy.run_path",
     "pickle.loads", "lightning.pytorch.cli.instantiate_class", "torch.utils.cpp_extension.load_inline",
-    "torch.optim.Optimizer.__init__.__globals__", "regression.cli.main", "regression.runs.checkpoint_file.os.system",
+    "torch.optim.Optimizer.__init__.__globals__", "regression.cli.main", "regression.common.atomic_files.os.system",
 ]  # fmt: skip
 PLACES = ["model", "data", "optimizer", "lr_scheduler", "trainer.callbacks", "trainer.logger", "trainer.strategy",
           "trainer.plugins", "trainer.profiler", "trainer.accelerator"]  # fmt: skip

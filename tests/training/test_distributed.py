@@ -8,8 +8,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from regression.common.collectives import all_gather_rows, all_sum, global_sum
+from regression.common.points import Batch, gathered
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import Batch, gathered
 from regression.training.descent import Objective, descend
 from regression.training.losses import GlobalLoss
 from tests.support import textbook

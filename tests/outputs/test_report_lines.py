@@ -1,0 +1,49 @@
+"""Report lines: how many there are, and what stands in them."""
+
+import math
+
+import pytest
+import torch
+
+from regression.outputs.report_lines import milestones
+from regression.training.descent import Trace
+from tests.support.command import Command, config
+
+
+def trace(first: int, updates: int) -> Trace:
+    return Trace(first, torch.zeros(updates), torch.zeros(updates, 2))
+
+
+@pytest.mark.parametrize(
+    ("total", "block", "expected"),
+    [
+        (10, 1, list(range(10))),
+        (2000, 200, list(range(0, 2000, 200))),
+        (100_000, 7001, list(range(0, 100_000, 10_000))),
+        (3, 1, [0, 1, 2]),
+        (math.inf, 1, [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
+    ],
+)
+def test_milestones_are_evenly_spaced(total: float, block: int, expected: list[int]) -> None:
+    """About ten updates of a run are reported, from the first, whatever the size of its blocks."""
+    end = 1200 if math.isinf(total) else int(total)
+    found = [
+        at for first in range(0, end, block) for at in milestones(trace(first, min(block, end - first)), total, 10)
+    ]
+    assert found == expected
+
+
+def test_report_rows_can_be_chosen(command: Command) -> None:
+    """``--report.rows`` changes the number of lines, and 0 leaves the final report alone."""
+    assert list(command("fit", "-c", config("line"), "--report.rows", "2").rows()) == [0, 5, 10]
+    assert command("fit", "-c", config("line"), "--report.rows", "0").out.startswith("LineRegression, degree 1")
+
+
+def test_loss_after_the_update_is_the_next_loss_before(command: Command) -> None:
+    """The column ``loss after`` of a row is the ``loss before`` of the next one, in blocks and without."""
+    for blocks in ("1", "4"):
+        options = ("fit", "-c", config("line"), "--trainer.max_epochs", "-1", "--trainer.max_steps", "10",
+                   "--model.updates_per_batch", blocks)  # fmt: skip
+        before, after = command(*options).rows(), command(*options, "--report.loss", "after").rows()
+        for update in range(10):
+            assert after[update][0] == pytest.approx(before[update + 1][0], rel=1e-6)
