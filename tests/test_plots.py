@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from regression import fit, plots
-from regression.fit import without_bands
+from regression.bands import without_bands
 from regression.plots import figure
 from regression.report import formula
 from tests import textbook
