@@ -28,11 +28,11 @@ def fit_table(path: Path, degree: int = 1) -> list[float]:
 
     def scan(work: Callable[[Points], None]) -> None:
         for share in shares.shares():
-            share.scan(work)
+            share.scan(work, is_checked_by_work=True)
 
     found, least_squares = Range(), LeastSquares(Polynomial(degree))
     for share in shares.bounds():
-        share.scan(found.add)
+        share.scan(found.add, is_checked_by_work=True)
     least_squares.begin(found.frame(), omitted=0)
     scan(least_squares.add)
     least_squares.solve(torch.device("cpu"), scan)

@@ -89,7 +89,9 @@ def rows_for(function: Callable[..., Any], values: "np.ndarray[Any, Any]") -> An
     """
     if isinstance(function, FunctionType):
         return values.tolist()
-    view = np.require(values, values.dtype.newbyteorder("="), ["C", "A"]).view()
+    flags = values.flags
+    is_plain = flags.c_contiguous and flags.aligned and values.dtype.isnative
+    view = (values if is_plain else values.astype(values.dtype.newbyteorder("="), order="C")).view()
     view.flags.writeable = False
     return view
 

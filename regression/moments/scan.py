@@ -23,6 +23,8 @@ from regression.moments.second_pass import SecondPass
 
 __all__ = ["Range", "ResidualSums", "Sums", "loop_room", "require_finite"]
 
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # that loops are compiled for
+
 
 class Range:
     """The smallest and largest numbers of points, and the frame that follows from them."""
@@ -178,9 +180,12 @@ class ResidualSums(Accumulator):
 
 def loop_columns(run: Callable[..., Any], x: Tensor, y: Tensor, sigma: Tensor | None) -> list[Any]:
     """Return columns as a loop takes them, all of one type; an empty one without sigma."""
-    columns = [x, y, x[:0] if sigma is None else sigma]
-    kind = torch.float32 if all(column.dtype == torch.float32 for column in columns) else torch.float64
-    return [rows_for(run, column.detach().to(kind).numpy()) for column in columns]
+    arrays = [column.numpy(force=True) for column in ((x, y) if sigma is None else (x, y, sigma))]
+    if len({array.dtype for array in arrays}) > 1 or arrays[0].dtype not in FLOATS:
+        arrays = [array.astype(np.float64) for array in arrays]
+    if sigma is None:
+        arrays.append(arrays[0][:0])
+    return [rows_for(run, array) for array in arrays]
 
 
 def loop_room(is_plain: bool, rows_of_numbers: int) -> Any:

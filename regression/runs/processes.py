@@ -119,8 +119,8 @@ class Ranks:
             process = subprocess.Popen(
                 command, env={**environment, **known, CHANNEL: str(theirs.fileno())}, pass_fds=[theirs.fileno()]
             )
-        child = _Child(names[len(self._children) + 1], process, ours)
-        self._children.append(child)
+            child = _Child(names[len(self._children) + 1], process, ours)
+            self._children.append(child)  # before a signal is let in, or nobody would end it
         threading.Thread(target=self._mind, args=(child,), daemon=True).start()
 
     def expect_meeting(self) -> None:

@@ -172,7 +172,7 @@ class Regression(CurveModule):
         self._share_updates(self.loader.batch_size)
         found = Range()
         for share in self._scanned(self.loader.bounds()):
-            share.scan(found.add)
+            share.scan(found.add, is_checked_by_work=True)
         frame = found.frame()
         self._settle_domain(frame)
         self.least_squares.begin(frame, self.loader.rows.omitted)
@@ -185,7 +185,7 @@ class Regression(CurveModule):
     def _scan_all(self, work: Callable[[Points], None]) -> None:
         """Call ``work`` with parts of this process's share of all points, from several threads."""
         for share in self._scanned(self.loader.shares()):
-            share.scan(work)
+            share.scan(work, is_checked_by_work=True)
 
     def _scanned(self, batches: Shares | list[Batch]) -> Iterator[Any]:
         batch: Any
@@ -241,7 +241,7 @@ class Regression(CurveModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
         if self.solver == "exact":
-            batch.scan(self.least_squares.add)
+            batch.scan(self.least_squares.add, is_checked_by_work=True)
             if self.trainer.is_last_batch:
                 self._solve()
             return None
