@@ -1,4 +1,4 @@
-"""From files to batches. May import common.
+"""From files to batches. May import common; the readers know nothing of the rest.
 
 - ``readers/``: from a path to columns of numbers.
 - ``rows``: rows in blocks: read, scanned, split.
