@@ -8,6 +8,5 @@
 - ``predictions``: predictions.csv.
 - ``series_files``: the table of the series and their report.
 - ``progress_bar``: the progress bar.
-- ``formula``: a curve in operations that every exporter knows.
 - ``export``: the curve as an ONNX file or a program of torch.
 """
