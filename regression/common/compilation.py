@@ -187,9 +187,26 @@ def _cache(function: FunctionType) -> SharedCache | NoCache:
         return NoCache()
 
 
+class CalledLoop(CPUDispatcher):  # type: ignore[misc]
+    """A loop that compiled loops call: compiled within each of them, and kept as a part of them.
+
+    Args:
+        function: The loop.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        super().__init__(function, targetoptions={"nopython": True, "no_cpython_wrapper": True, **OPTIONS})
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return what numba calls, compiled for the types of arguments; it would compile for each constant as well."""
+        return super().get_call_template(
+            tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()}
+        )
+
+
 def compile_called(function: FunctionType) -> Any:
-    """Return a loop as compiled loops call it: compiled within each of them, and kept as a part of them."""
-    return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
+    """Return a loop as compiled loops call it."""
+    return CalledLoop(function)
 
 
 def operation(build: Callable[..., Any], result: str, arguments: list[str]) -> Any:
