@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 import numba
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
@@ -195,13 +197,43 @@ class CalledLoop(CPUDispatcher):  # type: ignore[misc]
     """
 
     def __init__(self, function: FunctionType) -> None:
-        super().__init__(function, targetoptions={"nopython": True, "no_cpython_wrapper": True, **OPTIONS})
+        options = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
+        super().__init__(function, targetoptions=options, pipeline_class=CalledPipeline)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return what numba calls, compiled for the types of arguments; it would compile for each constant as well."""
         return super().get_call_template(
             tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()}
         )
+
+    def add_overload(self, compiled: Any) -> None:
+        """Let callers find what was compiled for arguments of some types."""
+        compiled = compiled._replace(entry_point=object())  # by which numba finds it; there is nothing to call
+        self.targetctx.insert_user_function(compiled.entry_point, compiled.fndesc, [compiled.library])
+        self.overloads[tuple(compiled.signature.args)] = compiled
+
+
+class CalledPipeline(Compiler):  # type: ignore[misc]
+    """The compilation of a called loop, up to where the loops begin that it is made a part of."""
+
+    def compile_extra(self, function: FunctionType) -> Any:
+        """Return the function, compiled."""
+        self.state.flags.no_compile = True
+        self.state.library = CalledLibrary(self.state.targetctx.codegen(), function.__qualname__)
+        return super().compile_extra(function)
+
+
+class CalledLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a called loop, which is optimized and becomes machine code only as a part of others.
+
+    That takes a third of the time that numba would take, which does so for each level of calls.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
 
 
 def compile_called(function: FunctionType) -> Any:
