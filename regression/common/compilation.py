@@ -5,13 +5,14 @@ the user's own cache folder. Nothing about that place can fail a fit: where ther
 it cannot be read or written, a loop is compiled for the process at hand.
 """
 
+import gc
 import hashlib
 import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar
@@ -32,7 +33,7 @@ __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 
 # A division by 0 gives inf or nan, as the processor has it. Loops make no arrays: without numba's counts of who uses a
 # row of one, a row costs nothing; the counts take two thirds of the time of loops over some hundred numbers.
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few
 SECONDS_TO_SAY = 1.0  # a compilation that ends sooner is not worth a line
 SECONDS_TO_REPEAT = 60.0  # processes that start together compile one loop or another in turn
@@ -54,7 +55,7 @@ class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
 
     def compile(self, sig: Any) -> Any:
         """Return the address of the loop for arguments of given types."""
-        with global_compiler_lock:
+        with global_compiler_lock, without_collections():
             try:
                 return super().compile(sig)
             finally:
@@ -182,6 +183,18 @@ class Notice:
         return False
 
 
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Look for no garbage: numba makes so many objects that a tenth of its time would go into looking at torch's."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _cache(function: FunctionType) -> SharedCache | NoCache:
     try:
         return SharedCache(function)
@@ -197,7 +210,7 @@ class CalledLoop(CPUDispatcher):  # type: ignore[misc]
     """
 
     def __init__(self, function: FunctionType) -> None:
-        options = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
+        options = {"nopython": True, "no_cpython_wrapper": True, **OPTIONS}
         super().__init__(function, targetoptions=options, pipeline_class=CalledPipeline)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:

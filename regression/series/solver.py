@@ -167,8 +167,8 @@ def certify(is_again: bool, size: int, lanes: int, room: Room) -> None:
         else:
             wide = 1 + math.sqrt(size * trace[i] * square[i])
             error[i] = share * wide * wide
-            is_certain = share * size * trace[i] < CERTAIN and (nobs[i] <= rank[i] or error[i] < CERTAIN * ssr[i])
-            doubt[i] = 0.0 if is_certain or square[i] == 0 else 1.0
+            is_certain = (share * size * trace[i] < CERTAIN) & ((nobs[i] <= rank[i]) | (error[i] < CERTAIN * ssr[i]))
+            doubt[i] = 0.0 if is_certain | (square[i] == 0) else 1.0
 
 
 @loop
@@ -179,7 +179,7 @@ def write_coefficient(j: int, is_again: bool, model: Model, lanes: int, room: Ro
     nobs, trace, error, doubt = facts[NOBS], facts[TRACE], facts[ERROR], facts[DOUBT]
     center, power, square = facts[Y_CENTER], facts[Y_POWER], room.squares[size]
     params, errors = room.numbers[j], room.numbers[size + j]
-    share = 1.0 if model.has_intercept and j == 0 else 0.0
+    share, rounding = 1.0 if model.has_intercept and j == 0 else 0.0, ROUNDING if is_again else 0.0
     for i in range(lanes):
         high[i], low[i], variance[i], terms[i] = 0.0, 0.0, 0.0, share * abs(center[i] * power[i])
     for k in range(j, size):
@@ -192,9 +192,9 @@ def write_coefficient(j: int, is_again: bool, model: Model, lanes: int, room: Ro
     for i in range(lanes):
         value = add(high[i], low[i], share * center[i] * power[i], 0.0)[0]
         errors[i] = math.sqrt(variance[i])
-        params[i] = value if not is_again or abs(value) >= ROUNDING * terms[i] else 0.0
+        params[i] = 0.0 if abs(value) < rounding * terms[i] else value
         slack = math.sqrt(size * trace[i] * variance[i] * error[i] * SUM_ERROR * nobs[i]) * size
-        doubt[i] = doubt[i] if is_again or slack < CERTAIN * abs(value) or square[i] == 0 else 1.0
+        doubt[i] = doubt[i] if is_again | (slack < CERTAIN * abs(value)) | (square[i] == 0) else 1.0
 
 
 @loop
