@@ -17,7 +17,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar
 
-import numba
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.core.codegen import JITCodeLibrary
@@ -25,6 +24,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
+from numba.core.types import unliteral  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from regression.common.folder_lock import FolderLock
@@ -216,7 +216,7 @@ class CalledLoop(CPUDispatcher):  # type: ignore[misc]
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return what numba calls, compiled for the types of arguments; it would compile for each constant as well."""
         return super().get_call_template(
-            tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()}
+            tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()}
         )
 
     def add_overload(self, compiled: Any) -> None:

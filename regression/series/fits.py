@@ -166,7 +166,7 @@ def fit_cut(
 ) -> Numbers:
     """Return the numbers of series from a second pass over the points, and a third one where it is needed."""
     codes, count, rows = found.codes[cut], len(cut), int(found.nobs[cut].sum())
-    facts, places = np.vstack([found.ranges[:, cut], found.nobs[cut]]), np.arange(count)
+    ranges, nobs, places = np.ascontiguousarray(found.ranges[:, cut]), found.nobs[cut], np.arange(count)
     totals = np.zeros((2, (model.size + 1) * (model.size + 2) // 2, 4, count), np.int64)  # of values, of residuals
     numbers, doubts = np.empty((2 * model.size + 4, count)), np.ones(count, bool)
     for is_again in (False, True):
@@ -175,11 +175,11 @@ def fit_cut(
             own = np.searchsorted(codes, groups.codes).clip(max=count - 1)
             those = np.flatnonzero((codes[own] == groups.codes) & doubts[own])
             first, length = groups.first[those], groups.length[those]
-            run(add_cut, len(those), int(length.sum()), model, groups.points, first, length, own[those], facts,
-                is_again, *totals)  # fmt: skip
+            run(add_cut, len(those), int(length.sum()), model, groups.points, first, length, own[those], ranges,
+                nobs, is_again, *totals)  # fmt: skip
         sums = totals[int(is_again)]
         sums[...] = all_sum(torch.from_numpy(sums).to(device)).cpu().numpy()
-        run(solve_cut, count, rows, model, places, facts, is_again, *totals, numbers, doubts)
+        run(solve_cut, count, rows, model, places, ranges, nobs, is_again, *totals, numbers, doubts)
         if not doubts.any():
             break
     return numbers

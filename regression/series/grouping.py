@@ -4,7 +4,7 @@ Rows that come so stay where they are. Others are moved twice, each time by the 
 buckets that the cache holds, then within each bucket. Nothing is compared.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,10 +50,9 @@ def group(codes: Numbers, points: tuple[Numbers, ...], threads: int) -> Groups:
     first = find_starts(codes, threads)
     found = codes[first]
     if not (found[1:] > found[:-1]).all() and (len(found) > len(codes) // 2 or len(np.unique(found)) < len(found)):
-        codes, *points = sort_rows(codes, points, threads)
-        first = find_starts(codes, threads)
-        found = codes[first]
-    return Groups(found, first, np.diff(first, append=len(codes)), tuple(points))
+        codes, *sorted_points = sort_rows([codes, *points], threads)
+        return group(codes, tuple(sorted_points), threads)
+    return Groups(found, first, np.diff(first, append=len(codes)), points)
 
 
 def find_starts(codes: Numbers, threads: int) -> Numbers:
@@ -69,18 +68,18 @@ def find_starts(codes: Numbers, threads: int) -> Numbers:
     return np.concatenate([np.zeros(min(len(codes), 1), np.int64), *(rows for _, rows in sorted(parts.items()))])
 
 
-def sort_rows(codes: Numbers, points: Sequence[Numbers], threads: int) -> list[Numbers]:
-    """Return codes and points in ascending order of the codes."""
-    columns = [codes, *points]
-    if len(codes) < ROWS_TO_COMPILE:
-        order = np.argsort(codes, kind="stable")
-        return [column[order] if len(column) else column for column in columns]
-    return sort_many(columns, threads)
+def sort_rows(columns: list[Numbers], threads: int) -> list[Numbers]:
+    """Return columns in ascending order of the first one."""
+    if len(columns[0]) >= ROWS_TO_COMPILE:
+        return sort_many(columns, threads)
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] if len(column) else column for column in columns]
 
 
-def sort_many(columns: Sequence[Numbers], threads: int) -> list[Numbers]:
+def sort_many(columns: list[Numbers], threads: int) -> list[Numbers]:
     """Return columns in ascending order of the first one, by compiled loops."""
-    codes, count, move, sort = columns[0], compiled(count_digits), compiled(move_rows), compiled(sort_bucket)
+    loops: tuple[Callable[..., Any], ...] = (count_digits, move_rows, sort_bucket)
+    codes, (count, move, sort) = columns[0], map(compiled, loops)
     low, rows = int(codes.min()), len(codes)
     bits = (int(codes.max()) - low).bit_length()
     digit = min(bits, MOST_BITS, (rows // ROWS_PER_BUCKET).bit_length())
@@ -95,11 +94,11 @@ def sort_many(columns: Sequence[Numbers], threads: int) -> list[Numbers]:
     share_chunks(count_share, threads, 1, threads)
     ends = counts.T.cumsum().reshape(-1, threads).T
     places = np.ascontiguousarray(ends - counts)
-    columns, moved = tuple(columns), tuple(np.empty_like(column) for column in columns)
+    given, moved = tuple(columns), tuple(np.empty_like(column) for column in columns)
 
     def move_share(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            move(columns, *shares[chunk.start], low, shift, mask, places[chunk.start], moved)
+            move(given, *shares[chunk.start], low, shift, mask, places[chunk.start], moved)
 
     share_chunks(move_share, threads, 1, threads)
     cuts = np.append(0, ends[-1])

@@ -7,10 +7,7 @@ coordinates of its own: ``u = (x - center) / half the range`` and ``v = (y - y_c
 from typing import Any
 
 from regression.common.compiled import loop
-from regression.series.room import (
-    CENTER, POWER, ROWS_PER_BLOCK, SIGMA_LOW, SIGMA_POWER, STRETCH, X_HIGH, X_LOW, X_POWER, Y_CENTER, Y_HIGH, Y_LOW,
-    Y_POWER, Model, Room,
-)  # fmt: skip
+from regression.series.room import ROWS_PER_BLOCK, Model, Room
 
 __all__ = ["LARGEST", "are_fit", "count_lanes", "find_ranges", "load", "set_frame", "set_lanes", "unit_power"]
 
@@ -35,8 +32,8 @@ def count_lanes(length: Any, series: int, stop: int, most: int) -> int:
 @loop
 def set_lanes(first: Any, length: Any, series: int, lanes: int, room: Room) -> int:
     """Write where the lanes of some series begin and how long they are, and return how many lanes there are."""
-    begin, count = room.rows[0], room.rows[1]
-    room.rows[2][0] = -1
+    begin, count = room.begin, room.count
+    room.loaded[0] = -1
     rows = length[series]
     if rows > ROWS_PER_BLOCK:
         pieces = len(begin)
@@ -55,7 +52,7 @@ def load(points: Any, block: int, lanes: int, model: Model, room: Room) -> int:
 
     A lane that has fewer rows goes on with its last one.
     """
-    begin, count, loaded = room.rows[0], room.rows[1], room.rows[2]
+    begin, count, loaded = room.begin, room.count, room.loaded
     longest, start = 0, block * ROWS_PER_BLOCK
     for i in range(lanes):
         longest = max(longest, count[i])
@@ -85,19 +82,19 @@ def widen(values: Any, rows: int, lanes: int, low: Any, high: Any) -> None:
 @loop
 def find_ranges(points: Any, lanes: int, is_one: bool, model: Model, room: Room) -> None:
     """Write the ranges of lanes, or of the one series that all of them are pieces of."""
-    facts, infinity, block = room.facts, float("inf"), 0
+    ranges, infinity, block = room.ranges, float("inf"), 0
     for k in range(3):
         for i in range(lanes):
-            facts[2 * k][i], facts[2 * k + 1][i] = infinity, -infinity
+            ranges[2 * k][i], ranges[2 * k + 1][i] = infinity, -infinity
     rows = load(points, block, lanes, model, room)
     while rows > 0:
         for k in range(3 if model.has_sigma else 2):
-            widen(room.columns[k], rows, lanes, facts[2 * k], facts[2 * k + 1])
+            widen(room.columns[k], rows, lanes, ranges[2 * k], ranges[2 * k + 1])
         block += 1
         rows = load(points, block, lanes, model, room)
     if is_one:
         for k in range(3 if model.has_sigma else 2):
-            join_ranges(facts[2 * k], facts[2 * k + 1], lanes)
+            join_ranges(ranges[2 * k], ranges[2 * k + 1], lanes)
 
 
 @loop
@@ -113,12 +110,12 @@ def join_ranges(low: Any, high: Any, lanes: int) -> None:
 
 
 @loop
-def are_fit(model: Model, lanes: int, facts: Any) -> bool:
+def are_fit(model: Model, lanes: int, ranges: Any) -> bool:
     """Tell whether ranges are of finite numbers that scales can take, and sigmas positive."""
     for k in range(6 if model.has_sigma else 4):
-        least = 0.0 if k == SIGMA_LOW else -LARGEST
+        least = 0.0 if k == 4 else -LARGEST
         for i in range(lanes):
-            if not least < facts[k][i] < LARGEST:
+            if not least < ranges[k][i] < LARGEST:
                 return False
     return True
 
@@ -139,11 +136,12 @@ def half_range(low: float, high: float, center: float) -> float:
 
 
 @loop
-def set_frame(model: Model, lanes: int, facts: Any) -> None:
+def set_frame(model: Model, lanes: int, room: Room) -> None:
     """Write the coordinates that follow from ranges."""
-    low, high, y_low, y_high, least = facts[X_LOW], facts[X_HIGH], facts[Y_LOW], facts[Y_HIGH], facts[SIGMA_LOW]
-    center, power, stretch, x_power = facts[CENTER], facts[POWER], facts[STRETCH], facts[X_POWER]
-    y_center, y_power, sigma_power = facts[Y_CENTER], facts[Y_POWER], facts[SIGMA_POWER]
+    ranges = room.ranges
+    low, high, y_low, y_high, least = ranges[0], ranges[1], ranges[2], ranges[3], ranges[4]
+    center, power, stretch, x_power = room.center, room.power, room.stretch, room.x_power
+    y_center, y_power, sigma_power = room.y_center, room.y_power, room.sigma_power
     for i in range(lanes):
         center[i] = low[i] * 0.5 + high[i] * 0.5
         half = half_range(low[i], high[i], center[i])

@@ -8,16 +8,6 @@ __all__ = ["ROWS_PER_BLOCK", "Model", "Room", "make_room"]
 
 ROWS_PER_BLOCK = 256  # of a lane, which are loaded at a time: they stay in the cache, and their sums in 64 bits
 
-# The rows of ``Room.facts``. First the smallest and largest x, y and sigma of a series, and the number of its points.
-X_LOW, X_HIGH, Y_LOW, Y_HIGH, SIGMA_LOW, SIGMA_HIGH, NOBS = range(7)
-# u = (x - CENTER) POWER STRETCH, v = (y - Y_CENTER) Y_POWER; sigma and x are in units of 1 / SIGMA_POWER, 1 / X_POWER
-CENTER, POWER, STRETCH, Y_CENTER, Y_POWER, SIGMA_POWER, X_POWER = range(7, 14)
-# The number of coefficients that the points determine, the trace of the inverse matrix, the explained sum of squares,
-# that of the residuals and what the sums may have left in it; 1 where sums of residuals are needed, and the power of
-# two that brings these residuals to at most 1.
-RANK, TRACE, EXPLAINED, SSR, ERROR, DOUBT, ZOOM = range(14, 21)
-FACTS = 21
-
 
 class Model(NamedTuple):
     """What is fitted: K coefficients, with a constant term or not, to points with a sigma or not."""
@@ -32,9 +22,11 @@ class Room(NamedTuple):
     """Memory for B lanes side by side, for a model of K coefficients with T = (K + 1) (K + 2) / 2 sums.
 
     Attributes:
-        rows: First row of each lane, number of its rows, and, in the first lane, which block is loaded, shape (3, B).
+        begin: First row of each lane, shape (B,).
+        count: Number of its rows, shape (B,).
+        loaded: Which block of rows is loaded, in the first place of (B,).
         columns: A block of the lanes' rows of x, y and sigma, shape (3, ROWS_PER_BLOCK, B).
-        facts: A number of each lane in each row, shape (FACTS, B).
+        ranges: Smallest and largest x, y and sigma of each series, shape (6, B).
         pairs: Double-double numbers, as high and low parts, shape (K + 3, 2, B): at a row of points K functions, the
             value, and two weights; in the solution what each step needs.
         sums: Sums over a block in units of 2^-50 and 2^-100, shape (T, 2, B).
@@ -44,11 +36,28 @@ class Room(NamedTuple):
             in terms of them, shape (K + 1, 2 K, 2, B).
         squares: The columns' sums of squares, shape (K + 1, B).
         numbers: K coefficients, K standard errors, ssr, sigma, R² and rank, shape (2 K + 4, B).
+        nobs: Numbers of points, shape (B,); as those that follow.
+        center: Of x: ``u = (x - center) power stretch``.
+        power: A power of two.
+        stretch: What is left of the scale of u.
+        x_power: Power of two for x itself.
+        y_center: Of y: ``v = (y - y_center) y_power``.
+        y_power: A power of two.
+        sigma_power: Power of two for sigma.
+        rank: Numbers of coefficients that the points determine.
+        trace: Traces of the inverse matrices.
+        explained: Explained sums of squares.
+        ssr: Sums of squared residuals.
+        error: What the sums may have left in those.
+        doubt: 1 where sums of residuals are needed.
+        zoom: Powers of two that bring these residuals to at most 1.
     """
 
-    rows: Any
+    begin: Any
+    count: Any
+    loaded: Any
     columns: Any
-    facts: Any
+    ranges: Any
     pairs: Any
     sums: Any
     totals: Any
@@ -56,16 +65,31 @@ class Room(NamedTuple):
     basis: Any
     squares: Any
     numbers: Any
+    nobs: Any
+    center: Any
+    power: Any
+    stretch: Any
+    x_power: Any
+    y_center: Any
+    y_power: Any
+    sigma_power: Any
+    rank: Any
+    trace: Any
+    explained: Any
+    ssr: Any
+    error: Any
+    doubt: Any
+    zoom: Any
 
 
 def make_room(model: Model, lanes: int, is_plain: bool) -> Room:
     """Return memory for some lanes: lists, which plain Python is quicker with, or arrays."""
     size, sums = model.size, (model.size + 1) * (model.size + 2) // 2
-    whole = [np.zeros((*shape, lanes), np.int64) for shape in [(3,), (sums, 2), (sums, 4)]]
-    shapes = [
-        (3, ROWS_PER_BLOCK), (FACTS,), (size + 3, 2), (size + 1, size + 1, 2), (size + 1, 2 * size, 2), (size + 1,),
-        (2 * size + 4,),
-    ]  # fmt: skip
-    columns, facts, pairs, *others = (np.zeros((*shape, lanes)) for shape in shapes)
-    arrays = [whole[0], columns, facts, pairs, *whole[1:], *others]
+    whole: dict[str, tuple[int, ...]] = {"begin": (), "count": (), "loaded": (), "sums": (sums, 2), "totals": (sums, 4)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "columns": (3, ROWS_PER_BLOCK), "ranges": (6,), "pairs": (size + 3, 2), "matrix": (size + 1, size + 1, 2),
+        "basis": (size + 1, 2 * size, 2), "squares": (size + 1,), "numbers": (2 * size + 4,),
+    }  # fmt: skip
+    shapes = dict.fromkeys(Room._fields, ()) | shapes | whole
+    arrays = [np.zeros((*shapes[name], lanes), np.int64 if name in whole else np.float64) for name in Room._fields]
     return Room(*(array.tolist() if is_plain else array for array in arrays))

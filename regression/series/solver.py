@@ -17,12 +17,9 @@ from regression.common.double_double import add, multiply, two_sum
 from regression.common.fixed_point import LOWER, LOWER_BITS
 from regression.series.lane_rows import unit_power
 from regression.series.lanes import add_product, divide, fill, scale_rows
-from regression.series.room import (
-    CENTER, DOUBT, ERROR, EXPLAINED, NOBS, POWER, RANK, SIGMA_POWER, SSR, STRETCH, TRACE, X_POWER, Y_CENTER, Y_POWER,
-    ZOOM, Model, Room,
-)  # fmt: skip
+from regression.series.room import Model, Room
 
-__all__ = ["prepare_again", "solve"]
+__all__ = ["solve"]
 
 LEAST = 1e-24  # a column with a smaller share of its square left by those before it depends on them
 SUM_ERROR = 2.0**-98  # of a sum of squares of n numbers of at most 1, over n
@@ -46,7 +43,7 @@ def load_sum(total: Any, lanes: int, out: Any) -> None:
 
 @loop
 def load_matrix(is_again: bool, size: int, lanes: int, room: Room) -> None:
-    """Write the lower triangle of the normal equations, and its diagonal, the sums of squares, of T_k the first time."""
+    """Write the lower triangle of the normal equations, and its diagonal, of T_k the first time, as squares."""
     at = 0
     for i in range(size + 1):
         row = room.matrix[i]
@@ -62,7 +59,7 @@ def load_matrix(is_again: bool, size: int, lanes: int, room: Room) -> None:
 @loop
 def factor(size: int, lanes: int, room: Room) -> None:
     """Replace M by D on the diagonal and L below; of columns that depend on others by 1 and zeros."""
-    matrix, column, rank, keep = room.matrix, room.pairs, room.facts[RANK], room.pairs[size + 1][0]
+    matrix, column, rank, keep = room.matrix, room.pairs, room.rank, room.pairs[size + 1][0]
     for i in range(lanes):
         rank[i] = 0.0
     for j in range(size):
@@ -86,8 +83,8 @@ def place_basis(size: int, lanes: int, room: Room) -> None:
 
     There ``u = shift + stretch t``.
     """
-    basis, shift, stretch, facts = room.basis, room.pairs[0], room.pairs[1], room.facts
-    center, power, own_stretch = facts[CENTER], facts[POWER], facts[STRETCH]
+    basis, shift, stretch = room.basis, room.pairs[0], room.pairs[1]
+    center, power, own_stretch = room.center, room.power, room.stretch
     shift_high, shift_low, high, low = shift[0], shift[1], stretch[0], stretch[1]
     for k in range(size):
         for j in range(2 * size):
@@ -120,7 +117,7 @@ def orthogonalize(size: int, lanes: int, room: Room) -> None:
 @loop
 def add_curve(size: int, lanes: int, room: Room) -> None:
     """Add the present curve, in the basis, to the correction, in the orthogonal polynomials and in units of zoom."""
-    matrix, curve, zoom = room.matrix, room.basis[size], room.facts[ZOOM]
+    matrix, curve, zoom = room.matrix, room.basis[size], room.zoom
     for k in range(size):
         pair, own = matrix[size][k], curve[k]
         high, low, own_high, own_low = pair[0], pair[1], own[0], own[1]
@@ -133,9 +130,9 @@ def add_curve(size: int, lanes: int, room: Room) -> None:
 @loop
 def set_goodness(model: Model, lanes: int, room: Room) -> None:
     """Write the trace of the inverse matrix, the explained sum of squares and that of the residuals."""
-    size, matrix, facts = model.size, room.matrix, room.facts
-    nobs, rank, trace, explained, ssr = facts[NOBS], facts[RANK], facts[TRACE], facts[EXPLAINED], facts[SSR]
-    own, values, zoom = matrix[size][size][0], matrix[size], facts[ZOOM]
+    size, matrix = model.size, room.matrix
+    nobs, rank, trace, explained, ssr = room.nobs, room.rank, room.trace, room.explained, room.ssr
+    own, values, zoom = matrix[size][size][0], matrix[size], room.zoom
     for i in range(lanes):
         trace[i], explained[i] = 0.0, 0.0
         ssr[i] = own[i] / zoom[i] / zoom[i] if nobs[i] > rank[i] and own[i] > 0 else 0.0
@@ -155,9 +152,8 @@ def certify(is_again: bool, size: int, lanes: int, room: Room) -> None:
 
     After refinement, replace sums of squares by 0 where they are no more than what rounding leaves of residuals.
     """
-    facts, square = room.facts, room.squares[size]
-    nobs, rank, trace, ssr, error, doubt = facts[NOBS], facts[RANK], facts[TRACE], facts[SSR], facts[ERROR], facts[DOUBT]
-    zoom = facts[ZOOM]
+    square, zoom = room.squares[size], room.zoom
+    nobs, rank, trace, ssr, error, doubt = room.nobs, room.rank, room.trace, room.ssr, room.error, room.doubt
     for i in range(lanes):
         share = SUM_ERROR * nobs[i] * size * size
         if is_again:
@@ -174,10 +170,10 @@ def certify(is_again: bool, size: int, lanes: int, room: Room) -> None:
 @loop
 def write_coefficient(j: int, is_again: bool, model: Model, lanes: int, room: Room) -> None:
     """Write a coefficient and its standard error for errors of 1, and doubt the sums if they do not give its digits."""
-    size, facts, total, rows = model.size, room.facts, room.pairs[0], room.pairs[1]
+    size, total, rows = model.size, room.pairs[0], room.pairs[1]
     high, low, variance, terms = total[0], total[1], rows[0], rows[1]
-    nobs, trace, error, doubt = facts[NOBS], facts[TRACE], facts[ERROR], facts[DOUBT]
-    center, power, square = facts[Y_CENTER], facts[Y_POWER], room.squares[size]
+    nobs, trace, error, doubt = room.nobs, room.trace, room.error, room.doubt
+    center, power, square = room.y_center, room.y_power, room.squares[size]
     params, errors = room.numbers[j], room.numbers[size + j]
     share, rounding = 1.0 if model.has_intercept and j == 0 else 0.0, ROUNDING if is_again else 0.0
     for i in range(lanes):
@@ -203,10 +199,10 @@ def write_goodness(model: Model, lanes: int, room: Room) -> None:
 
     NaN stands where the points leave a number open, or it is infinite.
     """
-    size, facts, numbers, step = model.size, room.facts, room.numbers, room.pairs[0][0]
-    nobs, rank, explained, own = facts[NOBS], facts[RANK], facts[EXPLAINED], facts[SSR]
+    size, numbers, step = model.size, room.numbers, room.pairs[0][0]
+    nobs, rank, explained, own = room.nobs, room.rank, room.explained, room.ssr
     ssr, sigma, rsquared, ranks = numbers[2 * size], numbers[2 * size + 1], numbers[2 * size + 2], numbers[2 * size + 3]
-    power, x_power, y_power, sigma_power = facts[POWER], facts[X_POWER], facts[Y_POWER], facts[SIGMA_POWER]
+    power, x_power, y_power, sigma_power = room.power, room.x_power, room.y_power, room.sigma_power
     for i in range(lanes):
         free, total, unit = nobs[i] - rank[i], explained[i] + own[i], sigma_power[i] / y_power[i]
         sigma[i] = math.sqrt(own[i] / free if free > 0 else math.nan) * unit
@@ -227,20 +223,37 @@ def write_goodness(model: Model, lanes: int, room: Room) -> None:
 
 
 @loop
+def prepare_again(size: int, lanes: int, room: Room) -> None:
+    """Write what sums of residuals are taken with: orthogonal polynomials of lengths near 1, and the curve in them."""
+    matrix, basis, rows = room.matrix, room.basis, room.pairs[0]
+    scale, inverse, zoom, ssr, error = rows[0], rows[1], room.zoom, room.ssr, room.error
+    for k in range(size):
+        pivot, own = matrix[k][k][0], basis[k]
+        for i in range(lanes):
+            scale[i] = unit_power(math.sqrt(pivot[i]))
+            inverse[i] = 1 / scale[i]
+        for j in range(2 * size):
+            scale_rows(own[j], scale, lanes, own[j])
+        scale_rows(matrix[size][k], inverse, lanes, basis[size][k])
+    for i in range(lanes):
+        zoom[i] = unit_power(math.sqrt(ssr[i] + 16 * error[i]))
+
+
+@loop
 def solve(is_again: bool, model: Model, lanes: int, room: Room) -> bool:
     """Write the numbers of some series, and return whether there are such that sums of residuals must certify.
 
     Args:
-        is_again: Whether to go by sums of residuals, after ``prepare_again``.
+        is_again: Whether to go by sums of residuals, which were taken as the first solution says.
         model: What is fitted.
         lanes: How many lanes.
-        room: With their facts and totals; where the numbers are written.
+        room: With their coordinates, numbers of points and totals; where the numbers are written.
     """
     size, is_doubtful = model.size, False
     load_matrix(is_again, size, lanes, room)
     if not is_again:
         for i in range(lanes):
-            room.facts[ZOOM][i] = 1.0
+            room.zoom[i] = 1.0
         place_basis(size, lanes, room)
     factor(size, lanes, room)
     orthogonalize(size, lanes, room)
@@ -252,22 +265,7 @@ def solve(is_again: bool, model: Model, lanes: int, room: Room) -> bool:
         write_coefficient(j, is_again, model, lanes, room)
     write_goodness(model, lanes, room)
     for i in range(lanes):
-        is_doubtful = is_doubtful or room.facts[DOUBT][i] > 0
+        is_doubtful = is_doubtful or room.doubt[i] > 0
+    if is_doubtful and not is_again:
+        prepare_again(size, lanes, room)
     return is_doubtful
-
-
-@loop
-def prepare_again(size: int, lanes: int, room: Room) -> None:
-    """Write what sums of residuals are taken with: orthogonal polynomials of lengths near 1, and the curve in them."""
-    facts, matrix, basis, rows = room.facts, room.matrix, room.basis, room.pairs[0]
-    scale, inverse, zoom, ssr, error = rows[0], rows[1], facts[ZOOM], facts[SSR], facts[ERROR]
-    for k in range(size):
-        pivot, own = matrix[k][k][0], basis[k]
-        for i in range(lanes):
-            scale[i] = unit_power(math.sqrt(pivot[i]))
-            inverse[i] = 1 / scale[i]
-        for j in range(2 * size):
-            scale_rows(own[j], scale, lanes, own[j])
-        scale_rows(matrix[size][k], inverse, lanes, basis[size][k])
-    for i in range(lanes):
-        zoom[i] = unit_power(math.sqrt(ssr[i] + 16 * error[i]))

@@ -13,9 +13,7 @@ from regression.common.fixed_point import LOWER, LOWER_BITS
 from regression.moments.loops import place_polynomials, place_product
 from regression.series.lane_rows import load
 from regression.series.lanes import add_parts, add_product, add_product_parts, scale_rows
-from regression.series.room import (
-    CENTER, POWER, ROWS_PER_BLOCK, SIGMA_POWER, STRETCH, X_POWER, Y_CENTER, Y_POWER, ZOOM, Model, Room,
-)  # fmt: skip
+from regression.series.room import ROWS_PER_BLOCK, Model, Room
 
 __all__ = ["add_up"]
 
@@ -43,8 +41,8 @@ def place_values(values: Any, center: Any, power: Any, lanes: int, out: Any) -> 
 @loop
 def place_weights(row: int, model: Model, lanes: int, room: Room, h: Any, f: Any) -> None:
     """Write h and f of each lane, 0 beyond its last row."""
-    x, sigma, count = room.columns[0][row % ROWS_PER_BLOCK], room.columns[2][row % ROWS_PER_BLOCK], room.rows[1]
-    x_power, sigma_power = room.facts[X_POWER], room.facts[SIGMA_POWER]
+    x, sigma, count = room.columns[0][row % ROWS_PER_BLOCK], room.columns[2][row % ROWS_PER_BLOCK], room.count
+    x_power, sigma_power = room.x_power, room.sigma_power
     high, low, f_high, f_low = h[0], h[1], f[0], f[1]
     for i in range(lanes):
         one = 1.0 if row < count[i] else 0.0
@@ -59,11 +57,11 @@ def place_weights(row: int, model: Model, lanes: int, room: Room, h: Any, f: Any
 @loop
 def place_functions(row: int, is_plain: bool, model: Model, lanes: int, room: Room) -> None:
     """Write the functions at a row, whose h are all 1 if it is plain."""
-    pairs, facts, size = room.pairs, room.facts, model.size
+    pairs, size = room.pairs, model.size
     x, y = room.columns[0][row % ROWS_PER_BLOCK], room.columns[1][row % ROWS_PER_BLOCK]
-    place_coordinates(x, facts[CENTER], facts[POWER], facts[STRETCH], lanes, pairs[1])
+    place_coordinates(x, room.center, room.power, room.stretch, lanes, pairs[1])
     place_polynomials(size - 1, lanes, pairs)
-    place_values(y, facts[Y_CENTER], facts[Y_POWER], lanes, pairs[size])
+    place_values(y, room.y_center, room.y_power, lanes, pairs[size])
     if not is_plain:
         h, f = pairs[size + 1], pairs[size + 2]
         place_weights(row, model, lanes, room, h, f)
@@ -80,7 +78,7 @@ def place_residuals(size: int, lanes: int, room: Room) -> None:
         for j in range(k):
             add_product(1.0, basis[k][j], pairs[j], lanes, pairs[k])
         add_product(-1.0, basis[size][k], pairs[k], lanes, pairs[size])
-    scale_rows(pairs[size], room.facts[ZOOM], lanes, pairs[size])
+    scale_rows(pairs[size], room.zoom, lanes, pairs[size])
 
 
 @loop
@@ -132,11 +130,11 @@ def add_up(points: Any, lanes: int, is_one: bool, are_residuals: bool, model: Mo
         is_one: Whether they are pieces of one series.
         are_residuals: Whether the sums are those of residuals and of orthogonal polynomials.
         model: What is fitted.
-        room: With the lanes' rows and facts, and the basis for residuals.
+        room: With the lanes' rows and coordinates, and the basis for residuals.
     """
-    block, shortest = 0, room.rows[1][0]
+    block, shortest = 0, room.count[0]
     for i in range(lanes):
-        shortest = min(shortest, room.rows[1][i])
+        shortest = min(shortest, room.count[i])
     has_plain = model.has_intercept and not model.has_sigma
     fill_totals(False, lanes, room)
     rows = load(points, block, lanes, model, room)
