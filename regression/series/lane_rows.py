@@ -12,6 +12,7 @@ from regression.series.room import ROWS_PER_BLOCK, Model, Room
 __all__ = ["LARGEST", "are_fit", "count_lanes", "find_ranges", "load", "set_frame", "set_lanes", "unit_power"]
 
 TINY, LARGEST = 2.0**-1000, 2.0**1000  # the smallest range that is stretched to [-1, 1], and what scales can take
+ROWS_PER_PIECE = 16  # of a long series, at least: all lanes with a piece of it are solved
 WASTE = 4  # lanes may have this many times the rows of their series
 
 
@@ -36,7 +37,7 @@ def set_lanes(first: Any, length: Any, series: int, lanes: int, room: Room) -> i
     room.loaded[0] = -1
     rows = length[series]
     if rows > ROWS_PER_BLOCK:
-        pieces = len(begin)
+        pieces = min(len(begin), rows // ROWS_PER_PIECE)
         for i in range(pieces):
             start = rows * i // pieces
             begin[i], count[i] = first[series] + start, rows * (i + 1) // pieces - start
