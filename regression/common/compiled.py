@@ -17,6 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
@@ -138,6 +139,7 @@ def _called_compiled(function: Callable[..., Any]) -> Any:
     return _called[function]
 
 
+@cache
 def _digest(function: Callable[..., Any]) -> str:
     """Return a digest of the source of a loop, of all that it calls, and of the numbers that it finds in modules.
 

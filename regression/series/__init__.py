@@ -3,8 +3,8 @@
 - ``grouping``: the rows of a batch, those of a series side by side.
 - ``room``: what is fitted, and the memory that is worked in.
 - ``lanes``: double-double arithmetic on many series side by side, which compilers turn into vector instructions.
-- ``frames``: ranges of the points, and coordinates from them.
-- ``loops``: sums of products over the points.
+- ``lane_rows``: the rows of series side by side, their ranges, and coordinates from these.
+- ``sums``: sums of products over the points.
 - ``solver``: from the sums of some series to their coefficients and errors.
 - ``passes``: these steps one after the other, for series whose rows are at hand, and apart for others.
 - ``fits``: the fits of batches, and of the series that several batches or processes share.

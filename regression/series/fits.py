@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.collectives import all_gather_rows, all_sum
-from regression.common.compiled import compiled
+from regression.common.compiled import choose, rows_for
 from regression.common.errors import UsageError
 from regression.common.threads import share_chunks
-from regression.series.frames import LARGEST
 from regression.series.grouping import Groups, group
+from regression.series.lane_rows import LARGEST
 from regression.series.passes import add_cut, fit_whole, solve_cut
-from regression.series.room import LONGEST, Model, make_room
+from regression.series.room import ROWS_PER_BLOCK, Model, make_room
 
 __all__ = ["Columns", "Found", "fit_all"]
 
 SERIES_PER_CHUNK = 1 << 12
 MOST_LANES, NUMBERS = 128, 1 << 11  # series side by side, and of each kind of a matrix's numbers, that the cache holds
-FEW = 50_000  # products of rows and coefficients that plain Python makes in less time than the compiler is imported in
+STEPS_PER_PRODUCT = 40  # of plain Python: 50 µs for each product of two functions at a point, with all else
 
 Columns = tuple[Tensor, Tensor, Tensor, Tensor | None]  # codes, x, y and sigma, shape (N,)
 Numbers = NDArray[Any]
@@ -38,42 +38,35 @@ def run(function: Callable[..., None], count: int, rows: int, model: Model, *arg
     """Call a loop for all series, by threads of which each has room of its own.
 
     Args:
-        function: Takes its arguments with the first series, the last one and so on put in where ``...`` stands.
+        function: Takes the first series, the one after the last, the model, the room, and the arguments.
         count: Number of series.
-        rows: Number of their rows, which decides whether loops are compiled.
+        rows: Number of their rows.
         model: What is fitted.
-        arguments: The function's, with ``...`` for start, stop, and ``None`` for the room.
+        arguments: More for the function; columns of points as a tuple.
     """
-    if not count:
-        return
-    is_plain = is_little(model, rows, count)
+    products = rows * (model.size + 1) ** 2 // 2 + count * model.size**3
+    called = choose(function, STEPS_PER_PRODUCT * products)
+    is_plain = called is function
     lanes = max(8, min(MOST_LANES, NUMBERS // model.size**2))
     if is_plain:
-        lanes = min(lanes, max(count, -(-rows // LONGEST)))
-    called = function if is_plain else compiled(function)
+        lanes = min(lanes, max(count, -(-rows // ROWS_PER_BLOCK)))
+    given = [tuple(rows_for(called, column) for column in a) if isinstance(a, tuple) else a for a in arguments]
 
     def work(chunks: Iterator[slice]) -> None:
         room = make_room(model, lanes, is_plain)
         for chunk in chunks:
-            given = [(chunk.start, chunk.stop) if a is ... else (room if a is None else a,) for a in arguments]
-            called(*(value for values in given for value in values))
+            called(chunk.start, chunk.stop, model, room, *given)
 
     threads = torch.get_num_threads()
-    share_chunks(work, count, min(SERIES_PER_CHUNK, -(-count // threads)), threads)
+    share_chunks(work, count, max(1, min(SERIES_PER_CHUNK, -(-count // threads))), threads)
 
 
-def is_little(model: Model, rows: int, series: int) -> bool:
-    """Tell whether plain Python is through before the compiler would be imported."""
-    return rows * (model.size + 1) ** 2 // 2 + series * model.size**3 < FEW
-
-
-def group_batch(columns: Columns, model: Model) -> Groups:
+def group_batch(columns: Columns) -> Groups:
     """Return a batch's rows by series."""
-    codes, *given = (None if column is None else column.numpy() for column in columns)
+    codes, x, y, sigma = (None if column is None else column.numpy() for column in columns)
+    points = tuple(np.zeros(0) if column is None else column.astype(np.float64, copy=False) for column in (x, y, sigma))
     assert codes is not None
-    points = tuple(np.zeros(0) if column is None else np.ascontiguousarray(column, np.float64) for column in given)
-    is_plain = is_little(model, len(codes), len(codes))
-    return group(np.ascontiguousarray(codes, np.int64), points, torch.get_num_threads(), is_plain)  # type: ignore[arg-type]
+    return group(codes.astype(np.int64, copy=False), points, torch.get_num_threads())
 
 
 @dataclass(frozen=True)
@@ -101,11 +94,10 @@ class Found:
         Raises:
             UsageError: If a number is not finite, a sigma not positive, or x and y more than scales can take.
         """
-        groups = group_batch(columns, model)
+        groups = group_batch(columns)
         count = len(groups.codes)
         ranges, numbers = np.empty((6, count)), np.empty((2 * model.size + 4, count))
-        run(fit_whole, count, len(columns[0]), model, groups.points, groups.first, groups.length, ..., model, None,
-            ranges, numbers)  # fmt: skip
+        run(fit_whole, count, len(columns[0]), model, groups.points, groups.first, groups.length, ranges, numbers)
         require_numbers(columns, ranges, model)
         return cls.merged([cls(groups.codes, groups.length, np.ones(count, np.int64), ranges, numbers)])
 
@@ -173,25 +165,21 @@ def fit_cut(
     found: Found, cut: Numbers, again: Callable[[], Iterable[Columns]], model: Model, device: torch.device | None
 ) -> Numbers:
     """Return the numbers of series from a second pass over the points, and a third one where it is needed."""
-    codes, nobs, ranges = found.codes[cut], found.nobs[cut], np.ascontiguousarray(found.ranges[:, cut])
-    count, rows, places = len(cut), int(nobs.sum()), np.arange(len(cut))
-    shape = ((model.size + 1) * (model.size + 2) // 2, 4, count)
-    totals, of_residuals = np.zeros(shape, np.int64), np.zeros((0, *shape[1:]), np.int64)
+    codes, count, rows = found.codes[cut], len(cut), int(found.nobs[cut].sum())
+    ranges, nobs, places = np.ascontiguousarray(found.ranges[:, cut]), found.nobs[cut], np.arange(count)
+    totals = np.zeros((2, (model.size + 1) * (model.size + 2) // 2, 4, count), np.int64)  # of values, of residuals
     numbers, doubts = np.empty((2 * model.size + 4, count)), np.ones(count, bool)
     for is_again in (False, True):
-        if is_again:
-            of_residuals = np.zeros(shape, np.int64)
         for columns in again():
-            groups = group_batch(columns, model)
+            groups = group_batch(columns)
             own = np.searchsorted(codes, groups.codes).clip(max=count - 1)
             those = np.flatnonzero((codes[own] == groups.codes) & doubts[own])
-            run(add_cut, len(those), int(groups.length[those].sum()), model, groups.points, groups.first[those],
-                groups.length[those], own[those], ..., ranges, nobs, is_again, model, None, totals,
-                of_residuals)  # fmt: skip
-        sums = of_residuals if is_again else totals
+            first, length = groups.first[those], groups.length[those]
+            run(add_cut, len(those), int(length.sum()), model, groups.points, first, length, own[those], ranges,
+                nobs, is_again, *totals)  # fmt: skip
+        sums = totals[int(is_again)]
         sums[...] = all_sum(torch.from_numpy(sums).to(device)).cpu().numpy()
-        run(solve_cut, count, rows, model, places, ..., ranges, nobs, model, None, totals, of_residuals, numbers,
-            doubts)  # fmt: skip
+        run(solve_cut, count, rows, model, places, ranges, nobs, is_again, *totals, numbers, doubts)
         if not doubts.any():
             break
     return numbers

@@ -17,6 +17,7 @@ __all__ = ["Groups", "group"]
 
 ROWS_PER_CHUNK = 1 << 16
 ROWS_PER_BUCKET = 1 << 12  # 96 KiB: half of a core's own cache
+ROWS_TO_COMPILE = 1 << 15  # fewer are sorted by numpy in less time than loops are loaded in
 MOST_BITS = 11  # of an id, that rows are moved by at a time: more places than the cache has lines are slow to write to
 
 Numbers = NDArray[Any]
@@ -35,59 +36,50 @@ class Groups(NamedTuple):
     codes: Numbers
     first: Numbers
     length: Numbers
-    points: tuple[Numbers, Numbers, Numbers]
+    points: tuple[Numbers, ...]
 
 
-def group(codes: Numbers, points: tuple[Numbers, Numbers, Numbers], threads: int, is_plain: bool) -> Groups:
+def group(codes: Numbers, points: tuple[Numbers, ...], threads: int) -> Groups:
     """Return rows by series.
 
     Args:
         codes: Ids of the rows' series, int64, shape (N,).
         points: x, y and sigma, shape (N,); sigma may be empty.
         threads: Number of threads.
-        is_plain: Whether loops run as they stand rather than compiled.
     """
-    first = find_starts(codes, threads, is_plain)
+    first = find_starts(codes, threads)
     found = codes[first]
     if not (found[1:] > found[:-1]).all() and (len(found) > len(codes) // 2 or len(np.unique(found)) < len(found)):
-        codes, points = sort_rows(codes, points, threads, is_plain)
-        first = find_starts(codes, threads, is_plain)
-        found = codes[first]
+        codes, *sorted_points = sort_rows([codes, *points], threads)
+        return group(codes, tuple(sorted_points), threads)
     return Groups(found, first, np.diff(first, append=len(codes)), points)
 
 
-def find_starts(codes: Numbers, threads: int, is_plain: bool) -> Numbers:
+def find_starts(codes: Numbers, threads: int) -> Numbers:
     """Return the rows that have another id than the row before, and the first one."""
-    note = note_starts if is_plain else compiled(note_starts)
+    parts: dict[int, Numbers] = {}
 
-    def work(chunks: Iterator[slice]) -> list[tuple[int, Numbers]]:
-        room, found = np.empty(ROWS_PER_CHUNK, np.int64), []
+    def work(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            found.append((chunk.start, room[: note(codes, chunk.start, chunk.stop, room)].copy()))
-        return found
+            differ = codes[chunk.start + 1 : chunk.stop + 1] != codes[chunk]
+            parts[chunk.start] = np.flatnonzero(differ) + (chunk.start + 1)
 
-    of_threads = share_chunks(work, len(codes), ROWS_PER_CHUNK, threads)
-    parts = sorted((part for found in of_threads for part in found), key=lambda part: part[0])
-    return np.concatenate([np.zeros(0, np.int64), *(rows for _, rows in parts)])
-
-
-@loop
-def note_starts(codes: Any, start: int, stop: int, out: Any) -> int:
-    """Write the rows that have another id than the row before, and return how many there are."""
-    count = 0
-    for row in range(start, stop):
-        out[count] = row
-        if row == 0 or codes[row] != codes[row - 1]:
-            count += 1
-    return count
+    share_chunks(work, len(codes) - 1, ROWS_PER_CHUNK, threads)
+    return np.concatenate([np.zeros(min(len(codes), 1), np.int64), *(rows for _, rows in sorted(parts.items()))])
 
 
-def sort_rows(
-    codes: Numbers, points: tuple[Numbers, Numbers, Numbers], threads: int, is_plain: bool
-) -> tuple[Numbers, tuple[Numbers, Numbers, Numbers]]:
-    """Return codes and points in ascending order of the codes."""
+def sort_rows(columns: list[Numbers], threads: int) -> list[Numbers]:
+    """Return columns in ascending order of the first one."""
+    if len(columns[0]) >= ROWS_TO_COMPILE:
+        return sort_many(columns, threads)
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] if len(column) else column for column in columns]
+
+
+def sort_many(columns: list[Numbers], threads: int) -> list[Numbers]:
+    """Return columns in ascending order of the first one, by compiled loops."""
     loops: tuple[Callable[..., Any], ...] = (count_digits, move_rows, sort_bucket)
-    count, move, sort = loops if is_plain else map(compiled, loops)
+    codes, (count, move, sort) = columns[0], map(compiled, loops)
     low, rows = int(codes.min()), len(codes)
     bits = (int(codes.max()) - low).bit_length()
     digit = min(bits, MOST_BITS, (rows // ROWS_PER_BUCKET).bit_length())
@@ -102,12 +94,11 @@ def sort_rows(
     share_chunks(count_share, threads, 1, threads)
     ends = counts.T.cumsum().reshape(-1, threads).T
     places = np.ascontiguousarray(ends - counts)
-    columns = (codes, *points)
-    moved = tuple(np.empty_like(column) for column in columns)
+    given, moved = tuple(columns), tuple(np.empty_like(column) for column in columns)
 
     def move_share(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            move(columns, *shares[chunk.start], low, shift, mask, places[chunk.start], moved)
+            move(given, *shares[chunk.start], low, shift, mask, places[chunk.start], moved)
 
     share_chunks(move_share, threads, 1, threads)
     cuts = np.append(0, ends[-1])
@@ -121,7 +112,7 @@ def sort_rows(
 
     if shift:
         share_chunks(sort_share, mask + 1, 16, threads)
-    return moved[0], moved[1:]  # type: ignore[return-value]
+    return list(moved)
 
 
 @loop

@@ -1,4 +1,4 @@
-"""Double-double arithmetic on lanes: a vector has a number of each of some series, as two rows, high and low parts.
+"""Double-double arithmetic on lanes: a pair of rows has the high and low parts of a number of each of some series.
 
 Every inner loop runs over the lanes, so that compilers turn it into vector instructions.
 """
@@ -9,40 +9,31 @@ from regression.common.compiled import loop
 from regression.common.double_double import add, multiply, product_error
 from regression.common.fixed_point import parts
 
-__all__ = ["add_parts", "add_product", "add_product_parts", "divide", "fill", "scale_rows", "subtract_product"]
+__all__ = ["add_parts", "add_product", "add_product_parts", "divide", "fill", "scale_rows"]
 
-Rows = Any  # two rows of lanes, of lists or of an array; or more such rows
+Pair = Any  # two rows of lanes, of lists or of an array
 
 
 @loop
-def fill(out: Rows, high: float, lanes: int) -> None:
+def fill(out: Pair, value: float, lanes: int) -> None:
     """Write a float64 number to all lanes."""
-    upper, lower = out[0], out[1]
+    high, low = out[0], out[1]
     for i in range(lanes):
-        upper[i], lower[i] = high, 0.0
+        high[i], low[i] = value, 0.0
 
 
 @loop
-def add_product(out: Rows, a: Rows, b: Rows, lanes: int) -> None:
-    """Add a b to out."""
+def add_product(sign: float, a: Pair, b: Pair, lanes: int, out: Pair) -> None:
+    """Add ``sign a b``, where the sign is 1 or -1."""
     high, low, a_high, a_low, b_high, b_low = out[0], out[1], a[0], a[1], b[0], b[1]
     for i in range(lanes):
-        product, rest = multiply(a_high[i], a_low[i], b_high[i], b_low[i])
+        product, rest = multiply(sign * a_high[i], sign * a_low[i], b_high[i], b_low[i])
         high[i], low[i] = add(high[i], low[i], product, rest)
 
 
 @loop
-def subtract_product(out: Rows, a: Rows, b: Rows, lanes: int) -> None:
-    """Subtract a b from out."""
-    high, low, a_high, a_low, b_high, b_low = out[0], out[1], a[0], a[1], b[0], b[1]
-    for i in range(lanes):
-        product, rest = multiply(-a_high[i], -a_low[i], b_high[i], b_low[i])
-        high[i], low[i] = add(high[i], low[i], product, rest)
-
-
-@loop
-def divide(out: Rows, a: Rows, b: Rows, lanes: int) -> None:
-    """Write a / b to out; b is not 0."""
+def divide(a: Pair, b: Pair, lanes: int, out: Pair) -> None:
+    """Write a / b; b is not 0."""
     high, low, a_high, a_low, b_high, b_low = out[0], out[1], a[0], a[1], b[0], b[1]
     for i in range(lanes):
         quotient = a_high[i] / b_high[i]
@@ -53,17 +44,17 @@ def divide(out: Rows, a: Rows, b: Rows, lanes: int) -> None:
 
 
 @loop
-def scale_rows(out: Rows, a: Rows, factor: Any, lanes: int) -> None:
-    """Write a times a power of two of each lane to out."""
+def scale_rows(a: Pair, factor: Any, lanes: int, out: Pair) -> None:
+    """Write a times a power of two of each lane."""
     high, low, a_high, a_low = out[0], out[1], a[0], a[1]
     for i in range(lanes):
         high[i], low[i] = a_high[i] * factor[i], a_low[i] * factor[i]
 
 
 @loop
-def add_parts(coarse: Any, fine: Any, a: Rows, lanes: int) -> None:
+def add_parts(a: Pair, lanes: int, out: Any) -> None:
     """Add numbers to sums, as multiples of 2^-50 and of 2^-100."""
-    high, low = a[0], a[1]
+    high, low, coarse, fine = a[0], a[1], out[0], out[1]
     for i in range(lanes):
         upper, lower = parts(high[i], low[i])
         coarse[i] += upper
@@ -71,9 +62,9 @@ def add_parts(coarse: Any, fine: Any, a: Rows, lanes: int) -> None:
 
 
 @loop
-def add_product_parts(coarse: Any, fine: Any, a: Rows, b: Rows, lanes: int) -> None:
+def add_product_parts(a: Pair, b: Pair, lanes: int, out: Any) -> None:
     """Add a b to sums, as multiples of 2^-50 and of 2^-100."""
-    a_high, a_low, b_high, b_low = a[0], a[1], b[0], b[1]
+    a_high, a_low, b_high, b_low, coarse, fine = a[0], a[1], b[0], b[1], out[0], out[1]
     for i in range(lanes):
         high, low = multiply(a_high[i], a_low[i], b_high[i], b_low[i])
         upper, lower = parts(high, low)

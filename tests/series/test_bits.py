@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import regression
-from regression.common.compiled import compiled
+from regression.common.compiled import compiled, rows_for
 from regression.series.fits import Columns, Found, fit_all
-from regression.series.grouping import group
+from regression.series.grouping import group, sort_many
 from regression.series.passes import fit_whole
 from regression.series.room import Model, make_room
 from tests.series.points import FIELDS, Array, Shape, mixed
@@ -79,16 +79,17 @@ def test_long_series_are_fitted_like_short_ones() -> None:
 
 def with_loops(function: Callable[..., None], points: Shape, sigma: Array, model: Model, is_plain: bool) -> Array:
     """Return ranges and numbers of all series of points, by lanes of five."""
-    groups = group(points[0], (points[1], points[2], sigma), 1, is_plain)
+    groups = group(points[0], (points[1], points[2], sigma), 1)
     count = len(groups.codes)
     ranges, numbers = np.zeros((6, count)), np.zeros((2 * model.size + 4, count))
     room = make_room(model, 5, is_plain)
-    function(groups.points, groups.first, groups.length, 0, count, model, room, ranges, numbers)
+    columns = tuple(rows_for(function, column) for column in groups.points)
+    function(0, count, model, room, columns, groups.first, groups.length, ranges, numbers)
     return np.concatenate([groups.codes[None], ranges, numbers])
 
 
 def test_compiled_loops_give_the_bits_of_plain_ones() -> None:
-    """Ranges, sums, solutions and residuals, and the grouping before them, are the same compiled and as they stand."""
+    """Ranges, sums, solutions and residuals are the same compiled and as they stand."""
     codes, x, y = mixed(30, seed=4)
     y[::7] = 1e9 + 2.0 * x[::7]
     order = np.random.default_rng(4).permutation(len(x))
@@ -98,6 +99,19 @@ def test_compiled_loops_give_the_bits_of_plain_ones() -> None:
         sigma = np.random.default_rng(5).uniform(0.01, 9, len(x)) if has_sigma else np.zeros(0)
         plain = with_loops(fit_whole, points, sigma, model, True)
         np.testing.assert_array_equal(with_loops(compiled(fit_whole), points, sigma, model, False), plain)
+
+
+@pytest.mark.parametrize("shift", [0, 40, 58])
+def test_compiled_loops_sort_rows_as_numpy_does(shift: int) -> None:
+    """Rows are sorted by ids near and far from each other, those of one id in their order."""
+    random = np.random.default_rng(shift)
+    codes, x = random.integers(-20, 20, 5000) << shift, random.normal(size=5000)
+    order = np.argsort(codes, kind="stable")
+    sorted_codes, sorted_x, same, empty = sort_many([codes, x, x, np.zeros(0)], 3)
+    np.testing.assert_array_equal(sorted_codes, codes[order])
+    np.testing.assert_array_equal(sorted_x, x[order])
+    np.testing.assert_array_equal(same, x[order])
+    assert len(empty) == 0
 
 
 SCRIPT = """
