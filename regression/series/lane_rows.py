@@ -37,7 +37,7 @@ def set_lanes(first: Any, length: Any, series: int, lanes: int, room: Room) -> i
     room.loaded[0] = -1
     rows = length[series]
     if rows > ROWS_PER_BLOCK:
-        pieces = min(len(begin), rows // ROWS_PER_PIECE)
+        pieces: int = min(len(begin), rows // ROWS_PER_PIECE)
         for i in range(pieces):
             start = rows * i // pieces
             begin[i], count[i] = first[series] + start, rows * (i + 1) // pieces - start
