@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
@@ -50,7 +50,7 @@ class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
     """
 
     def __init__(self, function: FunctionType) -> None:
-        super().__init__(function, targetoptions={"nopython": True, **OPTIONS})
+        super().__init__(function, targetoptions={"nopython": True, **OPTIONS}, pipeline_class=Pipeline)
         self._cache: SharedCache | NoCache = _cache(function)
 
     def compile(self, sig: Any) -> Any:
@@ -226,7 +226,26 @@ class CalledLoop(CPUDispatcher):  # type: ignore[misc]
         self.overloads[tuple(compiled.signature.args)] = compiled
 
 
-class CalledPipeline(Compiler):  # type: ignore[misc]
+class QuickOptions(Flags):  # type: ignore[misc]
+    """numba's options, compared by what is set: it looks at all of them so often that it takes a sixth of its time."""
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QuickOptions) and bool(self._values == other._values)
+
+
+class Pipeline(Compiler):  # type: ignore[misc]
+    """The compilation of a loop."""
+
+    def compile_extra(self, function: FunctionType) -> Any:
+        """Return the function, compiled."""
+        self.state.flags = QuickOptions(self.state.flags)
+        return super().compile_extra(function)
+
+
+class CalledPipeline(Pipeline):
     """The compilation of a called loop, up to where the loops begin that it is made a part of."""
 
     def compile_extra(self, function: FunctionType) -> Any:
