@@ -5,26 +5,23 @@ the user's own cache folder. Nothing about that place can fail a fit: where ther
 it cannot be read or written, a loop is compiled for the process at hand.
 """
 
-import gc
 import hashlib
 import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar
 
+import numba
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
-from numba.core.types import unliteral  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from regression.common.folder_lock import FolderLock
@@ -33,7 +30,7 @@ __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 
 # A division by 0 gives inf or nan, as the processor has it. Loops make no arrays: without numba's counts of who uses a
 # row of one, a row costs nothing; the counts take two thirds of the time of loops over some hundred numbers.
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few
 SECONDS_TO_SAY = 1.0  # a compilation that ends sooner is not worth a line
 SECONDS_TO_REPEAT = 60.0  # processes that start together compile one loop or another in turn
@@ -50,12 +47,12 @@ class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
     """
 
     def __init__(self, function: FunctionType) -> None:
-        super().__init__(function, targetoptions={"nopython": True, **OPTIONS}, pipeline_class=Pipeline)
+        super().__init__(function, targetoptions={"nopython": True, **OPTIONS})
         self._cache: SharedCache | NoCache = _cache(function)
 
     def compile(self, sig: Any) -> Any:
         """Return the address of the loop for arguments of given types."""
-        with global_compiler_lock, without_collections():
+        with global_compiler_lock:
             try:
                 return super().compile(sig)
             finally:
@@ -183,18 +180,6 @@ class Notice:
         return False
 
 
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """Look for no garbage: numba makes so many objects that a tenth of its time would go into looking at torch's."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def _cache(function: FunctionType) -> SharedCache | NoCache:
     try:
         return SharedCache(function)
@@ -202,75 +187,9 @@ def _cache(function: FunctionType) -> SharedCache | NoCache:
         return NoCache()
 
 
-class CalledLoop(CPUDispatcher):  # type: ignore[misc]
-    """A loop that compiled loops call: compiled within each of them, and kept as a part of them.
-
-    Args:
-        function: The loop.
-    """
-
-    def __init__(self, function: FunctionType) -> None:
-        options = {"nopython": True, "no_cpython_wrapper": True, **OPTIONS}
-        super().__init__(function, targetoptions=options, pipeline_class=CalledPipeline)
-
-    def get_call_template(self, args: Any, kws: Any) -> Any:
-        """Return what numba calls, compiled for the types of arguments; it would compile for each constant as well."""
-        return super().get_call_template(
-            tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()}
-        )
-
-    def add_overload(self, compiled: Any) -> None:
-        """Let callers find what was compiled for arguments of some types."""
-        compiled = compiled._replace(entry_point=object())  # by which numba finds it; there is nothing to call
-        self.targetctx.insert_user_function(compiled.entry_point, compiled.fndesc, [compiled.library])
-        self.overloads[tuple(compiled.signature.args)] = compiled
-
-
-class QuickOptions(Flags):  # type: ignore[misc]
-    """numba's options, compared by what is set: it looks at all of them so often that it takes a sixth of its time."""
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._values))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, QuickOptions) and bool(self._values == other._values)
-
-
-class Pipeline(Compiler):  # type: ignore[misc]
-    """The compilation of a loop."""
-
-    def compile_extra(self, function: FunctionType) -> Any:
-        """Return the function, compiled."""
-        self.state.flags = QuickOptions(self.state.flags)
-        return super().compile_extra(function)
-
-
-class CalledPipeline(Pipeline):
-    """The compilation of a called loop, up to where the loops begin that it is made a part of."""
-
-    def compile_extra(self, function: FunctionType) -> Any:
-        """Return the function, compiled."""
-        self.state.flags.no_compile = True
-        self.state.library = CalledLibrary(self.state.targetctx.codegen(), function.__qualname__)
-        return super().compile_extra(function)
-
-
-class CalledLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a called loop, which is optimized and becomes machine code only as a part of others.
-
-    That takes a third of the time that numba would take, which does so for each level of calls.
-    """
-
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:
-        self._finalized = True
-
-
 def compile_called(function: FunctionType) -> Any:
-    """Return a loop as compiled loops call it."""
-    return CalledLoop(function)
+    """Return a loop as compiled loops call it: compiled within each of them, and kept as a part of them."""
+    return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
 
 
 def operation(build: Callable[..., Any], result: str, arguments: list[str]) -> Any:
