@@ -2,11 +2,25 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import regression
 from regression.cli import main
 from regression.outputs.fit_files import FitFiles
 from tests.support.command import Command, Run, versions
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_loops() -> None:
+    """Compile the loops once, before the first test: the line on stderr that says so is not a test's own."""
+    random = np.random.default_rng(0)
+    x, noise = random.uniform(size=(2, 60_000))
+    for sigma in (None, 1 + noise):
+        for y in (noise, 1 + 2 * x):  # the second one takes a second pass
+            fit = regression.fit(x, y, 3, sigma)
+    fit.predict(random.uniform(size=60_000), sigma=1.0)
+    regression.fit_series(x, noise, np.arange(60_000) // 10)
 
 
 @pytest.fixture

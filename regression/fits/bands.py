@@ -130,9 +130,8 @@ class Curve:
             own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
         room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))
         run(rows_for(run, x.numpy()), numbers, degree, *own, room, values, sizes)
-        unit = 2.0**self.y_exponent if abs(self.y_exponent) < 1000 else None
-        found = [np.ldexp(column, self.y_exponent) if unit is None else column * unit for column in (values, sizes)]
-        mean, error = (torch.from_numpy(column) for column in found)
+        with np.errstate(over="ignore"):  # far outside the points, where the numbers come from below
+            mean, error = (torch.from_numpy(np.ldexp(column, self.y_exponent)) for column in (values, sizes))
         is_far = ~(((x - self.center) / self.scale).abs() <= FAR)
         if is_far.any():
             mean[is_far], error[is_far] = self._far_away(x[is_far])
