@@ -4,6 +4,7 @@
 - ``text``: the words that lines are made of.
 - ``version``: the version of the package.
 - ``atomic_files``: files written whole or not at all.
+- ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.

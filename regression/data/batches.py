@@ -16,6 +16,8 @@ from regression.data.rows import Rows
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 
+ROWS_PER_STEP = 1 << 25  # of a share that are scanned between two looks at progress: a fraction of a second
+
 
 class GlobalBatches:
     """An iterable over one device's slices of the global batches.
@@ -151,7 +153,7 @@ class Shares:
 
     Args:
         rows: All rows.
-        batch_size: Rows of a step, over all devices; by default 4,194,304 for each of them.
+        batch_size: Rows of a step, over all devices; by default 33,554,432 for each of them.
         rank: Which device this is, from 0.
         world_size: Number of devices.
     """
@@ -160,7 +162,7 @@ class Shares:
 
     def __init__(self, rows: Rows, batch_size: int | None = None, rank: int = 0, world_size: int = 1) -> None:
         self.rows, self.rank, self.world_size = rows, rank, world_size
-        self.batch_size = batch_size or LARGE_BATCH * world_size
+        self.batch_size = batch_size or ROWS_PER_STEP * world_size
         self._places = rows.places
         self._all = self._places[-1]
         self._borders = rows.borders(world_size)

@@ -7,11 +7,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
+from regression.common.arrays import NanPolicy
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Points
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
-from regression.data.readers.table import NanPolicy, Table
+from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
 
 __all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regression.common.arrays import as_column, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.text import counted
 from regression.fits.bands import Curve, Prediction, predicted, quantile
@@ -121,16 +122,31 @@ class Fit:
         """Return the curve with its confidence and prediction bands.
 
         Args:
-            x: Points, shape (N,): an array, a tensor or a list.
+            x: Points: a number, or a list, an array, a tensor or a column of another library, of shape (N,) or (N, 1);
+                the numbers of the result have that shape.
             level: Probability of the bands, between 0 and 1; by default that of the fit.
             sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
                 points' sigma; without it the prediction band of a weighted fit is unknown.
+
+        Raises:
+            UsageError: If x or sigma hold other things than real numbers, or a sigma is not positive.
         """
-        points = torch.as_tensor(x, dtype=torch.float64).detach().cpu()
-        default = math.nan if self.weighted else 1.0
-        scales = torch.as_tensor(default if sigma is None else sigma, dtype=torch.float64).detach().cpu()
+        points = as_column("x", x)
+        if points.ndim > 1 and points.shape[1:] != (1,):
+            raise UsageError(f"x must be a number or of shape (N,) or (N, 1), got shape {tuple(points.shape)}")
+        scales = torch.tensor(math.nan if self.weighted else 1.0, dtype=torch.float64)
+        if sigma is not None:
+            scales = as_column("sigma", sigma)
+            if scales.ndim and scales.numel() != points.numel():
+                raise UsageError(
+                    f"sigma must be a number, or one for each of {counted(points.numel(), 'point')}, got "
+                    f"{scales.numel():,}"
+                )
+            require_complete(["sigma"], [scales.flatten()])
         factor = quantile(self.level if level is None else level, self.df_resid, self.absolute_sigma)
-        return predicted(self.curve, points, self.spread(scales).expand(len(points)), factor, self.x_range)
+        flat, spread = points.flatten(), self.spread(scales.flatten())
+        found = predicted(self.curve, flat, spread.expand(len(flat)), factor, self.x_range)
+        return Prediction(*(column.reshape(points.shape) for column in found))
 
     def spread(self, sigma: Tensor) -> Tensor:
         """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""

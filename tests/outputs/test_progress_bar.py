@@ -47,7 +47,7 @@ def test_the_scan_before_a_fit_has_a_bar_of_its_own(
     monkeypatch.setattr(Bar, "shown", [])
     monkeypatch.setattr(progress_bar.RunProgress.__init__, "__defaults__", (delay,))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr(batches, "LARGE_BATCH", 20)
+    monkeypatch.setattr(batches, "ROWS_PER_STEP", 20)
     np.save("a.npy", np.random.default_rng(0).normal(size=(50, 2)))
     done = command("fit", "-c", config("own_file"), "--data.path", "a.npy", "--model.solver", solver,
                    "--data.batch_size", "20", "--trainer.max_epochs", "1")  # fmt: skip

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regression.common.arrays import NanPolicy
 from regression.common.collectives import rank_and_size
 from regression.common.errors import DataError, UsageError
 from regression.common.text import counted
@@ -21,9 +22,8 @@ from regression.data.readers.large_csv import Place, PlainText
 from regression.data.readers.parquet import ParquetColumns
 from regression.data.readers.series_names import Labels
 
-__all__ = ["NanPolicy", "Table"]
+__all__ = ["Table"]
 
-NanPolicy = Literal["raise", "omit"]
 T = TypeVar("T")
 SERIES_ADVICE = "; choose another column with --data.series"
 POSITIVE_ADVICE = "; a standard deviation of y is above 0: correct it, or leave the row out"

@@ -1,0 +1,169 @@
+"""Columns that users hand in, of whatever library: taken by their values as float64, or refused in one line.
+
+What a file is refused for an array is refused for too: other things than real numbers, and whole numbers that float64
+would round.
+"""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from regression.common.errors import UsageError
+from regression.common.text import counted
+
+__all__ = ["NanPolicy", "as_column", "as_columns", "as_tensor", "as_whole", "complete_rows", "require_complete"]
+
+NanPolicy = Literal["raise", "omit"]
+EXACT = 2**53  # whole numbers up to here are float64 numbers
+KINDS = {  # numpy's letters of what is refused, and what to do
+    "b": "give 0 and 1 if they are meant as numbers",
+    "c": "take its real part, or its size, first",
+    "M": "give numbers, such as seconds since the first moment",
+    "m": "give numbers, such as seconds",
+}
+
+Array = NDArray[Any]
+
+
+def as_columns(names: Sequence[str], given: Sequence[Any], may_stay: bool = False) -> list[Tensor]:
+    """Return columns of one length, float64 of shape (N,); missing and masked numbers are NaN.
+
+    Args:
+        names: What the columns are called.
+        given: Lists, arrays, tensors, or columns of pandas, polars or pyarrow, of shape (N,) or (N, 1); after the first
+            one also a single number for all rows.
+        may_stay: Whether tensors may stay on a CUDA device, and float32 there.
+
+    Raises:
+        UsageError: If a column does not hold real numbers, or they differ in length or device.
+    """
+    columns = [as_column(name, values, may_stay) for name, values in zip(names, given, strict=True)]
+    columns = [column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in columns]
+    if columns[0].ndim == 1:
+        columns[1:] = [column.expand(len(columns[0])) if column.ndim == 0 else column for column in columns[1:]]
+    said = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
+        raise UsageError(f"{said} must be of one length, got shapes {[tuple(column.shape) for column in columns]}")
+    if len(devices := {str(column.device) for column in columns}) > 1:
+        raise UsageError(f"{said} must be on one device, got {' and '.join(sorted(devices))}")
+    return columns
+
+
+def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
+    """Return numbers as a float64 tensor of their own shape; missing and masked ones are NaN.
+
+    Args:
+        name: What the column is called.
+        values: The numbers.
+        may_stay: Whether a tensor may stay on a CUDA device, and float32 there.
+
+    Raises:
+        UsageError: If they are no real numbers, or whole ones that float64 would round.
+    """
+    if isinstance(values, Tensor):
+        return _of_tensor(name, values.detach(), may_stay)
+    if isinstance(values, np.ma.MaskedArray):
+        column = torch.from_numpy(_as_float64(name, np.asarray(values.data)).copy())
+        column[torch.from_numpy(np.ma.getmaskarray(values).copy())] = math.nan
+        return column
+    array = _as_float64(name, _as_array(name, values))
+    if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in values):
+        raise _rounded(name)  # numpy may have made float64 numbers of them
+    return as_tensor(array)
+
+
+def as_tensor(array: Array) -> Tensor:
+    """Return an array as a tensor; as a copy where torch would warn of it, or refuse it."""
+    is_plain = array.flags.writeable and array.flags.c_contiguous
+    return torch.from_numpy(array if is_plain else array.copy(order="C"))
+
+
+def _of_tensor(name: str, values: Tensor, may_stay: bool) -> Tensor:
+    if values.is_complex() or values.dtype == torch.bool:
+        raise _not_real(name, str(values.dtype), "c" if values.is_complex() else "b")
+    if not values.is_floating_point() and values.numel():
+        low, high = (int(value) for value in values.aminmax())
+        if max(-low, high) > EXACT:
+            raise _rounded(name)
+    if may_stay and values.is_cuda:
+        return values if values.dtype == torch.float32 else values.to(torch.float64)
+    return values.to(torch.float64).cpu()
+
+
+def _as_array(name: str, values: Any) -> Array:
+    """Return the values of a column of any library, whatever its labels."""
+    try:
+        if hasattr(values, "combine_chunks"):  # of pyarrow, in several arrays
+            values = values.combine_chunks()
+        if type(values).__module__.startswith("pyarrow"):
+            return np.asarray(values.to_numpy(zero_copy_only=False))
+        return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    except Exception as error:  # libraries raise many kinds for what is no column
+        reason = " ".join(str(error).split())[:120]
+        raise UsageError(f"{name} must be a column of numbers, got {type(values).__name__}: {reason}") from None
+
+
+def _as_float64(name: str, array: Array) -> Array:
+    kind = array.dtype.kind
+    if kind == "O":
+        array = _of_objects(name, array)
+    elif kind not in "fiu":
+        raise _not_real(name, str(array.dtype), kind)
+    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > EXACT:
+        raise _rounded(name)
+    result = array.astype(np.float64, copy=False)
+    if array.dtype.itemsize > result.dtype.itemsize and ((result != array) & ~np.isnan(array)).any():
+        raise UsageError(f"{name} holds numbers that float64 would round, got type {array.dtype}: round them yourself")
+    return result
+
+
+def _of_objects(name: str, array: Array) -> Array:
+    """Return Python's numbers as float64, NaN for ``None`` and for pandas' NA."""
+    values = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel().tolist()]
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _not_real(name, type(value).__name__, "O")
+        if isinstance(value, int) and abs(value) > EXACT:
+            raise _rounded(name)
+    return np.array(values, dtype=np.float64).reshape(array.shape)
+
+
+def _not_real(name: str, kind: str, letter: str) -> UsageError:
+    return UsageError(f"{name} must hold real numbers, got type {kind}: {KINDS.get(letter, 'convert it to float64')}")
+
+
+def _rounded(name: str) -> UsageError:
+    return UsageError(f"{name}: whole numbers beyond 2^53 lose digits in float64: subtract an offset first")
+
+
+def as_whole(value: Any) -> Any:
+    """Return a whole number of any library as Python's; what is none is returned as it is, to be judged elsewhere."""
+    return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
+
+
+def complete_rows(columns: Sequence[Tensor]) -> Tensor:
+    """Tell which rows have a finite number in each column, shape (N,)."""
+    return torch.stack([column.isfinite() for column in columns]).all(dim=0)
+
+
+def require_complete(names: Sequence[str], columns: Sequence[Tensor]) -> None:
+    """Refuse rows with a number that is missing or infinite, or a sigma that is not positive.
+
+    Raises:
+        UsageError: With the first such row and their number.
+    """
+    for name, column in zip(names, columns, strict=True):
+        for expected, bad in (("finite", ~column.isfinite()), ("positive", column <= 0)):
+            if bad.any() and (expected == "finite" or name == "sigma"):
+                row = int(bad.int().argmax())
+                more = '; nan_policy="omit" leaves such rows out' if expected == "finite" else ""
+                raise UsageError(
+                    f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "
+                    f"{counted(int(bad.sum()), 'such row')} in all{more}"
+                )
