@@ -1,5 +1,6 @@
 """What a fit leaves behind: its files, and TensorBoard's text and figures."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -97,6 +98,7 @@ class FitFiles(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         (folder / "fit.json").write_text(fit.to_json(data=data.source()), encoding="utf-8")
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
+        loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)
         picture = drawn(figure)
@@ -109,7 +111,7 @@ class FitFiles(Callback):
                 facts["lr"] = float(pl_module.optimizer().param_groups[0]["lr"])
             settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
             settings = {name: value for name, value in settings.items() if value is not None}
-            logger.log_hyperparams(settings, {"final_loss": fit.loss}, step=fit.updates)
+            logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)
 
     def _figure(
         self,

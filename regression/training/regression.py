@@ -261,9 +261,9 @@ class Regression(CurveModule):
         with torch.no_grad():
             self.model.coefficients.copy_(self.least_squares.coefficients())
         fit = self._fit(updates=1, loss=None)
-        assert fit.loss is not None
-        self.log_loss("train_loss", torch.tensor(fit.loss, device=self.device), fit.nobs)
-        self._record(0, {"train_loss": fit.loss}, fit.params)
+        loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
+        self.log_loss("train_loss", torch.tensor(loss, device=self.device), fit.nobs)
+        self._record(0, {"train_loss": loss}, fit.params)
         count_updates(self.trainer, 1)
         self.trainer.should_stop = True
 

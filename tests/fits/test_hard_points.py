@@ -153,3 +153,11 @@ def test_two_processes_share_a_second_pass(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.code == 0, done.err
     assert (tuple(done.fit["params"]), done.fit["ssr"]) == (fit.params, fit.ssr)
+
+
+def test_the_command_bears_squares_beyond_float64(command: Command, tmp_path: Path) -> None:
+    """A run whose sum of squares no float64 number holds leaves its files, with null for it."""
+    (tmp_path / "tiny.csv").write_text("x,y,s\n0,1,1e-300\n1,3,1e-300\n2,2,1e-300\n3,5,1e-300\n")
+    done = command("fit", "-c", str(ROOT / "configs" / "own_file.yaml"), "--data.path", "tiny.csv", "--data.sigma", "s")
+    assert (done.code, done.err) == (0, "")
+    assert (done.fit["params"], done.fit["ssr"], done.fit["loss"]) == ([1.1, 1.1], None, None)
