@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from regression.common.errors import UsageError
 
@@ -79,11 +78,6 @@ class Frame:
             self.center, math.ldexp(1, -self.exponent), self.stretch,
             self.y_center, math.ldexp(1, -self.y_exponent), math.ldexp(1, -self.sigma_exponent),
         )  # fmt: skip
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "Frame":
-        """Return the coordinates that stand in a checkpoint."""
-        return cls(**state)
 
 
 def _middle(name: str, low: float, high: float) -> tuple[float, float]:
