@@ -21,6 +21,7 @@ from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
 from regression.data.readers.series_names import Labels
 from regression.fits.bands import require_level
+from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
@@ -94,10 +95,7 @@ def fit(
     points.scan(least_squares.add)
     least_squares.solve(points.x.device, points.scan)
     model.set_domain(frame.low, frame.high)
-    result = least_squares.fit(
-        None, model="Polynomial", solver="exact", optimizer=None, updates=1, loss_name="MSELoss", val_loss=None,
-        absolute_sigma=absolute_sigma, level=level,
-    )  # fmt: skip
+    result = least_squares.fit(None, FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level))
     result.warn_if_undetermined()
     return result
 

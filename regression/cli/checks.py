@@ -1,6 +1,5 @@
 """What the command line may not ask of Lightning's Trainer, refused before anything is built."""
 
-import difflib
 import math
 import os
 from typing import Any
@@ -12,7 +11,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from regression.common.errors import UsageError
-from regression.common.text import counted
+from regression.common.text import counted, did_you_mean
 
 __all__ = ["require_devices", "require_trainer_numbers", "require_updates_left"]
 
@@ -45,7 +44,7 @@ def require_devices(trainer: Namespace) -> None:
     accelerator, strategy = trainer.accelerator, trainer.strategy
     if isinstance(accelerator, str) and accelerator not in ("auto", *(["gpu"] if has_gpu else []), *here):
         choices = ["auto", "gpu", *known]
-        near = "" if accelerator in choices else _near(accelerator, choices)
+        near = "" if accelerator in choices else did_you_mean(accelerator, choices)
         raise UsageError(
             f"--trainer.accelerator {accelerator} is not on this machine{near}: it has {_hardware()}; "
             f"use {', '.join(['auto', *here])}"
@@ -53,7 +52,7 @@ def require_devices(trainer: Namespace) -> None:
     _require_number(str(trainer.devices).strip(), is_cpu=accelerator == "cpu" or here == ["cpu"])
     names = ["auto", *StrategyRegistry.available_strategies()]
     if isinstance(strategy, str) and strategy not in names:
-        near = _near(strategy, names)
+        near = did_you_mean(strategy, names)
         raise UsageError(f"--trainer.strategy {strategy} is not known{near}: expected one of {', '.join(names)}")
 
 
@@ -76,11 +75,6 @@ def _require_number(devices: str, is_cpu: bool) -> None:
 def _hardware() -> str:
     gpus = torch.cuda.device_count()
     return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
-
-
-def _near(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word.casefold(), known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> None:

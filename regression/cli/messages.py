@@ -1,6 +1,5 @@
 """Errors in one line: what was expected, what came, what to do."""
 
-import difflib
 import errno
 import inspect
 import re
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 import torch
 
 from regression import __all__ as public_names
+from regression.common.text import did_you_mean
 
 __all__ = ["one_line"]
 
@@ -62,9 +62,7 @@ def _by_hand(match: re.Match[str]) -> str:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), folded, n=1)
-    return f"; did you mean {folded[near[0]]}?" if near else "; --help lists what there is"
+    return did_you_mean(word, known, "; --help lists what there is")
 
 
 def _unknown_choice(match: re.Match[str]) -> str:

@@ -1,9 +1,11 @@
 """The words that lines on the terminal are made of."""
 
+import difflib
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["counted", "left_out", "printable", "shown_path"]
+__all__ = ["counted", "did_you_mean", "left_out", "printable", "shown_path"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -15,6 +17,23 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         plural: What there are several of, if it is not the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], otherwise: str = "", shown: Callable[[str], str] = str, cutoff: float = 0.6
+) -> str:
+    """Return the end of a refusal, such as ``; did you mean fit?``.
+
+    Args:
+        word: What was given.
+        known: The words there are; blanks around them and capitals do not count.
+        otherwise: What to say if none of them is near.
+        shown: How a word is written.
+        cutoff: Share of equal letters from which on a word is near.
+    """
+    folded = {name.strip().casefold(): name for name in known}
+    near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=cutoff)
+    return f"; did you mean {shown(folded[near[0]])}?" if near else otherwise
 
 
 def printable(text: str) -> str:

@@ -1,19 +1,63 @@
-"""Basis functions: from x to the columns of the design matrix. Torch only."""
+"""Basis functions: from x to the columns of the design matrix, by one recurrence."""
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["BASES", "Basis", "design", "expansion", "polynomial"]
+from regression.common.errors import UsageError
 
-Basis = Literal["power", "chebyshev", "legendre"]
-BASES: tuple[Basis, ...] = get_args(Basis)
+__all__ = ["RECURRENCES", "Basis", "design", "polynomial", "recur", "require_basis"]
+
+# A basis is a row: the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d`` for each k, from φ_0 = 1 and
+# φ_{-1} = 0 on.
+RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
+    "power": lambda _: (1, 0, 1),
+    "chebyshev": lambda k: (2 if k else 1, 1, 1),
+    "legendre": lambda k: (2 * k + 1, k, k + 1),
+}
+
+if TYPE_CHECKING:
+    Basis = str
+else:
+    Basis = Literal[tuple(RECURRENCES)]  # so that --help and the command's parser have the words of the table
 
 
-def design(t: Tensor, degree: int, basis: Basis = "power") -> Tensor:
+def require_basis(basis: str) -> None:
+    """Refuse a word that the table does not have."""
+    if basis not in RECURRENCES:
+        raise UsageError(f"basis must be one of {', '.join(RECURRENCES)}, got {basis!r}")
+
+
+def recur(first: Any, times_argument: Callable[[Any], Any], degree: int, basis: str) -> list[Any]:
+    """Return φ_0 … φ_d of a basis, whatever stands for a function: its values at points, or its coefficients.
+
+    Args:
+        first: φ_0 = 1, as a tensor or an array.
+        times_argument: Multiplies a function by t.
+        degree: Highest degree d.
+        basis: A word of ``RECURRENCES``.
+
+    Raises:
+        UsageError: If there is no such basis.
+    """
+    require_basis(basis)
+    found = [first]
+    for k in range(degree):
+        a, c, d = RECURRENCES[basis](k)
+        following = _multiply(a, times_argument(found[k]))
+        if k and c:
+            following = following - _multiply(c, found[k - 1])
+        found.append(following / d if d != 1 else following)
+    return found
+
+
+def _multiply(factor: int, value: Any) -> Any:
+    return value if factor == 1 else factor * value
+
+
+def design(t: Tensor, degree: int, basis: str = "power") -> Tensor:
     """Return the design matrix whose column k holds the k-th function of a basis.
 
     ``A[n, k] = φ_k(t[n])`` for k = 0 … degree. Equivalent to ``polyvander``, ``chebvander`` and ``legvander`` of
@@ -27,32 +71,15 @@ def design(t: Tensor, degree: int, basis: Basis = "power") -> Tensor:
     Returns:
         Matrix of shape (N, degree + 1), in the dtype and on the device of t.
     """
+    # The rounding of a power grows with each factor, so powers are multiplied up in float64.
+    argument = t.double() if basis == "power" else t
+    columns = recur(torch.ones_like(argument), argument.mul, degree, basis)
     # A column's numbers lie side by side: quicker to make, and to multiply with.
-    return torch.stack(_powers(t, degree) if basis == "power" else _orthogonal(t, degree, basis)).T
-
-
-def _powers(t: Tensor, degree: int) -> list[Tensor]:
-    """Return 1, t, …, t^degree, multiplied up in float64 and each rounded once."""
-    powers = [torch.ones_like(t), t][: degree + 1]
-    power = wide = t.double() if degree > 1 else t
-    for _ in range(1, degree):
-        power = power * wide
-        powers.append(power.to(t.dtype))
-    return powers
-
-
-def _orthogonal(t: Tensor, degree: int, basis: Basis) -> list[Tensor]:
-    columns = [torch.ones_like(t), t][: degree + 1]
-    for k in range(1, degree):
-        up, down = t * columns[k], columns[k - 1]
-        columns.append(2 * up - down if basis == "chebyshev" else ((2 * k + 1) * up - k * down) / (k + 1))
-    return columns
+    return torch.stack([column.to(t.dtype) for column in columns]).T
 
 
 def polynomial(params: Sequence[float], x: Tensor) -> Tensor:
-    """Return ``c0 + c1 x + … `` in float64 by Horner's rule.
-
-    Equivalent to ``numpy.polynomial.polynomial.polyval(x, params)``.
+    """Return ``c0 + c1 x + … `` in float64 by Horner's rule, as ``numpy.polynomial.polynomial.polyval(x, params)``.
 
     Args:
         params: Coefficients c in ascending powers of x.
@@ -66,28 +93,3 @@ def polynomial(params: Sequence[float], x: Tensor) -> Tensor:
     for coefficient in reversed(params):
         result = result * points + coefficient
     return result
-
-
-def expansion(
-    basis: Basis, degree: int, times_argument: Callable[[list[Decimal]], list[Decimal]]
-) -> list[list[Decimal]]:
-    """Return the polynomials of a basis in terms of another one, by the basis's own recurrence.
-
-    Args:
-        basis: ``power``: 1, t, t², …; ``chebyshev``: T_0, T_1, …; ``legendre``: P_0, P_1, ….
-        degree: Highest degree d.
-        times_argument: Multiplies a polynomial, given by its K = d + 1 coefficients in the other basis, by t.
-
-    Returns:
-        For each polynomial its coefficients in the other basis, shape (K, K).
-    """
-    rows = [[Decimal(int(k == 0)) for k in range(degree + 1)]]
-    for k in range(degree):
-        raised = times_argument(rows[-1])
-        if basis == "power" or k == 0:
-            rows.append(raised)
-        elif basis == "chebyshev":
-            rows.append([2 * up - down for up, down in zip(raised, rows[-2], strict=True)])
-        else:
-            rows.append([((2 * k + 1) * up - k * down) / (k + 1) for up, down in zip(raised, rows[-2], strict=True)])
-    return rows

@@ -1,34 +1,42 @@
 """Between a model's own coefficients, the Chebyshev polynomials of the moments, and powers of the user's x.
 
-Every change of basis is a triangular matrix of decimal numbers with 150 digits, made by the polynomials' recurrences.
-Torch and the standard library only.
+Every change of basis is a triangular matrix of decimal numbers with 150 digits, made by the basis's own recurrence.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from regression.curves.basis import expansion
+from regression.curves.basis import recur
 from regression.curves.decimals import Matrix, Vector, combine, precise, solve_triangular
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 
 __all__ = ["Chart", "powers_in_u", "u_in_powers"]
 
+Multiplication = Callable[[Any], Any]  # of a polynomial, an array of the K coefficients in a basis, by an argument
 
-def _argument(shift: Decimal, scale: Decimal) -> Callable[[Vector], Vector]:
+
+def _expand(basis: str, degree: int, times_argument: Multiplication) -> Matrix:
+    """Return the polynomials of a basis in terms of another one, a row for each, shape (K, K)."""
+    first = np.array([Decimal(int(k == 0)) for k in range(degree + 1)], dtype=object)
+    return [row.tolist() for row in recur(first, times_argument, degree, basis)]
+
+
+def _argument(shift: Decimal, scale: Decimal) -> Multiplication:
     """Return the multiplication by ``shift + scale u`` in T_k(u), where ``u T_k = (T_{k+1} + T_{|k-1|}) / 2``."""
 
-    def multiply(v: Vector) -> Vector:
-        product = [shift * value for value in v]
-        for k, value in enumerate(v):
-            for target in (k + 1, abs(k - 1)):
-                if target < len(v):
-                    product[target] += scale * value / 2
+    def multiply(values: Any) -> Any:
+        product, parts = shift * values, scale * values / 2
+        product[1:] += parts[:-1]
+        product[:-1] += parts[1:]
+        product[1:2] += parts[:1]
         return product
 
     return multiply
@@ -40,7 +48,19 @@ def _scale(frame: Frame) -> Decimal:
 
 def powers_in_u(frame: Frame, degree: int) -> Matrix:
     """Return the powers 1, x, … x^d in terms of T_k(u), a row for each, shape (K, K)."""
-    return expansion("power", degree, _argument(Decimal(frame.center), _scale(frame)))
+    return _expand("power", degree, _argument(Decimal(frame.center), _scale(frame)))
+
+
+def u_in_powers(frame: Frame, degree: int) -> Matrix:
+    """Return T_0(u) … T_d(u) in powers of x, a row for each, shape (K, K)."""
+    center, scale = Decimal(frame.center), _scale(frame)
+
+    def multiply(values: Any) -> Any:
+        product = -center * values
+        product[1:] += values[:-1]
+        return product / scale
+
+    return _expand("chebyshev", degree, multiply)
 
 
 def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
@@ -50,17 +70,6 @@ def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, 
         return shift, scale
     low, high = map(Decimal, domain)
     return (2 * shift - low - high) / (high - low), 2 * scale / (high - low)
-
-
-def u_in_powers(frame: Frame, degree: int) -> Matrix:
-    """Return T_0(u) … T_d(u) in powers of x, a row for each, shape (K, K)."""
-    center, scale = Decimal(frame.center), _scale(frame)
-
-    def multiply(v: Vector) -> Vector:
-        shifted = [Decimal(0), *v[:-1]]
-        return [(up - center * value) / scale for up, value in zip(shifted, v, strict=True)]
-
-    return expansion("chebyshev", degree, multiply)
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,10 @@ class Chart:
         """The model's functions in terms of T_k(u), a row for each, shape (K, degree + 1)."""
         with precise():
             multiply = _argument(*_mapped(self.frame, self.model.domain))
-            rows = expansion(self.model.basis, self.model.degree, multiply)
-            return rows if self.model.fit_intercept else [multiply(row) for row in rows[:-1]]
+            rows = _expand(self.model.basis, self.model.degree, multiply)
+            if self.model.fit_intercept:
+                return rows
+            return [multiply(np.array(row, dtype=object)).tolist() for row in rows[:-1]]
 
     @cached_property
     def in_powers(self) -> Matrix:

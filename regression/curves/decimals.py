@@ -1,4 +1,4 @@
-"""Decimal numbers of 150 digits, and vectors and matrices of them. The standard library only."""
+"""Decimal numbers of 150 digits, and linear algebra with vectors and matrices of them. The standard library only."""
 
 from collections.abc import Sequence
 from decimal import Context, Decimal, localcontext
@@ -10,17 +10,24 @@ __all__ = [
     "Matrix",
     "Vector",
     "combine",
+    "condition_number",
     "dot",
     "gram",
+    "least_norm",
     "logarithm",
+    "orthogonalize",
     "precise",
     "root",
     "solve_triangular",
     "times",
+    "unit_vectors",
 ]
 
 DIGITS = 150
-FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for what is rounded to float64 next: roots take long
+FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for what is rounded to float64 next: roots and logarithms take long
+# A row counts as dependent on those before it if what is left of its square is less than this many times what the
+# rounding of the matrix can make of nothing.
+FEWEST_ROUNDINGS = 4
 
 Vector = list[Decimal]
 Matrix = list[Vector]
@@ -69,3 +76,59 @@ def gram(matrix: Matrix, rows: Matrix) -> Matrix:
 def combine(rows: Matrix, weights: Sequence[Decimal]) -> Vector:
     """Return ``Σ weights_k rows_k``."""
     return [dot(column, weights) for column in zip(*rows, strict=True)]
+
+
+def unit_vectors(size: int) -> Matrix:
+    """Return the unit vectors."""
+    return [[Decimal(int(i == j)) for j in range(size)] for i in range(size)]
+
+
+def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix, Vector, Matrix]:
+    """Return orthogonal functions, their squares, and functions that count as 0, by Gram and Schmidt.
+
+    A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on
+    those before it, the next ones do too.
+
+    Args:
+        rows: Functions f in terms of others, shape (J, K).
+        matrix: Sums of products of those others, shape (K, K).
+        noise: How far an entry of the matrix may be off.
+    """
+    functions: Matrix = []
+    squares: Vector = []
+    null: Matrix = []
+    for row in rows:
+        image, rest = times(matrix, row), row
+        for function, square in zip(functions, squares, strict=True):
+            share = dot(function, image) / square
+            rest = [value - share * part for value, part in zip(rest, function, strict=True)]
+        left, size = dot(rest, times(matrix, rest)), sum(map(abs, rest), Decimal(0))
+        if null or left <= FEWEST_ROUNDINGS * noise * size * size:
+            null.append(rest)
+        else:
+            functions.append(rest)
+            squares.append(left)
+    return functions, squares, null
+
+
+def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
+    """Return the solution with the least norm in powers of x, from one solution and what may be added to it."""
+    goal = solve_triangular(powers, particular)
+    directions = [solve_triangular(powers, vector) for vector in null]
+    units = unit_vectors(len(null))
+    steps, squares, _ = orthogonalize(units, [[dot(a, b) for b in directions] for a in directions], Decimal(0))
+    result = particular
+    for step, square in zip(steps, squares, strict=True):
+        share = dot(goal, combine(directions, step)) / square
+        result = [value - share * part for value, part in zip(result, combine(null, step), strict=True)]
+    return result
+
+
+def condition_number(product: Matrix, inverse: Matrix) -> float:
+    """Return ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for a Gram matrix G and its inverse, S scaling G to a unit diagonal."""
+    with localcontext(FEW):
+        scale = [root(row[i]) for i, row in enumerate(product)]
+        size = range(len(product))
+        norm = max(sum((abs(product[i][j]) / (scale[i] * scale[j]) for i in size), Decimal(0)) for j in size)
+        inverse_norm = max(sum((abs(inverse[i][j]) * scale[i] * scale[j] for i in size), Decimal(0)) for j in size)
+        return float(root(norm * inverse_norm))

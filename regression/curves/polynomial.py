@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regression.common.errors import UsageError
-from regression.curves.basis import BASES, Basis, design
+from regression.curves.basis import Basis, design, require_basis
 
 __all__ = ["Line", "Polynomial"]
 
@@ -43,8 +43,7 @@ class Polynomial(nn.Module):
         super().__init__()
         if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE:
             raise UsageError(f"degree must be a whole number from 0 to {MAX_DEGREE}, got {degree!r}")
-        if basis not in BASES:
-            raise UsageError(f"basis must be one of {', '.join(BASES)}, got {basis!r}")
+        require_basis(basis)
         if not fit_intercept and degree == 0:
             raise UsageError("degree 0 without an intercept leaves nothing to fit: use degree 1 or more")
         self.degree, self.basis, self.fit_intercept = degree, basis, fit_intercept

@@ -1,9 +1,11 @@
 """From sums over points to a fit, its words and its picture. May import common, curves and moments.
 
-- ``solver``: the optimum of the sums, its covariance and its rank.
-- ``refinement``: a second pass over the points, and which digits hold.
+- ``solver``: the optimum of the sums, and its rank.
+- ``solution``: what is known of it: coefficients, sums of squares, and which digits hold.
+- ``refinement``: a second pass over the points, where digits do not hold.
+- ``standard_errors``: covariance and standard errors of the coefficients.
+- ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
 - ``degree_choice``: the degree to choose.
-- ``convergence``: step sizes for gradient descent, and how far the optimum still is.
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
 - ``bands``: the curve and its errors at any x.
 - ``build``: from an optimum to a fit.

@@ -14,7 +14,7 @@ from regression.common.compiled import choose, rows_for
 from regression.common.errors import UsageError
 from regression.curves.basis import design, polynomial
 from regression.curves.decimals import Vector, precise, root
-from regression.fits.solver import Solution
+from regression.fits.solution import Solution
 from regression.moments.loops import evaluate
 from regression.moments.scan import loop_room
 from regression.moments.second_pass import Pair, pairs

@@ -1,77 +1,88 @@
-"""From the sums over points and their optimum to the fit that is shown. Torch and scipy only."""
+"""From the sums over points and their optimum to the fit that is shown."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from regression.curves.change_of_basis import u_in_powers
-from regression.curves.decimals import Matrix, combine, logarithm, precise, root
+from regression.curves.decimals import Vector, logarithm, precise, root
+from regression.curves.polynomial import Polynomial
 from regression.fits.bands import Curve
-from regression.fits.convergence import CONVERGED_SE
-from regression.fits.degree_choice import Candidate
+from regression.fits.convergence import distance_from_optimum, is_converged
+from regression.fits.degree_choice import Choice
 from regression.fits.notes import notes
-from regression.fits.refinement import without_noise
 from regression.fits.result import Fit
-from regression.fits.solver import Solution
+from regression.fits.solution import Solution
+from regression.fits.standard_errors import covariance, scale_of, standard_errors
 from regression.moments.moments import Moments
 
-__all__ = ["build_fit"]
+__all__ = ["FitOptions", "build_fit"]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a fit was made, as far as it does not follow from the points and the curve; see ``Fit``.
+
+    Attributes:
+        loss: Loss of all training points where it is no function of the squares.
+    """
+
+    model: str
+    solver: str = "exact"
+    optimizer: str | None = None
+    updates: int = 1
+    loss_name: str = "MSELoss"
+    loss: float | None = None
+    val_loss: float | None = None
+    absolute_sigma: bool = False
+    level: float = 0.95
 
 
 def build_fit(
     moments: Moments,
     solution: Solution,
-    names: tuple[str, ...],
-    at: list[Decimal] | None = None,
-    given_loss: float | None = None,
-    degree_table: Sequence[Candidate] = (),
-    **facts: Any,
+    model: Polynomial,
+    options: FitOptions,
+    *,
+    omitted: int = 0,
+    choice: Choice | None = None,
+    at: Vector | None = None,
 ) -> Fit:
     """Make the record of a fit.
 
     Args:
         moments: Moments of the training points.
         solution: Their least-squares optimum.
-        names: Names of the coefficients.
+        model: The curve.
+        options: How it was fitted.
+        omitted: Number of rows that were left out.
+        choice: How the degree was chosen, if it was.
         at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
-        given_loss: The loss at the coefficients where it is no function of the squares.
-        degree_table: The degrees that were compared, if the degree was chosen.
-        facts: The attributes that do not follow from these.
     """
+    ssr = solution.ssr if at is None else solution.ssr_at(at)
+    scale = scale_of(solution, ssr, options.absolute_sigma)
+    errors, cov = standard_errors(solution, scale), covariance(solution, scale)
+    params = solution.params_above_noise if at is None else solution.params_of(at)
+    distance = 0.0 if at is None else distance_from_optimum(params, solution, options.absolute_sigma)
+    df_resid = solution.nobs - solution.rank
+    own: dict[str, Any] = vars(options) | {"loss": _squared_loss(options, ssr, solution.nobs)}
     with precise():
-        own = solution.coefficients if at is None else at
-        missing = len(own) - len(names)  # one without an intercept
-        rows = u_in_powers(solution.frame, len(own) - 1)
-        params, best = (combine(rows, curve)[missing:] for curve in (own, solution.coefficients))
-        if at is None and not solution.null:
-            params = without_noise(params, rows, solution)
-        ssr = solution.ssr if at is None else solution.ssr_at(own)
-        df_resid = solution.nobs - solution.rank
-        scale = Decimal(1) if facts["absolute_sigma"] else ssr / df_resid if df_resid > 0 else None
-        cov = _scaled(solution.covariance_in(rows), scale)
-        cov = None if cov is None else [row[missing:] for row in cov[missing:]]
-        errors = None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]
-        # In units of the errors at the optimum: further off, ssr and with it the fit's own errors are larger.
-        best_scale = Decimal(1) if facts["absolute_sigma"] or not ssr else root(solution.ssr / ssr)
-        is_known = errors is not None and not solution.is_perfect
-        distance = _distance(params, best, [e * best_scale for e in errors] if errors and is_known else None)
-        aic, aicc, bic = _criteria(ssr, solution, len(names))
-        said = notes(solution, ssr, distance, len(names), errors is not None, facts["omitted"], at is None)
         return Fit(
-            degree=len(own) - 1, loss=_squared_loss(facts["loss_name"], ssr, solution.nobs, given_loss),
-            nobs=solution.nobs, weighted=moments.is_weighted, df_resid=df_resid, names=names,
-            params=_floats(params),
-            bse=_floats(errors) if errors else None,
+            **own, **_criteria(ssr, solution),
+            degree=solution.degree, basis=model.basis, domain=model.domain, names=model.names[: solution.columns],
+            weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
+            params=_floats(params), bse=_floats(errors) if errors else None,
             cov_params=tuple(map(_floats, cov)) if cov else None,
             sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(float(ssr)),
-            rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None, aic=aic, aicc=aicc, bic=bic,
+            rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
-            converged=None if distance is None else distance <= CONVERGED_SE,
-            x_range=(solution.frame.low, solution.frame.high), curve=Curve.of(solution, own, scale),
-            degree_table=tuple(asdict(candidate) for candidate in degree_table),
-            notes=tuple(said), **facts,
+            converged=None if distance is None else is_converged(distance),
+            x_range=(solution.frame.low, solution.frame.high),
+            curve=Curve.of(solution, solution.coefficients if at is None else at, scale),
+            notes=tuple(notes(solution, ssr, distance, errors is not None, omitted, at is None)),
+            criterion=choice.criterion if choice else None,
+            degree_table=tuple(map(asdict, choice.table)) if choice else (),
         )  # fmt: skip
 
 
@@ -79,35 +90,22 @@ def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _scaled(matrix: Matrix | None, scale: Decimal | None) -> Matrix | None:
-    return None if matrix is None or scale is None else [[scale * value for value in row] for row in matrix]
-
-
-def _squared_loss(name: str, ssr: Decimal, nobs: int, given: float | None) -> float | None:
+def _squared_loss(options: FitOptions, ssr: Decimal, nobs: int) -> float | None:
     """Return the loss where it is a function of the squares, else the given one."""
     mean = float(ssr) / nobs
-    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(name, given))
+    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))
 
 
 def _within(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-def _criteria(ssr: Decimal, solution: Solution, size: int) -> tuple[float | None, float | None, float | None]:
-    """Return AIC, AICc and BIC of ``size`` coefficients; ``None`` where the likelihood has no maximum."""
-    nobs = solution.nobs
-    if ssr <= 0 or solution.rank < size:
-        return None, None, None
+def _criteria(ssr: Decimal, solution: Solution) -> dict[str, Any]:
+    """Return AIC, AICc and BIC; ``None`` where the likelihood has no maximum."""
+    nobs, size = solution.nobs, solution.columns
+    if ssr <= 0 or solution.null:
+        return {"aic": None, "aicc": None, "bic": None}
     log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + logarithm(ssr / nobs) + 1) + solution.log_weights / 2
     aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
     aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
-    return aic, aicc, size * math.log(nobs) - 2 * log_likelihood
-
-
-def _distance(own: list[Decimal], best: list[Decimal], errors: list[Decimal] | None) -> float | None:
-    """Return ``max |c - ĉ| / se``, or ``None`` where a standard error is unknown or 0 and the coefficients differ."""
-    if own == best:
-        return 0.0
-    if errors is None or not all(errors):
-        return None
-    return float(max(abs(a - b) / e for a, b, e in zip(own, best, errors, strict=True)))
+    return {"aic": aic, "aicc": aicc, "bic": size * math.log(nobs) - 2 * log_likelihood}

@@ -1,18 +1,82 @@
-"""What the moments tell a gradient descent: how long a step may be, and how far away the optimum still is."""
+"""How far coefficients are from the optimum, in standard errors, and how long a step of gradient descent may be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import torch
 from torch import Tensor
 
-from regression.curves.change_of_basis import Chart, u_in_powers
-from regression.curves.decimals import gram, precise, root
-from regression.fits.solver import Solution
+from regression.curves.change_of_basis import Chart
+from regression.curves.decimals import Vector, gram, precise
+from regression.fits.solution import Solution
+from regression.fits.standard_errors import scale_of, standard_errors
 
-__all__ = ["CONVERGED_SE", "OptimumDistance", "safe_rate"]
+__all__ = ["OptimumDistance", "distance_from_optimum", "is_converged", "safe_rate"]
 
-CONVERGED_SE = 0.1  # a gradient fit this close to the optimum, in standard errors, counts as converged
+CONVERGED_SE = 0.1  # a fit this close to the optimum, in standard errors, counts as converged
+
+
+def is_converged(distance: float) -> bool:
+    """Tell whether a fit counts as converged; the only place where that is decided.
+
+    Args:
+        distance: Largest distance of a coefficient from the optimum, in standard errors.
+    """
+    return distance <= CONVERGED_SE
+
+
+def optimum_errors(solution: Solution, absolute_sigma: bool) -> Vector | None:
+    """Return the standard errors of the optimum, which distances are measured in; ``None`` if unknown or of no use.
+
+    A fit that is further off has larger residuals, and with them larger errors of its own.
+    """
+    if solution.is_perfect:
+        return None
+    errors = standard_errors(solution, scale_of(solution, solution.ssr, absolute_sigma))
+    return errors if errors is not None and all(errors) else None
+
+
+def distance_from_optimum(params: Sequence[Decimal], solution: Solution, absolute_sigma: bool) -> float | None:
+    """Return ``max |c - ĉ| / se`` of coefficients in powers of x; ``None`` where standard errors are unknown or 0."""
+    if list(params) == solution.params:
+        return 0.0
+    errors = optimum_errors(solution, absolute_sigma)
+    if errors is None:
+        return None
+    with precise():
+        return float(max(abs(a - b) / e for a, b, e in zip(params, solution.params, errors, strict=True)))
+
+
+@dataclass(frozen=True)
+class OptimumDistance:
+    """Measures a model's coefficients as ``distance_from_optimum`` does, in float64: it is asked at every update.
+
+    Attributes:
+        optimum: The optimum in the model's own basis, shape (K,), float64.
+        params: Matrix from there to powers of x, shape (K, K).
+        errors: Standard errors of the coefficients in powers of x, shape (K,).
+    """
+
+    optimum: Tensor
+    params: Tensor
+    errors: Tensor
+
+    @classmethod
+    def of(
+        cls, chart: Chart, solution: Solution, absolute_sigma: bool, device: torch.device
+    ) -> "OptimumDistance | None":
+        """Return the measure, ``None`` where standard errors are unknown or 0."""
+        errors = optimum_errors(solution, absolute_sigma)
+        if errors is None:
+            return None
+        optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
+        known = (optimum, chart.params_matrix(), torch.tensor(list(map(float, errors)), dtype=torch.float64))
+        return cls(*(numbers.to(device) for numbers in known))
+
+    def at(self, coefficients: Tensor) -> Tensor:
+        """Return ``max |c - ĉ| / se`` over the coefficients, a scalar, for model coefficients of shape (K,)."""
+        return (((coefficients.double() - self.optimum) @ self.params).abs() / self.errors).max()
 
 
 def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> float:
@@ -36,40 +100,3 @@ def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> f
     if mini_batches:
         return 1 / max(float(hessian.trace()), 2.0 * len(hessian))
     return min(2 / (low + high), 1.9 / high)
-
-
-@dataclass(frozen=True)
-class OptimumDistance:
-    """Measures coefficients by their distance from the least-squares optimum.
-
-    Attributes:
-        optimum: The optimum in the model's own basis, shape (K,), float64.
-        params: Matrix from there to powers of x, shape (K, K).
-        errors: Standard errors of the coefficients in powers of x, shape (K,).
-    """
-
-    optimum: Tensor
-    params: Tensor
-    errors: Tensor
-
-    @classmethod
-    def of(
-        cls, chart: Chart, solution: Solution, absolute_sigma: bool, device: torch.device
-    ) -> "OptimumDistance | None":
-        """Return the measure, or ``None`` where the standard errors are unknown or 0."""
-        df_resid = solution.nobs - solution.rank
-        if solution.null or df_resid <= 0 or solution.is_perfect:
-            return None
-        params = chart.params_matrix()
-        cov = solution.covariance_in(u_in_powers(solution.frame, chart.model.degree))
-        assert cov is not None
-        with precise():
-            scale = Decimal(1) if absolute_sigma else solution.ssr / df_resid
-            free = range(len(cov) - len(params), len(cov))  # an intercept that is not there has no error
-            errors = [float(root(scale * cov[k][k])) for k in free]
-        optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
-        return cls(*(t.to(device) for t in (optimum, params, torch.tensor(errors, dtype=torch.float64))))
-
-    def at(self, coefficients: Tensor) -> Tensor:
-        """Return ``max |c - ĉ| / se`` over the coefficients, a scalar, for model coefficients of shape (K,)."""
-        return (((coefficients.double() - self.optimum) @ self.params).abs() / self.errors).max()

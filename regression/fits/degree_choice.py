@@ -15,10 +15,11 @@ from torch import Tensor
 
 from regression.common.errors import UsageError
 from regression.curves.decimals import logarithm
-from regression.fits.solver import Solution, solve, ssr_at
+from regression.fits.solution import Solution
+from regression.fits.solver import solve, ssr_at
 from regression.moments.moments import Moments
 
-__all__ = ["Candidate", "Criterion", "choose_degree", "fold_of", "require_folds"]
+__all__ = ["Candidate", "Choice", "Criterion", "choose_degree", "fold_of", "require_criterion"]
 
 Criterion = Literal["aicc", "gcv", "cv"]
 FLOOR = Decimal("1e-28")  # of the total sum of squares: what is left below is rounding of the points
@@ -43,10 +44,23 @@ class Candidate:
     cv: float | None
 
 
-def choose_degree(
-    moments: Moments, solution: Solution, criterion: Criterion, folds: Sequence[Moments] = ()
-) -> tuple[int, tuple[Candidate, ...]]:
-    """Return the degree with the lowest criterion, and the table of all that were compared.
+@dataclass(frozen=True)
+class Choice:
+    """How a degree was chosen.
+
+    Attributes:
+        degree: The degree with the lowest criterion.
+        criterion: Name of the criterion.
+        table: All degrees that were compared.
+    """
+
+    degree: int
+    criterion: Criterion
+    table: tuple[Candidate, ...]
+
+
+def choose_degree(moments: Moments, solution: Solution, criterion: Criterion, folds: Sequence[Moments] = ()) -> Choice:
+    """Compare the degrees up to that of the solution, and choose the one with the lowest criterion.
 
     Degrees that leave fewer than two degrees of freedom, or that the points do not determine, are not compared.
 
@@ -57,10 +71,8 @@ def choose_degree(
         folds: Moments of each fold's points, for ``cv``.
 
     Raises:
-        UsageError: If there are too few points to compare anything, or no such criterion.
+        UsageError: If there are too few points to compare anything.
     """
-    if criterion not in get_args(Criterion):
-        raise UsageError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {criterion!r}")
     nobs = solution.nobs
     last = min(moments.degree, nobs - 3, solution.rank - 1)
     if last < 0:
@@ -79,7 +91,7 @@ def choose_degree(
             )
         )
     best = min(table, key=lambda candidate: getattr(candidate, criterion))
-    return best.degree, tuple(table)
+    return Choice(best.degree, criterion, tuple(table))
 
 
 def _left_out_error(moments: Moments, folds: Sequence[Moments], degree: int) -> float:
@@ -91,9 +103,11 @@ def _left_out_error(moments: Moments, folds: Sequence[Moments], degree: int) -> 
     return float(errors) / moments.nobs
 
 
-def require_folds(folds: int) -> None:
-    """Refuse a number of folds that is none."""
-    if not isinstance(folds, int) or folds < 2:
+def require_criterion(criterion: str, folds: int) -> None:
+    """Refuse a criterion that there is not, and a number of folds that is none."""
+    if criterion not in get_args(Criterion):
+        raise UsageError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {criterion!r}")
+    if criterion == "cv" and (not isinstance(folds, int) or folds < 2):
         raise UsageError(f"folds must be a whole number of at least 2, got {folds}")
 
 

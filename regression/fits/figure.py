@@ -1,10 +1,13 @@
-"""Figures. The only room that knows matplotlib, and without its global state.
+"""Figures: the only file with matplotlib, and without its global state.
 
 Points go to it as arrays of numpy: it takes a tensor for a sequence of numbers, and makes an object of each.
 """
 
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +20,23 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
+from regression.common.points import Points
 from regression.common.text import printable
+from regression.fits.notes import formula
+from regression.fits.result import Fit
 
-__all__ = ["Figure", "Picture", "drawn", "figure"]
+__all__ = [
+    "Degrees",
+    "Figure",
+    "Losses",
+    "Picture",
+    "ShownCurve",
+    "ShownPoints",
+    "compared_degrees",
+    "drawn",
+    "figure",
+    "shown_fit",
+]
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
 RESOLUTION = 120  # dots per inch of a file
@@ -58,73 +75,143 @@ def drawn(figure: Figure) -> Picture:
     return Picture(file.getvalue(), *pixels.size)
 
 
-def figure(
-    predict: Callable[[Tensor], Any],
-    x: Tensor,
-    y: Tensor,
-    *,
-    title: str,
-    label: str,
-    updates: Sequence[int] = (),
-    losses: Sequence[float] = (),
-    loss_name: str = "",
-    degrees: Sequence[int] = (),
-    criteria: Sequence[float] = (),
-    criterion: str = "",
-    axes: tuple[str, str] = ("x", "y"),
-    level: float = 0.95,
-    errors: Tensor | None = None,
-    errors_label: str = "data ± sigma",
-) -> Figure:
-    """Draw data and fitted curve with its bands, the residuals, and the loss over the updates or the degrees compared.
+@dataclass(frozen=True)
+class ShownPoints:
+    """Data to draw.
 
-    An axis of losses or criteria is logarithmic where they span two decades or more; without them it is left out.
+    Attributes:
+        points: The points.
+        axes: Names of x and y.
+        errors: Standard deviations of y, shape (N,), for bars at up to 150 of the points, or ``None``.
+        label: Name in the legend.
+    """
 
-    Args:
+    points: Points
+    axes: tuple[str, str] = ("x", "y")
+    errors: Tensor | None = None
+    label: str = "data"
+
+
+@dataclass(frozen=True)
+class ShownCurve:
+    """A curve to draw.
+
+    Attributes:
         predict: From points (N,) to the curve: an object with ``mean`` and the limits of ``mean_ci`` and ``obs_ci``,
             NaN where unknown.
-        x: Points, shape (N,).
-        y: Values, shape (N,).
-        title: Title of the figure.
-        label: The curve's name in the legend.
-        updates: Numbers of updates made when each loss was taken, shape (U,).
-        losses: Losses, shape (U,).
-        loss_name: Name of the loss.
-        degrees: Degrees that were compared, shape (D,).
-        criteria: What they were compared by, shape (D,); the lowest is marked.
-        criterion: Its name.
-        axes: Names of x and y.
+        label: Name in the legend.
         level: Probability of the bands.
-        errors: Standard deviations of y, shape (N,), for bars at up to 150 of the points, or ``None``.
-        errors_label: The legend's name of data with bars.
+    """
+
+    predict: Callable[[Tensor], Any]
+    label: str
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Losses:
+    """A panel of the losses on the way, by the number of updates made before each.
+
+    Attributes:
+        by_update: The losses, at least one.
+        name: Name of the loss.
+    """
+
+    by_update: Mapping[int, float]
+    name: str
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the losses."""
+        updates, losses = list(self.by_update), list(self.by_update.values())
+        axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker="o" if len(losses) <= FEW else "", markersize=4)
+        _use_log_scale(axes, losses)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set(xlabel="updates made", ylabel=self.name)
+
+
+@dataclass(frozen=True)
+class Degrees:
+    """A panel of the degrees that were compared; the lowest criterion is marked.
+
+    Attributes:
+        by_degree: The criterion of each degree, at least one.
+        name: Name of the criterion.
+    """
+
+    by_degree: Mapping[int, float]
+    name: str
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the criteria."""
+        degrees, criteria = list(self.by_degree), list(self.by_degree.values())
+        best = min(self.by_degree, key=lambda degree: self.by_degree[degree])
+        axes.plot(degrees, criteria, "o-", color=BLUE, linewidth=1, markersize=4)
+        axes.plot(best, self.by_degree[best], "o", color=ORANGE, markersize=9, label="lowest")
+        axes.set_xticks(degrees)
+        _use_log_scale(axes, criteria)
+        axes.legend(frameon=False, fontsize="small")
+        axes.set(xlabel="degree", ylabel=self.name)
+
+
+def shown_fit(fit: Fit, points: Points, axes: tuple[str, str]) -> tuple[ShownPoints, ShownCurve]:
+    """Return what a figure shows of points and a fit to them.
+
+    One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
+    relative sigma have the length that the residuals give them, as in the prediction band.
+    """
+    label, sigma = formula(fit.params, fit.names), points.sigma
+    if sigma is None:
+        return ShownPoints(points, axes), ShownCurve(fit.predict, label, fit.level)
+    common = sigma[0] if bool((sigma == sigma[0]).all()) else None
+    curve = ShownCurve(partial(fit.predict, sigma=common), label, fit.level)
+    if not (fit.absolute_sigma or fit.sigma):
+        return ShownPoints(points, axes), curve
+    factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
+    return ShownPoints(points, axes, fit.spread(sigma.double()), f"data ± {factor}sigma"), curve
+
+
+def compared_degrees(fit: Fit) -> Degrees | None:
+    """Return the panel of the degrees that a fit's degree was chosen from, by the criterion that chose it."""
+    known = {int(row["degree"] or 0): row.get(fit.criterion or "") for row in fit.degree_table}
+    criteria = {degree: value for degree, value in known.items() if value is not None and math.isfinite(value)}
+    return Degrees(criteria, fit.criterion) if criteria and fit.criterion else None
+
+
+def figure(title: str, shown: ShownPoints, curve: ShownCurve, history: Losses | Degrees | None = None) -> Figure:
+    """Draw data and a curve with its bands, the residuals, and what led to the curve.
+
+    An axis of losses or criteria is logarithmic where they span two decades or more.
+
+    Args:
+        title: Title of the figure.
+        shown: The data.
+        curve: The curve.
+        history: A third panel.
 
     Returns:
         A figure of its own, not known to pyplot.
     """
-    x, y = x.double(), y.double()
-    heights = (5, 2, 3) if losses or degrees else (5, 2)
-    result = Figure(figsize=(7, 8 if len(heights) == 3 else 6.5))
+    x, y = shown.points.x.double(), shown.points.y.double()
+    result = Figure(figsize=(7, 8 if history else 6.5))
     # Fixed margins: a layout engine takes most of the time of drawing.
     margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
-    panels = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
+    heights = (5, 2, 3) if history else (5, 2)
+    above, middle, *below = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
     grid = torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
-    curve = predict(grid)
-    _draw_bands(panels[0], grid, curve, level)
-    _draw_points(panels[0], x, y, errors, "data" if errors is None else errors_label)
-    panels[0].plot(grid.numpy(), curve.mean.numpy(), color=ORANGE, linewidth=2, label=label)
-    panels[0].legend(frameon=False, fontsize="small")
-    x_name, y_name = (printable(name).replace("$", r"\$") for name in axes)  # a file's words are no mathematics
-    panels[0].set_ylabel(y_name)
-    panels[0].set_title(title, y=1)  # left to itself it looks for what it might hide, which takes a tenth of the time
-    panels[1].axhline(0, color=ORANGE, linewidth=1)
-    _draw_points(panels[1], x, y - predict(x).mean, errors)
-    panels[1].set(xlabel=x_name, ylabel=f"{y_name} − fit")
-    if losses:
-        _draw_losses(panels[2], updates, losses)
-        panels[2].set(xlabel="updates made", ylabel=loss_name)
-    elif degrees:
-        _draw_degrees(panels[2], degrees, criteria)
-        panels[2].set(xlabel="degree", ylabel=criterion)
+    values = curve.predict(grid)
+    _draw_bands(above, grid, values, curve.level)
+    _draw_points(above, x, y, shown.errors, shown.label)
+    above.plot(grid.numpy(), values.mean.numpy(), color=ORANGE, linewidth=2, label=curve.label)
+    above.legend(frameon=False, fontsize="small")
+    x_name, y_name = (printable(name).replace("$", r"\$") for name in shown.axes)  # a file's words are no mathematics
+    above.set_ylabel(y_name)
+    above.set_title(title, y=1)  # left to itself it looks for what it might hide, which takes a tenth of the time
+    middle.axhline(0, color=ORANGE, linewidth=1)
+    _draw_points(middle, x, y - curve.predict(x).mean, shown.errors)
+    middle.set(xlabel=x_name, ylabel=f"{y_name} − fit")
+    if history:
+        history.draw(below[0])
+        below[0].grid(True, color=GREY, alpha=0.25)
     return result
 
 
@@ -161,23 +248,6 @@ def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor) -> None:
 def _size(x: Tensor) -> float:
     """Return the size of a marker in points: large for a few points, small for thousands."""
     return 6 if len(x) <= FEW else 4 if len(x) <= 10 * FEW else 1.5
-
-
-def _draw_losses(axes: Axes, updates: Sequence[int], losses: Sequence[float]) -> None:
-    axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker="o" if len(losses) <= FEW else "", markersize=4)
-    _use_log_scale(axes, losses)
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.grid(True, color=GREY, alpha=0.25)
-
-
-def _draw_degrees(axes: Axes, degrees: Sequence[int], criteria: Sequence[float]) -> None:
-    best = min(range(len(degrees)), key=lambda k: criteria[k])
-    axes.plot(degrees, criteria, "o-", color=BLUE, linewidth=1, markersize=4)
-    axes.plot(degrees[best], criteria[best], "o", color=ORANGE, markersize=9, label="lowest")
-    axes.set_xticks(list(degrees))
-    _use_log_scale(axes, criteria)
-    axes.legend(frameon=False, fontsize="small")
-    axes.grid(True, color=GREY, alpha=0.25)
 
 
 def _use_log_scale(axes: Axes, values: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""The least-squares optimum of points, and the fit that is measured against it. Torch and scipy only."""
+"""The least-squares optimum of points, and the fit that is measured against it."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -11,12 +11,13 @@ from regression.common.points import Points
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.fits.build import build_fit
+from regression.fits.build import FitOptions, build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
-from regression.fits.degree_choice import Candidate, Criterion, choose_degree, fold_of, require_folds
-from regression.fits.refinement import is_certain, refined, second_pass
+from regression.fits.degree_choice import Choice, Criterion, choose_degree, fold_of, require_criterion
+from regression.fits.refinement import refine, second_pass
 from regression.fits.result import Fit
-from regression.fits.solver import Solution, solve
+from regression.fits.solution import Solution
+from regression.fits.solver import solve
 from regression.moments.moments import Moments
 from regression.moments.scan import ResidualSums, Sums
 
@@ -38,14 +39,14 @@ class LeastSquares:
     def __init__(self, model: Polynomial, criterion: Criterion | None = None, folds: int = 5) -> None:
         self.model, self.criterion, self.folds = model, criterion, folds
         self.omitted = 0
-        if criterion == "cv":
-            require_folds(folds)
+        if criterion is not None:
+            require_criterion(criterion, folds)
         self._sums: Sums | None = None
         self._fold_sums: list[Sums] = []
         self._moments: Moments | None = None
         self._second_sums: list[int] | None = None
         self._solution: Solution | None = None
-        self._degree_table: tuple[Candidate, ...] = ()
+        self._choice: Choice | None = None
         self._distance: OptimumDistance | None = None
         self._params_matrix: Tensor | None = None
 
@@ -106,17 +107,17 @@ class LeastSquares:
         self._moments = self._sums.moments().reduced(device)
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
         self._second_sums = None
-        if not is_certain(solution):
+        if not solution.is_certain:
             request = second_pass(solution)
             sums = ResidualSums(request)
             scan(sums.add)
             self._second_sums = sums.reduced(device)
-            solution = refined(solution, request, self._second_sums)
+            solution = refine(solution, request, self._second_sums)
         self._solution = solution
         if self.criterion is not None:
             folds = [fold.moments().reduced(device) for fold in self._fold_sums]
-            degree, self._degree_table = choose_degree(self._moments, solution, self.criterion, folds)
-            self._solution = solution.of_degree(degree)
+            self._choice = choose_degree(self._moments, solution, self.criterion, folds)
+            self._solution = solution.of_degree(self._choice.degree)
 
     def coefficients(self) -> Tensor:
         """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
@@ -149,24 +150,16 @@ class LeastSquares:
         """Return a step size for plain gradient descent, see ``convergence.safe_rate``."""
         return safe_rate(self._chart, self.solution, mini_batches)
 
-    def fit(self, coefficients: Tensor | None, **facts: Any) -> Fit:
+    def fit(self, coefficients: Tensor | None, options: FitOptions) -> Fit:
         """Return the record of a fit.
 
         Args:
             coefficients: The model's own coefficients, shape (K,), or ``None`` for the optimum.
-            facts: What does not follow from the points and the model.
+            options: How they were found.
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
         return build_fit(
-            self.moments,
-            self.solution,
-            self.model.names[: self.solution.columns],
-            at,
-            basis=self.model.basis,
-            domain=self.model.domain,
-            omitted=self.omitted,
-            degree_table=self._degree_table,
-            **facts,
+            self.moments, self.solution, self.model, options, omitted=self.omitted, choice=self._choice, at=at
         )
 
     def state(self) -> dict[str, Any]:
@@ -191,5 +184,5 @@ class LeastSquares:
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
         if state.get("second_pass") is not None:
             sums = [int(total, 16) for total in state["second_pass"]]
-            solution = refined(solution, second_pass(solution), sums)
+            solution = refine(solution, second_pass(solution), sums)
         self._solution = solution if degree is None else solution.of_degree(degree)

@@ -7,11 +7,9 @@ from itertools import accumulate
 from operator import mul
 
 from regression.common.text import counted, left_out
-from regression.curves.change_of_basis import u_in_powers
 from regression.curves.decimals import dot, precise, times
-from regression.fits.convergence import CONVERGED_SE
-from regression.fits.refinement import SHOWN_DIGITS, certain_digits
-from regression.fits.solver import Solution
+from regression.fits.convergence import is_converged
+from regression.fits.solution import SHOWN_DIGITS, Solution
 
 UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
@@ -35,13 +33,7 @@ def formula(params: Sequence[float], names: Sequence[str]) -> str:
 
 
 def notes(
-    solution: Solution,
-    ssr: Decimal,
-    distance: float | None,
-    size: int,
-    knows_errors: bool,
-    omitted: int,
-    is_optimum: bool,
+    solution: Solution, ssr: Decimal, distance: float | None, knows_errors: bool, omitted: int, is_optimum: bool
 ) -> list[str]:
     """Return what the reader should know.
 
@@ -49,24 +41,17 @@ def notes(
         solution: The least-squares optimum.
         ssr: ``Σ w (y − f(x))²`` of the fit.
         distance: Its distance from the optimum in standard errors.
-        size: Number of coefficients.
-        knows_errors: Whether their standard errors are known.
+        knows_errors: Whether the standard errors of its coefficients are known.
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
     """
     found = [left_out(omitted)] if omitted else []
-    if solution.rank < size:
-        cause = (
-            f"there {'is' if solution.nobs == 1 else 'are'} only {counted(solution.nobs, 'point')}"
-            if solution.rank == solution.nobs
-            else "all x are equal"
-            if solution.frame.low == solution.frame.high
-            else "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
-        )
+    size = solution.columns
+    if solution.null:
         which = "the ones of least norm" if is_optimum else "some of many that fit alike"
         found.append(
-            f"{UNDETERMINED}the points fix {solution.rank} of {counted(size, 'coefficient')} because {cause}; these "
-            f"are {which}, and their errors are unknown"
+            f"{UNDETERMINED}the points fix {solution.rank} of {counted(size, 'coefficient')} because "
+            f"{_cause(solution)}; these are {which}, and their errors are unknown"
         )
     elif solution.nobs == size and not knows_errors:
         leave = "leaves" if size == 1 else "leave"
@@ -82,7 +67,7 @@ def notes(
     found += _digit_notes(solution) + _covariance_notes(solution)
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
-    if distance is not None and distance > CONVERGED_SE:
+    if distance is not None and not is_converged(distance):
         found.append(
             f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
             "or let x be mapped (--model.domain data), or use --model.solver exact"
@@ -90,9 +75,18 @@ def notes(
     return found
 
 
+def _cause(solution: Solution) -> str:
+    """Say why the points do not determine all coefficients."""
+    if solution.rank == solution.nobs:
+        return f"there {'is' if solution.nobs == 1 else 'are'} only {counted(solution.nobs, 'point')}"
+    if solution.frame.low == solution.frame.high:
+        return "all x are equal"
+    return "there are too few distinct x, or some too close, or the weights too unequal, for this degree"
+
+
 def _digit_notes(solution: Solution) -> list[str]:
     """Return which digits the points leave uncertain, of numbers that are known at all."""
-    digits = {} if solution.null else certain_digits(solution)
+    digits = {} if solution.null else solution.certain_digits
     few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
     if not few:
         return []
@@ -102,14 +96,13 @@ def _digit_notes(solution: Solution) -> list[str]:
 
 def _covariance_notes(solution: Solution) -> list[str]:
     """Say where errors of the curve cannot be had from ``cov_params``, as nearly all of it cancels."""
-    cov = solution.covariance_in(u_in_powers(solution.frame, solution.degree))
-    if cov is None:
+    if solution.inverse is None:
         return []
     with precise():
         center = abs(Decimal(solution.frame.center))
-        powers = list(accumulate([center] * (len(cov) - 1), mul, initial=Decimal(1)))
-        sizes = dot(powers, times([list(map(abs, row)) for row in cov], powers))
-        middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(len(cov))]  # T_k(0): u is 0 at the center
+        powers = list(accumulate([center] * solution.degree, mul, initial=Decimal(1)))[-solution.columns :]
+        sizes = dot(powers, times([list(map(abs, row)) for row in solution.inverse], powers))
+        middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(solution.degree + 1)]  # T_k(0): u is 0 at the center
         parts = [dot(function, middle) for function in solution.functions]
         variance = sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))
         if variance * MOST_CANCELLED >= sizes:

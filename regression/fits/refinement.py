@@ -1,9 +1,8 @@
 """A second pass over the points: which sums it takes, and the solution that follows from them.
 
-Where the sums of the first pass leave fewer digits of a solution than float64 shows, the residuals ``r = y - f(x)`` of
-that solution and its orthogonal functions q_j are evaluated at the points in double-double. The sums of ``w q_i q_j``,
-``w r q_j`` and ``w r²`` give the error of the first solution, for a condition of about 1 (Björck, Solving linear least
-squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967). The standard library only.
+It is made where the sums of the first pass leave fewer digits of a solution than float64 shows. The sums of the
+residuals' and the orthogonal functions' products give the error of that solution, for a condition of about 1 (Björck,
+1967; docs/numerics.md).
 """
 
 import math
@@ -12,66 +11,23 @@ from dataclasses import replace
 from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
-from regression.curves.change_of_basis import u_in_powers
-from regression.curves.decimals import Vector, combine, dot, precise, root, solve_triangular
-from regression.fits.solver import UNIT, Certainty, Solution, orthogonalize, unit_vectors, weight_unit, y_unit
+from regression.curves.decimals import (
+    Vector,
+    combine,
+    dot,
+    orthogonalize,
+    precise,
+    root,
+    solve_triangular,
+    unit_vectors,
+)
+from regression.fits.solution import Certainty, Solution
+from regression.fits.solver import UNIT, weight_unit, y_unit
 from regression.moments.second_pass import Pair, SecondPass, pairs
 
-__all__ = ["SHOWN_DIGITS", "certain_digits", "is_certain", "refined", "second_pass", "without_noise"]
+__all__ = ["refine", "second_pass"]
 
-SHOWN_DIGITS = 52 * math.log10(2)  # less than 2^-52 of a number is at most a unit of its last place
-FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
 EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
-
-
-def is_certain(solution: Solution) -> bool:
-    """Tell whether coefficients, errors and residuals are as good as float64 shows them, or cannot be improved."""
-    return solution.rank == 0 or min(certain_digits(solution).values()) >= SHOWN_DIGITS
-
-
-def certain_digits(solution: Solution) -> dict[str, float]:
-    """Return how many digits are certain of the worst coefficient, of the worst standard error, and of ``ssr``."""
-    with precise():
-        rows = u_in_powers(solution.frame, solution.degree)
-        free = range(len(rows) - solution.columns, len(rows))
-        functionals = [[row[k] for row in rows] for k in free]
-        params, cov = combine(rows, solution.fitted), solution.covariance_in(rows)
-        spread = solution.ssr / max(solution.nobs - solution.rank, 1)
-        found, errors = [], []
-        for k, functional in zip(free, functionals, strict=True):
-            error, cov_error = solution.errors_of(functional)
-            if cov is not None:
-                is_small = error * error < spread * cov[k][k] / (1 << 2 * FEW_BITS)
-                is_zero = abs(params[k]) <= error and solution.is_refined
-                found.append(math.inf if is_small or is_zero else _digits(params[k], error))
-                errors.append(_digits(2 * cov[k][k], cov_error))
-        if solution.nobs == solution.rank or (solution.is_refined and solution.ssr == 0):
-            return {"coefficients": min(found, default=math.inf)}  # errors are unknown, or 0
-        residuals = _digits(solution.ssr, solution.certainty.ssr)
-    return {
-        "coefficients": min(found, default=math.inf),
-        "errors": min(errors, default=math.inf),
-        "residuals": residuals,
-    }
-
-
-def without_noise(params: Vector, rows: Sequence[Vector], solution: Solution) -> Vector:
-    """Return coefficients in powers of x, 0 for those that the sums cannot tell from 0.
-
-    Args:
-        params: Coefficients in ascending powers of x; the last one is that of x^d.
-        rows: T_0(u) … T_d(u) in powers of x, a row for each, shape (d + 1, d + 1).
-        solution: The optimum.
-    """
-    free = range(len(rows) - len(params), len(rows))
-    errors = [solution.errors_of([row[k] for row in rows])[0] for k in free]
-    return [Decimal(0) if abs(value) <= error else value for value, error in zip(params, errors, strict=True)]
-
-
-def _digits(value: Decimal, error: Decimal) -> float:
-    if not error:
-        return math.inf
-    return float((abs(value) / error).log10()) if value else -math.inf
 
 
 def second_pass(solution: Solution) -> SecondPass:
@@ -97,7 +53,7 @@ def _numbers(given: Sequence[Pair]) -> Vector:
     return [Decimal(high) + Decimal(low) for high, low in given]
 
 
-def refined(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solution:
+def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solution:
     """Return the solution that follows from the sums of the second pass.
 
     Args:

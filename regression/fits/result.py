@@ -3,7 +3,6 @@
 import json
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from functools import cached_property
@@ -65,8 +64,9 @@ class Fit:
         opt_error_se: Largest distance of a coefficient from the optimum, in standard errors.
         x_range: Smallest and largest x of the points.
         curve: The curve in well-conditioned form.
-        degree_table: The degrees that were compared, if the degree was chosen; a mapping of each candidate's numbers.
         notes: What the reader should know, such as why a value is ``None``.
+        criterion: What the degree was chosen by, if it was.
+        degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
     """
 
     model: str
@@ -102,6 +102,7 @@ class Fit:
     x_range: tuple[float, float]
     curve: Curve
     notes: tuple[str, ...]
+    criterion: str | None = None
     degree_table: tuple[dict[str, float | None], ...] = ()
 
     @cached_property
@@ -152,17 +153,6 @@ class Fit:
         """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""
         return sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
 
-    def comparison(self) -> dict[str, Any]:
-        """Return the compared degrees, their criteria and its name, for a figure; nothing where none were compared."""
-        if not self.degree_table:
-            return {}
-        name = "cv" if self.degree_table[0]["cv"] is not None else "aicc"
-        return {
-            "degrees": [row["degree"] for row in self.degree_table],
-            "criteria": [row[name] for row in self.degree_table],
-            "criterion": name,
-        }
-
     def to_json(self, **facts: Any) -> str:
         """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.
 
@@ -193,6 +183,7 @@ class Fit:
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
+            content.setdefault("criterion", None)  # release 0.1 did not write it
             values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
             numbers = [curve.center, curve.stretch, *sum(curve.coefficients, ()), *values["x_range"], values["level"]]
             if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
@@ -244,7 +235,7 @@ def _report(fit: Fit) -> str:
         ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
         *rows,
         ", ".join(_known(goodness)),
-        *_table_lines(fit.degree_table, fit.degree),
+        *_table_lines(fit),
         *(f"note: {note}" for note in fit.notes),
     ]
     return "\n".join(line for line in lines if line)
@@ -264,14 +255,15 @@ def _weight_lines(fit: Fit) -> list[str]:
     return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
 
 
-def _table_lines(table: Sequence[dict[str, float | None]], chosen: int) -> list[str]:
+def _table_lines(fit: Fit) -> list[str]:
     """Return the table of degrees in words, the chosen one marked."""
-    if not table:
+    if not fit.degree_table:
         return []
-    columns = [name for name, value in table[0].items() if value is not None]
+    columns = [name for name, value in fit.degree_table[0].items() if value is not None]
     lines = ["".join(f"{name:>12}" for name in columns)]
-    for row in table:
-        mark = "  ← chosen" if row["degree"] == chosen else ""
+    chosen = "  ← chosen" + (f" by {fit.criterion}" if fit.criterion else "")
+    for row in fit.degree_table:
+        mark = chosen if row["degree"] == fit.degree else ""
         lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
     return lines
 

@@ -122,42 +122,17 @@ class FitFiles(Callback):
         losses: Sequence[tuple[int, float | Tensor | None]],
     ) -> "Figure":
         """Draw a fit, or the coefficients on the way to it."""
-        from regression.fits.figure import figure  # matplotlib takes a second to import, and predict never needs it
+        # Imported here as matplotlib takes a second, and predict never needs it.
+        from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
 
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        points = datamodule.sample(self.points)
-        known = [(update, float(loss)) for update, loss in losses if loss is not None]
-        exact = pl_module.solver == "exact"
-        return figure(
-            x=points.x,
-            y=points.y,
-            title=f"{type(pl_module).__name__}, " + ("exact" if exact else counted(updates, "update")),
-            updates=[] if exact else [update for update, _ in known],
-            losses=[] if exact else [loss for _, loss in known],
-            loss_name=pl_module.loss.name,
-            axes=datamodule.axes,
-            **(_fitted(curve, points.sigma) if isinstance(curve, Fit) else _on_the_way(curve, pl_module)),
-        )
-
-
-def _fitted(fit: Fit, sigma: Tensor | None) -> dict[str, Any]:
-    """Return what a figure shows of a fit to points of these sigma.
-
-    One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
-    relative sigma have the length that the residuals give them, as in the prediction band.
-    """
-    shown: dict[str, Any] = {"label": formula(fit.params, fit.names), "level": fit.level, **fit.comparison()}
-    if sigma is None:
-        return shown | {"predict": fit.predict}
-    common = sigma[0] if bool((sigma == sigma[0]).all()) else None
-    shown["predict"] = partial(fit.predict, sigma=common)
-    if fit.absolute_sigma or fit.sigma:
-        factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
-        shown |= {"errors": fit.spread(sigma.double()), "errors_label": f"data ± {factor}sigma"}
-    return shown
-
-
-def _on_the_way(coefficients: Sequence[float], module: Regression) -> dict[str, Any]:
-    """Return what a figure shows of coefficients on the way to a fit."""
-    powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
-    return {"label": formula(coefficients, module.model.names), "predict": partial(without_bands, powers)}
+        points, axes = datamodule.sample(self.points), datamodule.axes
+        known = {update: float(loss) for update, loss in losses if loss is not None}
+        is_exact = pl_module.solver == "exact"
+        title = f"{type(pl_module).__name__}, " + ("exact" if is_exact else counted(updates, "update"))
+        panel = Losses(known, pl_module.loss.name) if known and not is_exact else None
+        if isinstance(curve, Fit):
+            return figure(title, *shown_fit(curve, points, axes), panel or compared_degrees(curve))
+        powers = [*[0.0] * (not pl_module.model.fit_intercept), *curve]
+        on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, pl_module.model.names))
+        return figure(title, ShownPoints(points, axes), on_the_way, panel)

@@ -1,6 +1,5 @@
 """Error functions: ``NormLoss``, and how a torch loss is summed over a global batch."""
 
-import difflib
 import inspect
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules import loss as torch_losses
 
 from regression.common.errors import UsageError
+from regression.common.text import did_you_mean
 
 __all__ = ["GlobalLoss", "NormLoss"]
 
@@ -83,8 +83,7 @@ def _torch_loss(name: str) -> type[nn.Module]:
         if isinstance(value, type) and key.endswith("Loss") and "reduction" in inspect.signature(value).parameters
     }
     if name not in losses:
-        near = difflib.get_close_matches(name, [*losses, "NormLoss"], n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, [*losses, "NormLoss"], cutoff=0.4)
         raise UsageError(f"loss must be the name of a torch loss or NormLoss, got {name!r}{hint}")
     return losses[name]
 

@@ -16,6 +16,7 @@ from regression.common.version import __version__
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Shares
+from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
 from regression.moments.scan import Range
@@ -269,18 +270,19 @@ class Regression(CurveModule):
 
     def _fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
         """Return the fit at the model's present coefficients; ``loss`` where it does not follow from the squares."""
-        return self.least_squares.fit(
-            self.model.coefficients.detach() if self.solver == "gradient" else None,
+        is_exact = self.solver == "exact"
+        options = FitOptions(
             model=type(self).__name__,
             solver=self.solver,
-            optimizer=None if self.solver == "exact" else self._optimizer_name(),
+            optimizer=None if is_exact else self._optimizer_name(),
             updates=updates,
             loss_name=self.loss.name,
-            given_loss=loss,
+            loss=loss,
             val_loss=val_loss,
             absolute_sigma=self.absolute_sigma,
             level=self.level,
         )
+        return self.least_squares.fit(None if is_exact else self.model.coefficients.detach(), options)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Make the update and note what it did, before any checkpoint can be written."""

@@ -3,21 +3,87 @@
 import numpy as np
 import pytest
 import torch
+from numpy.polynomial import chebyshev, hermite, legendre
 from numpy.polynomial import polynomial as numpy_polynomial
 
-from regression.curves.basis import design, polynomial
+from regression import Line, Polynomial, PolynomialRegression, UsageError
+from regression.common.points import Points
+from regression.curves.basis import RECURRENCES, design, polynomial
+from regression.curves.change_of_basis import Chart
+from regression.fits.build import FitOptions
+from regression.fits.least_squares import LeastSquares
+from regression.moments.scan import Range
+
+VANDERS = {
+    "power": numpy_polynomial.polyvander,
+    "chebyshev": chebyshev.chebvander,
+    "legendre": legendre.legvander,
+    "hermite": hermite.hermvander,
+}
 
 
+@pytest.fixture
+def with_hermite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a row to the table of bases: Hermite's polynomials, ``H_{k+1} = 2 t H_k − 2 k H_{k-1}``."""
+    monkeypatch.setitem(RECURRENCES, "hermite", lambda k: (2, 2 * k, 1))
+
+
+@pytest.mark.usefixtures("with_hermite")
+@pytest.mark.parametrize("basis", list(VANDERS))
 @pytest.mark.parametrize("degree", [0, 1, 4, 9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_design_is_numpys(degree: int, dtype: torch.dtype) -> None:
-    """The design matrix is numpy's polyvander, in the dtype of x."""
-    x = torch.linspace(-2, 3, 7, dtype=dtype)
-    matrix = design(x, degree)
+def test_design_is_numpys(basis: str, degree: int, dtype: torch.dtype) -> None:
+    """The design matrix is numpy's polyvander, chebvander and legvander, in the dtype of t; another row is another."""
+    t = torch.linspace(-1, 1, 9, dtype=dtype)
+    matrix, right = design(t, degree, basis), VANDERS[basis](t.double().numpy(), degree)
     assert matrix.dtype == dtype
-    np.testing.assert_allclose(
-        matrix, numpy_polynomial.polyvander(x.double().numpy(), degree), rtol=8 * torch.finfo(dtype).eps
-    )
+    scale = np.abs(right).max(axis=0)
+    assert (np.abs(matrix.double().numpy() - right) <= 8 * (degree + 1) * torch.finfo(dtype).eps * scale).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_powers_far_from_1_are_rounded_once(dtype: torch.dtype) -> None:
+    """Each power is numpy's of float64 numbers, rounded to the dtype of x."""
+    x = torch.linspace(-20, 30, 7, dtype=dtype)
+    right = torch.from_numpy(numpy_polynomial.polyvander(x.double().numpy(), 9)).to(dtype)
+    torch.testing.assert_close(design(x, 9), right, rtol=torch.finfo(torch.float64).eps * 9, atol=0)
+
+
+@pytest.mark.usefixtures("with_hermite")
+@pytest.mark.parametrize("basis", list(VANDERS))
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_basis_of_one_row_fits(basis: str, fit_intercept: bool) -> None:
+    """With a row of the table alone a basis gives the least-squares fit, and its own coefficients give that curve."""
+    x = np.linspace(-3, 7, 40)
+    y = np.sin(x)
+    points, found = Points(torch.from_numpy(x), torch.from_numpy(y)), Range()
+    found.add(points)
+    model = Polynomial(3, basis, (-3.0, 7.0), fit_intercept).double()
+    squares = LeastSquares(model)
+    squares.begin(found.frame(), omitted=0)
+    squares.add(points)
+    squares.solve(torch.device("cpu"), points.scan)
+    design = np.vander(x, 4, increasing=True)[:, int(not fit_intercept) :]
+    right = np.linalg.lstsq(design, y)[0]
+    fit = squares.fit(None, FitOptions("Polynomial"))
+    np.testing.assert_allclose(fit.params, right, rtol=1e-11)
+    with torch.no_grad():
+        model.coefficients.copy_(squares.coefficients())
+        np.testing.assert_allclose(model(points.x), design @ right, rtol=0, atol=1e-13)
+    chart = Chart(found.frame(), model)
+    np.testing.assert_allclose(squares.coefficients() @ chart.params_matrix(), right, rtol=1e-11)
+
+
+def test_unknown_bases_are_refused() -> None:
+    """A word that is not in the table is never computed as another: neither by a model nor by the functions."""
+    for refused in (
+        lambda: Polynomial(2, "hermite"),
+        lambda: PolynomialRegression(2, basis="Legendre"),
+        lambda: design(torch.zeros(3), 2, "legendere"),
+    ):
+        with pytest.raises(UsageError, match=r"basis must be one of power, chebyshev, legendre, got '\w+'"):
+            refused()
+    assert Line().basis in RECURRENCES
 
 
 def test_design_of_no_points_has_its_columns() -> None:

@@ -1,5 +1,6 @@
 """What the figure holds."""
 
+import json
 import math
 from typing import Any
 
@@ -11,32 +12,35 @@ import torch
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from regression import fit
+from regression import Fit, fit
+from regression.common.points import Points
 from regression.fits import figure as drawing
 from regression.fits.bands import without_bands
-from regression.fits.figure import figure
+from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
 from regression.fits.notes import formula
 from tests.support import textbook
 from tests.support.command import Command, config
 
 
+def curve(*params: float) -> ShownCurve:
+    return ShownCurve(lambda x: without_bands(params, x), "a curve")
+
+
 def drawn(losses: list[float]) -> Figure:
-    return figure(
-        lambda x: without_bands((1.0, -2.0), x), textbook.X, textbook.Y,
-        title="a title", label="a curve", updates=range(len(losses)), losses=losses, loss_name="MSELoss",
-    )  # fmt: skip
+    panel = Losses(dict(enumerate(losses)), "MSELoss") if losses else None
+    return figure("a title", ShownPoints(Points(textbook.X, textbook.Y)), curve(1, -2), panel)
 
 
 def test_panels_show_data_curve_residuals_and_losses() -> None:
     """The panels hold the data as a dashed line with round markers and the curve, the residuals, and the losses."""
     above, middle, below = drawn([4.0, 2.0, 1.0]).axes
-    data, curve = above.get_lines()
+    data, line = above.get_lines()
     assert data.get_xydata().tolist() == pytest.approx(torch.stack([textbook.X, textbook.Y], 1).double().numpy())
     assert (data.get_linestyle(), data.get_marker()) == ("--", "o")
-    x, y = curve.get_data()
+    x, y = line.get_data()
     assert (x[0], x[-1]) == (0, 1)
     assert list(y) == pytest.approx([1 - 2 * value for value in x])
-    assert (curve.get_label(), above.get_title()) == ("a curve", "a title")
+    assert (line.get_label(), above.get_title()) == ("a curve", "a title")
     residuals = middle.get_lines()[1].get_ydata()
     assert list(residuals) == pytest.approx((textbook.Y - (1 - 2 * textbook.X)).tolist(), abs=1e-6)
     assert below.get_lines()[0].get_ydata().tolist() == [4, 2, 1]
@@ -46,17 +50,39 @@ def test_panels_show_data_curve_residuals_and_losses() -> None:
 def test_bands_of_a_fit_are_drawn() -> None:
     """A fit with errors has two bands, the narrow one inside the wide one; one without errors has none."""
     known, unknown = fit([0.0, 1, 2, 3], [0.0, 1, 0, 1]), fit([0.0, 1], [0.0, 1])
-    x, y = torch.arange(4.0), torch.zeros(4)
-    wide, narrow = figure(known.predict, x, y, title="", label="").axes[0].collections
+    points = Points(torch.arange(4.0), torch.zeros(4))
+    wide, narrow = figure("", *shown_fit(known, points, ("x", "y"))).axes[0].collections
     assert wide.get_datalim(wide.axes.transData).height > narrow.get_datalim(narrow.axes.transData).height > 0
-    assert len(figure(unknown.predict, x, y, title="", label="").axes[0].collections) == 0
+    assert len(figure("", *shown_fit(unknown, points, ("x", "y"))).axes[0].collections) == 0
+
+
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+def test_the_panel_of_degrees_is_that_of_the_criterion_that_chose(criterion: Any) -> None:
+    """The third panel has the values of the criterion that the degree was chosen by, and marks the chosen one."""
+    x = np.linspace(0, 1, 30)
+    chosen = fit(x, np.sin(7 * x) + 0.1 * np.random.default_rng(1).normal(size=30), "auto", criterion=criterion)
+    panel = compared_degrees(Fit.from_json(chosen.to_json()))
+    below = figure("", *shown_fit(chosen, Points(torch.tensor(x), torch.zeros(30)), ("x", "y")), panel).axes[2]
+    assert (below.get_xlabel(), below.get_ylabel()) == ("degree", criterion)
+    drawn, lowest = below.get_lines()
+    assert drawn.get_ydata().tolist() == [row[criterion] for row in chosen.degree_table]
+    assert list(lowest.get_xdata()) == [chosen.degree]
+
+
+def test_without_a_known_criterion_there_is_no_panel_of_degrees() -> None:
+    """A fit of a given degree has no such panel, nor has one whose file does not name the criterion."""
+    x = np.linspace(0, 1, 30)
+    assert compared_degrees(fit(x, x**2)) is None
+    content = json.loads(fit(x, np.sin(7 * x), "auto").to_json())
+    del content["criterion"]
+    assert compared_degrees(Fit.from_json(json.dumps(content))) is None
 
 
 def segments(errors: list[float], rows: int) -> np.ndarray:
     """Return the error bars of the upper panel, shape (bars, 2, 2), and check that the lower one has as many."""
     x = torch.linspace(0, 1, rows)
     y, sigma = torch.sin(9 * x), torch.tensor(errors, dtype=torch.float64).expand(rows)
-    panels = figure(lambda x: without_bands((1.0,), x), x, y, title="", label="", errors=sigma).axes
+    panels = figure("", ShownPoints(Points(x, y), errors=sigma, label="data ± sigma"), curve(1)).axes
     above, below = ([c for c in panel.collections if isinstance(c, LineCollection)] for panel in panels)
     assert len(above[0].get_segments()) == len(below[0].get_segments())
     assert panels[0].get_legend().get_texts()[0].get_text() == "data ± sigma"
@@ -76,7 +102,7 @@ def test_a_bar_out_of_proportion_leaves_the_others_visible() -> None:
     """A point with a huge sigma does not flatten the data."""
     x = torch.arange(5.0)
     errors = torch.tensor([0.1, 0.1, 1e6, 0.1, 0.1])
-    panels = figure(lambda x: without_bands((0.0, 1.0), x), x, x + 0.1, title="", label="", errors=errors).axes
+    panels = figure("", ShownPoints(Points(x, x + 0.1), errors=errors), curve(0, 1)).axes
     low, high = panels[0].get_ylim()
     assert -6 < low < high < 10
 

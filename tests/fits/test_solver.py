@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 import regression
 from regression.common.points import Points
-from regression.fits.solver import Solution, solve, ssr_at
+from regression.fits.solution import Solution
+from regression.fits.solver import solve, ssr_at
 from tests.moments.test_moments import frame_of, moments
 
 Array = NDArray[np.float64]

@@ -28,9 +28,9 @@ def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch:
     """Without an intercept the curves drawn during a run are lines through the origin, as the last one is."""
     drawn = []
 
-    def record(predict: Any, *points: Any, **options: Any) -> Any:
-        drawn.append(predict(torch.tensor([0.0, 1.0, 2.0])).mean.tolist())
-        return drawn_figure(predict, *points, **options)
+    def record(title: str, shown: Any, curve: Any, *panel: Any) -> Any:
+        drawn.append(curve.predict(torch.tensor([0.0, 1.0, 2.0])).mean.tolist())
+        return drawn_figure(title, shown, curve, *panel)
 
     drawn_figure = drawing.figure
     monkeypatch.setattr(drawing, "figure", record)

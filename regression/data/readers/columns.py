@@ -1,6 +1,5 @@
 """The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
 
-import difflib
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regression.common.errors import DataError
+from regression.common.text import did_you_mean
 from regression.common.threads import part_cuts
 
 __all__ = [
@@ -154,9 +154,7 @@ def _position(path: Path, names: list[str], column: Column) -> int:
         raise DataError(f"{path}: column {name!r} is there {names.count(name)} times: give its number, counted from 1")
     if name.isdecimal() and 1 <= int(name) <= len(names):
         return int(name) - 1
-    folded = {known.strip().casefold(): known for known in names}
-    near = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
-    hint = f"; did you mean {folded[near[0]]!r}?" if near else "; choose with --data.x, --data.y and --data.sigma"
+    hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma", shown=repr)
     shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
     raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
 

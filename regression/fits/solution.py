@@ -1,0 +1,273 @@
+"""What is known of a least-squares optimum: coefficients, their covariance, sums of squares, and which digits hold."""
+
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+
+from regression.curves.change_of_basis import powers_in_u, u_in_powers
+from regression.curves.decimals import (
+    FEW,
+    Matrix,
+    Vector,
+    combine,
+    condition_number,
+    dot,
+    gram,
+    least_norm,
+    precise,
+    solve_triangular,
+    times,
+)
+from regression.curves.frame import Frame
+
+__all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
+
+ROUNDING = Decimal("1e-32")  # share of Σ w y² that the rounding of y to float64 can make
+SHOWN_DIGITS = 52 * math.log10(2)  # less than 2^-52 of a number is at most a unit of its last place
+FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How far the numbers of a solution may be off, by the rounding of the terms of its sums.
+
+    Attributes:
+        growth: How many times the error of one sum may come into ``Σ w y f_j``, shape (rank,).
+        value: Largest error of a sum of products with residuals or values, over the optimum.
+        product: Largest error of a sum of products of two functions.
+        ssr: Largest error of ``ssr``.
+    """
+
+    growth: Vector
+    value: Decimal
+    product: Decimal
+    ssr: Decimal
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The least-squares optimum in Chebyshev polynomials ``T_k(u)`` of the moments' coordinate u, in y's unit.
+
+    Attributes:
+        frame: The coordinate u.
+        matrix: The normal equations' ``Σ w T_i T_j``, shape (d + 1, d + 1).
+        functions: Polynomials that are orthogonal over the points, ``Σ w f_i f_j = 0``, in T_0 … T_d, shape
+            (rank, d + 1).
+        squares: ``Σ w f_j²``, shape (rank,).
+        projections: ``Σ w (y - offset) f_j``, shape (rank,).
+        offset: What is taken from y before, where an intercept takes it up; else 0.
+        null: Polynomials that are 0 at all points, as far as the sums tell, shape (columns - rank, d + 1).
+        nobs: Number of points.
+        ssr: ``Σ w (y - f(x))²``.
+        log_weights: ``Σ log w``.
+        certainty: How far these numbers may be off.
+        has_intercept: Whether there is a constant term.
+        is_refined: Whether a second pass over the points has been made.
+    """
+
+    frame: Frame
+    matrix: Matrix
+    functions: Matrix
+    squares: Vector
+    projections: Vector
+    offset: Decimal
+    null: Matrix
+    nobs: int
+    ssr: Decimal
+    log_weights: float
+    certainty: Certainty
+    has_intercept: bool
+    is_refined: bool = False
+
+    @property
+    def rank(self) -> int:
+        """The number of coefficients that the points determine."""
+        return len(self.functions)
+
+    @property
+    def columns(self) -> int:
+        """The number of free coefficients."""
+        return len(self.functions) + len(self.null)
+
+    @property
+    def degree(self) -> int:
+        """The highest power of x."""
+        return len(self.matrix) - 1
+
+    @cached_property
+    def fitted(self) -> Vector:
+        """The optimum in T_0 … T_d of which no part is 0 at all points, shape (d + 1,)."""
+        with precise():
+            weights = [p / square for p, square in zip(self.projections, self.squares, strict=True)]
+            first, *others = combine(self.functions, weights) if weights else [Decimal(0)] * len(self.matrix)
+            return [first + self.offset, *others]
+
+    @cached_property
+    def coefficients(self) -> Vector:
+        """Coefficients of T_0 … T_d, shape (d + 1,).
+
+        With fewer distinct x than coefficients they are those whose coefficients in powers of x have the least 2-norm,
+        as ``numpy.linalg.lstsq`` gives them.
+        """
+        if not self.null:
+            return self.fitted
+        with precise():
+            return least_norm(self.fitted, self.null, powers_in_u(self.frame, self.degree))
+
+    @cached_property
+    def _explained(self) -> Vector:
+        return [p * p / square for p, square in zip(self.projections, self.squares, strict=True)]
+
+    @cached_property
+    def ssr_by_degree(self) -> Vector:
+        """``Σ w (y - f(x))²`` of the best fit of each degree 0 … rank - 1; empty without an intercept."""
+        with precise():
+            sums = [self.ssr + sum(self._explained[k:], Decimal(0)) for k in range(1, self.rank + 1)]
+            return sums if self.has_intercept else []
+
+    @property
+    def tss(self) -> Decimal:
+        """``Σ w (y - ȳ)²``, about the weighted mean; about 0 without an intercept."""
+        with precise():
+            return self.ssr + sum(self._explained[int(self.has_intercept) :], Decimal(0))
+
+    @property
+    def rounding(self) -> Decimal:
+        """The ``Σ w r²`` below which residuals are smaller than the rounding of y itself to float64."""
+        with precise():
+            square = self.ssr + sum(self._explained, Decimal(0))
+            if self.has_intercept:  # from Σ w (y - offset)² to Σ w y²
+                square += self.offset * (2 * self.projections[0] + self.offset * self.squares[0])
+            return ROUNDING * square
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether the residuals are smaller than the rounding of y itself."""
+        return self.ssr <= self.rounding
+
+    @cached_property
+    def in_powers(self) -> Matrix:
+        """T_0(u) … T_d(u) in powers of x, a row for each, shape (d + 1, d + 1)."""
+        with precise():
+            return u_in_powers(self.frame, self.degree)
+
+    @property
+    def _free(self) -> slice:
+        """The powers of x that have a coefficient: not the first without an intercept."""
+        return slice(int(not self.has_intercept), None)
+
+    def params_of(self, curve: Vector) -> Vector:
+        """Return the coefficients in ascending powers of x, shape (K,), of a curve in T_k(u), shape (d + 1,)."""
+        with precise():
+            return combine(self.in_powers, curve)[self._free]
+
+    @cached_property
+    def params(self) -> Vector:
+        """The optimum's coefficients in ascending powers of x, shape (K,)."""
+        return self.params_of(self.coefficients)
+
+    @cached_property
+    def _functions_in_powers(self) -> Matrix:
+        return [self.params_of(function) for function in self.functions]
+
+    def _inverse(self, functions: Matrix) -> Matrix:
+        """Return ``(AᵀWA)⁻¹ = Σ_j f_j f_jᵀ / Σ w f_j²`` from the orthogonal functions in those of A."""
+        columns = list(zip(*functions, strict=True))
+        scaled = [[value / square for value, square in zip(c, self.squares, strict=True)] for c in columns]
+        return [[dot(a, b) for b in columns] for a in scaled]
+
+    @cached_property
+    def inverse(self) -> Matrix | None:
+        """``(AᵀWA)⁻¹`` of the powers of x, shape (K, K); ``None`` where the points leave it open."""
+        with precise():
+            return None if self.null else self._inverse(self._functions_in_powers)
+
+    @cached_property
+    def _errors(self) -> list[tuple[Decimal, Decimal]]:
+        """How far each of ``params``, and its diagonal element of ``inverse``, may be off by the rounding of terms."""
+        known = self.certainty
+        with precise():
+            growths = [growth / square for growth, square in zip(known.growth, self.squares, strict=True)]
+            columns = zip(*self._functions_in_powers, strict=True)
+            sizes = [dot(list(map(abs, column)), growths) for column in columns]
+            return [(size * known.value, size * size * known.product) for size in sizes]
+
+    @property
+    def params_above_noise(self) -> Vector:
+        """``params``, 0 for those that the sums cannot tell from 0."""
+        if self.null:
+            return self.params
+        known = zip(self.params, self._errors, strict=True)
+        return [Decimal(0) if -error <= value <= error else value for value, (error, _) in known]
+
+    @cached_property
+    def certain_digits(self) -> dict[str, float]:
+        """How many digits are certain of the worst coefficient, of the worst standard error, and of ``ssr``.
+
+        The latter two are left out where standard errors are unknown or 0.
+        """
+        variances = [row[k] for k, row in enumerate(self.inverse or [])]
+        digits, of_errors = [], []
+        with precise():
+            spread = self.ssr / max(self.nobs - self.rank, 1)
+            for value, variance, (error, variance_error) in zip(self.params, variances, self._errors, strict=False):
+                is_small = error * error < spread * variance / (1 << 2 * FEW_BITS)
+                is_zero = abs(value) <= error and self.is_refined
+                digits.append(math.inf if is_small or is_zero else _digits(value, error))
+                of_errors.append(_digits(2 * variance, variance_error))
+            found = {"coefficients": min(digits, default=math.inf)}
+            if self.nobs == self.rank or (self.is_refined and self.ssr == 0):
+                return found
+            residuals = _digits(self.ssr, self.certainty.ssr)
+        return found | {"errors": min(of_errors, default=math.inf), "residuals": residuals}
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether coefficients, errors and residuals are as good as float64 shows them, or cannot be improved."""
+        return self.rank == 0 or min(self.certain_digits.values()) >= SHOWN_DIGITS
+
+    def ssr_at(self, coefficients: Vector) -> Decimal:
+        """Return ``Σ w (y - f(x))²`` at other coefficients of T_k(u), shape (d + 1,)."""
+        with precise():
+            step = [own - best for own, best in zip(coefficients, self.fitted, strict=True)]
+            return self.ssr + max(dot(step, times(self.matrix, step)), Decimal(0))
+
+    @cached_property
+    def condition(self) -> float | None:
+        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` with a rank short.
+
+        It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept,
+        S scaling G to a unit diagonal: at least the 2-norm condition.
+        """
+        if self.null:
+            return None
+        with precise():
+            if self.has_intercept:
+                return condition_number(self.matrix, self._inverse(self.functions))
+            free = powers_in_u(self.frame, self.degree)
+            functions = [solve_triangular(free, function)[1:] for function in self.functions]
+            return condition_number(gram(self.matrix, free[1:]), self._inverse(functions))
+
+    def of_degree(self, degree: int) -> "Solution":
+        """Return the optimum of a lower degree that the points determine; with an intercept."""
+        size = degree + 1
+        if size == len(self.matrix):
+            return self
+        return replace(
+            self,
+            matrix=[row[:size] for row in self.matrix[:size]],
+            functions=[row[:size] for row in self.functions[:size]],
+            squares=self.squares[:size],
+            projections=self.projections[:size],
+            null=[],
+            ssr=self.ssr_by_degree[degree],
+            certainty=replace(self.certainty, growth=self.certainty.growth[:size]),
+        )
+
+
+def _digits(value: Decimal, error: Decimal) -> float:
+    """Return the logarithm of a number over its error."""
+    if not error:
+        return math.inf
+    return float(FEW.log10(abs(value) / error)) if value else -math.inf

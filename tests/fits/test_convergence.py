@@ -1,0 +1,90 @@
+"""Standard errors, and the distance from the optimum in them: one rule for the report, the log and the notes."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+import torch
+
+from regression.common.points import Points
+from regression.curves.polynomial import Polynomial
+from regression.fits import convergence, standard_errors
+from regression.fits.build import FitOptions
+from regression.fits.convergence import is_converged
+from regression.fits.least_squares import LeastSquares
+from regression.moments.scan import Range
+
+X = np.linspace(0.5, 3, 25)
+Y = 1 + X**2 + np.random.default_rng(5).normal(size=25)
+SIGMA = np.linspace(0.5, 2, 25)
+
+
+def least_squares(x: np.ndarray, y: np.ndarray, sigma: np.ndarray | None, fit_intercept: bool = True) -> LeastSquares:
+    """Return the optimum of degree 2."""
+    points, found = Points(*(None if column is None else torch.from_numpy(column) for column in (x, y, sigma))), Range()
+    found.add(points)
+    squares = LeastSquares(Polynomial(2, fit_intercept=fit_intercept).double())
+    squares.begin(found.frame(), omitted=0)
+    squares.add(points)
+    squares.solve(torch.device("cpu"), points.scan)
+    squares.prepare(False, torch.device("cpu"))
+    return squares
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_the_log_and_the_report_measure_alike(fit_intercept: bool, absolute: bool) -> None:
+    """Coefficients off the optimum are as many of statsmodels' standard errors away, at an update and in the report."""
+    squares = least_squares(X, Y, SIGMA, fit_intercept)
+    design = np.vander(X, 3, increasing=True)[:, int(not fit_intercept) :]
+    options = {"cov_type": "fixed scale"} if absolute else {}
+    right = sm.WLS(Y, design, weights=SIGMA**-2).fit(**options)
+    step = np.linspace(1, 3, design.shape[1]) * right.bse
+    off = torch.from_numpy(right.params + step)
+    squares.prepare(absolute, torch.device("cpu"))
+    fit = squares.fit(off, FitOptions("Polynomial", absolute_sigma=absolute))
+    assert (squares.distance(off), fit.opt_error_se) == (pytest.approx(3, rel=1e-9), pytest.approx(3, rel=1e-9))
+    best = squares.fit(None, FitOptions("Polynomial", absolute_sigma=absolute))
+    assert best.opt_error_se == 0
+    np.testing.assert_allclose(best.bse or (), right.bse, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("distance", "converged"), [(0.0, True), (0.1, True), (0.1001, False), (5.0, False)])
+def test_converged_means_the_same_everywhere(distance: float, converged: bool) -> None:
+    """A fit counts as converged up to 0.1 standard errors, and the notes say so where it does not."""
+    assert is_converged(distance) == converged
+    squares = least_squares(X, Y, None)
+    best = squares.fit(None, FitOptions("Polynomial"))
+    assert best.bse is not None
+    off = torch.tensor(best.params) + torch.tensor([0, 0, (distance - 1e-9) * best.bse[2]], dtype=torch.float64)
+    fit = squares.fit(off, FitOptions("Polynomial", solver="gradient"))
+    assert fit.opt_error_se == pytest.approx(distance, abs=1e-7)
+    assert fit.converged is converged
+    assert any(note.startswith("not converged") for note in fit.notes) is not converged
+
+
+def test_errors_and_convergence_are_decided_in_one_place_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors twice as large are so in the report, and halve distances there and in the log; likewise the limit."""
+    squares, options = least_squares(X, Y, None), FitOptions("Polynomial", solver="gradient")
+    off = squares.coefficients() * 1.5
+    before = squares.fit(off, options)
+    assert before.converged is False
+    assert before.bse is not None
+    assert before.opt_error_se is not None
+    root = standard_errors.root
+    monkeypatch.setattr(standard_errors, "root", lambda value: 2 * root(value))
+    monkeypatch.setattr(convergence, "CONVERGED_SE", 1e9)
+    squares.prepare(False, torch.device("cpu"))
+    after = squares.fit(off, options)
+    assert after.bse == tuple(2 * error for error in before.bse)
+    assert after.opt_error_se == before.opt_error_se / 2 == pytest.approx(squares.distance(off), rel=1e-12)
+    assert after.converged is True
+    assert not any(note.startswith("not converged") for note in after.notes)
+
+
+@pytest.mark.parametrize(("rows", "y"), [(25, 1 + 2 * X), (3, X**3)])
+def test_without_errors_there_is_no_distance(rows: int, y: np.ndarray) -> None:
+    """Where residuals are rounding, or no point is left over, a distance in standard errors means nothing."""
+    squares = least_squares(X[:rows], y[:rows], None)
+    off = squares.coefficients() + 1
+    fit = squares.fit(off, FitOptions("Polynomial"))
+    assert (squares.distance(off), fit.opt_error_se, fit.converged) == (None, None, None)
