@@ -18,7 +18,7 @@ __all__ = ["ParquetColumns"]
 # A file that is mapped is read in a tenth less time, but what was touched stays in memory until the map is closed.
 MAPPED_BYTES = 1 << 28  # of a row group, at most
 BUFFER_BYTES = 1 << 20  # read at a time from each column of a larger one
-ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done once for each costs a tenth of a pass less
+ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done once a batch costs a tenth less
 
 
 class ParquetColumns(FileColumns):
