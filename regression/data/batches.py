@@ -13,9 +13,11 @@ from regression.common.points import Batch, Points
 from regression.data.pieces import Pieces
 from regression.data.readers.columns import LARGE_BATCH, MOST_MOVED, even_borders
 from regression.data.rows import Rows
+from regression.data.shuffle import DRAWN
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 
+LATER_ORDERS = 1 << 40  # above any seed
 ROWS_PER_STEP = 1 << 25  # of a share that are scanned between two looks at progress: a fraction of a second
 
 
@@ -90,9 +92,12 @@ class GlobalBatches:
 
     @property
     def division(self) -> tuple[int, int, int]:
-        """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1."""
-        seed = self._seed()
-        return len(self), self._size, -1 if seed is None else seed
+        """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1.
+
+        Orders of long blocks are not those of regression 0.1, within which no run can go on: their seeds differ.
+        """
+        seed, has_long = self._seed(), max(self.rows.counts) > DRAWN
+        return len(self), self._size, -1 if seed is None else seed + (LATER_ORDERS if has_long else 0)
 
     def _seed(self) -> int | None:
         """Return the seed of the epoch's order; ``None`` for that of the data."""

@@ -127,7 +127,7 @@ def require_same_division(stored: Position, loader: GlobalBatches | Shares) -> N
     if order != own_order:
         raise UsageError(
             "the checkpoint stands within an epoch whose rows had another order: expected --data.seed and "
-            "--data.shuffle of the interrupted run"
+            "--data.shuffle of the interrupted run, and its version of regression"
         )
 
 

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regression.common.collectives import all_gather_rows, all_sum, global_sum
+from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows, Rows, SplitRows
-from regression.data.shuffle import Network, Permutation
+from regression.data.shuffle import DRAWN, Permutation
+from regression.training.checks import require_same_division
+from regression.training.lightning_counters import Position
 
 
 class Pieces(Rows):
@@ -87,13 +90,13 @@ def test_alone_a_sum_is_the_value_itself() -> None:
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_each_device_computes_its_share_of_the_order(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
     """Of a long order each device computes the positions of its rows and no others, and all together see each row."""
-    count, computed, between = 2_000_003, [0] * world, Network.between
+    count, computed, between = 2_000_003, [0] * world, Permutation._computed
 
-    def counted(network: Network, start: int, stop: int) -> torch.Tensor:
+    def counted(order: Permutation, start: int, stop: int) -> torch.Tensor:
         computed[rank] += stop - start
-        return between(network, start, stop)
+        return between(order, start, stop)
 
-    monkeypatch.setattr(Network, "between", counted)
+    monkeypatch.setattr(Permutation, "_computed", counted)
     x = torch.arange(count)
     seen = []
     for rank in range(world):
@@ -102,3 +105,18 @@ def test_each_device_computes_its_share_of_the_order(monkeypatch: pytest.MonkeyP
         seen.append(own)
     together = torch.cat([part for parts in zip(*seen, strict=True) for part in parts])
     assert torch.equal(together, Permutation(count, 7).between(0, count))
+
+
+def test_no_run_goes_on_within_a_long_order_of_the_last_release() -> None:
+    """Long blocks had other orders in 0.1, which noted the seed alone: no run goes on within one."""
+    for count, is_long in ((DRAWN, False), (DRAWN + 1, True)):
+        x = torch.zeros(1).expand(count)
+        loader = GlobalBatches(MemoryRows(Points(x, x)), 1000, epoch_seed=lambda: 7)
+        old = Position(batches=3, division=(len(loader), 1000, 7))
+        if is_long:
+            with pytest.raises(UsageError, match=r"whose rows had another order: .* and its version of regression"):
+                require_same_division(old, loader)
+        else:
+            require_same_division(old, loader)
+        require_same_division(Position(batches=3, division=loader.division), loader)
+        require_same_division(Position(division=(1, 1, 7)), loader)  # between epochs
