@@ -1,4 +1,4 @@
-"""Run all benchmarks one after the other and write what they find, with a summary, to RESULTS.md and the README.
+"""Run all benchmarks one after the other and write what they find, with a summary, to RESULTS.md and docs/speed.md.
 
 Each script runs in a process of its own, and both files are written anew after each: who is interrupted, and a script
 that fails, leave the results of the others. A figure of the summary comes from what the script's ``main`` returns; none
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import measure
 
 FOLDER = Path(__file__).parent
-RESULTS, README = FOLDER / "RESULTS.md", FOLDER.parent / "README.md"
+RESULTS, PAGE = FOLDER / "RESULTS.md", FOLDER.parent / "docs" / "speed.md"
 SCRIPTS = ("updates", "moments", "tables", "batches", "processes", "start", "convergence", "scaling", "files",
            "stream", "device", "series", "nist")  # fmt: skip
 PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pyarrow", "pandas", "polars", "duckdb", "scikit-learn",
@@ -165,17 +165,17 @@ def machine() -> str:
     return f"{time.strftime('%Y-%m-%d')}, {cpu}, {memory:.0f} GiB, {measure.versions(*PACKAGES)}."
 
 
-def with_table(readme: str, lines: Sequence[str]) -> str:
-    """Return the README with its summary replaced."""
-    before, _, rest = readme.partition(MARKS[0])
+def with_table(page: str, lines: Sequence[str]) -> str:
+    """Return a page with its summary replaced."""
+    before, _, rest = page.partition(MARKS[0])
     _, mark, after = rest.partition(MARKS[1])
     if not mark:
-        raise SystemExit("README.md has no place for the summary: expected the marks of benchmarks/run.py")
+        raise SystemExit("docs/speed.md has no place for the summary: expected the marks of benchmarks/run.py")
     return before + MARKS[0] + "\n".join(lines) + "\n" + MARKS[1] + after
 
 
 def run_all(
-    names: Sequence[str], head: str, results: Path | None, readme: Path | None, folder: Path = FOLDER
+    names: Sequence[str], head: str, results: Path | None, page: Path | None, folder: Path = FOLDER
 ) -> dict[str, Any]:
     """Run scripts of a folder; after each one print it and write the files that are given, with what there is so far.
 
@@ -191,8 +191,8 @@ def run_all(
         lines = list(summary(returned))
         if results:
             results.write_text("\n".join([head, *lines, "", *sections]), encoding="utf-8")
-        if readme:
-            readme.write_text(with_table(readme.read_text(encoding="utf-8"), lines), encoding="utf-8")
+        if page:
+            page.write_text(with_table(page.read_text(encoding="utf-8"), lines), encoding="utf-8")
     print("\n".join(lines))
     return returned
 
@@ -214,7 +214,7 @@ def main(args: Sequence[str] | None = None) -> int:
     head = f"# Results\n\nWritten by `{command}`: {machine()}\n"
     is_all = not options.scripts
     results = options.results or (RESULTS if is_all else None)
-    returned = run_all(options.scripts or SCRIPTS, head, results, README if is_all else None)
+    returned = run_all(options.scripts or SCRIPTS, head, results, PAGE if is_all else None)
     failed = [name for name, found in returned.items() if found is None]
     if failed:
         print(f"{MISSING}: {', '.join(failed)}", file=sys.stderr)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 def main(args):
     print(Path(__file__).with_name("found.md").read_text().count("## `python"), "section so far")
-    print(Path(__file__).with_name("README.md").read_text().count("| 401 |"), "row so far")
+    print(Path(__file__).with_name("speed.md").read_text().count("| 401 |"), "row so far")
     return {}
 """
 HEAD = "# Results\n"
@@ -32,24 +32,24 @@ def run() -> ModuleType:
 
 @pytest.fixture
 def folder(tmp_path: Path, run: ModuleType) -> Path:
-    (tmp_path / "README.md").write_text("before\n" + "old table\n".join(run.MARKS) + "after\n")
+    (tmp_path / "speed.md").write_text("before\n" + "old table\n".join(run.MARKS) + "after\n")
     return tmp_path
 
 
 def test_results_are_written_as_they_come(run: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second script already finds the first one's section in the results and its row in the README."""
+    """A second script already finds the first one's section in the results and its row in the page."""
     (folder / "series.py").write_text(RIGHT)
     (folder / "device.py").write_text(LOOK)
-    run.run_all(["series", "device"], HEAD, folder / "found.md", folder / "README.md", folder)
-    results, readme = (folder / "found.md").read_text(), (folder / "README.md").read_text()
+    run.run_all(["series", "device"], HEAD, folder / "found.md", folder / "speed.md", folder)
+    results, page = (folder / "found.md").read_text(), (folder / "speed.md").read_text()
     assert "1 section so far\n1 row so far" in results
     assert results.startswith(HEAD + "\n| | measured as a ratio |")
     assert "## `python benchmarks/series.py`\n\n```text\none line\n```" in results
     assert "| 401 | ≥ 400 | ≥ 1,000 | yes |" in capsys.readouterr().out
-    assert [line.split(" | ")[0] for line in readme.splitlines() if line.startswith("| 1")] == ["| 11", "| 12", "| 12a"]
-    assert readme.startswith("before\n" + run.MARKS[0])
-    assert readme.endswith(run.MARKS[1] + "after\n")
-    assert "old table" not in readme
+    assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| 1")] == ["| 11", "| 12", "| 12a"]
+    assert page.startswith("before\n" + run.MARKS[0])
+    assert page.endswith(run.MARKS[1] + "after\n")
+    assert "old table" not in page
 
 
 def test_a_script_that_fails_leaves_the_others(run: ModuleType, folder: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_script_that_fails_leaves_the_others(run: ModuleType, folder: Path) ->
     assert "```text\none line\nnot measured: AssertionError\n```" in results
     assert "| – | ≤ 1.3 | ≤ 1 | not measured |" in results
     assert "| 401 | ≥ 400 | ≥ 1,000 | yes |" in results
-    assert "old table" in (folder / "README.md").read_text()
+    assert "old table" in (folder / "speed.md").read_text()
 
 
 def test_a_script_that_takes_too_long_is_not_measured(run: ModuleType, tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_every_row_comes_from_a_script_that_runs(run: ModuleType) -> None:
     assert {goal.script for goal in run.GOALS.values()} == set(run.SCRIPTS) - {"nist"}
 
 
-def test_the_readme_has_the_summary_of_the_results(run: ModuleType) -> None:
-    """The README's table is that of RESULTS.md, which has the sections of scripts that ran in one run, in order."""
-    results, readme = run.RESULTS.read_text(), run.README.read_text()
+def test_the_page_has_the_summary_of_the_results(run: ModuleType) -> None:
+    """The table of docs/speed.md is that of RESULTS.md, which has the sections of the scripts of one run, in order."""
+    results, page = run.RESULTS.read_text(), run.PAGE.read_text()
     table = [line for line in results.splitlines() if line.startswith("|")]
-    assert run.with_table(readme, table) == readme
+    assert run.with_table(page, table) == page
     sections = [line for line in results.splitlines() if line.startswith("## ")]
     headings = [f"## `python benchmarks/{name}.py`" for name in run.SCRIPTS]
     assert sections == [heading for heading in headings if heading in sections]

@@ -1,58 +1,15 @@
-"""The README and the docstrings tell the truth."""
+"""The docstrings tell the truth."""
 
 import ast
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import ROOT, Command
+from tests.support.command import ROOT
 
-README = (ROOT / "README.md").read_text()
 FILES = sorted((ROOT / "regression").rglob("*.py"))
 WINGS = sorted({file.parent for file in FILES} - {ROOT / "regression"})
-
-
-def readme_commands() -> list[list[str]]:
-    """Return the arguments of each ``python train.py …`` in the README's code blocks."""
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
-    found = re.findall(r"python train\.py([^\n#]*)", blocks)
-    return [shlex.split(arguments) for arguments in found]
-
-
-def test_readme_shows_what_the_command_prints(command: Command) -> None:
-    """The output in the README is that of its first command."""
-    (Path.cwd() / "configs").symlink_to(ROOT / "configs")
-    done = command(*readme_commands()[0])
-    shown = re.search(r"```text\n(.*?)```", README, flags=re.DOTALL)
-    assert shown is not None
-    ours, theirs = done.out.split(), shown[1].split()
-    assert len(ours) == len(theirs)
-    for printed, expected in zip(ours, theirs, strict=True):
-        try:
-            assert float(printed) == pytest.approx(float(expected), rel=2e-6)
-        except ValueError:
-            assert printed.rstrip(",") == expected.rstrip(",")
-
-
-@pytest.mark.parametrize("arguments", readme_commands()[1:], ids=" ".join)
-def test_readme_commands_run(command: Command, arguments: list[str]) -> None:
-    """Every command of the README succeeds in silence on stderr; runs on two devices are tested elsewhere."""
-    for name in ("configs", "tests"):
-        (Path.cwd() / name).symlink_to(ROOT / name)
-    if "--trainer.devices" in arguments:
-        arguments[arguments.index("--trainer.devices") + 1] = "1"
-    if "--ckpt_path" in arguments:
-        command(*(readme_commands()[1] if "last" in arguments else readme_commands()[0]))
-    done = command(*arguments)
-    assert (done.code, done.err) == (0, "")
-
-
-def test_readme_names_every_wing() -> None:
-    """The README's picture of the house has every wing of the package, and no other."""
-    picture = README.split("## The house")[1]
-    assert {ROOT / name for name in re.findall(r"`(regression/[\w/]+)/`", picture)} == set(WINGS)
 
 
 @pytest.mark.parametrize("wing", WINGS, ids=lambda wing: wing.name)
@@ -101,6 +58,6 @@ def documented_arguments(docstring: str) -> set[str]:
 
 def test_nothing_names_the_machine_it_was_written_on() -> None:
     """No file of the project holds an absolute path of some machine or a package registry's host."""
-    for file in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+    for file in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]:
         text = file.read_text()
         assert not re.search(r"(?<![\w.])/(?:home|root|work|opt|Users)/\w", text), file
