@@ -22,7 +22,7 @@ from regression.curves.polynomial import Polynomial
 from regression.data.readers.series_names import Labels
 from regression.fits.bands import require_level
 from regression.fits.build import FitOptions
-from regression.fits.degree_choice import Criterion
+from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
 from regression.moments.scan import Range
@@ -59,8 +59,8 @@ def fit(
         absolute_sigma: Whether sigma is in y's unit, not only relative.
         fit_intercept: Whether there is a constant term.
         max_degree: Highest degree that ``auto`` considers.
-        criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``.
-        folds: Number of folds for ``cv``.
+        criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``. Errors and bands do not contain the choice.
+        folds: Number of folds for ``cv``; as many as points leave one out at a time.
         level: Probability of the confidence intervals and bands.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
@@ -83,7 +83,8 @@ def fit(
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
-    least_squares = LeastSquares(model, criterion if is_auto else None, folds)
+    comparison = Comparison(criterion, folds, absolute_sigma)
+    least_squares = LeastSquares(model, comparison if is_auto else None)
     found = Range()
     try:
         points.scan(found.add)

@@ -43,9 +43,9 @@ def root(value: Decimal) -> Decimal:
     return FEW.sqrt(value)
 
 
-def logarithm(value: Decimal) -> float:
-    """Return a natural logarithm."""
-    return float(FEW.ln(value))
+def logarithm(value: Decimal) -> Decimal:
+    """Return a natural logarithm to 40 digits."""
+    return FEW.ln(value)
 
 
 def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:

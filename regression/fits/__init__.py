@@ -5,7 +5,9 @@
 - ``refinement``: a second pass over the points, where digits do not hold.
 - ``standard_errors``: covariance and standard errors of the coefficients.
 - ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
+- ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: the degree to choose.
+- ``cross_validation``: how well each degree fits points that were left out.
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
 - ``bands``: the curve and its errors at any x.
 - ``build``: from an optimum to a fit.

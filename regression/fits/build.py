@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from regression.curves.decimals import Vector, logarithm, precise, root
+from regression.curves.decimals import Vector, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.fits.bands import Curve
 from regression.fits.convergence import distance_from_optimum, is_converged
+from regression.fits.criteria import Criteria, information_criteria
 from regression.fits.degree_choice import Choice
 from regression.fits.notes import notes
 from regression.fits.result import Fit
@@ -18,6 +19,8 @@ from regression.fits.standard_errors import covariance, scale_of, standard_error
 from regression.moments.moments import Moments
 
 __all__ = ["FitOptions", "build_fit"]
+
+BEYOND = "cov_params are unknown: a variance is beyond float64's range"
 
 
 @dataclass(frozen=True)
@@ -62,25 +65,31 @@ def build_fit(
     """
     ssr = solution.ssr if at is None else solution.ssr_at(at)
     scale = scale_of(solution, ssr, options.absolute_sigma)
-    errors, cov = standard_errors(solution, scale), covariance(solution, scale)
+    errors, cov = standard_errors(solution, scale), [_floats(row) for row in covariance(solution, scale) or ()]
+    is_shown = all(math.isfinite(value) for row in cov for value in row)
     params = solution.params_above_noise if at is None else solution.params_of(at)
     distance = 0.0 if at is None else distance_from_optimum(params, solution, options.absolute_sigma)
     df_resid = solution.nobs - solution.rank
-    own: dict[str, Any] = vars(options) | {"loss": _squared_loss(options, ssr, solution.nobs)}
+    criteria = Criteria()
+    if not solution.null:
+        criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
+    own: dict[str, Any] = vars(options) | {name: _within(value) for name, value in criteria._asdict().items()}
+    own["loss"] = _squared_loss(options, ssr, solution.nobs)
+    said = notes(solution, ssr, distance, options.absolute_sigma, omitted, at is None)
     with precise():
         return Fit(
-            **own, **_criteria(ssr, solution),
+            **own,
             degree=solution.degree, basis=model.basis, domain=model.domain, names=model.names[: solution.columns],
             weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
             params=_floats(params), bse=_floats(errors) if errors else None,
-            cov_params=tuple(map(_floats, cov)) if cov else None,
-            sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(float(ssr)),
+            cov_params=tuple(cov) if cov and is_shown else None,
+            sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(ssr),
             rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
             converged=None if distance is None else is_converged(distance),
             x_range=(solution.frame.low, solution.frame.high),
             curve=Curve.of(solution, solution.coefficients if at is None else at, scale),
-            notes=tuple(notes(solution, ssr, distance, errors is not None, omitted, at is None)),
+            notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ())),
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
         )  # fmt: skip
@@ -96,16 +105,6 @@ def _squared_loss(options: FitOptions, ssr: Decimal, nobs: int) -> float | None:
     return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))
 
 
-def _within(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None
-
-
-def _criteria(ssr: Decimal, solution: Solution) -> dict[str, Any]:
-    """Return AIC, AICc and BIC; ``None`` where the likelihood has no maximum."""
-    nobs, size = solution.nobs, solution.columns
-    if ssr <= 0 or solution.null:
-        return {"aic": None, "aicc": None, "bic": None}
-    log_likelihood = -nobs / 2 * (math.log(2 * math.pi) + logarithm(ssr / nobs) + 1) + solution.log_weights / 2
-    aic, room = 2 * size - 2 * log_likelihood, nobs - size - 1
-    aicc = aic + 2 * size * (size + 1) / room if room > 0 else None
-    return {"aic": aic, "aicc": aicc, "bic": size * math.log(nobs) - 2 * log_likelihood}
+def _within(value: Decimal | float | None) -> float | None:
+    """Return a float64 number, ``None`` for one beyond their range."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.fits.build import FitOptions, build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
-from regression.fits.degree_choice import Choice, Criterion, choose_degree, fold_of, require_criterion
+from regression.fits.cross_validation import squares_left_out
+from regression.fits.degree_choice import Choice, Comparison, choose_degree
 from regression.fits.refinement import refine, second_pass
 from regression.fits.result import Fit
 from regression.fits.solution import Solution
@@ -29,20 +31,16 @@ class LeastSquares:
 
     Args:
         model: The curve; its domain is settled before the optimum is asked for.
-        criterion: What the degree is chosen by, up to that of the model; ``None`` keeps the model's.
-        folds: Number of folds for the criterion ``cv``.
+        comparison: How the degree is chosen, up to that of the model; ``None`` keeps the model's.
 
     Attributes:
         omitted: Number of rows that were left out.
     """
 
-    def __init__(self, model: Polynomial, criterion: Criterion | None = None, folds: int = 5) -> None:
-        self.model, self.criterion, self.folds = model, criterion, folds
+    def __init__(self, model: Polynomial, comparison: Comparison | None = None) -> None:
+        self.model, self.comparison = model, comparison
         self.omitted = 0
-        if criterion is not None:
-            require_criterion(criterion, folds)
         self._sums: Sums | None = None
-        self._fold_sums: list[Sums] = []
         self._moments: Moments | None = None
         self._second_sums: list[int] | None = None
         self._solution: Solution | None = None
@@ -84,24 +82,19 @@ class LeastSquares:
             omitted: Number of rows that were left out.
         """
         self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
-        self._fold_sums = [Sums(frame, self.model.degree) for _ in range(self.folds if self.criterion == "cv" else 0)]
 
     def add(self, points: Points) -> None:
         """Take in points; several threads may do so at once."""
         assert self._sums is not None
         self._sums.add(points)
-        if self._fold_sums:
-            folds = fold_of(points.x, points.y, self.folds)
-            for k, sums in enumerate(self._fold_sums):
-                sums.add(points.chosen((folds == k).nonzero().flatten()))
 
     def solve(self, device: torch.device, scan: Callable[[Callable[[Points], None]], None]) -> None:
         """Find the optimum of the points of all processes; all of them must call it.
 
         Args:
             device: Where the processes exchange tensors.
-            scan: Calls a function with parts of all points of this process, for a second pass; called where the sums
-                leave fewer digits of the optimum than float64 shows.
+            scan: Calls a function with parts of all points of this process, for one more pass: where the sums leave
+                fewer digits of the optimum than float64 shows, and for cross-validation.
         """
         assert self._sums is not None
         self._moments = self._sums.moments().reduced(device)
@@ -114,9 +107,9 @@ class LeastSquares:
             self._second_sums = sums.reduced(device)
             solution = refine(solution, request, self._second_sums)
         self._solution = solution
-        if self.criterion is not None:
-            folds = [fold.moments().reduced(device) for fold in self._fold_sums]
-            self._choice = choose_degree(self._moments, solution, self.criterion, folds)
+        if self.comparison is not None:
+            cross_validate = partial(squares_left_out, self._moments, device=device, scan=scan)
+            self._choice = choose_degree(solution, self.comparison, cross_validate)
             self._solution = solution.of_degree(self._choice.degree)
 
     def coefficients(self) -> Tensor:

@@ -33,7 +33,7 @@ def formula(params: Sequence[float], names: Sequence[str]) -> str:
 
 
 def notes(
-    solution: Solution, ssr: Decimal, distance: float | None, knows_errors: bool, omitted: int, is_optimum: bool
+    solution: Solution, ssr: Decimal, distance: float | None, absolute_sigma: bool, omitted: int, is_optimum: bool
 ) -> list[str]:
     """Return what the reader should know.
 
@@ -41,7 +41,7 @@ def notes(
         solution: The least-squares optimum.
         ssr: ``Σ w (y − f(x))²`` of the fit.
         distance: Its distance from the optimum in standard errors.
-        knows_errors: Whether the standard errors of its coefficients are known.
+        absolute_sigma: Whether the points' sigma are in y's unit.
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
     """
@@ -53,13 +53,14 @@ def notes(
             f"{UNDETERMINED}the points fix {solution.rank} of {counted(size, 'coefficient')} because "
             f"{_cause(solution)}; these are {which}, and their errors are unknown"
         )
-    elif solution.nobs == size and not knows_errors:
+    elif solution.nobs == size and not absolute_sigma:
         leave = "leaves" if size == 1 else "leave"
         found.append(
             f"errors are unknown: {counted(size, 'point')} {leave} nothing over for {counted(size, 'coefficient')}"
         )
     elif ssr == 0:
-        found.append("the curve goes through every point, so AIC, AICc and BIC are unknown")
+        so = "" if absolute_sigma else ", so AIC, AICc and BIC are unknown"
+        found.append(f"the curve goes through every point{so}")
     if ssr and not FLOAT_RANGE[0] < ssr < FLOAT_RANGE[1]:
         found.append(f"the sum of squared residuals is {ssr:.6e}, beyond float64's range")
     if solution.tss <= 0:

@@ -55,7 +55,8 @@ class Fit:
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
             coefficients, not sigma.
-        aicc: ``aic + 2 K (K + 1) / (N − K − 1)``.
+        aicc: ``aic + 2 K (K + 1) / (N − K − 1)``; with ``absolute_sigma`` it is ``aic``, and ``−2 log L`` is
+            ``ssr + Σ log(2π sigma²)``.
         bic: ``K log N − 2 log L``.
         rank: Number of coefficients that the points determine.
         condition_number: Condition of the design matrix in Chebyshev polynomials of x mapped from its range to

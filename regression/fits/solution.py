@@ -138,7 +138,8 @@ class Solution:
         with precise():
             square = self.ssr + sum(self._explained, Decimal(0))
             if self.has_intercept:  # from Σ w (y - offset)² to Σ w y²
-                square += self.offset * (2 * self.projections[0] + self.offset * self.squares[0])
+                total = self.projections[0] / self.functions[0][0]  # Σ w (y - offset): the first function is a constant
+                square += self.offset * (2 * total + self.offset * self.matrix[0][0])
             return ROUNDING * square
 
     @property

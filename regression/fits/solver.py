@@ -10,12 +10,12 @@ from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
 from regression.curves.change_of_basis import powers_in_u
-from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
+from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, unit_vectors
 from regression.curves.frame import Frame
 from regression.fits.solution import Certainty, Solution
 from regression.moments.moments import Moments
 
-__all__ = ["UNIT", "solve", "ssr_at", "weight_unit", "y_unit"]
+__all__ = ["UNIT", "solve", "system", "weight_unit", "y_unit"]
 
 UNIT = Decimal(1 << UNIT_BITS)
 
@@ -96,13 +96,3 @@ def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution
             log_weights=equations.log_weights, has_intercept=fit_intercept,
             certainty=Certainty([sum(map(abs, f), Decimal(0)) for f in functions], noise * size, noise, ssr_error),
         )  # fmt: skip
-
-
-def ssr_at(moments: Moments, coefficients: Vector) -> Decimal:
-    """Return ``Σ w (y - f(x))²`` at any coefficients of T_k(u), not only the optimum."""
-    with precise():
-        offset = moments.frame.y_center
-        equations = system(moments, len(coefficients) - 1, offset)
-        own = [coefficients[0] - Decimal(offset), *coefficients[1:]]
-        quadratic = dot(own, times(equations.matrix, own))
-        return max(equations.square - 2 * dot(own, equations.right) + quadratic, Decimal(0))

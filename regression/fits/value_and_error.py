@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 __all__ = ["value_and_error"]
 
 DIGITS = 17  # that tell any two float64 numbers apart
+MOST_PLACES = 15  # before the decimal point
 
 
 def value_and_error(value: float, error: float | None) -> str:
@@ -35,24 +36,23 @@ def value_and_error(value: float, error: float | None) -> str:
         return f"{value:.6g} ± unknown"
     if error == 0:
         return f"{value:.8g}, exact"
-    if error < abs(value) * 10.0**-DIGITS:  # which no float64 number shows
+    if not math.isfinite(value) or error < abs(value) * 10.0**-DIGITS:  # which no float64 number shows
         return f"{value:.{DIGITS}g} ± {error:.1e}"
-    if error < 1e-290 or not math.isfinite(value):  # the powers of ten below would leave float64
-        return f"{value:.3g} ± {error:.1g}"
-    exponent = math.floor(math.log10(error))
-    leading = round(error / 10.0**exponent * 100)
+    number, spread = Decimal(repr(value)), Decimal(repr(error))
+    exponent = spread.adjusted()
+    leading = round(spread.scaleb(2 - exponent))
     if leading >= 1000:
         exponent, leading = exponent + 1, leading // 10
     decimals = -exponent + (1 if leading < 355 else 0)
     if leading >= 950:
-        error, decimals = 10.0 ** (exponent + 1), -exponent
-    power = math.floor(math.log10(max(abs(value), error)))
-    if -4 <= power < 5 and decimals >= 0:
-        return f"{_rounded(value, decimals)} ± {_rounded(error, decimals)}"
-    shift, places = 10.0**-power, max(decimals + power, 0)
-    return f"({_rounded(value * shift, places)} ± {_rounded(error * shift, places)})e{power:+03d}"
+        spread, decimals = Decimal(1).scaleb(exponent + 1), -exponent
+    power = max(abs(number), spread).adjusted()
+    if decimals >= 0 and -4 <= power < MOST_PLACES:
+        return f"{_rounded(number, decimals)} ± {_rounded(spread, decimals)}"
+    places = max(decimals + power, 0)
+    return f"({_rounded(number.scaleb(-power), places)} ± {_rounded(spread.scaleb(-power), places)})e{power:+03d}"
 
 
-def _rounded(value: float, places: int) -> str:
-    """Return a number with so many decimals, halves rounded up as people do."""
-    return str(Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+def _rounded(number: Decimal, places: int) -> str:
+    """Return a number with so many decimals, halves rounded up as people do, and never with an exponent."""
+    return f"{number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"

@@ -5,7 +5,7 @@ from typing import Any, Literal, final
 from regression.common.errors import UsageError
 from regression.curves.basis import Basis
 from regression.curves.polynomial import Line, Polynomial
-from regression.fits.degree_choice import Criterion
+from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.training.regression import Regression
 
@@ -35,8 +35,8 @@ class PolynomialRegression(Regression):
             mapped x. The orthogonal ones converge thousands of times faster. The report is in powers of x anyway.
         max_degree: Highest degree that ``auto`` considers.
         criterion: What ``auto`` goes by: ``aicc``, Akaike's criterion for small samples; ``gcv``, generalised
-            cross-validation; ``cv``, k-fold cross-validation.
-        folds: Number of folds k for ``cv``; a point's fold follows from its x and y.
+            cross-validation; ``cv``, k-fold cross-validation. Errors and bands do not contain the choice.
+        folds: Number of folds k for ``cv``; as many as points leave out one at a time.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class PolynomialRegression(Regression):
         super().__init__(Polynomial(max_degree if degree == "auto" else degree, basis), **options)
         if degree == "auto" and self.solver != "exact":
             raise UsageError("degree auto needs --model.solver exact, got solver gradient")
-        if folds < 2:
-            raise UsageError(f"folds must be at least 2, got {folds}")
+        comparison = Comparison(criterion, folds, self.absolute_sigma)
         self.save_hyperparameters()
-        self.least_squares = LeastSquares(self.model, criterion if degree == "auto" else None, folds)
+        self.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None)

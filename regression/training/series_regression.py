@@ -57,7 +57,7 @@ class SeriesRegression(pl.LightningModule):
         """
         if module.solver != "exact":
             raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
-        if module.least_squares.criterion is not None:
+        if module.least_squares.comparison is not None:
             raise UsageError("series need a degree that is the same for all, got degree auto: give a number")
         curve = module.model
         return cls(curve.degree, curve.fit_intercept, module.absolute_sigma, type(module).__name__)

@@ -1,16 +1,16 @@
 """Choosing the degree, against statsmodels and brute force."""
 
 import json
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
-import torch
+from scipy import stats
 
 import regression
-from regression.fits.degree_choice import fold_of
 from tests.support.command import Command
 
 
@@ -39,32 +39,6 @@ def test_the_table_is_that_of_separate_fits() -> None:
     chosen = regression.fit(x, y, 3)
     assert fit.params == chosen.params
     assert fit.aicc == pytest.approx(fit.degree_table[3]["aicc"], rel=1e-12)
-
-
-def test_cross_validation_is_that_of_separate_fits() -> None:
-    """The error of points left out is that of fits made without each fold, one by one."""
-    x, y = noisy(30)
-    fit = regression.fit(x, y, "auto", max_degree=4, criterion="cv", folds=3)
-    folds = fold_of(torch.tensor(x), torch.tensor(y), 3).numpy()
-    assert set(folds) == {0, 1, 2}
-    for row in fit.degree_table:
-        error = 0.0
-        for fold in range(3):
-            kept, left = folds != fold, folds == fold
-            own = fitted(x[kept], y[kept], int(row["degree"]))
-            error += (
-                (y[left] - own.predict(np.polynomial.chebyshev.chebvander(x[left] / 5, row["degree"]))) ** 2
-            ).sum()
-        assert row["cv"] == pytest.approx(error / 30, rel=1e-9)
-
-
-def test_folds_do_not_depend_on_the_order() -> None:
-    """A point's fold follows from its own numbers, and the folds have about the same size."""
-    x, y = (torch.tensor(values) for values in noisy(3000))
-    order = torch.randperm(3000, generator=torch.Generator().manual_seed(1))
-    folds = fold_of(x, y, 5)
-    assert torch.equal(folds[order], fold_of(x[order], y[order], 5))
-    assert torch.bincount(folds, minlength=5).min() > 500
 
 
 def test_degrees_that_leave_no_room_are_not_compared() -> None:
@@ -100,23 +74,81 @@ def test_the_gradient_cannot_choose(command: Command) -> None:
     assert "degree auto needs --model.solver exact" in done.err
 
 
-def test_a_perfect_polynomial_is_recognised() -> None:
-    """Of points on a parabola the chosen degree is 2, not a higher one that fits as well."""
-    x = np.arange(12.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert regression.fit(x, 1 + x - 3 * x**2, "auto").degree == 2
+PARABOLAS = {
+    "whole numbers": lambda x: (x - 4) ** 2,
+    "decimals": lambda x: 0.1 + 0.2 * x - 0.3 * x**2,
+    "far from 0": lambda x: 1e4 + 0.7 * (x - 3) ** 2,
+    "large": lambda x: 1e160 * (x - 2) ** 2,
+    "small": lambda x: 3e-170 * (x + 2) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", list(PARABOLAS))
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+@pytest.mark.parametrize("rows", [7, 12, 40])
+def test_an_exact_parabola_has_degree_2(name: str, criterion: Any, rows: int) -> None:
+    """Of points on a parabola, to rounding, each criterion chooses degree 2, not a higher one that fits as well."""
+    for x in (np.arange(float(rows)), np.linspace(-1, 1, rows), np.random.default_rng(rows).uniform(-3, 8, rows)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert regression.fit(x, PARABOLAS[name](x), "auto", criterion=criterion).degree == 2
+
+
+@pytest.mark.parametrize("factor", [1e-160, 1e-9, 1024.0, 1e160])
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+def test_the_unit_of_y_does_not_matter(factor: float, criterion: Any) -> None:
+    """The degree is that of y in any unit, also where squares are beyond float64, and the report can be printed."""
+    x, y = noisy(25)
+    plain, scaled = (regression.fit(x, f * y, "auto", criterion=criterion) for f in (1.0, factor))
+    assert plain.degree == scaled.degree
+    assert "← chosen" in str(scaled)
+    for before, after in zip(plain.degree_table, scaled.degree_table, strict=True):
+        for name in ("ssr", "gcv", "cv"):
+            right = (before[name] or 0) * factor * factor
+            is_shown = before[name] is not None and 0 < right < math.inf
+            assert after[name] == (pytest.approx(right, rel=1e-9, abs=0) if is_shown else after[name])
+            assert after[name] is None or after[name] < math.inf
+    assert regression.Fit.from_json(scaled.to_json()) == scaled
+
+
+def test_equal_y_have_degree_0() -> None:
+    """Where y does not vary, the constant is chosen, also where it is 0."""
+    for value in (0.0, 7.3):
+        for criterion in ("aicc", "gcv", "cv"):
+            fit = regression.fit(np.arange(9.0), np.full(9, value), "auto", criterion=criterion)  # type: ignore[arg-type]
+            assert fit.degree == 0
+
+
+def test_known_errors_take_part_in_the_choice() -> None:
+    """With absolute sigma AICc is scipy's -2 log L of these very sigma and 2 K."""
+    x, y = noisy(40)
+    sigma = np.linspace(1, 2, 40)
+    fit = regression.fit(x, y, "auto", sigma, absolute_sigma=True, max_degree=6)
+    for row in fit.degree_table:
+        degree = int(row["degree"] or 0)
+        values = np.polynomial.chebyshev.Chebyshev.fit(x, y, degree, w=1 / sigma)(x)
+        right = -2 * stats.norm(values, sigma).logpdf(y).sum() + 2 * (degree + 1)
+        assert row["aicc"] == pytest.approx(right, rel=1e-11)
+    chosen = fit.degree_table[fit.degree]["aicc"]
+    assert (fit.aic, fit.aicc) == (pytest.approx(chosen, rel=1e-14), pytest.approx(chosen, rel=1e-14))
+    assert fit.bic == pytest.approx((chosen or 0) + (fit.degree + 1) * (math.log(40) - 2), rel=1e-14)
+    # Errors that are known to be small let small terms count, which residuals alone do not tell from noise.
+    quadratic = 1 + x + 0.05 * x**2
+    small = regression.fit(x, quadratic, "auto", np.full(40, 0.01), absolute_sigma=True)
+    large = regression.fit(x, quadratic, "auto", np.full(40, 100.0), absolute_sigma=True)
+    assert (small.degree, large.degree) == (2, 0)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"criterion": "bic"}, "criterion must be one of aicc, gcv, cv"),
+        ({"criterion": "bic"}, "criterion must be one of aicc, gcv, cv, got 'bic'"),
         ({"criterion": "cv", "folds": 1}, "folds must be a whole number of at least 2, got 1"),
         ({"criterion": "cv", "folds": -3}, "folds must be a whole number of at least 2, got -3"),
+        ({"criterion": "cv", "folds": 10}, "folds must be at most the number of points, 9, got 10"),
     ],
 )
 def test_wrong_criteria_are_refused(options: dict[str, Any], words: str) -> None:
-    """A criterion that there is not, or too few folds, is refused."""
+    """A criterion that there is not, and too few or too many folds, are refused."""
     with pytest.raises(regression.UsageError, match=words):
         regression.fit(range(9), range(9), "auto", **options)

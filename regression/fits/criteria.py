@@ -1,0 +1,42 @@
+"""Akaike's and Schwarz's criteria of a fit, for the report and for the choice of a degree alike."""
+
+import math
+from decimal import Decimal
+from typing import NamedTuple
+
+from regression.curves.decimals import logarithm, precise
+from regression.fits.solution import Solution
+
+__all__ = ["Criteria", "information_criteria"]
+
+
+class Criteria(NamedTuple):
+    """AIC, AICc and BIC; see ``Fit``."""
+
+    aic: Decimal | None = None
+    aicc: Decimal | None = None
+    bic: Decimal | None = None
+
+
+def information_criteria(solution: Solution, ssr: Decimal, size: int, absolute_sigma: bool) -> Criteria:
+    """Return the criteria of a fit; ``None`` where the likelihood has no maximum.
+
+    With known sigma, ``-2 log L`` is χ² = ssr but for a constant. Else the likelihood is that of the variance that fits
+    best, and AICc allows for its being estimated.
+
+    Args:
+        solution: The optimum, for the points' number and weights.
+        ssr: ``Σ w (y - f(x))²`` of the fit.
+        size: Number of coefficients K: sigma is not counted.
+        absolute_sigma: Whether the points' sigma are known.
+    """
+    nobs, is_known = solution.nobs, absolute_sigma
+    if not is_known and ssr <= 0:
+        return Criteria()
+    with precise():
+        constant = Decimal(nobs * math.log(2 * math.pi) - solution.log_weights)
+        deviance = constant + (ssr if is_known else nobs * (logarithm(ssr / nobs) + 1))
+        aic, room = deviance + 2 * size, nobs - size - 1
+        correction = 0 if is_known else Decimal(2 * size * (size + 1)) / room if room > 0 else None
+        aicc = None if correction is None else aic + correction
+        return Criteria(aic, aicc, deviance + Decimal(size * math.log(nobs)))

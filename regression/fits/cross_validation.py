@@ -1,0 +1,143 @@
+"""k-fold cross-validation of all degrees at once: which rows are left out together, and how well the others fit them.
+
+The sums without a fold are those of all points less those of the fold, exactly. See docs/numerics.md.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regression.common.collectives import all_gather_rows
+from regression.common.errors import UsageError
+from regression.common.points import Points
+from regression.curves.decimals import Vector, dot, precise, times
+from regression.curves.frame import Frame
+from regression.fits.solution import Solution
+from regression.fits.solver import solve, system
+from regression.moments.moments import Moments
+from regression.moments.scan import Sums
+
+__all__ = ["deal", "fold_of", "squares_left_out"]
+
+Scan = Callable[[Callable[[Points], None]], None]
+MOST_RANKED_ROWS = 1_000_000  # that are dealt out one by one; each process holds them all, 24 bytes each
+CELLS = 2.0**20  # half the range of x, and the size of y, in steps within which numbers count as the same
+UNEVEN = 6.0  # standard deviations of a fold's size
+
+
+def squares_left_out(
+    moments: Moments, folds: int, device: torch.device, scan: Scan, most_ranked_rows: int = MOST_RANKED_ROWS
+) -> Vector:
+    """Return ``Σ w (y - f(x))²``, each point's f fitted without its fold, for each degree that all folds determine.
+
+    Args:
+        moments: Moments of all points, of the highest degree.
+        folds: Number of folds.
+        device: Where processes exchange tensors.
+        scan: Calls a function with parts of all points of this process.
+        most_ranked_rows: Up to how many rows folds are made by rank.
+
+    Raises:
+        UsageError: If there are more folds than points, or points cannot be dealt out evenly.
+    """
+    if folds > moments.nobs:
+        raise UsageError(f"folds must be at most the number of points, {moments.nobs}, got {folds}")
+    by_rank = moments.nobs <= most_ranked_rows
+    found = _ranked_folds(moments, folds, device, scan) if by_rank else _hashed_folds(moments, folds, device, scan)
+    total: Vector | None = None
+    for fold in found:
+        errors = _errors(solve(moments.without(fold), moments.degree), fold)
+        with precise():
+            total = errors if total is None else [a + b for a, b in zip(total, errors, strict=False)]
+    return total or []
+
+
+def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> Iterator[Moments]:
+    """Yield the moments of folds that are made by rank, on each process those of all rows."""
+    parts = [torch.empty(0, 3, dtype=torch.float64)]
+
+    def collect(points: Points) -> None:
+        sigma = torch.ones_like(points.x) if points.sigma is None else points.sigma
+        parts.append(torch.stack([column.double() for column in (points.x, points.y, sigma)], dim=1).cpu())
+
+    scan(collect)
+    for fold in deal(all_gather_rows(torch.cat(parts).to(device)).cpu(), folds):
+        sums = Sums(moments.frame, moments.degree)
+        sums.add(Points(*fold.T.contiguous()))
+        yield sums.moments()
+
+
+def deal(rows: Tensor, folds: int) -> Iterator[Tensor]:
+    """Yield the rows of each fold, shape (n, C), of all rows, shape (N, C); sizes differ by one at most.
+
+    Rows are sorted by their first column, equal ones by the next, and their ranks dealt out in an order that is always
+    the same. So neither the order of the rows, nor a unit, nor the number of devices makes a difference.
+    """
+    ranked = torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))  # whose last key comes first
+    dealt = rows[ranked[_mixed(torch.arange(len(rows))).argsort()]]
+    return (dealt[k::folds] for k in range(folds))
+
+
+def _hashed_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> list[Moments]:
+    """Return the moments of folds that follow from the points' own numbers."""
+    with precise():
+        equations = system(moments, 0, moments.frame.y_center)
+        size = float((equations.square / equations.matrix[0][0]).sqrt())
+    own = [Sums(moments.frame, moments.degree) for _ in range(folds)]
+
+    def add(points: Points) -> None:
+        fold = fold_of(points, moments.frame, size, folds)
+        for k, sums in enumerate(own):
+            sums.add(points.chosen((fold == k).nonzero().flatten()))
+
+    scan(add)
+    found = [sums.moments().reduced(device) for sums in own]
+    even = moments.nobs / folds
+    if any(abs(fold.nobs - even) > UNEVEN * math.sqrt(even) for fold in found):
+        raise UsageError(
+            f"criterion cv cannot deal {moments.nobs:,} rows out evenly, as many of them are equal: use criterion gcv"
+        )
+    return found
+
+
+def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
+    """Return the fold of each point, shape (n,): by x and y in scales of their own, coarse enough for any rounding.
+
+    Args:
+        points: The points.
+        frame: Coordinates of all points.
+        size: Root of the mean square of ``y - y_center``.
+        folds: Number of folds.
+    """
+    x = (points.x.double() - frame.center) / float(frame.scale)
+    y = (points.y.double() - frame.y_center) / (size or 1.0)
+    cells = [(column * CELLS).round().to(torch.int64) for column in (x, y)]
+    return _mixed(_mixed(cells[0]) + cells[1]).remainder(folds)
+
+
+def _mixed(numbers: Tensor) -> Tensor:
+    """Return whole numbers that look random, of whole numbers, shape (n,); one to one."""
+    numbers = (numbers + 1) * 0x1E3779B97F4A7C15
+    numbers = (numbers ^ (numbers >> 29)) * 0x3F58476D1CE4E5B9
+    return numbers ^ (numbers >> 32)
+
+
+def _errors(rest: Solution, fold: Moments) -> Vector:
+    """Return ``Σ w (y - f(x))²`` over the points of a fold, f being the best of each degree for the other points."""
+    errors = []
+    with precise():
+        equations = system(fold, rest.degree, float(rest.offset))
+        left = equations.square
+        weights = [p / square for p, square in zip(rest.projections, rest.squares, strict=True)]
+        images: list[Vector] = []
+        for weight, function in zip(weights, rest.functions, strict=True):
+            image = times(equations.matrix, function)
+            cross = sum((w * dot(function, other) for w, other in zip(weights, images, strict=False)), Decimal(0))
+            left += weight * (weight * dot(function, image) + 2 * cross - 2 * dot(function, equations.right))
+            images.append(image)
+            errors.append(max(left, Decimal(0)))
+    return errors
