@@ -2,6 +2,7 @@
 
 - ``errors``: what can go wrong.
 - ``text``: the words that lines are made of.
+- ``value_and_error``: a number rounded to what its error says of it.
 - ``version``: the version of the package.
 - ``atomic_files``: files written whole or not at all.
 - ``arrays``: columns that users hand in, of whatever library, as float64 or refused.

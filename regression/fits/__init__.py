@@ -13,7 +13,5 @@
 - ``build``: from an optimum to a fit.
 - ``result``: Fit: coefficients, errors, bands, the report, JSON.
 - ``notes``: what its reader should know, in words.
-- ``value_and_error``: a number rounded to what its error says of it.
-- ``goodness``: how well a fit describes other points.
 - ``figure``: the picture of a fit, the only file with matplotlib.
 """

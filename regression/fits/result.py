@@ -15,9 +15,9 @@ from torch import Tensor
 from regression.common.arrays import as_column, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.text import counted
+from regression.common.value_and_error import value_and_error
 from regression.fits.bands import Curve, Prediction, predicted, quantile
 from regression.fits.notes import UNDETERMINED
-from regression.fits.value_and_error import value_and_error
 
 __all__ = ["Fit"]
 

@@ -1,6 +1,7 @@
 """What is known of a least-squares optimum: coefficients, their covariance, sums of squares, and which digits hold."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -25,6 +26,7 @@ __all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
 
 ROUNDING = Decimal("1e-32")  # share of Σ w y² that the rounding of y to float64 can make
 SHOWN_DIGITS = 52 * math.log10(2)  # less than 2^-52 of a number is at most a unit of its last place
+INFINITE = Decimal("Infinity")
 FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
 
 
@@ -209,19 +211,19 @@ class Solution:
         The latter two are left out where standard errors are unknown or 0.
         """
         variances = [row[k] for k, row in enumerate(self.inverse or [])]
-        digits, of_errors = [], []
+        ratios, of_errors = [], []  # of numbers to their errors
         with precise():
             spread = self.ssr / max(self.nobs - self.rank, 1)
             for value, variance, (error, variance_error) in zip(self.params, variances, self._errors, strict=False):
                 is_small = error * error < spread * variance / (1 << 2 * FEW_BITS)
-                is_zero = abs(value) <= error and self.is_refined
-                digits.append(math.inf if is_small or is_zero else _digits(value, error))
-                of_errors.append(_digits(2 * variance, variance_error))
-            found = {"coefficients": min(digits, default=math.inf)}
+                is_zero = self.is_refined and -error <= value <= error
+                ratios.append(INFINITE if is_small or is_zero else _ratio(value, error))
+                of_errors.append(_ratio(2 * variance, variance_error))
+            found = {"coefficients": _digits(ratios)}
             if self.nobs == self.rank or (self.is_refined and self.ssr == 0):
                 return found
-            residuals = _digits(self.ssr, self.certainty.ssr)
-        return found | {"errors": min(of_errors, default=math.inf), "residuals": residuals}
+            residuals = [_ratio(self.ssr, self.certainty.ssr)]
+        return found | {"errors": _digits(of_errors), "residuals": _digits(residuals)}
 
     @property
     def is_certain(self) -> bool:
@@ -267,8 +269,11 @@ class Solution:
         )
 
 
-def _digits(value: Decimal, error: Decimal) -> float:
-    """Return the logarithm of a number over its error."""
-    if not error:
-        return math.inf
-    return float(FEW.log10(abs(value) / error)) if value else -math.inf
+def _ratio(value: Decimal, error: Decimal) -> Decimal:
+    return abs(value) / error if error else INFINITE
+
+
+def _digits(ratios: Sequence[Decimal]) -> float:
+    """Return the logarithm of the smallest ratio: one of them, as a logarithm takes long."""
+    smallest = min(ratios, default=INFINITE)
+    return float(FEW.log10(smallest)) if smallest else -math.inf

@@ -4,7 +4,8 @@
 - ``fit_files``: files and TensorBoard entries of a fit.
 - ``tensorboard``: the TensorBoard loggers of a run.
 - ``table_file``: how tables may be called.
-- ``evaluation``: how well held-out points are described.
+- ``evaluation``: held-out points, their scores logged and printed.
+- ``goodness``: how well a curve describes points it was not fitted to.
 - ``predictions``: predictions.csv.
 - ``series_files``: the table of the series and their report.
 - ``progress_bar``: the progress bar.

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.points import Batch
 from regression.common.text import counted
-from regression.fits.goodness import Goodness
+from regression.outputs.goodness import Goodness
 from regression.training.regression import Regression
 
 __all__ = ["Evaluation"]

@@ -16,7 +16,7 @@ from scipy import optimize
 
 import regression
 from regression import Fit, UsageError
-from regression.fits.value_and_error import value_and_error
+from regression.common.value_and_error import value_and_error
 from tests.support.command import Command, config
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional import mean_absolute_error, r2_score
 
-from regression.fits.goodness import Goodness
+from regression.outputs.goodness import Goodness
 
 
 def of(y: torch.Tensor, mean: torch.Tensor, half: float = 1.0, sigma: torch.Tensor | None = None) -> Goodness:
