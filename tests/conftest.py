@@ -7,7 +7,6 @@ import pytest
 
 import regression
 from regression.cli import main
-from regression.outputs.fit_files import FitFiles
 from tests.support.command import Command, Run, versions
 
 
@@ -24,19 +23,9 @@ def compiled_loops() -> None:
 
 
 @pytest.fixture
-def command(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Command:
-    """Run the command in this process, in a folder of the test's own.
-
-    Most of a short run's time goes into the figures on the way to the last one: only tests that look at them get them.
-    """
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run the command in this process, in a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
-    if request.node.get_closest_marker("figures") is None:
-        monkeypatch.setattr(FitFiles.__init__, "__defaults__", (0, 2000))
 
     def run(*args: str) -> Run:
         before = versions(tmp_path)

@@ -16,52 +16,65 @@ from regression.common.text import counted
 from regression.fits.bands import without_bands
 from regression.fits.notes import formula
 from regression.fits.result import Fit
-from regression.outputs.report_lines import milestones
-from regression.outputs.tensorboard import tensorboards
+from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.descent import Trace
 from regression.training.regression import Regression
 
 if TYPE_CHECKING:  # a second to import
     from regression.fits.figure import Figure
 
-__all__ = ["FitFiles"]
+__all__ = ["FitFiles", "updates_shown"]
+
+FEWEST_UPDATES = 1000  # of a run that is long enough to be looked at on the way
+
+
+def updates_shown(total: float) -> tuple[int, ...]:
+    """Return after how many updates of a run a figure is drawn on the way: a drawing takes a fifth of a second.
+
+    Args:
+        total: The number of updates of the run, which may be infinite.
+    """
+    if math.isinf(total):
+        return (FEWEST_UPDATES, 10 * FEWEST_UPDATES, 100 * FEWEST_UPDATES)
+    return tuple(int(total * k / 4) for k in (1, 2, 3)) if total >= FEWEST_UPDATES else ()
 
 
 class FitFiles(Callback):
     """The files of a fit, ``fit.json``, ``fit.txt`` and ``fit.png``, and the same in TensorBoard.
 
-    TensorBoard gets the figure about ``rows`` times during the run, and at the end the report as text and the
-    hyper-parameters with the final loss as their metric.
+    TensorBoard gets the figure too, in a run of 1,000 updates or more also three times on the way, and at the end the
+    report as text and the hyper-parameters with the final loss as their metric.
 
     Args:
-        rows: About how many figures a run draws for TensorBoard.
         points: Number of losses kept for the figure, and of data points drawn in it, at most.
 
     Attributes:
         losses: The losses kept, by the number of updates made before each.
     """
 
-    def __init__(self, rows: int = 4, points: int = 2000) -> None:
-        self.rows, self.points = rows, points
+    def __init__(self, points: int = 2000) -> None:
+        self.points = points
         self._stride = 1
         self.losses: dict[int, float] = {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Keep the losses, and draw the figures that are due."""
+        """Keep the losses, and draw the figure if it is due."""
         assert isinstance(pl_module, Regression)
         trace = pl_module.trace
         if trace is None:
             return
         self.keep(trace)
-        total = pl_module.total_updates()
-        # After the last update follows the figure of the fit.
-        if tensorboards(trainer) and trace.end < total and any(True for _ in milestones(trace, total, self.rows)):
+        loggers, total = tensorboards(trainer), pl_module.total_updates()
+        is_due = any(trace.first < update <= trace.end for update in updates_shown(total))
+        if loggers and is_due and trace.end < total:  # after the last update follows the figure of the fit
+            from regression.fits.figure import png
+
             losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
-            figure = self._figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made)
-            for logger in tensorboards(trainer):
-                logger.experiment.add_figure("fit", figure, trace.end)
+            picture = png(self._figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made))
+            for logger in loggers:
+                add_png(logger, "fit", picture, trace.end)
 
     def keep(self, trace: Trace) -> None:
         """Keep the losses of a block, evenly thinned to at most ``points`` over the whole run."""
@@ -92,7 +105,7 @@ class FitFiles(Callback):
         fit, log_dir = pl_module.result, trainer.log_dir
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
             return
-        from regression.fits.figure import drawn
+        from regression.fits.figure import png
 
         folder = Path(log_dir)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -100,11 +113,10 @@ class FitFiles(Callback):
         (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        figure = self._figure(trainer, pl_module, fit, fit.updates, losses_made)
-        picture = drawn(figure)
-        (folder / "fit.png").write_bytes(picture.png)
+        picture = png(self._figure(trainer, pl_module, fit, fit.updates, losses_made))
+        (folder / "fit.png").write_bytes(picture)
         for logger in tensorboards(trainer):
-            logger.experiment.file_writer.add_summary(picture.summary("fit"), fit.updates)  # add_image packs it again
+            add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":

@@ -18,8 +18,9 @@ __all__ = ["RunProgress"]
 class RunProgress(ProgressBar):
     """A progress bar on a terminal, with the rows per second, for runs that last longer than a moment.
 
-    It counts updates, or batches where there is no update for each: the pass of the exact solver, and predictions. The
-    passes before the first update have a bar of their own.
+    It counts the updates of the whole run, or batches where there is no update for each: the pass of the exact solver,
+    and predictions. The passes before the first update have a bar of their own. Lightning's Rich bar counts the batches
+    of one epoch, which is 1 of 1 where a batch has all points, and does not see those passes.
 
     Args:
         delay: Seconds before the bar appears.

@@ -1,9 +1,11 @@
 """The TensorBoard loggers of a run."""
 
+import struct
+
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-__all__ = ["tensorboards"]
+__all__ = ["add_png", "tensorboards"]
 
 
 def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
@@ -11,3 +13,19 @@ def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
     if not trainer.is_global_zero:
         return []
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def add_png(logger: TensorBoardLogger, tag: str, png: bytes, step: int) -> None:
+    """Log a PNG file as it is; ``add_figure`` and ``add_image`` would draw or pack it again.
+
+    Args:
+        logger: The logger.
+        tag: The picture's name.
+        png: All bytes of the file.
+        step: The number of updates made.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary  # it takes a while to import
+
+    width, height = struct.unpack(">II", png[16:24])  # the first fields of its header
+    image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)  # with opacity
+    logger.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

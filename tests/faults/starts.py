@@ -17,7 +17,6 @@ import scipy.stats  # noqa: F401
 import torch
 
 from regression.cli import main as command
-from regression.outputs.fit_files import FitFiles
 from tests.support.command import config
 
 FIRST = 10  # points of the first run
@@ -32,7 +31,6 @@ def run(root: Path, points: int, gate: int) -> int:
     os.dup2(out, 1)
     os.dup2(out, 2)
     torch.set_num_threads(1)
-    FitFiles.__init__.__defaults__ = (0, 2000)  # type: ignore[misc]
     options = ("--data.points", str(points), "--data.noise", "0.1", "--trainer.log_every_n_steps", "1")
     status = command(["fit", "-c", config("line"), "--trainer.default_root_dir", str(root), *options])
     sys.stdout.flush()

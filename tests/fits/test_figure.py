@@ -115,8 +115,8 @@ def test_the_figure_of_a_weighted_fit(
     command: Command, monkeypatch: pytest.MonkeyPatch, sigma: list[float], absolute: bool, bands: int, bars: Any
 ) -> None:
     """The confidence band is drawn with any sigma, the band of new points with equal ones, and bars have y's scale."""
-    figures = []
-    monkeypatch.setattr(drawing, "drawn", lambda figure: figures.append(figure) or drawing.Picture(b"", 1, 1))
+    figures, png = list[Figure](), drawing.png
+    monkeypatch.setattr(drawing, "png", lambda figure: figures.append(figure) or png(figure))
     x, y = np.arange(6), [1.0, 2.5, 2, 4.5, 5, 5.5]
     np.savetxt("a.csv", np.c_[x, y, sigma], delimiter=",", header="x,y,s", comments="")
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.sigma", "s", "--model.level", "0.9",

@@ -134,7 +134,7 @@ class Done:
 
 def train(case: Case, folder: Path, resumed: Path | None = None) -> Done:
     """Run a case in a folder, from the beginning or from a checkpoint."""
-    series, module, files = Series(), case.module(), FitFiles(rows=0)
+    series, module, files = Series(), case.module(), FitFiles()
     end = {"max_epochs": UPDATES if case.batches == "full batch" else 3} if not case.trainer else case.trainer
     best, last = BestCheckpoint(), LastCheckpoint(every_n_updates=None if case.hook == "batch_end" else 1)
     best.dirpath = last.dirpath = str(folder / "checkpoints")
