@@ -31,6 +31,13 @@ def require_trainer_numbers(config: Namespace) -> None:
         raise UsageError(f"--trainer.gradient_clip_val must be a finite number of at least 0, got {clip}")
     if accumulated < 1:
         raise UsageError(f"--trainer.accumulate_grad_batches must be at least 1, got {accumulated}")
+    model = config.model.init_args
+    if model.solver == "exact" or model.updates_per_batch > 1:
+        for name, unset in (("gradient_clip_val", (None, 0)), ("accumulate_grad_batches", (1,))):
+            if trainer[name] not in unset:
+                raise UsageError(
+                    f"--trainer.{name} needs --model.solver gradient and --model.updates_per_batch 1: leave it out"
+                )
 
 
 def require_devices(trainer: Namespace) -> None:

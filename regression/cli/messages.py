@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import torch
 
 from regression import __all__ as public_names
+from regression.common.errors import UsageError
 from regression.common.text import did_you_mean
 
 __all__ = ["one_line"]
@@ -25,7 +26,7 @@ ROOM = "make room, or choose another folder with --trainer.default_root_dir; the
 
 
 def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
-    """Return the error in one line, the parser's nested lists boiled down to their cause.
+    """Return the error in one line: of the parser's nested lists their cause.
 
     Args:
         error: What was raised.
@@ -34,22 +35,20 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
         return f"cannot write to the run's folder: {error.strerror}; {ROOM}"
     text = str(error).strip() or type(error).__name__
+    if isinstance(error, UsageError):
+        return " ".join(text.split())
     option = "--" + ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
     for pattern, explain in (
-        (r"gradient (?:clipping|accumulation).*manual optimization.*Trainer\((\w+)=", _by_hand),
-        (r"unrecognized arguments: ([^\s=]+)", lambda m: f"unknown option {m[1]}{_near(m[1], options)}"),
-        (r"does not accept option '([^']+)'", lambda m: f"unknown option --{m[1]}{_near('--' + m[1], options)}"),
+        (r"unrecognized arguments: ([^\s=]+)", lambda m: _unknown_option(m[1], options)),
+        (r"does not accept option '([^']+)'", lambda m: _unknown_option(f"--{m[1]}", options)),
         (r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", _unknown_choice),
-        (r"class_path '[^']+':\s+the following arguments are required: (.*)", lambda m: f"{option}.{m[1]} is missing"),
-        (r"arguments are required: (.*)", _missing),
+        (r"arguments are required: (.*)", lambda m: _missing(option, m[1])),
         (r"class_path '([^']+)':\s+Option '([^']+)' is not accepted", lambda m: _unaccepted(option, m[1], m[2])),
         (r"Expected a (?:<class '(?!NoneType)|typing)", lambda _: _wrong_type(option, text)),
-        (r"Expected a dot import path string: (\S+)", lambda m: _unknown_class(option, m[1])),
+        (r"(?:import path string: |module '[\w.]+' has no attribute ')(\w+)", lambda m: _unknown_class(option, m[1])),
         (r"does not correspond to a subclass of (\w+)", lambda m: f"{option}: {_value(text)} is no {m[1]}"),
-        (r"Unexpected config:", lambda _: f"{option or '--config'}: expected key: value pairs, got something else"),
-        (r"Problem with given class_path '([^']+)':\s*$", lambda m: f"{option}: there is no class {m[1]!r}"),
         (r"File does not exist: '(.*)'", lambda m: f"{option}: file not found: {m[1]}"),
-        (r"\n\s*- (?!Expected a (?:<class 'NoneType'>|path)|Does not validate)([^\n]+)", lambda m: m[1]),
+        (r"\n\s+- (?!Expected a (?:<class 'NoneType'>|path)|Does not validate)([^\n]+)", lambda m: m[1]),
     ):
         match = re.search(pattern, text)
         if match:
@@ -57,8 +56,8 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
     return " ".join(text.split())
 
 
-def _by_hand(match: re.Match[str]) -> str:
-    return f"--trainer.{match[1]} needs --model.solver gradient and --model.updates_per_batch 1: leave it out"
+def _unknown_option(name: str, options: Iterable[str]) -> str:
+    return f"unknown option {name}{_near(name, options)}"
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -70,8 +69,10 @@ def _unknown_choice(match: re.Match[str]) -> str:
     return f"unknown command {match[1]!r}, expected one of {', '.join(choices)}{_near(match[1], choices)}"
 
 
-def _missing(match: re.Match[str]) -> str:
-    names = ", ".join("--" + name.split(".", 1)[-1] for name in match[1].split(", "))
+def _missing(option: str, arguments: str) -> str:
+    if option != "--":  # of a class
+        return f"{option}.{arguments} is missing"
+    names = ", ".join("--" + name.split(".", 1)[-1] for name in arguments.split(", "))
     hint = "start from a config, as in: -c configs/line.yaml" if "--model" in names else "--help lists what there is"
     return f"{names} is missing; {hint}"
 

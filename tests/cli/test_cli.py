@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from jsonargparse._typehints import ActionTypeHint
 from lightning.pytorch.utilities import rank_zero_only
 
 from regression.cli import entry
@@ -152,7 +151,10 @@ REFUSED = [
     ((*LINE, "--model", "PolynomialRegression", "--model.degree", "-1"), "degree must be a whole number from 0"),
     ((*LINE, "--model", "PolynomialRegression", "--model.degree", "2.5"), "--model.degree must be a whole number"),
     ((*LINE, "--model", "PolynomialRegression", "--model.degree", "1000000"), "degree must be a whole number from 0"),
-    ((*LINE, "--model", "Linear"), "there is no class 'Linear'"),
+    ((*LINE, "--model", "Linear"), "--model: there is no class 'Linear'"),
+    ((*LINE, "--model", "regression.LinRegression"), "did you mean LineRegression?"),
+    ((*LINE, "--lr_scheduler", "torch.optim.lr_scheduler.Step"), "--lr_scheduler: there is no class 'Step'"),
+    ((*LINE, "--trainer.accumulate_grad_batches", "2", "--model.solver", "exact"), "needs --model.solver gradient"),
     ((*LINE, "--data.points", "0"), "points must be at least 1, got 0"),
     ((*LINE, "--data.points", "many"), "--data.points must be a whole number, got many"),
     ((*LINE, "--data.noise", "-1"), "noise must be a finite number of at least 0"),
@@ -253,19 +255,3 @@ def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(rank_zero_only, "rank", rank)
         said.append(entry._warning_line(UserWarning("two\nlines")))
     assert said == ["regression: warning: two lines\n", ""]
-
-
-def test_the_parser_of_a_class_is_made_once(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run makes each class's parser once, also one that is asked for many times, and leaves no trace."""
-    made: list[object] = []
-    make = ActionTypeHint.get_class_parser
-
-    def counted(name: object, options: dict[str, object] | None = None, skipped: object = None) -> object:
-        made.append((name, str(options)))
-        return make(name, options, skipped)
-
-    monkeypatch.setattr(ActionTypeHint, "get_class_parser", staticmethod(counted))
-    assert command(*LINE, "--model.domain", "raw", "--data.seed", "1").code == 0
-    assert made
-    assert len(made) == len(set(made))
-    assert ActionTypeHint.get_class_parser is counted
