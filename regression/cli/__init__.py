@@ -5,7 +5,6 @@
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the words of the command line.
 - ``checks``: what may not be asked of the Trainer.
-- ``parser_cache``: each class's parser is made once.
 - ``trusted_classes``: what a configuration may name.
 - ``messages``: what went wrong, in one line.
 """

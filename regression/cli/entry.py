@@ -15,7 +15,6 @@ from jsonargparse import ArgumentParser
 
 from regression.cli.commands import RegressionCLI
 from regression.cli.messages import one_line
-from regression.cli.parser_cache import remembered_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
 from regression.common.text import printable
@@ -80,7 +79,7 @@ def _flushed(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Do what the command line says and return how it ended."""
     try:
-        with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
+        with warnings.catch_warnings(), only_trusted_names(), silent_writer():
             _quieten()
             require_working_folder()
             require_plain_files(args)
