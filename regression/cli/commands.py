@@ -2,19 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import regression.data.data_modules
 import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
 from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
 from regression.cli.checks import require_devices, require_trainer_numbers, require_updates_left
 from regression.cli.messages import one_line
+from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.fit_files import FitFiles
@@ -34,6 +36,19 @@ from regression.training.series_regression import SeriesRegression
 __all__ = ["RegressionCLI"]
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+
+class ConfigFile(SaveConfigCallback):
+    """Writes ``config.yaml`` whole or not at all."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write the file, before the first update."""
+        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
+        if folder is None or self.already_saved or not trainer.is_global_zero:
+            return
+        self.already_saved = True
+        with open_whole(Path(folder, self.config_filename)) as file:
+            file.write(self.parser.dump(self.config, skip_none=False).encode())
 
 
 class RegressionCLI(LightningCLI):
@@ -59,6 +74,7 @@ class RegressionCLI(LightningCLI):
             trainer_defaults={"enable_model_summary": False, "num_sanity_val_steps": 0},
             parser_kwargs={**strict, **{name: {**strict, "command": name} for name in self.subcommands()}},
             load_from_checkpoint_support=False,
+            save_config_callback=ConfigFile,
             args=list(args),
         )
 

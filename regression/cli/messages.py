@@ -21,7 +21,7 @@ KINDS = {
     "str": "a text",
     "dict": "key: value pairs",
 }
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 ROOM = "make room, or choose another folder with --trainer.default_root_dir; the checkpoints there are intact"
 
 
@@ -32,7 +32,7 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
         error: What was raised.
         options: The options there are, to suggest the nearest for a misspelt one.
     """
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in UNWRITTEN:
         return f"cannot write to the run's folder: {error.strerror}; {ROOM}"
     text = str(error).strip() or type(error).__name__
     if isinstance(error, UsageError):

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import math
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.common.version import __version__
 from regression.curves.basis import Basis, design
@@ -31,6 +31,7 @@ Format = Literal["onnx", "torch"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 SHAPES = {"x": {0: torch.export.Dim("N", min=0)}}
 FACTS_FILE = "regression.json"
+EXISTS = "{} exists and is not written over: name another file with --output"
 
 
 def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
@@ -120,22 +121,19 @@ def _quiet() -> Iterator[None]:
 
 def _require_new(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} exists and is not written over: name another file with --output")
+        raise UsageError(EXISTS.format(path))
     if not path.parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}; name another file with --output")
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        _require_new(path)
-        os.replace(temporary, path)
+        with open_whole(path, is_new=True) as file:
+            file.write(content)
+    except FileExistsError:  # made since it was looked for
+        raise UsageError(EXISTS.format(path)) from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with --output") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Formula(nn.Module):

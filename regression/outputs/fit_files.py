@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from regression.common.atomic_files import write_whole
 from regression.common.points import Batch
 from regression.common.text import counted
 from regression.fits.bands import without_bands
@@ -109,12 +110,12 @@ class FitFiles(Callback):
 
         folder = Path(log_dir)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        (folder / "fit.json").write_text(fit.to_json(data=data.source()), encoding="utf-8")
-        (folder / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
+        write_whole(folder / "fit.json", fit.to_json(data=data.source()).encode())
+        write_whole(folder / "fit.txt", f"{fit}\n".encode())
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         picture = png(self._figure(trainer, pl_module, fit, fit.updates, losses_made))
-        (folder / "fit.png").write_bytes(picture)
+        write_whole(folder / "fit.png", picture)
         for logger in tensorboards(trainer):
             add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)

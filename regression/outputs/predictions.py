@@ -1,8 +1,7 @@
 """Predictions: a file with one row per input row, in the input's order, written as the batches come."""
 
-import os
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
 from regression.common.points import Batch
@@ -51,12 +51,8 @@ class PredictionFile(Callback):
             raise UsageError("predict needs a folder for its file: leave --trainer.logger as it is")
         self._path = Path(folder) / self.file
         if trainer.is_global_zero:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = _writer(self._partial, self._files)
-
-    @property
-    def _partial(self) -> Path:
-        return self._path.with_name(f".{self.file}.partial")
+            with saving(self._path):
+                self._writer = _writer(self._path, self._files)
 
     def on_predict_batch_end(
         self,
@@ -73,7 +69,8 @@ class PredictionFile(Callback):
         table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
         if not self._writer:
             return
-        self._writer.write_table(_arrow(table))
+        with saving(self._path):
+            self._writer.write_table(_arrow(table))
         low, high = pl_module.result.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
@@ -94,8 +91,8 @@ class PredictionFile(Callback):
         """Give the complete file its name, and say where it is and what lies outside the fitted range."""
         if not self._writer:
             return
-        self._files.close()
-        os.replace(self._partial, self._path)
+        with saving(self._path):
+            self._files.close()
         assert isinstance(pl_module, Regression)
         assert pl_module.result is not None
         print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
@@ -124,9 +121,8 @@ class PredictionFile(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Leave no partial file behind."""
-        if self._writer:
-            self._files.close()
-            self._partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk may be full
+            self._files.__exit__(type(exception), exception, exception.__traceback__)
 
 
 def _arrow(table: Tensor) -> Any:
@@ -139,13 +135,13 @@ def _arrow(table: Tensor) -> Any:
 
 
 def _writer(path: Path, files: ExitStack) -> Any:
-    """Open a file and return its writer; the stack closes both."""
+    """Open a file, which has its name once the stack is closed, and return its writer."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
     schema = pa.schema([(name, pa.bool_() if name == "extrapolated" else pa.float64()) for name in COLUMNS])
-    file = files.enter_context(pa.OSFile(str(path), "wb"))
-    if ".parquet" in path.suffixes:
+    file = files.enter_context(open_whole(path))
+    if path.suffix == ".parquet":
         return files.enter_context(parquet.ParquetWriter(file, schema))
     file.write((",".join(COLUMNS) + "\n").encode())  # the writer's own header would be in quotation marks
     return files.enter_context(csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False)))

@@ -1,6 +1,5 @@
 """The file of the fits of many series, a row for each, and their report."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from regression.common.errors import SaveError
+from regression.common.atomic_files import open_whole, saving, write_whole
 from regression.common.text import shown_path
 from regression.outputs.table_file import require_table_name
 from regression.outputs.tensorboard import tensorboards
@@ -50,23 +49,23 @@ class SeriesFiles(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         path = Path(folder) / self.file
-        try:
-            write_series(fit, path)
-            (path.parent / "fit.json").write_text(fit.to_json(data=data.source(), file=self.file), encoding="utf-8")
-            (path.parent / "fit.txt").write_text(f"{fit}\n", encoding="utf-8")
-        except OSError as error:
-            raise SaveError(f"cannot write {shown_path(path)}: {error.strerror or error}; make room") from None
+        write_series(fit, path)
+        write_whole(path.parent / "fit.json", fit.to_json(data=data.source(), file=self.file).encode())
+        write_whole(path.parent / "fit.txt", f"{fit}\n".encode())
         for logger in tensorboards(trainer):
             logger.experiment.add_text("report", f"```\n{fit}\n```", 1)
         print(f"{len(fit.nobs):,} series in {shown_path(path)}")
 
 
 def write_series(fit: SeriesFit, path: Path) -> None:
-    """Write a row for each series; the file has its name once it is complete.
+    """Write a row for each series, whole or not at all.
 
     Args:
         fit: The fits.
         path: A path that ends in .csv or .parquet.
+
+    Raises:
+        SaveError: If it cannot be written.
     """
     import pyarrow as pa  # a third of a second to import, and not every run needs it
     from pyarrow import csv, parquet
@@ -75,14 +74,9 @@ def write_series(fit: SeriesFit, path: Path) -> None:
         name: pa.array(values.numpy(), from_pandas=True) if isinstance(values, torch.Tensor) else pa.array(values)
         for name, values in fit.columns().items()
     }
-    table, partial = pa.table(arrays), path.with_name(f".{path.name}.partial")
-    try:
+    with saving(path), open_whole(path) as file:
         if path.suffix == ".parquet":
-            parquet.write_table(table, partial)
+            parquet.write_table(pa.table(arrays), file)
         else:
-            with partial.open("wb") as file:
-                file.write((",".join(arrays) + "\n").encode())  # the writer's own header would be in quotation marks
-                csv.write_csv(table, file, csv.WriteOptions(include_header=False))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+            file.write((",".join(arrays) + "\n").encode())  # the writer's own header would be in quotation marks
+            csv.write_csv(pa.table(arrays), file, csv.WriteOptions(include_header=False))

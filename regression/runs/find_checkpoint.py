@@ -1,11 +1,9 @@
 """Where checkpoints are: found by the words ``last`` and ``best``, and what killed processes left beside them."""
 
-import os
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
+from regression.common import atomic_files
 from regression.common.errors import UsageError
 from regression.common.text import printable
 from regression.runs.checkpoint_file import read_checkpoint
@@ -15,7 +13,6 @@ from regression.runs.parent_watch import say
 __all__ = ["WORDS", "checkpoint_path", "sweep"]
 
 WORDS = ("last", "best")
-TEMPORARY = re.compile(r"\..+\.ckpt\.(\d{1,9})\.tmp")
 
 
 def checkpoint_path(word: str, root: str) -> str:
@@ -59,26 +56,11 @@ def _newest_first(root: Path, name: str) -> Iterator[Path]:
 
 
 def sweep(root: str) -> None:
-    """Remove the temporary files of processes that were killed while they saved.
+    """Remove the temporary files of processes that were killed while they wrote.
 
     Args:
         root: Folder that holds ``lightning_logs``.
     """
-    for pattern in ("lightning_logs/version_*/checkpoints/.*.tmp", "checkpoints/.*.tmp"):
-        for path in Path(root).glob(pattern):
-            match = TEMPORARY.fullmatch(path.name)
-            if match and not _is_running(int(match[1])):
-                with suppress(OSError):  # another start was faster, or the folder is read-only
-                    path.unlink()
-
-
-def _is_running(process: int) -> bool:
-    if process == os.getpid():  # a new process may have the number of the killed one, and this one saves nothing yet
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
+    for pattern in ("lightning_logs/version_*", "lightning_logs/version_*/checkpoints", "checkpoints"):
+        for folder in Path(root).glob(pattern):
+            atomic_files.sweep(folder)

@@ -21,6 +21,7 @@ from lightning.pytorch.demos.boring_classes import BoringModel
 from setuptools.config.expand import read_attr
 
 import regression
+from regression.common.atomic_files import writer
 from regression.common.errors import SaveError, UsageError
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 from regression.training.line_and_polynomial import PolynomialRegression
@@ -212,7 +213,7 @@ def test_a_folder_that_cannot_be_made_is_named(good: Path) -> None:
 
 def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk during training costs one line and status 1, and the checkpoint of the epoch before is good."""
-    saved = iter(range(6))  # two in each epoch: in the fourth nothing goes
+    saved = iter(range(7))  # the configuration, and two in each epoch: in the fourth nothing goes
 
     def full(_: int) -> None:
         if next(saved, None) is None:
@@ -262,11 +263,13 @@ def test_files_of_killed_processes_are_swept(command: Command) -> None:
     folder = Path(done.checkpoint).parent
     gone = subprocess.Popen(["true"])
     gone.wait()
-    kept = {f".last.ckpt.{os.getppid()}.tmp", ".last.ckpt.tmp", ".notes.txt.1.tmp"}
-    for name in kept | {f".last.ckpt.{gone.pid}.tmp", f".best.ckpt.{gone.pid}.tmp"}:
-        (folder / name).touch()
+    kept, swept = (f".last.ckpt.{writer()}.{number}.01234567.tmp" for number in (os.getppid(), gone.pid))
+    for place in (folder, folder.parent):
+        for name in (kept, swept):
+            (place / name).touch()
     command("validate", "--ckpt_path", done.checkpoint)
-    assert set(os.listdir(folder)) == {"best.ckpt", "last.ckpt"} | kept
+    assert set(os.listdir(folder)) == {"best.ckpt", "last.ckpt", kept}
+    assert [path.name for path in folder.parent.glob(".*")] == [kept]
 
 
 @pytest.mark.parametrize("is_safe", [True, False])
