@@ -25,6 +25,14 @@ def test_the_map_names_files_there_are() -> None:
     assert {name for name in named if not ((PACKAGE / name).exists() or (PACKAGE.parent / name).exists())} == set()
 
 
+def test_the_page_names_what_the_files_define() -> None:
+    """A name that stands in brackets after a file is defined there."""
+    pairs = re.findall(r"`((?:\w+/)+\w+\.py)` \(`(\w+)`\)", PAGE.read_text())
+    assert len(pairs) >= 4
+    for file, name in pairs:
+        assert re.search(rf"^ *(def |class |){name}\b", (PACKAGE / file).read_text(), flags=re.MULTILINE), (file, name)
+
+
 def with_map(text: str) -> str:
     before, _, rest = text.partition(MARKS[0])
     return before + MARKS[0] + "".join(lines()) + MARKS[1] + rest.partition(MARKS[1])[2]
