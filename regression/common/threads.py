@@ -112,9 +112,9 @@ def threads_for(rows: int) -> int:
     return max(1, min(torch.get_num_threads(), -(-rows // ROWS_PER_PART)))
 
 
-def part_cuts(start: int, stop: int) -> list[int]:
+def part_cuts(start: int, stop: int, most_rows: int = ROWS_PER_PART) -> list[int]:
     """Return where to cut the rows from start to before stop into parts of nearly even length, from start to stop."""
-    count = max(1, -(-(stop - start) // ROWS_PER_PART))
+    count = max(1, -(-(stop - start) // most_rows))
     return [start + (stop - start) * k // count for k in range(count + 1)]
 
 

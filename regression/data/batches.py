@@ -5,15 +5,15 @@ left out, a slice may be empty, and every device sees the same number of batches
 order do not matter, each device has one contiguous share of all rows instead, read where it lies.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from regression.common.points import Batch, Points
-from regression.data.pieces import Pieces
-from regression.data.readers.columns import LARGE_BATCH, MOST_MOVED, even_borders
+from regression.data.readers.columns import BLOCK, LARGE_BATCH, MOST_MOVED, even_borders
 from regression.data.rows import Rows
-from regression.data.shuffle import DRAWN
+from regression.data.shuffle import DRAWN, Permutation, shuffled
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 
@@ -21,7 +21,30 @@ LATER_ORDERS = 1 << 40  # above any seed
 ROWS_PER_STEP = 1 << 25  # of a share that are scanned between two looks at progress: a fraction of a second
 
 
-class GlobalBatches:
+class _Resumable:
+    """What can be taken up where it was left."""
+
+    _done, _skipped = 0, 0
+
+    def _begin(self) -> int:
+        """Return how many batches the pass that begins is to leave out."""
+        skipped, self._skipped = self._skipped, 0
+        return skipped
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches, or steps, of the epoch have been handed out."""
+        return {"batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
+
+        Args:
+            state: What ``state_dict`` returned.
+        """
+        self._skipped = state["batches"]
+
+
+class GlobalBatches(_Resumable):
     """An iterable over one device's slices of the global batches.
 
     Slicing whole tensors replaces a per-sample ``DataLoader``, and a contiguous share per device replaces a sampler
@@ -51,7 +74,6 @@ class GlobalBatches:
         self.joined = max(1, min(joined, LARGE_BATCH // self.batch_size)) if self.is_divided else 1
         self.rank, self.world_size = rank, world_size
         self.epoch_seed = epoch_seed
-        self._done, self._skipped = 0, 0
 
     @property
     def is_divided(self) -> bool:
@@ -72,13 +94,12 @@ class GlobalBatches:
         return -(-len(self.rows) // self._size)
 
     def __iter__(self) -> Iterator[Batch]:
-        skipped, self._skipped = self._skipped, 0
-        return self._slices(skipped)
+        return self._slices(self._begin())
 
     def _slices(self, skipped: int) -> Iterator[Batch]:
-        pieces = Pieces(self.rows, self._seed())
+        epoch = _Epoch(self.rows, self._seed())
         for at, (first, end, rows) in enumerate(self._spans(skipped), start=skipped):
-            points = pieces.between(first, end)
+            points = epoch.between(first, end)
             self._done = at + 1
             yield Batch.of(points, rows)
             del points  # its memory serves for the next ones, unless somebody else holds it
@@ -103,18 +124,6 @@ class GlobalBatches:
         """Return the seed of the epoch's order; ``None`` for that of the data."""
         return self.epoch_seed() if self.epoch_seed and self.is_divided else None
 
-    def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch have been handed out."""
-        return {"batches": self._done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
-
-        Args:
-            state: What ``state_dict`` returned.
-        """
-        self._skipped = state["batches"]
-
     def in_order(self) -> "GlobalBatches":
         """Return the same batches without shuffling, for a pass in which the order does not matter."""
         return GlobalBatches(self.rows, self.batch_size, self.rank, self.world_size)
@@ -126,6 +135,44 @@ class GlobalBatches:
     def bounds(self) -> "Shares | list[Batch]":
         """Return what has the smallest and largest numbers of all rows: two points if they are known."""
         return self.shares().bounds()
+
+
+class _Epoch:
+    """Rows by their position in an epoch.
+
+    Args:
+        rows: All rows.
+        seed: Seed of the order of the blocks, and of that within each; ``None`` for the order of the data.
+    """
+
+    def __init__(self, rows: Rows, seed: int | None) -> None:
+        self.rows, self.seed = rows, seed
+        count = len(rows.counts)
+        self._order = list(range(count)) if seed is None or count == 1 else shuffled(count, seed, -1).tolist()
+        self._starts = [0, *accumulate(rows.counts[index] for index in self._order)]
+        self._latest: tuple[int, Permutation] | None = None
+
+    def between(self, start: int, stop: int) -> Points:
+        """Return the rows at the positions from start to before stop."""
+        if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
+            return points
+        at = max(0, min(bisect_right(self._starts, start) - 1, len(self._order) - 1))
+        parts = [self._part(at, start, stop)]
+        while self._starts[at + 1] < stop:
+            at += 1
+            parts.append(self._part(at, start, stop))
+        return Points.joined(parts)
+
+    def _part(self, at: int, start: int, stop: int) -> Points:
+        """Return those of the rows that are in the block at a position."""
+        first, last = self._starts[at : at + 2]
+        begin, end = max(start, first) - first, min(stop, last) - first
+        points = self.rows.block(self._order[at])
+        if self.seed is None:
+            return points.chosen(slice(begin, end))
+        if self._latest is None or self._latest[0] != at:
+            self._latest = at, Permutation(len(points.x), self.seed, self._order[at])
+        return points.chosen(self._latest[1].between(begin, end))
 
 
 class Share(NamedTuple):
@@ -148,7 +195,7 @@ class Share(NamedTuple):
         self.source.scan(self.start, self.stop, work, is_checked_by_work)
 
 
-class Shares:
+class Shares(_Resumable):
     """An iterable over one device's share of all rows, in steps, for a pass in which neither batches nor order matter.
 
     Of N rows, process p of P has those from N p / P to N (p + 1) / P, each border moved to the next place where reading
@@ -171,13 +218,12 @@ class Shares:
         self._places = rows.places
         self._all = self._places[-1]
         self._borders = rows.borders(world_size)
-        self._done, self._skipped = 0, 0
 
     def __len__(self) -> int:
         return max(1, -(-self._all // self.batch_size))
 
     def __iter__(self) -> Iterator[Share]:
-        skipped, self._skipped = self._skipped, 0
+        skipped = self._begin()
         steps = [even_borders(self._places, *ends, len(self), self._reach) for ends in pairwise(self._borders)]
         own = steps[self.rank]
         for step in range(skipped, len(self)):
@@ -193,18 +239,6 @@ class Shares:
     def division(self) -> tuple[int, int, int]:
         """How a pass is handed out: in how many steps, of about how many rows, and -1 for their own order."""
         return len(self), self.batch_size, -1
-
-    def state_dict(self) -> dict[str, int]:
-        """Return how many steps of the pass have been handed out."""
-        return {"batches": self._done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the steps that had been handed out.
-
-        Args:
-            state: What ``state_dict`` returned.
-        """
-        self._skipped = state["batches"]
 
     def shares(self) -> "Shares":
         """Return the same shares for another pass."""

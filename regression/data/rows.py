@@ -6,7 +6,7 @@ same, and a table of any size needs the memory of one block.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from regression.data.readers.series_names import Labels
 from regression.data.readers.table import Table
 from regression.data.shuffle import shuffled
 
-__all__ = ["BlockRows", "MemoryRows", "Rows", "SplitRows", "table_rows"]
+__all__ = ["MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
 
 KEPT_ROWS = 4000  # of a table that is scanned, for a figure
 BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows
@@ -122,30 +122,30 @@ class MemoryRows(Rows):
         return self.points
 
 
-class BlockRows(Rows):
-    """Rows of a table that are read when they are needed.
+class TableRows(Rows):
+    """Rows of a table that are read when they are needed; the block that was asked for last is at hand.
 
     Args:
-        table: The table; its columns are x, y if it is known, and sigma if there is one.
+        table: The table; its columns are x, y if it is known, sigma if there is one, and codes of series.
         has_y: Whether the second column is y.
+        is_one_block: Whether all rows are one block, of which none is to be left out.
     """
 
-    def __init__(self, table: Table, has_y: bool) -> None:
+    def __init__(self, table: Table, has_y: bool, is_one_block: bool = False) -> None:
         self.table, self.has_y, self.labels = table, has_y, table.labels
-        self.counts = [end - start for start, end in self._spans()]
+        self._spans = list(pairwise([0, table.rows] if is_one_block else table.cuts))
+        self.counts = [stop - start for start, stop in self._spans]
+        self._latest: tuple[int, Points] | None = None
         self._kept: dict[int, Array] = {}
         if table.nan_policy == "omit" and not table.is_sound:
             self._count()
-
-    def _spans(self) -> list[tuple[int, int]]:
-        return list(zip(self.table.cuts, self.table.cuts[1:], strict=False))
 
     def _count(self) -> None:
         """Scan all blocks once, shared over the processes, for the number of rows that each of them keeps."""
         rank, size = rank_and_size()
         counts = torch.zeros(len(self.counts), dtype=torch.long)
         for index in range(rank, len(counts), size):
-            counts[index] = self._kept_rows(*self._spans()[index])
+            counts[index] = self._kept_rows(*self._spans[index])
         counts = all_sum(counts)
         self.omitted = self.table.rows - int(counts.sum())
         self.counts = counts.tolist()
@@ -170,12 +170,16 @@ class BlockRows(Rows):
         return len(self.table.columns) > 1 + self.has_y + (self.labels is not None)
 
     def block(self, index: int) -> Points:
-        """Read the rows of a block."""
-        return self._points(self.table.read(*self._spans()[index]))
+        """Return the rows of a block."""
+        if self._latest is None or self._latest[0] != index:
+            self._latest = None  # its memory serves for the next one
+            self._latest = index, self._points(self.table.read(*self._spans[index]))
+        return self._latest[1]
 
     def span(self, start: int, stop: int) -> Points | None:
-        """Read consecutive rows, unless some are left out."""
-        return None if self.omitted else self._points(self.table.read(start, stop))
+        """Read consecutive rows of several blocks, unless some are left out."""
+        is_readable = len(self.counts) > 1 and not self.omitted
+        return self._points(self.table.read(start, stop)) if is_readable else None
 
     def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of the rows of the table as they are read, and keep a few for a figure."""
@@ -208,30 +212,6 @@ class BlockRows(Rows):
         """Return two points with the smallest and largest numbers, where the files say them."""
         known = self.table.extremes()
         return None if known is None else self._points(known)
-
-
-class LateRows(BlockRows):
-    """Rows of a table that are one block, put together only where it is asked for; a scan does not.
-
-    Args:
-        table: The table, of which no row is to be left out.
-        has_y: Whether the second column is y.
-    """
-
-    _whole: Points | None = None
-
-    def _spans(self) -> list[tuple[int, int]]:
-        return [(0, self.table.rows)]
-
-    def block(self, index: int) -> Points:
-        """Return all rows."""
-        if self._whole is None:
-            self._whole = super().block(index)
-        return self._whole
-
-    def span(self, start: int, stop: int) -> Points:
-        """Return consecutive rows."""
-        return self.block(0).chosen(slice(start, stop))
 
 
 class SplitRows(Rows):
@@ -275,10 +255,10 @@ def points_of(columns: Iterable[Array], has_y: bool, has_series: bool) -> Points
 
 
 def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
-    """Return the rows of a table: in memory if they are few or there already, else in blocks."""
-    if not table.in_memory and table.rows > in_memory_rows:
-        return BlockRows(table, has_y)
+    """Return the rows of a table: in memory if they are few, read when they are needed if they are sound, or many."""
+    if table.rows > in_memory_rows:
+        return TableRows(table, has_y)
     if table.is_sound:
-        return LateRows(table, has_y)
+        return TableRows(table, has_y, is_one_block=True)
     points = points_of(table.read(0, table.rows), has_y, table.labels is not None)
     return MemoryRows(points, table.rows - len(points.x), table.labels)

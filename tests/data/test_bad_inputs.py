@@ -136,7 +136,11 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ),
     ("a.parquet", "x,y\n1,2\n", "a.parquet does not begin like a parquet file"),
     ("folder", other_schema, "b.parquet: there is no column 'y' among 'x', 'z'"),
-    ("a.npy", lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True), "a.npy is damaged"),
+    (
+        "a.npy",
+        lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True),
+        "a.npy must hold numbers, got type object",
+    ),
     ("a.npy", lambda path: np.save(path, np.zeros((2, 2, 2))), "expected an array of shape (N, columns)"),
     ("a.npz", lambda path: np.savez(path, x=X, y=Y[:3]), "expected arrays of one shape (N,)"),
     ("a.xlsx", b"PK\x03\x04" + bytes(100), "is a zip archive or a spreadsheet"),

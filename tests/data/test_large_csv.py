@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from regression import TableDataModule
 from regression.common.errors import DataError, Stopped, UsageError
 from regression.data.readers import csv_text, large_csv
+from regression.data.readers.columns import Wanted
 from regression.data.readers.large_csv import open_plain
+from regression.data.readers.source import Source
 from regression.data.readers.table import Table
 from tests.data.test_bad_inputs import REFUSED_FILES
 from tests.data.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
@@ -42,7 +44,7 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def numbers(path: Path, columns: list[str]) -> NDArray[np.float64]:
     """Return the table of a file, missing and infinite numbers included."""
-    table = csv_text.read_delimited(path, columns, False)
+    table = csv_text.read_text(Source(path), Wanted(columns))
     return np.concatenate([np.empty((len(columns), 0)), *map(np.stack, table.parts(0, table.rows))], axis=1)
 
 
@@ -193,7 +195,7 @@ def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pl, "read_csv", lambda *args, **options: pieces.append(args) or read_csv(*args, **options))
     values = np.random.default_rng(3).normal(size=(200_000, 2))
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
-    columns = open_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1], large_csv.Place(), large_bytes=1 << 20)
+    columns = open_plain(Source(tmp_path / "a.csv"), 4, ",", 2, [0, 1], range(1 << 40), large_bytes=1 << 20)
     assert columns is not None
     assert 1 < len(pieces) <= large_csv.PIECES
     parts = list(columns.parts(0, columns.rows))
@@ -244,7 +246,7 @@ def test_small_files_need_no_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A small file is read without polars, whose import would take longer than the file."""
     monkeypatch.setitem(sys.modules, "polars", None)  # an import would fail
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    assert csv_text.read_delimited(tmp_path / "a.csv", ["x", "y"], False).rows == 1
+    assert numbers(tmp_path / "a.csv", ["x", "y"]).tolist() == [[1], [2]]
 
 
 @pytest.mark.parametrize("error", [pl.exceptions.PanicException, pl.exceptions.ComputeError, OSError, UserWarning])
@@ -282,7 +284,7 @@ def test_a_signal_is_not_taken_for_an_error_of_the_text(tmp_path: Path, monkeypa
     before = signal.signal(signal.SIGUSR2, stop)
     try:
         with pytest.raises(Stopped, match=str(128 + signal.SIGUSR2)):
-            csv_text.read_delimited(tmp_path / "a.csv", ["x", "y"], False)
+            numbers(tmp_path / "a.csv", ["x", "y"])
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert 0 < len(seen) < 20_000

@@ -1,6 +1,7 @@
 """Tables through the command: what is left out, held out or streamed changes nothing that it should not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from regression import TableDataModule
-from regression.data.readers import columns
+from regression.data import data_modules
+from regression.data.readers.table import Table
 from tests.support.command import ROOT, Command, config, run_process
 
 NORRIS = ROOT / "tests" / "certified" / "Norris.csv"
@@ -45,7 +47,13 @@ def test_a_streamed_fit_has_the_bits_of_one_in_memory(
     command: Command, measured: pd.DataFrame, kind: str, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streamed in batches within blocks and over them, with rows left out or not, a fit is digit for digit the same."""
-    monkeypatch.setattr(columns, "BLOCK", 700)
+    tables: list[Table] = []
+
+    def in_blocks(*args: Any, **options: Any) -> Table:
+        tables.append(Table(*args, **options, block_rows=700))
+        return tables[-1]
+
+    monkeypatch.setattr(data_modules, "Table", in_blocks)
     if policy == "omit":
         measured.loc[::100, "y"] = np.nan
     name = f"points.{kind}"
@@ -61,6 +69,7 @@ def test_a_streamed_fit_has_the_bits_of_one_in_memory(
     parts = command(*fit(name, *options, "--data.in_memory_rows", "0", "--data.batch_size", "250")).fit
     larger = command(*fit(name, *options, "--data.in_memory_rows", "0", "--data.batch_size", "850")).fit
     assert {**parts, "data": None} == {**larger, "data": None} == {**whole, "data": None}
+    assert [len(table.cuts) > 3 for table in tables] == [True] * 3
     assert whole["omitted"] == (21 if policy == "omit" else 0)
 
 

@@ -15,20 +15,21 @@ from regression.common.points import Points
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import even_borders
 from regression.data.readers.table import Table
-from regression.data.rows import BlockRows, MemoryRows, Rows
+from regression.data.rows import MemoryRows, Rows, TableRows
+from tests.benchmarks.scripts import load
 from tests.data.test_batches import Pieces
 
 PROCESSES = [1, 2, 3, 16, 64]
 
 
-def uneven(path: Path, sizes: list[int]) -> BlockRows:
+def uneven(path: Path, sizes: list[int]) -> TableRows:
     """Return rows of a file with row groups of such sizes, x their number."""
     rows = sum(sizes)
     table = pa.table({"x": np.arange(rows, dtype=np.float64), "y": np.random.default_rng(0).normal(size=rows)})
     with parquet.ParquetWriter(path, table.schema) as writer:
         for start, size in zip(np.cumsum([0, *sizes]).tolist(), sizes, strict=False):
             writer.write_table(table.slice(start, size), row_group_size=max(size, 1))
-    return BlockRows(Table(str(path), ["x", "y"]), has_y=True)
+    return TableRows(Table(str(path), ["x", "y"]), has_y=True)
 
 
 def seen(shares: Shares) -> list[float]:
@@ -93,13 +94,8 @@ def test_shares_of_a_file_are_all_rows_once(tmp_path: Path, world: int) -> None:
 def test_sixteen_processes_decode_hardly_more_than_the_file(tmp_path: Path, batch_size: int | None) -> None:
     """The bytes of all row groups that 16 processes begin to decode are at most 1.2 times those of the file."""
     sizes = np.random.default_rng(2).integers(100, 2000, 100).tolist()
-    rows, decoded = uneven(tmp_path / "a.parquet", sizes), 0.0
-    for rank in range(16):
-        own = BlockRows(Table(str(tmp_path / "a.parquet"), ["x", "y"]), has_y=True)
-        for share in Shares(own, batch_size, rank, 16):
-            share.scan(lambda _: None)
-        decoded += own.table.bytes_decoded()
-    assert 1 - 1e-9 <= decoded <= 1.2
+    rows = uneven(tmp_path / "a.parquet", sizes)
+    assert 1 <= load("one_pass").decoded_bytes(tmp_path / "a.parquet", 16, batch_size) <= 1.2
     lengths = [stop - start for start, stop in pairwise(rows.borders(16))]
     assert max(lengths) <= 1.5 * len(rows) / 16
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from regression.common.errors import DataError
-from regression.data.readers import columns
+from regression.data.readers.columns import merged_cuts
 from regression.data.readers.table import Table
 
 Array = NDArray[np.float64]
@@ -95,18 +95,15 @@ def test_groups_that_are_decoded_in_threads_keep_their_places(
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
-def test_blocks_begin_with_the_groups_of_the_file(
-    tmp_path: Path, numbers: Array, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_begin_with_the_groups_of_the_file(tmp_path: Path, numbers: Array, name: str) -> None:
     """Blocks join small groups, divide large ones, and hold all rows."""
-    monkeypatch.setattr(columns, "BLOCK", 400)
     WRITERS[name](tmp_path / name, numbers)
-    cuts = Table(str(tmp_path / name), ["t"]).cuts
+    cuts = Table(str(tmp_path / name), ["t"], block_rows=400).cuts
     group = {"a.parquet": 170, "a.arrow": 130}[name]
     assert cuts[-1] == 1000
     assert all(cut % group == 0 for cut in cuts[:-1])
     assert all(0 < end - start <= 400 for start, end in pairwise(cuts))
-    assert columns.merged_cuts([1000, 10, 900]) == [0, 333, 666, 1010, 1310, 1610, 1910]
+    assert merged_cuts([1000, 10, 900], 400) == [0, 333, 666, 1010, 1310, 1610, 1910]
 
 
 @pytest.mark.parametrize("form", ["folder", "pattern"])

@@ -15,9 +15,11 @@ from regression.common.errors import DataError
 from regression.data.batches import Shares
 from regression.data.readers import csv_text, large_csv
 from regression.data.readers import table as tables
+from regression.data.readers.columns import BLOCK, merged_cuts
 from regression.data.readers.large_csv import PlainText, open_plain
+from regression.data.readers.source import Source
 from regression.data.readers.table import Table
-from regression.data.rows import LateRows, table_rows
+from regression.data.rows import TableRows, table_rows
 
 PROCESSES, ROWS = 3, 5000
 
@@ -41,6 +43,7 @@ class Group:
             return parse(form, start, stop)
 
         monkeypatch.setattr(tables, "rank_and_size", lambda: (self.own.rank, processes))
+        monkeypatch.setattr(large_csv, "rank_and_size", lambda: (self.own.rank, processes))
         monkeypatch.setattr(large_csv, "all_gather_objects", self.gather)
         monkeypatch.setattr(large_csv, "_parsed", parsed)
         monkeypatch.setattr(large_csv, "share_out", lambda work, streams, _: share_out(work, streams, 1))
@@ -111,7 +114,7 @@ def test_rows_of_other_processes_can_be_read(tmp_path: Path, group: Group) -> No
     def work(_: int) -> bool:
         table = Table(str(tmp_path / "a.csv"), ["x", "y"])
         rows = table_rows(table, True, 10**7)
-        assert isinstance(rows, LateRows)
+        assert isinstance(rows, TableRows)
         return bool(np.array_equal(rows.block(0).x.numpy(), np.arange(ROWS)))
 
     assert group.run(work) == [True] * PROCESSES
@@ -150,9 +153,9 @@ def test_blocks_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None
     """Rows are shuffled and held out by blocks, which are those of one process however many parse the text."""
     rows = 1_100_000
     (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * rows)
-    place = large_csv.Place(total=(tmp_path / "a.csv").stat().st_size)
-    found = [open_plain(tmp_path / "a.csv", 4, ",", 2, [0, 1], place, 1000, size) for size in (20_000, 1 << 20)]
-    assert [columns.cuts for columns in found if columns] == [[0, rows // 2, rows]] * 2
+    own, source = range(1 << 40), Source(tmp_path / "a.csv")
+    found = [open_plain(source, 4, ",", 2, [0, 1], own, 1000, size) for size in (20_000, 1 << 20)]
+    assert [merged_cuts(columns.sizes, BLOCK) for columns in found if columns] == [[0, rows // 2, rows]] * 2
 
 
 def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, group: Group) -> None:

@@ -1,11 +1,12 @@
 """From a path to columns of numbers, with numpy, pyarrow and polars. May import common.
 
-- ``files``: a path: which files it names, and of which kind each is.
-- ``columns``: the columns of one file, in parts.
+- ``table``: the columns of all files.
+- ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
 - ``csv_text``: CSV text.
 - ``large_csv``: CSV text of numbers alone, where it is large.
-- ``arrow_and_numpy``: Arrow, NPY and NPZ files.
 - ``parquet``: Parquet files.
+- ``arrow_and_numpy``: Arrow, NPY and NPZ files.
+- ``columns``: what a reader returns: the columns of one file, in parts.
 - ``series_names``: names of series, as numbers.
-- ``table``: the columns of all files.
+- ``source``: a file that must stay the same while it is read.
 """

@@ -1,170 +1,242 @@
-"""Columns of numbers from Arrow, NPY and NPZ files, mapped, and record batches as numbers; never converted silently."""
+"""Columns of numbers from Arrow, NPY and NPZ files, and record batches as numbers; never converted silently."""
 
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from abc import abstractmethod
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from torch.utils.dlpack import from_dlpack
 
 from regression.common.errors import DataError
-from regression.common.threads import part_cuts
-from regression.data.readers.columns import (
-    Array,
-    Column,
-    FileColumns,
-    MemoryColumns,
-    Part,
-    even_cuts,
-    find_columns,
-    overlaps,
-    slices_of,
-)
+from regression.common.threads import ROWS_PER_PART, part_cuts
+from regression.data.readers.columns import BLOCK, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
 from regression.data.readers.series_names import Labels
+from regression.data.readers.source import Source
 
-__all__ = ["ArrayColumns", "ArrowColumns", "checked_names", "columns_of", "is_text", "read_npz", "without_copy"]
+__all__ = ["ArrayColumns", "ArrowColumns", "BatchColumns", "read_npz", "without_copy"]
 
+T = TypeVar("T")
 EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
 BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
+READ_BYTES = 1 << 24  # at most at once, of rows of many columns of which few are wanted
 CONVERT = "convert it to float64, or choose another column"
 
 
-class ArrowColumns(FileColumns):
-    """Columns of an Arrow IPC file, also known as Feather, mapped into memory.
-
-    The map is made anew for each part: a map that stays would keep all rows read so far in memory.
+class BatchColumns(FileColumns):
+    """Columns that are stored in groups of rows, which are decoded as arrays of Arrow's.
 
     Args:
-        path: The file.
-        columns: Names or numbers of the columns.
-        labels: Codes of the texts that the last column may hold, or ``None``.
+        source: The file.
+        wanted: What to read of it.
+        schema: The columns that it has.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Column], labels: Labels | None = None) -> None:
-        self.path, self._labels = path, labels
-        file = self._mapped()
-        self._names = checked_names(path, file.schema, columns, labels)
-        self._divide([file.get_batch(k).num_rows for k in range(file.num_record_batches)])
-
-    def _mapped(self) -> Any:
-        import pyarrow as pa
-
-        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+    def __init__(self, source: Source, wanted: Wanted, schema: Any) -> None:
+        self.source, self._labels = source, wanted.labels
+        self._columns = find_columns(source.path, schema.names, wanted.columns)
+        fields = [schema.field(k) for k in self._columns]
+        self.has_texts = _is_text(fields[-1].type)
+        for field in fields[:-1] if self.has_texts and wanted.labels is not None else fields:
+            if not _is_number(field.type):
+                kind = f"got type {field.type}: {CONVERT}"
+                raise DataError(f"{source.path}: column {field.name!r} must hold numbers, {kind}")
+        self._begun: dict[int, Iterator[tuple[int, list[Any]]]] = {}  # what is left of a group, by its first row
 
     @property
     def places(self) -> Sequence[int]:
-        """Rows at which a record batch begins, which may be packed, and the end."""
+        """Rows at which a group begins, and the end."""
         return self._starts
 
+    @abstractmethod
+    def _decoded(self, groups: range) -> Iterator[list[Any]]:
+        """Yield the wanted columns of the rows of consecutive groups, some at a time."""
+
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield slices of the record batches."""
-        file = self._mapped()
-        for k, low, high in overlaps(self._starts, start, stop):
-            batch = file.get_batch(k)
-            for first, end in pairwise(part_cuts(low - self._starts[k], high - self._starts[k])):
-                yield columns_of(self.path, self._names, batch.slice(first, end - first), self._labels)
+        """Yield the rows; calls for rows that follow each other decode a group once."""
+        while start < stop:
+            batches = self._begun.pop(start, None) or self._placed(start, stop)
+            for first, columns in batches:
+                low, high = max(start - first, 0), min(stop - first, len(columns[0]))
+                if low < high:
+                    yield [_numbers(self.source.path, c.slice(low, high - low), self._labels) for c in columns]
+                    start = first + high
+                if start == stop:
+                    if self._starts[bisect_left(self._starts, start)] > start:
+                        self._begun = {start: chain([(first, columns)], batches)}
+                    break
+
+    def _placed(self, start: int, stop: int) -> Iterator[tuple[int, list[Any]]]:
+        """Yield arrays of the groups that have the rows, small groups in one go, with the row at which they begin."""
+        groups = range(bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop))
+        row = self._starts[groups.start]
+        for columns in self._decoded(groups):
+            yield row, columns
+            row += len(columns[0])
+        if row != self._starts[groups.stop]:
+            raise DataError(f"{self.source.path} is damaged: it has other numbers of rows than it claims")
+
+
+class ArrowColumns(BatchColumns):
+    """Columns of an Arrow IPC file, also known as Feather, of which one record batch at a time is in memory.
+
+    Args:
+        source: The file.
+        wanted: What to read of it.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted) -> None:
+        with self._opened(source, None) as file:
+            super().__init__(source, wanted, file.schema)
+        with self._opened(source, self._columns[:1]) as file:  # which has no other way to tell their rows
+            self._divide([file.get_batch(k).num_rows for k in range(file.num_record_batches)])
+
+    @staticmethod
+    def _opened(source: Source, columns: list[int] | None) -> Any:
+        import pyarrow as pa
+
+        options = pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
+        return pa.ipc.open_file(pa.OSFile(str(source.path)), options=options)
+
+    def _decoded(self, groups: range) -> Iterator[list[Any]]:
+        fields = sorted(set(self._columns))
+        for k in groups:
+            with self._opened(self.source, fields) as file:
+                batch = file.get_batch(k)
+            batch.validate(full=True)  # offsets and indices may lead anywhere
+            for low, high in pairwise(part_cuts(0, batch.num_rows)):
+                yield [batch.column(fields.index(at)).slice(low, high - low) for at in self._columns]
 
 
 class ArrayColumns(FileColumns):
-    """Columns of an NPY file, mapped into memory: an array of shape (N, C) or (N,), or one with named fields.
+    """Columns of an NPY file: an array of shape (N, C) or (N,), or one with named fields.
 
-    Without names, the first columns are called x, y and sigma. The map is made anew for each part: a map that stays
-    would keep all rows read so far in memory.
+    Without names, the first columns are called x, y and sigma.
 
     Args:
-        path: The file.
-        columns: Names or numbers of the columns.
+        source: The file.
+        wanted: What to read of it.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        self.path, self._wanted = path, list(columns)
-        found = self._mapped()
-        _require_numeric(path, found, columns)
-        self.rows = len(found[0])
-        self.cuts = even_cuts(self.rows)
-
-    def _mapped(self) -> list[Any]:
+    def __init__(self, source: Source, wanted: Wanted) -> None:
+        self.source, path = source, source.path
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
-            array = np.load(self.path, mmap_mode="c", allow_pickle=False)  # "r": torch would warn
-        if array.dtype.names:
-            names = list(array.dtype.names)
-            return [array[names[k]] for k in find_columns(self.path, names, self._wanted)]
+            # Mapped for its header, and to see where numbers are: they are not touched.
+            array = _without_objects(path, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
         if array.ndim not in (1, 2):
-            raise DataError(f"{self.path}: expected an array of shape (N, columns), got shape {array.shape}")
-        table = array[:, None] if array.ndim == 1 else array
-        names = [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
-        return [table[:, k] for k in find_columns(self.path, names, self._wanted)]
+            raise DataError(f"{path}: expected an array of shape (N, columns), got shape {array.shape}")
+        table = array if array.ndim == 2 else array[:, None]
+        names = array.dtype.names or [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
+        at = find_columns(path, names, wanted.columns)
+        views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
+        _require_numeric(path, views, wanted)
+        self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
+        self._stored = [_Stored.of(view, array) for view in views]
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield slices of the map."""
-        for columns in slices_of(self._mapped(), start, stop):
-            yield [_plain(self.path, column) for column in columns]
+        """Yield the rows; of rows that hold several columns each is read once."""
+        most_rows = min(ROWS_PER_PART, max(1, READ_BYTES // max(column.stride for column in self._stored)))
+        room = {c[:2]: np.empty(min(most_rows, stop - start) * c.stride, np.uint8) for c in self._stored}
+        with self.source.path.open("rb", buffering=0) as file:
+            for low, high in pairwise(part_cuts(start, stop, most_rows)):
+                for (begin, stride), rows in room.items():
+                    file.seek(begin + low * stride)
+                    if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:  # type: ignore[arg-type]
+                        raise EOFError("it ends before its last row")
+                shape = (high - low,)
+                yield [
+                    _plain(self.source.path, np.ndarray(shape, c.dtype, room[c[:2]], c.within, (c.stride,)))
+                    for c in self._stored
+                ]
 
 
-def read_npz(path: Path, columns: Sequence[Column]) -> MemoryColumns:
+class _Stored(NamedTuple):
+    """A column in an NPY file: the byte where it, or rows of several begin, bytes from row to row and within one."""
+
+    begin: int
+    stride: int
+    within: int
+    dtype: Any
+
+    @classmethod
+    def of(cls, view: Any, array: Any) -> "_Stored":
+        """Return where a column of a mapped array is."""
+        at, stride = view.ctypes.data - array.ctypes.data, view.strides[0]
+        is_alone = stride == view.itemsize
+        return cls(array.offset + (at if is_alone else 0), stride, 0 if is_alone else at, view.dtype)
+
+
+def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
     """Read columns from an NPZ file that holds an array of shape (N,) for each.
 
     Args:
-        path: The file.
-        columns: Names or numbers of the columns.
+        source: The file.
+        wanted: What to read of it.
     """
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
-        raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
-    with np.load(path, allow_pickle=False) as arrays:
-        names = list(arrays.files)
-        found = [arrays[names[k]] for k in find_columns(path, names, columns)]
-    _require_numeric(path, found, columns)
-    shapes = [array.shape for array in found]
-    if any(shape != shapes[0] or len(shape) != 1 for shape in shapes):
-        raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(map(str, shapes))}")
-    return MemoryColumns(path, np.stack([_exact(path, array) for array in found]))
+    path = source.path
+    with path.open("rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > BOMB_BYTES and size > BOMB_RATIO * source.size:
+            raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted.columns)]
+            found = _without_objects(path, lambda: [arrays[name] for name in chosen])
+    _require_numeric(path, found, wanted)
+    if len({array.shape for array in found}) > 1:
+        raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
+    return ChunkColumns(source, [[_exact(path, array) for array in found]])
 
 
-def checked_names(path: Path, schema: Any, columns: Sequence[Column], labels: Labels | None) -> list[str]:
-    """Return the names of the columns, once it is known that they hold numbers, the last one perhaps texts."""
+def _without_objects(path: Path, load: Callable[[], T]) -> T:
+    try:
+        return load()
+    except ValueError as error:  # of numpy, for arrays that only a pickle could hold
+        if "object" not in str(error).lower():
+            raise
+        raise DataError(f"{path} must hold numbers, got type object: {CONVERT}") from None
+
+
+def _require_numeric(path: Path, arrays: Sequence[Any], wanted: Wanted) -> None:
+    for array, column in zip(arrays, wanted.columns, strict=True):
+        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}: {CONVERT}")
+        if array.ndim != 1:
+            raise DataError(f"{path}: column {str(column)!r} must be of shape (N,), got {array.shape}")
+
+
+def _is_number(kind: Any) -> bool:
     from pyarrow import types
 
-    chosen = [schema.field(k) for k in find_columns(path, schema.names, columns)]
-    for k, field in enumerate(chosen, start=1):
-        is_name = labels is not None and k == len(chosen) and is_text(field.type)
-        if not (is_name or types.is_floating(field.type) or types.is_integer(field.type)):
-            raise DataError(f"{path}: column {field.name!r} must hold numbers, got type {field.type}: {CONVERT}")
-    if labels is not None:
-        labels.expect(path, is_text(chosen[-1].type))
-    return [field.name for field in chosen]
+    return bool(types.is_floating(kind) or types.is_integer(kind))
 
 
-def is_text(kind: Any) -> bool:
-    """Tell whether a type of Arrow's is that of texts."""
+def _is_text(kind: Any) -> bool:
     from pyarrow import types
 
     value = kind.value_type if types.is_dictionary(kind) else kind
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def columns_of(path: Path, names: list[str], batch: Any, labels: Labels | None) -> Part:
-    """Return the columns of a record batch, NaN for nulls, texts by their codes; floats without nulls uncopied."""
-    return [_column(path, batch.column(name), labels) for name in names]
-
-
-def _column(path: Path, column: Any, labels: Labels | None) -> Array:
+def _numbers(path: Path, column: Any, labels: Labels | None) -> Array:
+    """Return an array of Arrow's as numbers, NaN for nulls, texts by their codes; floats without nulls uncopied."""
     from pyarrow import types
 
-    if labels is not None and is_text(column.type):
+    if labels is not None and _is_text(column.type):
         return labels.codes(column)
-    if column.null_count:
-        values: Array = column.cast("float64").to_numpy(zero_copy_only=False)  # refuses whole numbers beyond 2^53
-        return values
-    if types.is_float64(column.type) or types.is_float32(column.type):
-        return without_copy(column)
-    return _exact(path, column.to_numpy(zero_copy_only=False))
+    if types.is_floating(column.type):
+        if not (column.null_count or types.is_float16(column.type)):
+            return without_copy(column)
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = _exact(path, column.fill_null(0).to_numpy(zero_copy_only=False))
+    return np.where(column.is_null(), np.nan, values) if column.null_count else values
 
 
 def without_copy(column: Any) -> Array:
@@ -173,20 +245,14 @@ def without_copy(column: Any) -> Array:
     return result
 
 
-def _require_numeric(path: Path, arrays: list[Any], columns: Sequence[Column]) -> None:
-    for array, column in zip(arrays, columns, strict=True):
-        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}: {CONVERT}")
-
-
 def _exact(path: Path, values: Any) -> Array:
     """Return numbers as float64, and refuse whole numbers that float64 would round."""
-    if values.dtype.kind in "iu" and len(values) and max(abs(int(values.min())), abs(int(values.max()))) > EXACT:
+    if values.dtype.kind in "iu" and len(values) and max(-int(values.min()), int(values.max())) > EXACT:
         raise DataError(f"{path}: whole numbers beyond 2^53 lose digits in float64: subtract an offset first")
     return np.asarray(values, dtype=np.float64)
 
 
 def _plain(path: Path, values: Any) -> Array:
-    """Return numbers as contiguous floats: a view where they are such already."""
+    """Return numbers as contiguous floats: uncopied where they are such already."""
     is_float = values.dtype.kind == "f" and values.dtype.itemsize > 2 and values.dtype.isnative
-    return np.ascontiguousarray(values if is_float else _exact(path, values)).view(np.ndarray)
+    return np.ascontiguousarray(values if is_float else _exact(path, values))

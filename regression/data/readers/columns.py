@@ -1,17 +1,21 @@
 """The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
 
+import difflib
+import sys
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regression.common.errors import DataError
-from regression.common.text import did_you_mean
 from regression.common.threads import part_cuts
+from regression.data.readers.series_names import Labels
+from regression.data.readers.source import Source
 
 __all__ = [
     "BLOCK",
@@ -21,12 +25,12 @@ __all__ = [
     "ChunkColumns",
     "Column",
     "FileColumns",
-    "MemoryColumns",
     "Part",
+    "Wanted",
     "even_borders",
-    "even_cuts",
     "find_columns",
     "has_finite_sum",
+    "joined_ends",
     "merged_cuts",
     "overlaps",
     "slices_of",
@@ -41,22 +45,40 @@ Part = Sequence[Array] | Array  # for each column an array of shape (n,), float6
 Column = int | str
 
 
+class Wanted(NamedTuple):
+    """What is to be read of a file.
+
+    Attributes:
+        columns: Names or numbers of the columns.
+        labels: Codes of the names of series that the last column holds, or ``None`` for numbers there too.
+        own_bytes: Those of the file that this process parses if it is large text; of each file, each process has some.
+    """
+
+    columns: Sequence[Column]
+    labels: Labels | None = None
+    own_bytes: range = range(sys.maxsize)
+
+
 class FileColumns(ABC):
     """Columns of one file, read in parts.
 
     Attributes:
-        path: The file.
-        rows: Number of rows.
-        cuts: Rows at which blocks begin, from 0 to ``rows``, at most ``BLOCK`` apart.
-        in_memory: Whether all rows are in memory already, in one piece.
+        source: The file.
+        sizes: Number of rows of each of the groups in which they are stored.
+        rows: Number of all rows.
+        has_texts: Whether the last column names series by texts.
+        is_loaded: Whether the rows are in memory already, whatever becomes of the file.
         is_finite: Whether all numbers are known to be there and finite.
+        owned: For pieces of the rows the process that has parsed each, and its first row.
     """
 
-    path: Path
+    source: Source
+    sizes: Sequence[int]
     rows: int
-    cuts: Sequence[int]
-    in_memory: bool = False
+    has_texts: bool = False
+    is_loaded: bool = False
     is_finite: bool = False
+    owned: Sequence[tuple[int, int]] = ()
 
     @property
     def places(self) -> Sequence[int]:
@@ -70,54 +92,29 @@ class FileColumns(ABC):
         A part has as many rows as a core's cache holds, and is only valid until the next one is asked for.
         """
 
-    def view(self, start: int, stop: int) -> Array | None:
-        """Return the rows from start to before stop where they are in memory as they are wanted, shape (C, n)."""
-        return None
-
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column, shape (C, 2), where the file itself says them."""
         return None
 
     def _divide(self, sizes: Sequence[int]) -> None:
         """Note that the file is stored in groups of so many rows."""
-        self._starts = [0, *accumulate(sizes)]
-        self.rows, self.cuts = self._starts[-1], merged_cuts(sizes)
-
-
-class MemoryColumns(FileColumns):
-    """Columns that are in memory.
-
-    Args:
-        path: The file they come from.
-        values: The numbers, shape (C, N).
-    """
-
-    in_memory = True
-
-    def __init__(self, path: Path, values: Array) -> None:
-        self.path, self.values = path, values
-        self.rows = values.shape[1]
-        self.cuts = even_cuts(self.rows)
-
-    def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield slices of the rows."""
-        return slices_of(self.values, start, stop)
-
-    def view(self, start: int, stop: int) -> Array:
-        """Return a part of the rows."""
-        return self.values[:, start:stop]
+        self.sizes, self._starts = sizes, [0, *accumulate(sizes)]
+        self.rows = self._starts[-1]
 
 
 class ChunkColumns(FileColumns):
     """Columns that are in memory in chunks of rows; to join them would take their memory once more.
 
     Args:
-        path: The file they come from.
+        source: The file they come from.
         chunks: The numbers, for each chunk one array for each column.
+        has_texts: Whether the last column names series by texts.
     """
 
-    def __init__(self, path: Path, chunks: Sequence[Part]) -> None:
-        self.path, self._chunks = path, chunks
+    is_loaded = True
+
+    def __init__(self, source: Source, chunks: Sequence[Part], has_texts: bool = False) -> None:
+        self.source, self._chunks, self.has_texts = source, chunks, has_texts
         self._divide([len(chunk[0]) for chunk in chunks])
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
@@ -154,7 +151,9 @@ def _position(path: Path, names: list[str], column: Column) -> int:
         raise DataError(f"{path}: column {name!r} is there {names.count(name)} times: give its number, counted from 1")
     if name.isdecimal() and 1 <= int(name) <= len(names):
         return int(name) - 1
-    hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma", shown=repr)
+    folded = {known.strip().casefold(): known for known in names}
+    near = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else "; choose with --data.x, --data.y and --data.sigma"
     shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
     raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
 
@@ -173,6 +172,12 @@ def overlaps(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int
         if start < end:
             yield piece, start, end
         start, piece = end, piece + 1
+
+
+def joined_ends(ends: Array) -> Array:
+    """Return the smallest and largest number of each column, shape (C, 2), from those of parts, (parts, C, 2)."""
+    lows, highs = ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)
+    return np.stack([lows, highs], axis=1)
 
 
 def has_finite_sum(values: Array) -> bool:
@@ -204,12 +209,7 @@ def _moved(row: int, places: Sequence[int], reach: float) -> int:
     return nearest if abs(nearest - row) <= reach else row
 
 
-def even_cuts(rows: int) -> list[int]:
-    """Return rows at which to cut a file whose rows can be reached anywhere."""
-    return [*range(0, rows, BLOCK), rows]
-
-
-def merged_cuts(sizes: Sequence[int]) -> list[int]:
+def merged_cuts(sizes: Sequence[int], block: int) -> list[int]:
     """Return rows at which to cut a file that is stored in groups of so many rows.
 
     Small groups are joined and large ones are divided evenly, so that blocks begin with a group where they can.
@@ -217,9 +217,9 @@ def merged_cuts(sizes: Sequence[int]) -> list[int]:
     cuts = [0]
     end = 0
     for size in sizes:
-        if end + size - cuts[-1] > BLOCK and end > cuts[-1]:
+        if end + size - cuts[-1] > block and end > cuts[-1]:
             cuts.append(end)
-        pieces = -(-size // BLOCK)
+        pieces = -(-size // block)
         if pieces > 1:
             cuts += [end + size * piece // pieces for piece in range(1, pieces)]
         end += size

@@ -7,30 +7,43 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from regression.common.errors import DataError
 from regression.common.text import counted
-from regression.data.readers.columns import ChunkColumns, Column, FileColumns, find_columns
-from regression.data.readers.large_csv import BOM, ROW_BYTES, Place, open_plain
-from regression.data.readers.series_names import Labels
+from regression.data.readers.columns import ChunkColumns, Column, FileColumns, Wanted, find_columns
+from regression.data.readers.large_csv import BOM, ROW_BYTES, open_plain
+from regression.data.readers.source import Source
 
-__all__ = ["read_delimited"]
+__all__ = ["read_packed_text", "read_text"]
 
 DELIMITERS = (",", ";", "\t", "|")
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
+BLANKS = " \t"  # that may stand around numbers
+MOST_BLANKS = 1 << 13  # letters of all missing marks with blanks: the parser fails where they are some ten thousand
 MAX_HEADER = 1 << 20
 BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # numbers as text shrink two- to twentyfold, not two hundredfold
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
-ADVICE = (  # for a cell of such a form
-    (r"[-+\d.' ]*\d,[\d,.' ]+(?:[eE].*)?", "write numbers with a decimal point and without commas, as in 1000.5"),
-    (r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*", "write dates as numbers, such as days since the first one"),
-    (r"(?i:true|false)", "write 1 or 0"),
-    (r"=.*", "save the value, not the formula"),
-    (r".*", "correct it, or leave the cell empty and the row out with --data.nan_policy omit"),
-)
+LEAVE_OUT = "leave the cell empty and the row out with --data.nan_policy omit"
+ADVICE = {  # for a cell of such a form; \s is also a blank that is narrow, or that no line is broken at
+    r"[-+]?\d[\d.,'’_\s]*[,'’_\s][\d.,'’_\s]*(?:[eE][-+]?\d+)?|[-+]?\d+(?:\.\d{3}){2,}|[-+]?,\d+":
+        "write numbers with a decimal point and nothing else between digits, as in 1000.5",
+    r"[-+]?\d*\.?\d*[dDqQ][-+]?\d+|[-+]?\d*\.\d*[-+]\d{2,3}": "write exponents with an E, as in 1.5E-10",
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*|\d{4}[-/]\d{1,2}"
+    r"|.*\d{1,2}[-\s]?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-zA-Z]).*":
+        "write dates as numbers, such as days since the first one",
+    r"\d+:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s*[aApP][mM])?": "write times as numbers, such as seconds",
+    r"(?i:true|false)": "write 1 or 0",
+    r"=.*": "save the value, not the formula",
+    r"[−–—]\s*[\d.].*": "write the sign of negative numbers as a hyphen, -",
+    r"[-+]?0[xX][\da-fA-F]+": "write it in decimal",
+    r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*[a-zA-Zµμ°Ω%‰][^\d,]*|[<>≤≥~≈±$€£¥]\s*[\d.]+":
+        "write the number alone, without a unit or a sign before it",
+    r"(?i:[-.?*#]+|none|missing|empty|nil|n\.a\.|#[\w/]+[!?])": LEAVE_OUT,
+    r".*": f"correct it, or {LEAVE_OUT}",
+}  # fmt: skip
 
 
 class Watched(io.RawIOBase):
@@ -86,20 +99,16 @@ class Watched(io.RawIOBase):
             raise DataError(f"{self.path}: a quotation mark stands inside a cell, near {' '.join(around)!r}: remove it")
 
 
-def read_delimited(
-    path: Path, columns: Sequence[Column], is_packed: bool, labels: Labels | None = None, place: Place | None = None
-) -> FileColumns:
+def read_text(source: Source, wanted: Wanted) -> FileColumns:
     """Read columns of numbers from text with one header row.
 
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
-    empty cells and NA are missing. What is no number is refused, never converted.
+    empty cells and NA are missing, with blanks around them or not. What is no number is refused, never converted.
 
     Args:
-        path: The file, UTF-8, with or without a byte order mark.
-        columns: Names or numbers of the columns.
-        is_packed: Whether it is packed with gzip.
-        labels: Codes of the texts that the last column holds, or ``None`` for numbers there too.
-        place: Which bytes this process parses if the file is large; by default all.
+        source: The file, UTF-8, with or without a byte order mark.
+        wanted: What to read of it; names of series are texts, whatever they read, and missing only where the cell is
+            empty.
 
     Returns:
         The columns, NaN for missing cells.
@@ -107,28 +116,108 @@ def read_delimited(
     Raises:
         DataError: If the text is not such a table; names the row, counted from 1 after the header, where there is one.
     """
+    return _read(source, wanted, lambda raw: raw)
+
+
+def read_packed_text(source: Source, wanted: Wanted) -> FileColumns:
+    """Read columns of numbers from text that is packed with gzip."""
+    return _read(source, wanted, lambda raw: gzip.GzipFile(fileobj=raw))  # type: ignore[arg-type, return-value]
+
+
+def _read(source: Source, wanted: Wanted, unpacked: Callable[[IO[bytes]], IO[bytes]]) -> FileColumns:
+    path, has_names = source.path, wanted.labels is not None
     with path.open("rb") as raw:
-        try:
-            delimiter, names, positions = _header(path, _unpacked(raw, is_packed), columns)
-            if labels is None and not is_packed:
-                plain = open_plain(path, raw.tell(), delimiter, len(names), positions, place or Place())
-                if plain is not None:
-                    return plain
+        stream = unpacked(raw)
+        delimiter, names, positions = _header(path, stream, wanted.columns)
+        if stream is raw and not has_names:
+            plain = open_plain(source, raw.tell(), delimiter, len(names), positions, wanted.own_bytes)
+            if plain is not None:
+                return plain
 
-            def parse(threads: bool) -> list[Any]:
-                raw.seek(0)
-                stream = _unpacked(raw, is_packed)
-                _header_line(path, stream)
-                return _parse(Watched(path, delimiter, stream, raw), delimiter, positions, len(names), threads, labels)
+        def rows() -> Watched:
+            raw.seek(0)
+            stream = unpacked(raw)
+            _header_line(path, stream)
+            return Watched(path, delimiter, stream, raw)
 
-            batches = _with_row_numbers(path, names, parse)
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path}: {error}: the file is damaged") from None
-    return ChunkColumns(path, batches)
+        kinds = ["float64"] * (len(positions) - has_names) + ["string"] * has_names
+        chunks = _Parser(rows, delimiter, len(names), positions, kinds).chunks(path, names)
+    if wanted.labels is not None:
+        for chunk in chunks:
+            chunk[-1] = wanted.labels.codes(_without_blank(chunk[-1]))
+    return ChunkColumns(source, [[np.asarray(column) for column in chunk] for chunk in chunks], has_names)
 
 
-def _unpacked(raw: IO[bytes], is_packed: bool) -> IO[bytes]:
-    return gzip.GzipFile(fileobj=raw) if is_packed else raw  # type: ignore[return-value]
+def _without_blank(names: Any) -> Any:
+    """Return names, null where the cell has none; a name is never missing because it reads NA."""
+    from pyarrow import compute
+
+    return compute.if_else(compute.equal(compute.utf8_trim(names, BLANKS), ""), None, names)
+
+
+class _Parser(NamedTuple):
+    """The strict parser: how to get at the rows, what parts their cells, and which columns are wanted, as what."""
+
+    rows: Callable[[], Watched]
+    delimiter: str
+    width: int
+    positions: list[int]
+    kinds: list[str]
+
+    def chunks(self, path: Path, names: list[str]) -> list[list[Any]]:
+        """Return the wanted columns of each block of text, or say which row is wrong."""
+        from pyarrow import ArrowException
+
+        failures = (ArrowException, UnicodeDecodeError)
+        with suppress(*failures):
+            return self._parsed(True, MISSING)
+        missing = [*MISSING, *self._marks_with_blanks()]
+        # Only without threads the parser knows the row.
+        for threads in (True, False) if len(missing) > len(MISSING) else (False,):
+            try:
+                return self._parsed(threads, missing)
+            except failures as error:
+                message = str(error)
+        raise DataError(f"{path}: {_explained(message, names)}")
+
+    def _parsed(self, threads: bool, missing: list[str]) -> list[list[Any]]:
+        import pyarrow as pa  # a third of a second to import, and not every run needs it
+        from pyarrow import csv as arrow_csv
+
+        try:  # the reader that gives one block after the other parses them in one thread
+            # Its own pool of memory takes 2 s of the system's time for 50 million rows, the C library's half a second.
+            table = arrow_csv.read_csv(*self._arguments(self.kinds, threads, missing), pa.system_memory_pool())
+        except pa.ArrowInvalid as error:
+            if "Empty CSV file" in str(error):
+                return []
+            raise
+        return [[batch[f"c{k}"] for k in self.positions] for batch in table.to_batches()]
+
+    def _marks_with_blanks(self) -> list[str]:
+        """Return the cells that are missing marks with blanks around them, which the parser does not know."""
+        from pyarrow import ArrowException, array, compute
+        from pyarrow import csv as arrow_csv
+
+        found = set[str]()
+        with suppress(ArrowException, UnicodeDecodeError):  # which is met once more, and explained
+            for batch in arrow_csv.open_csv(*self._arguments(["string"] * len(self.kinds), False, [])):
+                for cells in batch.columns:
+                    is_mark = compute.is_in(compute.utf8_trim(cells, BLANKS), array(MISSING))
+                    found.update(cells.filter(is_mark).unique().to_pylist())
+        return sorted(found - set(MISSING)) if sum(map(len, found)) < MOST_BLANKS else []
+
+    def _arguments(self, kinds: list[str], threads: bool, missing: list[str]) -> tuple[Any, Any, Any, Any]:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        types = dict(zip((f"c{k}" for k in self.positions), map(pa.type_for_alias, kinds), strict=True))
+        names = [f"c{k}" for k in range(self.width)]
+        return (
+            pa.PythonFile(self.rows(), "r"),
+            arrow_csv.ReadOptions(use_threads=threads, block_size=ROW_BYTES, column_names=names),
+            arrow_csv.ParseOptions(delimiter=self.delimiter),
+            arrow_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=missing),
+        )
 
 
 def _header_line(path: Path, stream: IO[bytes]) -> bytes:
@@ -181,54 +270,6 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse(
-    source: Watched, delimiter: str, positions: list[int], width: int, threads: bool, labels: Labels | None
-) -> list[Any]:
-    """Return the columns of each block of text."""
-    import pyarrow as pa  # a third of a second to import, and not every run needs it
-    from pyarrow import csv as arrow_csv
-
-    names = [f"c{k}" for k in range(width)]
-    chosen = [names[k] for k in positions]
-    types = dict.fromkeys(chosen, pa.float64())
-    if labels is not None:
-        types[chosen[-1]] = pa.string()
-    read = arrow_csv.ReadOptions(use_threads=threads, block_size=ROW_BYTES, column_names=names)
-    convert = arrow_csv.ConvertOptions(
-        column_types=types,
-        include_columns=list(dict.fromkeys(chosen)),
-        null_values=MISSING,
-        strings_can_be_null=True,
-    )
-    parse = arrow_csv.ParseOptions(delimiter=delimiter)
-    try:  # the reader that gives one block after the other parses them in one thread
-        # Its own pool of memory took 2 s of the system's time for 50 million rows, the C library's takes half a second.
-        table = arrow_csv.read_csv(pa.PythonFile(source, "r"), read, parse, convert, pa.system_memory_pool())
-    except pa.ArrowInvalid as error:
-        if "Empty CSV file" in str(error):
-            return []
-        raise
-    return [[_values(batch[name], labels) for name in chosen] for batch in table.to_batches()]
-
-
-def _values(column: Any, labels: Labels | None) -> Any:
-    if labels is not None and str(column.type) == "string":
-        return labels.codes(column)
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _with_row_numbers(path: Path, names: list[str], parse: Callable[[bool], list[Any]]) -> list[Any]:
-    """Parse with threads; where that fails, once more without, as only then the parser knows the row."""
-    from pyarrow import ArrowException
-
-    for threads in (True, False):
-        try:
-            return parse(threads)
-        except (ArrowException, UnicodeDecodeError) as error:
-            message = str(error)
-    raise DataError(f"{path}: {_explained(message, names)}")
-
-
 def _explained(message: str, names: list[str]) -> str:
     """Return the parser's message in this program's words."""
     row = re.search(r"Row #(\d+):", message)
@@ -236,7 +277,7 @@ def _explained(message: str, names: list[str]) -> str:
     if cell := re.search(r"invalid value '(.*)'$", message, flags=re.DOTALL):
         column = re.search(r"CSV column #(\d+)", message)
         where += f", column {names[int(column[1])]!r}," if column else ""
-        advice = next(advice for form, advice in ADVICE if re.fullmatch(form, cell[1], flags=re.DOTALL))
+        advice = next(advice for form, advice in ADVICE.items() if re.fullmatch(form, cell[1], flags=re.DOTALL))
         return f"{where} holds {cell[1][:60]!r} where a number is expected: {advice}"
     if width := re.search(r"Expected (\d+) columns, got (\d+)", message):
         return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {ONE_EACH}"

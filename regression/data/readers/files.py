@@ -1,38 +1,60 @@
-"""Which files a path means, and what kind each of them is, without trusting its name alone."""
+"""Which files a path means, and the table of formats: how each is told apart, without trusting its name, and read."""
 
 import glob
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 from regression.common.errors import DataError
+from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, read_npz
+from regression.data.readers.columns import FileColumns, Wanted
+from regression.data.readers.csv_text import read_packed_text, read_text
+from regression.data.readers.parquet import ParquetColumns
+from regression.data.readers.source import Source
 
-__all__ = ["Kind", "find_files", "kind_of"]
+__all__ = ["FORMATS", "Format", "find_files", "open_file"]
 
-Kind = Literal["text", "gzip", "parquet", "arrow", "npy", "npz"]
 
-SUFFIXES: dict[str, Kind] = {
-    ".csv": "text",
-    ".tsv": "text",
-    ".csv.gz": "gzip",
-    ".tsv.gz": "gzip",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".npy": "npy",
-    ".npz": "npz",
+class Format(NamedTuple):
+    """A format of files.
+
+    Attributes:
+        word: What it is called.
+        endings: Endings of the names of such files.
+        first_bytes: What the files begin with; nothing for text.
+        read: Returns the wanted columns of a file.
+        kind: What the files are when they are unpacked; the tables of a folder are all of one kind.
+    """
+
+    word: str
+    endings: tuple[str, ...]
+    first_bytes: bytes
+    read: Callable[[Source, Wanted], FileColumns]
+    kind: str
+
+
+FORMATS = (
+    Format("text", (".csv", ".tsv"), b"", read_text, "text"),
+    Format("gzip", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text, "text"),
+    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns, "parquet"),
+    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, "arrow"),
+    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, "npy"),
+    Format("npz", (".npz",), b"PK\x03\x04", read_npz, "npz"),
+)
+ENDINGS = {ending: form for form in FORMATS for ending in form.endings}
+OTHERS = {  # what files of no such format begin with, and what to do
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"\xff\xff\xff\xff": "an Arrow stream: save it as an Arrow file, such as with pyarrow.ipc.new_file",
 }
-MAGIC: dict[bytes, Kind] = {
-    b"PAR1": "parquet",
-    b"ARROW1": "arrow",
-    b"\x93NUMPY": "npy",
-    b"PK\x03\x04": "npz",
-    b"\x1f\x8b": "gzip",
+LAKES = {  # what is in folders whose files are a table only as another library reads them; its name, and that
+    "_delta_log": ("Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
+    ".hoodie": ("Hudi", "spark.read.format('hudi').load(folder)"),
+    "metadata/*.metadata.json": ("Iceberg", "pyiceberg's table.scan().to_arrow()"),
 }
-TEXT_ELSEWHERE = (b"\xff\xfe", b"\xfe\xff")
+LEVELS = 3  # of folders above a file in which such a table may begin: it may be parted by values
 
 
 def find_files(path: str) -> list[Path]:
@@ -42,7 +64,8 @@ def find_files(path: str) -> list[Path]:
         path: A file; a folder, for all tables directly in it; or a pattern such as ``data/*.parquet``.
 
     Raises:
-        DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds.
+        DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds, or parts
+            of a table that only another library can put together.
     """
     if not path:
         raise DataError("path is empty: expected a file, a folder or a pattern")
@@ -51,11 +74,14 @@ def find_files(path: str) -> list[Path]:
     given = Path(path)
     try:
         if given.is_dir():
+            _require_plain(given)
             found = _tables_in(given)
         elif any(sign in path for sign in "*?[") and not given.exists():
             found = [Path(name) for name in sorted(glob.glob(path))]
             if not found:
                 raise DataError(f"no file matches {path}: expected at least one")
+            for folder in {file.parent for file in found}:
+                _require_plain(folder)
         else:
             found = [given]
         for file in found:
@@ -65,11 +91,23 @@ def find_files(path: str) -> list[Path]:
     return found
 
 
+def _require_plain(folder: Path) -> None:
+    """Refuse a folder of a table some of whose files hold rows that were removed from it."""
+    for place in [folder.absolute(), *folder.absolute().parents[:LEVELS]]:
+        for mark, (name, reader) in LAKES.items():
+            if any(place.glob(mark)):
+                where = "" if place == folder.absolute() else f" in {place}, which is"
+                raise DataError(
+                    f"{folder} is{where} a {name} table, and may hold removed rows: give a file of what it holds now, "
+                    f"such as from {reader}"
+                )
+
+
 def _tables_in(folder: Path) -> list[Path]:
-    found = sorted(file for file in folder.iterdir() if _suffix_kind(file) and file.name[0] not in "._")
+    found = sorted(file for file in folder.iterdir() if _by_ending(file) and file.name[0] not in "._")
     if not found:
-        raise DataError(f"{folder} is a folder without tables: expected files ending in {', '.join(SUFFIXES)}")
-    if len({"text" if (kind := _suffix_kind(file)) == "gzip" else kind for file in found}) > 1:
+        raise DataError(f"{folder} is a folder without tables: expected files ending in {', '.join(ENDINGS)}")
+    if len({form.kind for file in found if (form := _by_ending(file))}) > 1:
         names = sorted({file.suffix for file in found})
         raise DataError(f"{folder} holds tables of different kinds ({', '.join(names)}): give a pattern such as *.csv")
     return found
@@ -87,28 +125,32 @@ def _require_readable(file: Path) -> None:
         raise DataError(f"{file}: no permission to read it")
 
 
-def kind_of(file: Path) -> Kind:
-    """Return the kind of a file by its first bytes, which must agree with its ending where that is a known one.
+def open_file(source: Source, wanted: Wanted) -> FileColumns:
+    """Return the wanted columns of a file, by the format of its first bytes.
 
     Raises:
-        DataError: If the file is empty, in another encoding, or not what its name says.
+        DataError: If it is empty, of no such format, or of another one than its name says.
     """
+    return source.guarded(lambda: _format_of(source.path).read(source, wanted))
+
+
+def _format_of(file: Path) -> Format:
     with file.open("rb") as stream:
         start = stream.read(8)
     if not start:
         raise DataError(f"{file} is empty: expected a header row and at least one row of numbers")
-    if start.startswith(TEXT_ELSEWHERE):
-        raise DataError(f"{file} is UTF-16 text: save it as UTF-8")
-    kinds: list[Kind] = [kind for magic, kind in MAGIC.items() if start.startswith(magic)]
-    kind = kinds[0] if kinds else "text"
-    expected = _suffix_kind(file)
-    if kind == "npz" and expected != "npz":
+    for other, words in OTHERS.items():
+        if start.startswith(other):
+            raise DataError(f"{file} is {words}")
+    form = max((form for form in FORMATS if start.startswith(form.first_bytes)), key=lambda form: len(form.first_bytes))
+    expected = _by_ending(file)
+    if form.word == "npz" and expected != form:
         raise DataError(f"{file} is a zip archive or a spreadsheet: save the sheet as CSV, or unpack the archive")
-    if expected and kind != expected and {kind, expected} != {"text", "gzip"}:
-        raise DataError(f"{file} does not begin like a {expected} file: it is damaged, or its ending is wrong")
-    return kind
+    if expected and form.kind != expected.kind:
+        raise DataError(f"{file} does not begin like a {expected.word} file: it is damaged, or its ending is wrong")
+    return form
 
 
-def _suffix_kind(file: Path) -> Kind | None:
-    suffixes = [suffix.lower() for suffix in file.suffixes[-2:]]
-    return SUFFIXES.get("".join(suffixes)) or (SUFFIXES.get(suffixes[-1]) if suffixes else None)
+def _by_ending(file: Path) -> Format | None:
+    name = file.name.lower()
+    return next((form for ending, form in ENDINGS.items() if name.endswith(ending)), None)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DataError
-from regression.data.readers.columns import Array
 
 __all__ = ["Labels"]
 
@@ -40,7 +39,7 @@ class Labels:
             raise DataError(f"{path} names series by {kinds[0]}, and another file by {kinds[1]}: use one kind")
         self._are_texts = are_texts
 
-    def codes(self, column: Any) -> Array:
+    def codes(self, column: Any) -> NDArray[np.float64]:
         """Return the codes of a column of names as float64, NaN for missing ones.
 
         Args:
@@ -52,7 +51,7 @@ class Labels:
         known = self._codes
         own = [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()]
         places = compute.fill_null(encoded.indices, len(own)).to_numpy(zero_copy_only=False)
-        codes: Array = np.array([*own, np.nan])[places]
+        codes: NDArray[np.float64] = np.array([*own, np.nan])[places]
         return codes
 
     def share(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
