@@ -86,6 +86,16 @@ def test_folds_have_equal_sizes(name: str, folds: int) -> None:
     assert sorted(torch.cat(dealt).tolist()) == sorted(rows.tolist())
 
 
+def test_equal_x_are_ranked_by_y_and_equal_points_by_sigma() -> None:
+    """The folds of distinct x are the same whatever y is; where x is equal y decides, and then sigma."""
+    random = np.random.default_rng(3)
+    x, ones = random.normal(size=40), np.ones(40)
+    by_x = [set(fold[:, 0].tolist()) for fold in deal(columns(x, random.normal(size=40), random.normal(size=40)), 4)]
+    assert by_x == [set(fold[:, 0].tolist()) for fold in deal(columns(x, random.normal(size=40), ones), 4)]
+    assert by_x == [set(fold[:, 1].tolist()) for fold in deal(columns(ones, x, random.normal(size=40)), 4)]
+    assert by_x == [set(fold[:, 2].tolist()) for fold in deal(columns(ones, ones, x), 4)]
+
+
 def test_folds_look_random() -> None:
     """Each fold has about its share of each part of the range, and neighbours share a fold as often as by chance."""
     rows = columns(np.arange(3000.0), np.zeros(3000), np.ones(3000))
