@@ -185,6 +185,15 @@ def test_many_rows_are_dealt_out_by_their_numbers() -> None:
     assert hashed(6000, scale=1024) == pytest.approx(found, rel=1e-14)
 
 
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 1.0])
+def test_points_on_a_line_are_dealt_out_evenly(slope: float) -> None:
+    """Folds follow from both numbers of a point, not from their sum or difference."""
+    x = torch.linspace(-1, 1, 4000, dtype=torch.float64)
+    points = Points(x, slope * x)
+    sizes = torch.bincount(fold_of(points, moments_of(points).frame, 1.0, 4), minlength=4)
+    assert 900 < int(sizes.min()) <= int(sizes.max()) < 1100
+
+
 def test_many_equal_rows_cannot_be_dealt_out_by_their_numbers() -> None:
     """Equal points would share a fold: where that makes folds uneven, the criterion is refused."""
     with pytest.raises(regression.UsageError, match=r"cannot deal 6,000 rows out evenly, as many of them are equal"):
