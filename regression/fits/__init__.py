@@ -9,7 +9,7 @@
 - ``degree_choice``: the degree to choose.
 - ``cross_validation``: how well each degree fits points that were left out.
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
-- ``bands``: the curve and its errors at any x.
+- ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
 - ``result``: Fit: coefficients, errors, bands, the report, JSON.
 - ``notes``: what its reader should know, in words.

@@ -8,7 +8,7 @@ from typing import Any
 
 from regression.curves.decimals import Vector, precise, root
 from regression.curves.polynomial import Polynomial
-from regression.fits.bands import Curve
+from regression.fits.bands import curve_of
 from regression.fits.convergence import distance_from_optimum, is_converged
 from regression.fits.criteria import Criteria, information_criteria
 from regression.fits.degree_choice import Choice
@@ -88,7 +88,7 @@ def build_fit(
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
             converged=None if distance is None else is_converged(distance),
             x_range=(solution.frame.low, solution.frame.high),
-            curve=Curve.of(solution, solution.coefficients if at is None else at, scale),
+            curve=curve_of(solution, solution.coefficients if at is None else at, scale),
             notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ())),
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),

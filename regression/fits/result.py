@@ -16,8 +16,9 @@ from regression.common.arrays import as_column, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.text import counted
 from regression.common.value_and_error import value_and_error
-from regression.fits.bands import Curve, Prediction, predicted, quantile
+from regression.fits.bands import Prediction, predicted, quantile
 from regression.fits.notes import UNDETERMINED
+from regression.moments.curve import Curve
 
 __all__ = ["Fit"]
 

@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 from regression.common.compiled import loop
-from regression.common.double_double import add, multiply, product_error, reciprocal_square, two_sum
+from regression.common.double_double import add, multiply, reciprocal_square, two_sum
 from regression.common.fixed_point import COARSE_UNITS, add_to, parts
 
-__all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals", "evaluate"]
+__all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals"]
 
 ROWS_PER_STEP = 1024
 LARGEST_SIGMA = 2.0**400  # in units of the smallest: the weights of larger ones are 0 in units of 2^-100 anyway
@@ -234,51 +234,6 @@ def add_residuals(
         outside += count_large(work[residual], work[weighted_residual], rows)
         add_products(work[residual], work[weighted_residual], rows, totals[at + count])
     return outside
-
-
-@loop
-def place_sizes(functions: Any, first: int, count: int, rows: int, start: int, sizes: Any) -> None:
-    """Write ``√(Σ q_j²)``, the squares taken in units of the largest one, which keeps them within float64."""
-    for i in range(rows):
-        largest = 0.0
-        for j in range(count):
-            largest = max(largest, abs(functions[first + j][0][i]))
-        exponent = math.frexp(largest)[1] if largest < math.inf else 0
-        total, rest = 0.0, 0.0
-        for j in range(count):
-            scaled = math.ldexp(functions[first + j][0][i], -exponent)
-            total, rest = add(total, rest, scaled * scaled, product_error(scaled, scaled))
-        sizes[start + i] = math.ldexp(math.sqrt(total + rest), exponent)
-
-
-@loop
-def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: Any, values: Any, sizes: Any) -> None:
-    """Write a curve ``f(u)`` and the size ``√(Σ q_j(u)²)`` of some functions at points, to the last digit.
-
-    Args:
-        x: Points, shape (N,).
-        frame: ``Frame.numbers()``.
-        degree: Highest degree d.
-        curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
-        functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
-        work: Room for ``max(d, 1) + 2 + R`` rows of numbers.
-        values: Where f goes, shape (N,).
-        sizes: Where the sizes go, shape (N,).
-    """
-    center, power, stretch = frame[0], frame[1], frame[2]
-    first = max(degree, 1) + 1  # places: T_0 … T_d, q_j, f
-    count = len(functions)
-    result = work[first + count]
-    for start in range(0, len(x), ROWS_PER_STEP):
-        rows = min(ROWS_PER_STEP, len(x) - start)
-        place(x, start, rows, center, power, stretch, work[1])
-        place_polynomials(degree, rows, work)
-        place_combination(curve, degree, rows, work, result)
-        for i in range(rows):
-            values[start + i] = result[0][i] + result[1][i]
-        for j in range(count):
-            place_combination(functions[j], degree, rows, work, work[first + j])
-        place_sizes(work, first, count, rows, start, sizes)
 
 
 @loop

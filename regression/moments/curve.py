@@ -1,0 +1,156 @@
+"""A curve and its standard error at any x, to the last digit: in the arithmetic of the sums."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regression.common.compiled import choose, loop, rows_for
+from regression.common.double_double import add, product_error
+from regression.curves.basis import design
+from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_polynomials
+from regression.moments.scan import loop_room
+from regression.moments.second_pass import Pair
+
+__all__ = ["Curve", "root_of_squares"]
+
+FAR = 2.0**30  # times half the range of the points
+
+
+@loop
+def place_sizes(functions: Any, first: int, count: int, rows: int, start: int, sizes: Any) -> None:
+    """Write ``√(Σ q_j²)``, the squares taken in units of the largest one, which keeps them within float64."""
+    for i in range(rows):
+        largest = 0.0
+        for j in range(count):
+            largest = max(largest, abs(functions[first + j][0][i]))
+        exponent = math.frexp(largest)[1] if largest < math.inf else 0
+        total, rest = 0.0, 0.0
+        for j in range(count):
+            scaled = math.ldexp(functions[first + j][0][i], -exponent)
+            total, rest = add(total, rest, scaled * scaled, product_error(scaled, scaled))
+        sizes[start + i] = math.ldexp(math.sqrt(total + rest), exponent)
+
+
+@loop
+def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: Any, values: Any, sizes: Any) -> None:
+    """Write a curve ``f(u)`` and the size ``√(Σ q_j(u)²)`` of some functions at points, to the last digit.
+
+    Args:
+        x: Points, shape (N,).
+        frame: ``Frame.numbers()``.
+        degree: Highest degree d.
+        curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
+        functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
+        work: Room for ``max(d, 1) + 2 + R`` rows of numbers.
+        values: Where f goes, shape (N,).
+        sizes: Where the sizes go, shape (N,).
+    """
+    center, power, stretch = frame[0], frame[1], frame[2]
+    first = max(degree, 1) + 1  # places: T_0 … T_d, q_j, f
+    count = len(functions)
+    result = work[first + count]
+    for start in range(0, len(x), ROWS_PER_STEP):
+        rows = min(ROWS_PER_STEP, len(x) - start)
+        place(x, start, rows, center, power, stretch, work[1])
+        place_polynomials(degree, rows, work)
+        place_combination(curve, degree, rows, work, result)
+        for i in range(rows):
+            values[start + i] = result[0][i] + result[1][i]
+        for j in range(count):
+            place_combination(functions[j], degree, rows, work, work[first + j])
+        place_sizes(work, first, count, rows, start, sizes)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curve in Chebyshev polynomials of ``u = (x - center) stretch / 2^exponent``, in the unit ``2^y_exponent``.
+
+    Its variance at x is ``Σ e_j(u)²``: a sum of squares of few functions, in which nothing cancels, instead of a
+    covariance matrix. Coefficients are double-double numbers ``[high, low]``.
+
+    Attributes:
+        center: Middle of the x range.
+        exponent: Binary exponent of the power of two that is not below half the x range.
+        stretch: What takes the range to all of [-1, 1].
+        y_exponent: Binary exponent of the unit of the coefficients.
+        coefficients: Coefficients of T_k(u), shape (K, 2).
+        error_functions: Coefficients of e_j, shape (K, K, 2), or ``None`` where the errors are unknown.
+    """
+
+    center: float
+    exponent: int
+    stretch: float
+    y_exponent: int
+    coefficients: tuple[Pair, ...]
+    error_functions: tuple[tuple[Pair, ...], ...] | None
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Curve":
+        """Return the curve that stands in a file; release 0.1 had float64 coefficients and their covariance."""
+        if "scale" not in content:
+            return cls(**content)
+        mantissa, exponent = math.frexp(content["scale"])
+        functions = None
+        if content["cov"] is not None:
+            values, vectors = np.linalg.eigh(np.array(content["cov"]))
+            roots = vectors.T * np.sqrt(np.maximum(values, 0))[:, None]
+            functions = tuple(tuple((value, 0.0) for value in row) for row in roots.tolist())
+        coefficients = tuple((value, 0.0) for value in content["coefficients"])
+        return cls(content["center"], exponent, 1 / mantissa, 0, coefficients, functions)
+
+    @property
+    def scale(self) -> float:
+        """Half the x range, 1 if that is 0, rounded to float64."""
+        return math.ldexp(1 / self.stretch, self.exponent)
+
+    @property
+    def in_y_unit(self) -> list[float]:
+        """Coefficients of T_k(u) in y's unit, rounded to float64."""
+        return [math.ldexp(high, self.y_exponent) for high, _ in self.coefficients]
+
+    def at(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the curve and its standard error at points x, float64 of shape (n,) each; NaN where unknown."""
+        degree, functions = len(self.coefficients) - 1, self.error_functions or ()
+        run = choose(evaluate, len(x) * (degree + 1) * (len(functions) + 2))
+        is_plain = run is evaluate
+        values, sizes = np.empty(len(x)), np.empty(len(x))
+        numbers = (self.center, math.ldexp(1, -self.exponent), self.stretch)
+        own: tuple[Any, Any] = (self.coefficients, functions)
+        if not is_plain:
+            own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
+        room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))
+        run(rows_for(run, x.numpy()), numbers, degree, *own, room, values, sizes)
+        with np.errstate(over="ignore"):  # far outside the points, where the numbers come from below
+            mean, error = (torch.from_numpy(np.ldexp(column, self.y_exponent)) for column in (values, sizes))
+        is_far = ~(((x - self.center) / self.scale).abs() <= FAR)
+        if is_far.any():
+            mean[is_far], error[is_far] = self._far_away(x[is_far])
+        return mean, error if self.error_functions is not None else torch.full_like(mean, math.nan)
+
+    def _far_away(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``at`` does, in float64: far outside the points the highest power decides, and nothing cancels.
+
+        The products of double-double numbers leave float64 sooner than the curve does.
+        """
+        columns = design((x - self.center) / self.scale, len(self.coefficients) - 1, "chebyshev")  # (n, K)
+        functions = torch.tensor(self.error_functions or [], dtype=torch.float64).reshape(-1, columns.shape[1], 2)
+        unit = 2.0**self.y_exponent
+        parts = torch.stack([columns @ function[:, 0] * unit for function in functions] or [torch.zeros_like(x)])
+        error = torch.zeros_like(x)
+        for part in parts.abs():
+            error = root_of_squares(error, part)
+        return columns @ torch.tensor(self.in_y_unit, dtype=torch.float64), error
+
+
+def root_of_squares(a: Tensor, b: Tensor) -> Tensor:
+    """Return ``√(a² + b²)`` of numbers that are not negative, by operations that are rounded alike in every lane.
+
+    ``torch.hypot`` gives other last digits at the end of a vector than within it.
+    """
+    larger, smaller = torch.maximum(a, b), torch.minimum(a, b)
+    share = (smaller / larger).where(larger > 0, larger)
+    return larger * (1 + share * share).sqrt()
