@@ -15,7 +15,7 @@ from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
 from regression.data.readers.columns import BLOCK, LARGE_BATCH
 from regression.data.readers.csv_text import DELIMITERS, MISSING
-from regression.data.readers.files import SUFFIXES
+from regression.data.readers.files import ENDINGS
 from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN
 from regression.fits.convergence import CONVERGED_SE
@@ -110,7 +110,7 @@ def test_python_page_names_everything_there_is() -> None:
 def test_files_page_names_what_readers_know() -> None:
     """docs/files.md lists every ending, delimiter and missing mark."""
     text = (ROOT / "docs" / "files.md").read_text()
-    assert [ending for ending in SUFFIXES if f"`{ending}`" not in text] == []
+    assert [ending for ending in ENDINGS if f"`{ending}`" not in text] == []
     (missing,) = re.findall(r"\*\*Missing\*\*: an empty cell, (.*?);", text)
     assert ["", *re.findall(r"`(.*?)`", missing)] == MISSING
     assert DELIMITERS == (",", ";", "\t", "|")
