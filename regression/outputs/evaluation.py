@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from regression.common.points import Batch
 from regression.common.text import counted
 from regression.outputs.goodness import Goodness
-from regression.training.regression import Regression
+from regression.training.base import as_curve_module
 
 __all__ = ["Evaluation"]
 
@@ -31,8 +31,7 @@ class Evaluation(Callback):
     on_validation_epoch_start = on_test_epoch_start = _begin
 
     def _add(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: int) -> None:
-        assert isinstance(pl_module, Regression)
-        fit = pl_module.result
+        fit = as_curve_module(pl_module).result
         if fit is None or trainer.state.fn == "fit":
             return
         curve = fit.predict(batch.x, sigma=batch.sigma)
@@ -51,8 +50,7 @@ class Evaluation(Callback):
         self._log(trainer, pl_module, "test_")
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        assert isinstance(pl_module, Regression)
-        if pl_module.result is None or trainer.state.fn == "fit":
+        if as_curve_module(pl_module).result is None or trainer.state.fn == "fit":
             return
         self._goodness = self._goodness.reduced(pl_module.device)
         for name, value in self._goodness.metrics().items():
@@ -68,11 +66,11 @@ class Evaluation(Callback):
         self._print(trainer, pl_module, "test_")
 
     def _print(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        assert isinstance(pl_module, Regression)
-        fit, goodness = pl_module.result, self._goodness
+        module = as_curve_module(pl_module)
+        fit, goodness = module.result, self._goodness
         if fit is None or trainer.state.fn == "fit" or not trainer.is_global_zero:
             return
-        values = {"loss": pl_module.evaluated_loss, **goodness.metrics()}
+        values = {"loss": module.evaluated_loss, **goodness.metrics()}
         shown = ", ".join(f"{stage}{name} {value:.8g}" for name, value in values.items() if math.isfinite(value))
         print(f"{counted(int(goodness.nobs), 'point')}: {shown}")
         if math.isfinite(goodness.inside):

@@ -18,8 +18,8 @@ from regression.fits.bands import without_bands
 from regression.fits.notes import formula
 from regression.fits.result import Fit
 from regression.outputs.tensorboard import add_png, tensorboards
+from regression.training.base import CurveModule, as_curve_module, run_data
 from regression.training.descent import Trace
-from regression.training.regression import Regression
 
 if TYPE_CHECKING:  # a second to import
     from regression.fits.figure import Figure
@@ -62,18 +62,18 @@ class FitFiles(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Keep the losses, and draw the figure if it is due."""
-        assert isinstance(pl_module, Regression)
-        trace = pl_module.trace
+        module = as_curve_module(pl_module)
+        trace = module.trace
         if trace is None:
             return
         self.keep(trace)
-        loggers, total = tensorboards(trainer), pl_module.total_updates()
+        loggers, total = tensorboards(trainer), module.total_updates()
         is_due = any(trace.first < update <= trace.end for update in updates_shown(total))
         if loggers and is_due and trace.end < total:  # after the last update follows the figure of the fit
             from regression.fits.figure import png
 
             losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
-            picture = png(self._figure(trainer, pl_module, trace.coefficients[-1].tolist(), trace.end, losses_made))
+            picture = png(self._figure(trainer, module, trace.coefficients[-1].tolist(), trace.end, losses_made))
             for logger in loggers:
                 add_png(logger, "fit", picture, trace.end)
 
@@ -102,34 +102,34 @@ class FitFiles(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
-        assert isinstance(pl_module, Regression)
-        fit, log_dir = pl_module.result, trainer.log_dir
+        module = as_curve_module(pl_module)
+        fit, log_dir = module.result, trainer.log_dir
         if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
             return
         from regression.fits.figure import png
 
         folder = Path(log_dir)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = run_data(trainer)
         write_whole(folder / "fit.json", fit.to_json(data=data.source()).encode())
         write_whole(folder / "fit.txt", f"{fit}\n".encode())
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        picture = png(self._figure(trainer, pl_module, fit, fit.updates, losses_made))
+        picture = png(self._figure(trainer, module, fit, fit.updates, losses_made))
         write_whole(folder / "fit.png", picture)
         for logger in tensorboards(trainer):
             add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":
-                facts["lr"] = float(pl_module.optimizer().param_groups[0]["lr"])
-            settings = {**data.hparams_initial, **pl_module.hparams_initial, **facts}
+                facts["lr"] = float(module.optimizer().param_groups[0]["lr"])
+            settings = {**data.hparams_initial, **module.hparams_initial, **facts}
             settings = {name: value for name, value in settings.items() if value is not None}
             logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)
 
     def _figure(
         self,
         trainer: pl.Trainer,
-        pl_module: Regression,
+        module: CurveModule,
         curve: Fit | Sequence[float],
         updates: int,
         losses: Sequence[tuple[int, float | Tensor | None]],
@@ -138,14 +138,14 @@ class FitFiles(Callback):
         # Imported here as matplotlib takes a second, and predict never needs it.
         from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
 
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        points, axes = datamodule.sample(self.points), datamodule.axes
+        data = run_data(trainer)
+        points, axes = data.sample(self.points), data.axes
         known = {update: float(loss) for update, loss in losses if loss is not None}
-        is_exact = pl_module.solver == "exact"
-        title = f"{type(pl_module).__name__}, " + ("exact" if is_exact else counted(updates, "update"))
-        panel = Losses(known, pl_module.loss.name) if known and not is_exact else None
+        is_exact = module.solver == "exact"
+        title = f"{type(module).__name__}, " + ("exact" if is_exact else counted(updates, "update"))
+        panel = Losses(known, module.loss.name) if known and not is_exact else None
         if isinstance(curve, Fit):
             return figure(title, *shown_fit(curve, points, axes), panel or compared_degrees(curve))
-        powers = [*[0.0] * (not pl_module.model.fit_intercept), *curve]
-        on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, pl_module.model.names))
+        powers = [*[0.0] * (not module.model.fit_intercept), *curve]
+        on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, module.model.names))
         return figure(title, ShownPoints(points, axes), on_the_way, panel)

@@ -18,7 +18,7 @@ from regression.common.text import counted, left_out, shown_path
 from regression.fits.bands import Prediction
 from regression.fits.result import Fit
 from regression.outputs.table_file import require_table_name
-from regression.training.regression import Regression
+from regression.training.base import as_curve_module, run_data
 
 __all__ = ["PredictionFile"]
 
@@ -64,17 +64,16 @@ class PredictionFile(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the rows of all processes; their slices of one global batch follow each other."""
-        assert isinstance(pl_module, Regression)
-        assert pl_module.result is not None
+        fit = as_curve_module(pl_module).required_result()
         table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
         if not self._writer:
             return
         with saving(self._path):
             self._writer.write_table(_arrow(table))
-        low, high = pl_module.result.x_range
+        low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
-        self._count_beyond(table, pl_module.result, batch.sigma is not None)
+        self._count_beyond(table, fit, batch.sigma is not None)
         self._rows += len(x)
         self._outside += int((outside > 0).sum())
         self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
@@ -93,13 +92,10 @@ class PredictionFile(Callback):
             return
         with saving(self._path):
             self._files.close()
-        assert isinstance(pl_module, Regression)
-        assert pl_module.result is not None
         print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if data.all.omitted:
-            print(left_out(data.all.omitted))
-        self._say_outside(*pl_module.result.x_range)
+        if omitted := run_data(trainer).all.omitted:
+            print(left_out(omitted))
+        self._say_outside(*as_curve_module(pl_module).required_result().x_range)
 
     def _say_outside(self, low: float, high: float) -> None:
         """Say how many rows are outside the fitted range, and warn of those beyond float64's."""

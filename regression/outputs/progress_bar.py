@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from regression.training.regression import Regression
+from regression.training.base import CurveModule, makes_updates
 
 __all__ = ["RunProgress"]
 
@@ -43,7 +43,7 @@ class RunProgress(ProgressBar):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Let the model tell of its passes over the points."""
-        if isinstance(pl_module, Regression):
+        if isinstance(pl_module, CurveModule):
             pl_module.tell_scanned = self._scanned
 
     def _scanned(self, done: int, total: int, rows: int) -> None:
@@ -63,10 +63,10 @@ class RunProgress(ProgressBar):
         """Move the bar to the updates or batches done."""
         loss = trainer.callback_metrics.get("train_loss")
         text = "" if loss is None else f"loss {float(loss):.4g}"
-        if not isinstance(pl_module, Regression) or pl_module.solver == "exact":
-            self._move("batches", batch_idx + 1, trainer.num_training_batches, batch.rows, text)
-        else:
+        if makes_updates(pl_module):
             self._move("updates", trainer.global_step, pl_module.total_updates(), batch.rows, text)
+        else:
+            self._move("batches", batch_idx + 1, trainer.num_training_batches, batch.rows, text)
 
     def on_test_batch_end(
         self,

@@ -13,8 +13,8 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.points import Batch
 from regression.common.text import shown_path
+from regression.training.base import CurveModule, as_curve_module
 from regression.training.descent import Trace
-from regression.training.regression import Regression
 
 __all__ = ["Report", "milestones"]
 
@@ -55,23 +55,23 @@ class Report(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Print the lines that are due."""
-        assert isinstance(pl_module, Regression)
-        trace = pl_module.trace
-        for update in milestones(trace, pl_module.total_updates(), self.rows):
+        module = as_curve_module(pl_module)
+        trace = module.trace
+        for update in milestones(trace, module.total_updates(), self.rows):
             assert trace is not None
             at = update - trace.first
             loss = trace.losses[at]
             if self.loss == "after":
                 following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
                 with torch.no_grad():
-                    loss = pl_module.batch_loss(batch) if following is None else following
-            self._head(trainer, pl_module)
+                    loss = module.batch_loss(batch) if following is None else following
+            self._head(trainer, module)
             self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the final state and the report."""
-        assert isinstance(pl_module, Regression)
-        fit = pl_module.result
+        module = as_curve_module(pl_module)
+        fit = module.result
         folder = trainer.log_dir  # asked for on all processes: the first one tells the others
         if not trainer.is_global_zero:
             return
@@ -81,16 +81,16 @@ class Report(Callback):
             warnings.warn(words, UserWarning, stacklevel=2)
             return
         if self.rows > 0 and fit.solver == "gradient":
-            self._head(trainer, pl_module)
+            self._head(trainer, module)
             self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
             print()
         print(fit)
         if trainer.loggers and folder is not None:
             print(f"files in {shown_path(folder)}")
 
-    def _head(self, trainer: pl.Trainer, pl_module: Regression) -> None:
+    def _head(self, trainer: pl.Trainer, module: CurveModule) -> None:
         if not self._has_head:
-            self._print(trainer, "update", [f"loss {self.loss}", *pl_module.model.names])
+            self._print(trainer, "update", [f"loss {self.loss}", *module.model.names])
         self._has_head = True
 
     def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:

@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -13,6 +12,7 @@ from regression.common.text import shown_path
 from regression.outputs.table_file import require_table_name
 from regression.outputs.tensorboard import tensorboards
 from regression.series.result import SeriesFit
+from regression.training.base import run_data
 from regression.training.series_regression import SeriesRegression
 
 __all__ = ["SeriesFiles", "write_series"]
@@ -47,10 +47,9 @@ class SeriesFiles(Callback):
         print(fit)
         if not trainer.loggers or folder is None:
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
         path = Path(folder) / self.file
         write_series(fit, path)
-        write_whole(path.parent / "fit.json", fit.to_json(data=data.source(), file=self.file).encode())
+        write_whole(path.parent / "fit.json", fit.to_json(data=run_data(trainer).source(), file=self.file).encode())
         write_whole(path.parent / "fit.txt", f"{fit}\n".encode())
         for logger in tensorboards(trainer):
             logger.experiment.add_text("report", f"```\n{fit}\n```", 1)

@@ -26,7 +26,7 @@ from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.parent_watch import say
 from regression.runs.processes import HELD, Outcome
-from regression.training.regression import Regression
+from regression.training.base import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 
@@ -186,7 +186,7 @@ class StopAtUpdate(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Let signals wait; the exact solver makes no updates, so there is nothing to wait for."""
-        if isinstance(pl_module, Regression) and pl_module.solver == "gradient":
+        if makes_updates(pl_module):
             self.signals.hold()
             pl_module.is_stopped = lambda: bool(self._agreed(trainer)[0])
 

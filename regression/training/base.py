@@ -1,52 +1,119 @@
 """What a LightningModule of a curve can do whatever way it was fitted: losses of global batches, and predictions."""
 
 import math
-from abc import ABC
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeGuard, cast
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from regression.common.collectives import all_sum, global_sum
-from regression.common.points import Batch, gathered
+from regression.common.errors import UsageError
+from regression.common.points import Batch, Points, gathered
 from regression.curves.polynomial import Polynomial
+from regression.data.batches import GlobalBatches, Shares
+from regression.data.data_modules import PointsDataModule
+from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
+from regression.training.descent import Trace
+from regression.training.engine import Engine
 from regression.training.losses import GlobalLoss
+from regression.training.resume import Progress
 
-__all__ = ["SMALL_BATCH", "CurveModule", "Total"]
+__all__ = ["SMALL_BATCH", "CurveModule", "Solver", "Total", "as_curve_module", "makes_updates", "run_data"]
 
 # Up to this many rows every process works on the whole batch: the arithmetic of an update is cheaper than one message
 # between processes, and the result has the bits of a single process.
 SMALL_BATCH = 1 << 16
 
+Solver = Literal["exact", "gradient"]
 Total = Callable[[Tensor], Tensor]
 
 
 class CurveModule(pl.LightningModule, ABC):
-    """A curve with a loss that is evaluated, and the bands of its fit, once there is one.
+    """A curve with a loss that is evaluated, and the bands of its fit, once there is one: what callbacks rest on.
 
     Args:
         model: The curve.
+        solver: How it is fitted.
         loss: Name of the loss.
         loss_args: Its arguments.
 
     Attributes:
+        engine: What fits the curve.
+        absolute_sigma: Whether the points' sigma are in y's unit.
         result: The fit, once training has ended, or once it has been taken from a checkpoint.
+        least_squares: The optimum of the points, once they have been looked at.
+        trace: What the latest updates did.
+        progress: Where the run stands.
         evaluated_loss: The loss of the points that were validated or tested last.
         has_small_batches: Whether every process works on the whole of each training batch.
         is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
+        tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
 
-    def __init__(self, model: Polynomial, loss: str, loss_args: dict[str, float] | None) -> None:
+    engine: Engine
+    absolute_sigma: bool
+
+    def __init__(self, model: Polynomial, solver: Solver, loss: str, loss_args: dict[str, float] | None) -> None:
         super().__init__()
-        self.model, self.loss = model, GlobalLoss(loss, loss_args)
+        self.model, self.solver, self.loss = model, solver, GlobalLoss(loss, loss_args)
         self.result: Fit | None = None
+        self.least_squares = LeastSquares(model)
+        self.trace: Trace | None = None
+        self.progress = Progress()
         self.evaluated_loss = math.nan
         self.has_small_batches = False
         self.is_stopped: Callable[[], bool] = lambda: False
+        self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
         self._is_whole = False  # whether every process has all rows of its batches
+
+    @abstractmethod
+    def make_fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
+        """Return the fit at the present coefficients; ``loss`` where it does not follow from the squares."""
+
+    def required_result(self) -> Fit:
+        """Return the fit.
+
+        Raises:
+            UsageError: If there is none.
+        """
+        if self.result is None:
+            raise UsageError("predictions need a fitted model: fit it, or load a checkpoint of a fit")
+        return self.result
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it matters which points come together, and when: not where all are added to the moments."""
+        return self.solver == "gradient"
+
+    @property
+    def loader(self) -> GlobalBatches | Shares:
+        """The training batches, or the share of the rows that this process adds to the moments."""
+        return cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+
+    def total_updates(self) -> float:
+        """Return the number of updates this run will make at most, infinite if nothing limits it."""
+        return self.engine.total_updates()
+
+    def scan_all(self, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of this process's share of all points, from several threads."""
+        self.scan(self.loader.shares(), work)
+
+    def scan(self, batches: Shares | list[Batch], work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of some batches, from several threads, and tell of each."""
+        for done, batch in enumerate(cast("Iterable[Batch]", batches), start=1):
+            batch.scan(work, is_checked_by_work=True)
+            self.tell_scanned(done, len(batches), batch.rows)
+
+    def record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
+        """Give the loggers the values of an update, and the coefficients of powers of x."""
+        named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values | named, step=update)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for points x of shape (N,)."""
@@ -133,11 +200,38 @@ class CurveModule(pl.LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, ...]:
         """Return the points, the curve with its bands, and which points lie outside the fitted range, each (n,)."""
-        assert self.result is not None
-        return (
-            batch.x.double(),
-            *(column.to(self.device) for column in self.result.predict(batch.x, sigma=batch.sigma)),
+        bands = self.required_result().predict(batch.x, sigma=batch.sigma)
+        return (batch.x.double(), *(column.to(self.device) for column in bands))
+
+
+def as_curve_module(module: pl.LightningModule) -> CurveModule:
+    """Return the module of a Trainer as one that the callbacks of this package can rest on.
+
+    Raises:
+        UsageError: If it is one of another kind.
+    """
+    if not isinstance(module, CurveModule):
+        raise UsageError(
+            f"expected a LineRegression or PolynomialRegression with this callback, got {type(module).__name__}"
         )
+    return module
+
+
+def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
+    """Tell whether a module is fitted by one update after another."""
+    return isinstance(module, CurveModule) and module.solver == "gradient"
+
+
+def run_data(trainer: pl.Trainer) -> PointsDataModule:
+    """Return the data module of a run.
+
+    Raises:
+        UsageError: If there is none of this package.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(data, PointsDataModule):
+        raise UsageError(f"expected a data module such as regression.TableDataModule, got {type(data).__name__}")
+    return data
 
 
 def _alone(value: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.common.errors import DivergenceError, UsageError
 from regression.data.batches import GlobalBatches, Shares
+from regression.data.data_modules import PointsDataModule
 from regression.fits.bands import require_level
 from regression.training.base import CurveModule
-from regression.training.lightning_counters import Position
 from regression.training.losses import GlobalLoss
+from regression.training.resume import Position
 
 __all__ = [
     "NO_STEP",
@@ -169,7 +170,8 @@ def awaited(plan: LRSchedulerConfig) -> str | None:
 
 def has_validation(trainer: pl.Trainer) -> bool:
     """Tell whether a fit has points to validate on, be it in its first epoch or later."""
-    held_out = getattr(trainer.datamodule, "held_out", 0)  # type: ignore[attr-defined]
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    held_out = data.held_out if isinstance(data, PointsDataModule) else 0
     return any(trainer.num_val_batches) or bool(held_out and trainer.limit_val_batches)
 
 

@@ -3,39 +3,13 @@
 A checkpoint must say the latter so that a resumed run makes the same updates.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
 
-__all__ = ["Position", "count_updates", "settle"]
+from regression.training.resume import Position
 
-
-@dataclass
-class Position:
-    """What the latest update of an epoch leaves behind.
-
-    Attributes:
-        batches: Number of batches of the epoch that updates have been made with.
-        total: Sum over the rows of these batches of their loss before the update.
-        rows: Number of these rows.
-        is_validated: Whether the validation that may follow the latest update has been done.
-        made: Number of updates made of a block that was cut short; its batch does not count yet, but rows and losses
-            of updates that each had a batch of its own do.
-        division: How the epoch is handed out; see ``GlobalBatches.division``.
-    """
-
-    batches: int = 0
-    total: float = 0.0
-    rows: int = 0
-    is_validated: bool = True
-    made: int = 0
-    division: tuple[int, int, int] = (0, 0, 0)
-
-    def add(self, loss: float, rows: int) -> None:
-        """Add a batch of that many rows with its loss."""
-        self.total += loss * rows
-        self.rows += rows
+__all__ = ["count_updates", "settle"]
 
 
 def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates: int) -> Position:

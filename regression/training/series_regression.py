@@ -1,7 +1,7 @@
 """The LightningModule that fits many series at once."""
 
 from dataclasses import replace
-from typing import Any, final
+from typing import cast, final
 
 import lightning.pytorch as pl
 import torch
@@ -9,6 +9,7 @@ import torch
 from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.curves.polynomial import Polynomial
+from regression.data.batches import GlobalBatches
 from regression.series.fits import Columns, Found, fit_all
 from regression.series.result import SeriesFit
 from regression.series.room import Model
@@ -89,8 +90,9 @@ class SeriesRegression(pl.LightningModule):
         return Model(self.size, self.fit_intercept, batch.sigma is not None, self.absolute_sigma)
 
     def _solve(self, found: Found, model: Model) -> None:
-        loader: Any = self.trainer.train_dataloader
+        loader = cast("GlobalBatches", self.trainer.train_dataloader)
         labels = loader.rows.labels
+        assert labels is not None  # there are series
         found = replace(found, codes=labels.share(found.codes)).gathered(self.device)
         found = fit_all(found, lambda: map(_columns, loader.in_order()), model, self.device)
         self.result = SeriesFit.of(found, model, labels.names(found.codes), self.model_name, loader.rows.omitted)

@@ -1,0 +1,71 @@
+"""The exact engine: least squares from the sums over the points, in one pass."""
+
+import math
+
+import torch
+
+from regression.data.batches import Share
+from regression.training.base import CurveModule
+from regression.training.checks import require_full_precision
+from regression.training.lightning_counters import count_updates
+
+__all__ = ["ExactSolution"]
+
+
+class ExactSolution:
+    """Adds each step of the one epoch to the sums, and solves after the last; the solution counts as one update.
+
+    Args:
+        module: The module.
+    """
+
+    def __init__(self, module: CurveModule) -> None:
+        self.module = module
+        self.is_automatic: bool = False
+        self.notes: tuple[str, ...] = ()
+
+    @property
+    def optimizer_name(self) -> None:
+        """There is no optimizer."""
+
+    def own_optimizer(self) -> None:
+        """Need no optimizer."""
+
+    def total_updates(self) -> float:
+        """Return the one update."""
+        return 1
+
+    def require_options(self) -> None:
+        """Refuse number types that would round the points."""
+        require_full_precision(self.module.trainer)
+
+    def begin(self) -> None:
+        """Do nothing: the steps take the sums."""
+
+    def begin_batch(self) -> None:
+        """Do nothing: the sums go on."""
+
+    def step(self, batch: Share, index: int) -> None:
+        """Add the points to the sums, and solve after the last ones."""
+        batch.scan(self.module.least_squares.add, is_checked_by_work=True)
+        if self.module.trainer.is_last_batch:
+            self._solve()
+
+    def _solve(self) -> None:
+        """Put the optimum into the model and end the run."""
+        module, least_squares = self.module, self.module.least_squares
+        least_squares.solve(module.device, module.scan_all)
+        with torch.no_grad():
+            module.model.coefficients.copy_(least_squares.coefficients())
+        fit = module.make_fit(updates=1, loss=None)
+        loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
+        module.log_loss("train_loss", torch.tensor(loss, device=module.device), fit.nobs)
+        module.record(0, {"train_loss": loss}, fit.params)
+        count_updates(module.trainer, 1)
+        module.trainer.should_stop = True
+
+    def end_update(self, index: int) -> None:
+        """Do nothing: the Trainer makes no update."""
+
+    def end_epoch(self) -> None:
+        """Do nothing: there are no schedulers."""

@@ -1,0 +1,185 @@
+"""The gradient engine: updates by any torch optimizer, one a batch or in blocks, measured against the optimum."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regression.common.errors import UsageError
+from regression.common.points import Batch
+from regression.training.base import CurveModule
+from regression.training.checks import (
+    NO_STEP,
+    awaited,
+    never_moves,
+    require_finite_coefficients,
+    require_finite_losses,
+    require_finite_rate,
+    require_one_precision,
+    require_same_optimizer,
+)
+from regression.training.descent import Trace
+from regression.training.lightning_counters import count_updates
+from regression.training.update_blocks import on_all_rows, on_mini_batches
+
+__all__ = ["GradientDescent"]
+
+
+class GradientDescent:
+    """Makes updates, checks and logs each, and ends the run where it is close enough.
+
+    One update a batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision; several are
+    made here.
+
+    Args:
+        module: The module.
+        learning_rate: Step size of plain SGD; ``None`` for the best constant one.
+        updates_per_batch: Number of consecutive updates made before the Trainer gets its turn.
+        stop_at_opt_error: Distance from the optimum in standard errors at which to stop; ``None`` does not stop.
+    """
+
+    def __init__(
+        self,
+        module: CurveModule,
+        learning_rate: float | None,
+        updates_per_batch: int,
+        stop_at_opt_error: float | None,
+    ) -> None:
+        self.module = module
+        self.notes: tuple[str, ...] = ()
+        self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
+        self.stop_at_opt_error = stop_at_opt_error
+        self.is_automatic: bool = updates_per_batch == 1
+        self._takes_safe_rate = False
+        self._first_update = 0  # of the batch
+        self._loss_before: Tensor | None = None
+
+    @property
+    def optimizer_name(self) -> str:
+        """The class of the optimizer; of one that is in a checkpoint only, if there is no Trainer."""
+        stored = self.module.progress.optimizer
+        return type(self.module.optimizer()).__name__ if stored is None else str(stored["name"])
+
+    def own_optimizer(self) -> torch.optim.Optimizer:
+        """Return plain SGD, whose safe step is not known before the points are."""
+        self._takes_safe_rate = self.learning_rate is None
+        return torch.optim.SGD(self.module.parameters(), lr=self.learning_rate or 0.0)
+
+    def total_updates(self) -> float:
+        """Return the number of updates this run will make at most, infinite if nothing limits it."""
+        trainer, loader = self.module.trainer, self.module.loader
+        if self.is_automatic:
+            return trainer.estimated_stepping_batches
+        limits = [math.inf]
+        if trainer.max_steps >= 0:
+            limits.append(trainer.max_steps)
+        if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+            whole = loader.updates if loader.is_divided else math.inf
+            limits.append(trainer.max_epochs * min(whole, trainer.num_training_batches * self.updates_per_batch))
+        return min(limits)
+
+    def require_options(self) -> None:
+        """Refuse an optimizer that is not that of the checkpoint, an infinite rate, and mixed precision in blocks."""
+        module, optimizer = self.module, self.module.optimizer()
+        require_finite_rate(optimizer)
+        require_one_precision(module.trainer, self.updates_per_batch)
+        require_same_optimizer(optimizer, module.progress.optimizer)
+        has_scheduler = module.lr_schedulers() is not None
+        self.notes = (NO_STEP,) if not self._takes_safe_rate and never_moves(optimizer, has_scheduler) else ()
+
+    def begin(self) -> None:
+        """Find the optimum to measure the distance from, the step size if none is given, and take up a resumed run."""
+        module, least_squares = self.module, self.module.least_squares
+        module.scan_all(least_squares.add)
+        least_squares.solve(module.device, module.scan_all)
+        least_squares.prepare(module.absolute_sigma, module.device)
+        if self._takes_safe_rate:
+            if module.loss.name != "MSELoss":
+                raise UsageError(f"loss {module.loss.name} has no step size of its own: give --optimizer and its lr")
+            rate = least_squares.safe_rate(mini_batches=module.loader.is_divided)
+            for group in module.optimizer().param_groups:
+                group["lr"] = rate
+        module.trainer.callback_metrics.update(module.progress.metrics)
+        if module.global_step and self._is_close_enough(module.model.coefficients.detach()):
+            module.trainer.should_stop = True
+
+    def begin_batch(self) -> None:
+        """Forget the previous batch."""
+        self._loss_before, self._first_update = None, self.module.global_step
+        count_updates(self.module.trainer, 0)
+
+    def step(self, batch: Batch, index: int) -> Tensor | None:
+        """Return the loss of the batch, or make a block of updates on it."""
+        if not self.is_automatic:
+            self._make_block(batch, index)
+            return None
+        loss = self.module.batch_loss(batch)
+        require_finite_losses(self.module, loss.detach()[None], self._first_update, self._loss_before is None)
+        if self._loss_before is None:  # an optimizer that searches calls this more than once
+            self._loss_before = loss.detach()
+            self.module.progress.epoch.add(float(self._loss_before), batch.rows)
+        return loss
+
+    def end_update(self, index: int) -> None:
+        """Note what the Trainer's update on a batch did, before any checkpoint can be written."""
+        assert self._loss_before is not None
+        self.module.progress.updated(index + 1)
+        self._finish(self._loss_before[None], self.module.model.coefficients.detach().clone()[None], None)
+
+    def _make_block(self, batch: Batch, index: int) -> None:
+        """Make the updates of a block that are left, or as many of them as the run still has to make."""
+        module, progress = self.module, self.module.progress
+        done = progress.take_block(self.updates_per_batch)
+        if module.loader.is_divided:
+            made = on_mini_batches(module, batch, module.loader.batch_size, done)
+        else:
+            made = on_all_rows(module, batch, self.updates_per_batch - done)
+        require_finite_losses(module, made.losses, self._first_update)
+        for loss, rows in made.seen:
+            progress.epoch.add(loss, rows)
+        updates, whole = len(made.coefficients), made.is_whole
+        progress.updated(index + int(whole), is_validated=not whole, made=0 if whole else done + updates)
+        count_updates(module.trainer, updates)
+        self._finish(made.losses[:updates], made.coefficients, made.losses[-1] if len(made.losses) > updates else None)
+
+    def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
+        """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
+        module, least_squares, first = self.module, self.module.least_squares, self._first_update
+        last = first + len(losses) - 1
+        require_finite_coefficients(module, coefficients[-1], last)
+        params = least_squares.params(coefficients)
+        module.trace = Trace(first, losses, params, final_loss)
+        every = max(1, module.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        for update in range(-(-first // every) * every, last + 1, every):
+            at = update - first
+            values = {"train_loss": losses[at].item()}
+            distance = least_squares.distance(coefficients[at])
+            if distance is not None:
+                values["opt_error_se"] = distance
+            module.record(update, values, params[at].tolist())
+        module.trainer.should_stop |= self._is_close_enough(coefficients[-1])
+
+    def _is_close_enough(self, coefficients: Tensor) -> bool:
+        if self.stop_at_opt_error is None:
+            return False
+        distance = self.module.least_squares.distance(coefficients)
+        return distance is not None and distance <= self.stop_at_opt_error
+
+    def end_epoch(self) -> None:
+        """Step the schedulers that wait for a number, and in blocks of mini-batches the others too.
+
+        Lightning's own time to step one that waits is after the checkpoint of the epoch, and never in a resumed epoch.
+        """
+        module, trainer = self.module, self.module.trainer
+        is_complete = trainer.is_last_batch and not module.progress.latest.made
+        if not (is_complete and (self.is_automatic or module.loader.is_divided)):
+            return
+        for plan in trainer.lr_scheduler_configs:
+            scheduler: Any = plan.scheduler
+            if (module.current_epoch + 1) % plan.frequency:
+                continue
+            if monitor := awaited(plan):
+                scheduler.step(trainer.callback_metrics[monitor])
+            elif not self.is_automatic:
+                scheduler.step()
