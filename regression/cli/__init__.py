@@ -5,6 +5,7 @@
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the words of the command line.
 - ``checks``: what may not be asked of the Trainer.
+- ``parser_internals``: the private names of jsonargparse, and of Lightning's command line.
 - ``trusted_classes``: what a configuration may name.
 - ``messages``: what went wrong, in one line.
 """

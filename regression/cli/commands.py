@@ -16,6 +16,7 @@ import regression.training.line_and_polynomial  # noqa: F401  # like the data: a
 from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
 from regression.cli.checks import require_devices, require_trainer_numbers, require_updates_left
 from regression.cli.messages import one_line
+from regression.cli.parser_internals import OwnCheckpoints
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
@@ -51,7 +52,7 @@ class ConfigFile(SaveConfigCallback):
             file.write(self.parser.dump(self.config, skip_none=False).encode())
 
 
-class RegressionCLI(LightningCLI):
+class RegressionCLI(OwnCheckpoints):
     """LightningCLI for ``Regression`` models, with its own run folder, callbacks and checkpoints.
 
     Args:
@@ -64,6 +65,7 @@ class RegressionCLI(LightningCLI):
         self._ranks, self._signals = ranks, signals
         self.checkpoint: dict[str, Any] | None = None
         self._named = next(iter(args), "")
+        self._known_parsers: dict[str | None, LightningArgumentParser] = {}
         strict = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Regression,
@@ -112,8 +114,9 @@ class RegressionCLI(LightningCLI):
 
     def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser, and remember the subcommand that it is for."""
-        self._command = command
-        return super().init_parser(**kwargs)
+        parser = super().init_parser(**kwargs)
+        self._command, self._known_parsers[command] = command, parser
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add each subcommand's own options and ``--debug``, and make the textbook's points the default data."""
@@ -146,7 +149,7 @@ class RegressionCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except Exception as error:
-            known = vars(self._parser(args[0]).get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
+            known = vars(self._known_parsers[args[0]].get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from error
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
@@ -160,12 +163,6 @@ class RegressionCLI(LightningCLI):
         elif args[0] != "fit":
             raise UsageError(needs)
         require_trainer_numbers(config)  # before the seed is set
-
-    def _parse_ckpt_path(self) -> None:
-        """Do nothing: parse_arguments has taken the checkpoint's settings, and refused options that contradict them.
-
-        LightningCLI's own version comes too late, after "model is required", and overrides options silently.
-        """
 
     def before_instantiate_classes(self) -> None:
         """Refuse options that another one would leave unused."""
@@ -208,7 +205,8 @@ class RegressionCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
-        config = self._get(self.config_init, "trainer")
+        options = self.config_init[str(self.subcommand)]
+        config = options.trainer
         root = config.get("default_root_dir") or os.getcwd()
         if is_first_process():
             sweep(root)
@@ -221,13 +219,13 @@ class RegressionCLI(LightningCLI):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
         given = config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
-        path, taken = self._get(self.config_init, "ckpt_path"), self.checkpoint
+        path, taken = options.ckpt_path, self.checkpoint
         callbacks = [FitFiles(), Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
         if saves and self.subcommand == "fit":
-            callbacks += [BestCheckpoint(), self._get(self.config_init, "checkpoint")]
+            callbacks += [BestCheckpoint(), options.checkpoint]
         kwargs["callbacks"] = [*given, *callbacks]
         plugins = config.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
@@ -235,5 +233,5 @@ class RegressionCLI(LightningCLI):
             raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
         kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if taken is None else {path: taken})]
         trainer = super().instantiate_trainer(**kwargs)
-        self._ranks.attach(trainer, self._get(self.config_init, "timeout"), path)
+        self._ranks.attach(trainer, options.timeout, path)
         return trainer

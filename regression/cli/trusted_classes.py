@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import _actions, _typehints, get_loader, set_loader
+from jsonargparse import get_loader, set_loader
 
+from regression.cli.parser_internals import replaced_importer
 from regression.common.errors import UsageError
 
 __all__ = ["OPTIONS", "only_trusted_names", "require_plain_files"]
@@ -28,7 +29,6 @@ AREAS = (
     "regression",
     "jsonargparse",
 )
-IMPORTER = "import_object"
 LARGEST = 1 << 20  # bytes of YAML
 DEEPEST = 40  # brackets within brackets
 MOST = 100_000  # values, once all aliases are written out
@@ -47,24 +47,15 @@ def only_trusted_names() -> Iterator[None]:
     Raises:
         UsageError: If a configuration or an option names something else, or is a YAML bomb.
     """
-    original, load = vars(_typehints)[IMPORTER], get_loader("yaml")
-    _set_importer(lambda name: _trusted(name, original))
+    load = get_loader("yaml")
     set_loader("yaml", lambda text: _loaded(text, load), (yaml.YAMLError,))
     try:
-        yield
+        with replaced_importer(_trusted):
+            yield
     except _RefusalError as refusal:
         raise UsageError(str(refusal)) from None
     finally:
-        _set_importer(original)
         set_loader("yaml", load, (yaml.YAMLError,))
-
-
-def _set_importer(importer: Any) -> None:
-    # There is no public place between a name and its import. These two modules are all that resolve names of options;
-    # in a version without them the command fails rather than trust.
-    for module in (_typehints, _actions):
-        assert IMPORTER in vars(module)
-        setattr(module, IMPORTER, importer)
 
 
 def _trusted(name: Any, importer: Any) -> Any:

@@ -5,6 +5,7 @@
 - ``checkpoint_file``: a checkpoint, sealed when written and read only undamaged.
 - ``find_checkpoint``: found by last and best.
 - ``checkpoint_callbacks``: when best.ckpt and last.ckpt are written.
+- ``lightning_internals``: the private names of Lightning that processes and signals need.
 - ``processes``: one process fails, all fail and say why.
 - ``signals``: stop after the update, with a checkpoint.
 """

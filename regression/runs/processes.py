@@ -10,21 +10,20 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from typing import Literal, NoReturn
 
 import lightning.pytorch as pl
 import torch.distributed as dist
-from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from regression.common.errors import UsageError
+from regression.runs.lightning_internals import set_timeout, start_with
 from regression.runs.parent_watch import CHANNEL, GO_ON, LIFELINE, Lifeline, say
 
 __all__ = ["HELD", "Outcome", "Ranks", "lost_line"]
@@ -104,11 +103,16 @@ class Ranks:
         strategy, self._seconds, self.checkpoint = trainer.strategy, seconds, checkpoint
         if not isinstance(strategy, DDPStrategy):
             return
-        # Lightning chooses the strategy by the devices it finds; then it is too late to hand it these two.
-        strategy._timeout = timedelta(seconds=seconds)
-        launcher = strategy.launcher
-        if type(launcher) is _SubprocessScriptLauncher and os.name == "posix":
-            strategy._launcher = _Launcher(launcher, self)
+        set_timeout(strategy, seconds)
+        start_with(strategy, self._start_others, self.send)
+
+    def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:
+        """Start the other processes of this machine; number is that of this one in the run, from 0."""
+        total = environment["WORLD_SIZE"]
+        names = [f"process {number + local + 1} of {total}" for local in range(count)]
+        for local in range(1, count):
+            self.start(_same_command(), {**environment, "LOCAL_RANK": str(local)}, names)
+        self.expect_meeting()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], names: list[str]) -> None:
         """Start one more process and mind it; names has a name for each, the present one first."""
@@ -240,35 +244,9 @@ def _held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher with the processes in the care of ``Ranks``.
-
-    Its own observer looks every five seconds and kills all of them without a word. It minds ``procs``, which stays
-    empty here.
-    """
-
-    def __init__(self, launcher: _SubprocessScriptLauncher, ranks: Ranks) -> None:
-        super().__init__(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
-        self._ranks = ranks
-
-    def kill(self, signum: int) -> None:
-        self._ranks.send(signum)
-
-    def _call_children_scripts(self) -> None:
-        self._check_can_spawn_children()
-        cluster, count = self.cluster_environment, self.num_processes * self.num_nodes
-        os.environ |= {
-            "MASTER_ADDR": cluster.main_address,
-            "MASTER_PORT": str(cluster.main_port),
-            "NODE_RANK": str(cluster.node_rank()),
-            "LOCAL_RANK": str(cluster.local_rank()),
-            "WORLD_SIZE": str(count),
-        }
-        first = cluster.node_rank() * self.num_processes + 1
-        names = [f"process {first + local} of {count}" for local in range(self.num_processes)]
-        for local in range(1, self.num_processes):
-            self._ranks.start(_basic_subprocess_cmd(), os.environ | {"LOCAL_RANK": str(local)}, names)
-        self._ranks.expect_meeting()
+def _same_command() -> list[str]:
+    """Return the command line that started this process."""
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def lost_line(error: BaseException) -> str | None:

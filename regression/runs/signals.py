@@ -16,14 +16,13 @@ from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from regression.common.collectives import all_max
 from regression.common.errors import Stopped
 from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
+from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
 from regression.runs.parent_watch import say
 from regression.runs.processes import HELD, Outcome
 from regression.training.base import makes_updates
@@ -143,28 +142,6 @@ class Signals:
                 end = time.monotonic() + LONGEST
 
 
-class _SilentConnector(_SignalConnector):
-    """Lightning's connector without its handlers.
-
-    They would take the place of ours, and one of them sends a message to all processes in the middle of whatever this
-    process is doing, which mixes up the messages. The connector is made in the Trainer and there is no public way
-    around it; its requeueing is used, after an update.
-    """
-
-    def register_signal_handlers(self) -> None:
-        """Leave the handlers as they are."""
-
-    def requeue(self) -> None:
-        """Save for the job's next start and put the SLURM job back into its queue."""
-        self._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
-
-    def requeues(self) -> bool:
-        """Tell whether the run is a SLURM job that is to be requeued."""
-        environment = self.trainer._accelerator_connector.cluster_environment
-        is_slurm = isinstance(environment, SLURMEnvironment) or SLURMEnvironment.detect()
-        return is_slurm and getattr(environment, "auto_requeue", True)
-
-
 class StopAtUpdate(Callback):
     """Looks after each update whether any process was told to stop or to save, and does so in all of them.
 
@@ -177,10 +154,11 @@ class StopAtUpdate(Callback):
 
     def __init__(self, signals: Signals) -> None:
         self.signals = signals
+        self._connector: SilentConnector | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep Lightning's handlers out."""
-        trainer._signal_connector = _SilentConnector(trainer)
+        self._connector = keep_handlers_out(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -248,10 +226,8 @@ class StopAtUpdate(Callback):
             self.signals.is_saving = False
 
     def _save_and_go_on(self, trainer: pl.Trainer) -> None:
-        connector = trainer._signal_connector
-        assert isinstance(connector, _SilentConnector)
-        if connector.requeues():
-            connector.requeue()
+        if self._connector is not None and self._connector.requeues():
+            self._connector.requeue()
         saved = self._saved(trainer)
         if trainer.is_global_zero:
             say(f"SIGUSR1; {saved}")

@@ -6,7 +6,11 @@
 - ``update_blocks``: many updates before the Trainer's turn.
 - ``checks``: what a run may not combine, and losses that end it.
 - ``lightning_counters``: the counters of Lightning's loops.
-- ``regression``: Regression: all steps of a fit.
+- ``resume``: the state of a run within its epochs.
+- ``engine``: what the two engines have in common.
+- ``exact``: least squares from sums over the points.
+- ``gradient``: updates by an optimizer.
+- ``regression``: Regression: the hooks of a fit, which call an engine.
 - ``line_and_polynomial``: LineRegression and PolynomialRegression.
 - ``series_regression``: SeriesRegression, for many series at once.
 """
