@@ -4,6 +4,8 @@
 - ``solution``: what is known of it: coefficients, sums of squares, and which digits hold.
 - ``refinement``: a second pass over the points, where digits do not hold.
 - ``standard_errors``: covariance and standard errors of the coefficients.
+- ``optimum``: the optimum of the loss that is minimised, and what its errors go by.
+- ``robust``: that of Huber's loss.
 - ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
 - ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: the degree to choose.

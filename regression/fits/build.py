@@ -13,6 +13,7 @@ from regression.fits.convergence import distance_from_optimum, is_converged
 from regression.fits.criteria import Criteria, information_criteria
 from regression.fits.degree_choice import Choice
 from regression.fits.notes import notes
+from regression.fits.optimum import Optimum
 from regression.fits.result import Fit
 from regression.fits.solution import Solution
 from regression.fits.standard_errors import covariance, scale_of, standard_errors
@@ -51,6 +52,7 @@ def build_fit(
     omitted: int = 0,
     choice: Choice | None = None,
     at: Vector | None = None,
+    optimum: Optimum | None = None,
 ) -> Fit:
     """Make the record of a fit.
 
@@ -62,20 +64,22 @@ def build_fit(
         omitted: Number of rows that were left out.
         choice: How the degree was chosen, if it was.
         at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
+        optimum: The optimum of the loss; by default that of the squares.
     """
+    optimum = optimum or Optimum.of_squares(solution, options.absolute_sigma)
     ssr = solution.ssr if at is None else solution.ssr_at(at)
-    scale = scale_of(solution, ssr, options.absolute_sigma)
+    scale = scale_of(solution, ssr, options.absolute_sigma) if optimum.is_of_squares else optimum.scale
     errors, cov = standard_errors(solution, scale), [_floats(row) for row in covariance(solution, scale) or ()]
     is_shown = all(math.isfinite(value) for row in cov for value in row)
     params = solution.params_above_noise if at is None else solution.params_of(at)
-    distance = 0.0 if at is None else distance_from_optimum(params, solution, options.absolute_sigma)
+    distance = 0.0 if at is None else distance_from_optimum(params, solution, optimum)
     df_resid = solution.nobs - solution.rank
     criteria = Criteria()
-    if not solution.null:
+    if not solution.null and optimum.is_of_squares:
         criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
     own: dict[str, Any] = vars(options) | {name: _within(value) for name, value in criteria._asdict().items()}
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
-    said = notes(solution, ssr, distance, options.absolute_sigma, omitted, at is None)
+    said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None)
     with precise():
         return Fit(
             **own,
@@ -83,7 +87,7 @@ def build_fit(
             weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
             params=_floats(params), bse=_floats(errors) if errors else None,
             cov_params=tuple(cov) if cov and is_shown else None,
-            sigma=float(root(ssr / df_resid)) if df_resid > 0 else None, ssr=_within(ssr),
+            sigma=float(root(ssr / df_resid)) if df_resid > 0 and optimum.is_of_squares else None, ssr=_within(ssr),
             rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
             converged=None if distance is None else is_converged(distance),

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from regression.curves.change_of_basis import Chart
 from regression.curves.decimals import Vector, gram, precise
+from regression.fits.optimum import Optimum
 from regression.fits.solution import Solution
-from regression.fits.standard_errors import scale_of, standard_errors
+from regression.fits.standard_errors import standard_errors
 
 __all__ = ["OptimumDistance", "distance_from_optimum", "is_converged", "safe_rate"]
 
@@ -26,26 +27,29 @@ def is_converged(distance: float) -> bool:
     return distance <= CONVERGED_SE
 
 
-def optimum_errors(solution: Solution, absolute_sigma: bool) -> Vector | None:
+def optimum_errors(solution: Solution, optimum: Optimum) -> Vector | None:
     """Return the standard errors of the optimum, which distances are measured in; ``None`` if unknown or of no use.
 
     A fit that is further off has larger residuals, and with them larger errors of its own.
     """
     if solution.is_perfect:
         return None
-    errors = standard_errors(solution, scale_of(solution, solution.ssr, absolute_sigma))
+    errors = standard_errors(solution, optimum.scale)
     return errors if errors is not None and all(errors) else None
 
 
-def distance_from_optimum(params: Sequence[Decimal], solution: Solution, absolute_sigma: bool) -> float | None:
-    """Return ``max |c - ĉ| / se`` of coefficients in powers of x; ``None`` where standard errors are unknown or 0."""
-    if list(params) == solution.params:
+def distance_from_optimum(params: Sequence[Decimal], solution: Solution, optimum: Optimum) -> float | None:
+    """Return ``max |c - ĉ| / se`` of coefficients in powers of x; ``None`` where ĉ or se are unknown, or se is 0."""
+    if optimum.coefficients is None:
+        return None
+    best = solution.params_of(optimum.coefficients)
+    if list(params) == best:
         return 0.0
-    errors = optimum_errors(solution, absolute_sigma)
+    errors = optimum_errors(solution, optimum)
     if errors is None:
         return None
     with precise():
-        return float(max(abs(a - b) / e for a, b, e in zip(params, solution.params, errors, strict=True)))
+        return float(max(abs(a - b) / e for a, b, e in zip(params, best, errors, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,13 @@ class OptimumDistance:
     errors: Tensor
 
     @classmethod
-    def of(
-        cls, chart: Chart, solution: Solution, absolute_sigma: bool, device: torch.device
-    ) -> "OptimumDistance | None":
-        """Return the measure, ``None`` where standard errors are unknown or 0."""
-        errors = optimum_errors(solution, absolute_sigma)
-        if errors is None:
+    def of(cls, chart: Chart, solution: Solution, optimum: Optimum, device: torch.device) -> "OptimumDistance | None":
+        """Return the measure, ``None`` where the optimum or its standard errors are unknown, or these are 0."""
+        errors = optimum_errors(solution, optimum)
+        if errors is None or optimum.coefficients is None:
             return None
-        optimum = torch.tensor(chart.from_curve(solution.coefficients), dtype=torch.float64)
-        known = (optimum, chart.params_matrix(), torch.tensor(list(map(float, errors)), dtype=torch.float64))
+        best = torch.tensor(chart.from_curve(optimum.coefficients), dtype=torch.float64)
+        known = (best, chart.params_matrix(), torch.tensor(list(map(float, errors)), dtype=torch.float64))
         return cls(*(numbers.to(device) for numbers in known))
 
     def at(self, coefficients: Tensor) -> Tensor:

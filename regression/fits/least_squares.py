@@ -10,14 +10,17 @@ from torch import Tensor
 
 from regression.common.points import Points
 from regression.curves.change_of_basis import Chart
+from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.fits.build import FitOptions, build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
 from regression.fits.cross_validation import squares_left_out
 from regression.fits.degree_choice import Choice, Comparison, choose_degree
+from regression.fits.optimum import Optimum
 from regression.fits.refinement import refine, second_pass
 from regression.fits.result import Fit
+from regression.fits.robust import TotalOf, find_optimum
 from regression.fits.solution import Solution
 from regression.fits.solver import solve
 from regression.moments.moments import Moments
@@ -45,6 +48,7 @@ class LeastSquares:
         self._second_sums: list[int] | None = None
         self._solution: Solution | None = None
         self._choice: Choice | None = None
+        self._optimum: Optimum | None = None  # of a loss that is no function of the squares
         self._distance: OptimumDistance | None = None
         self._params_matrix: Tensor | None = None
 
@@ -117,6 +121,10 @@ class LeastSquares:
         unused = [Decimal(0)] * (self.model.degree - self.degree)
         return torch.tensor(self._chart.from_curve(self.solution.coefficients + unused), dtype=torch.float64)
 
+    def find_optimum(self, loss: str, threshold: float | None, absolute_sigma: bool, total: TotalOf) -> None:
+        """Find the optimum of a loss that is no function of the squares, as ``robust.find_optimum`` does."""
+        self._optimum = find_optimum(self.solution, loss, threshold, absolute_sigma, total)
+
     def prepare(self, absolute_sigma: bool, device: torch.device) -> None:
         """Get ready for ``params`` and ``distance``, which are asked for at every update.
 
@@ -125,7 +133,8 @@ class LeastSquares:
             device: Where the coefficients are.
         """
         chart = self._chart
-        self._distance = OptimumDistance.of(chart, self.solution, absolute_sigma, device)
+        optimum = self._optimum or Optimum.of_squares(self.solution, absolute_sigma)
+        self._distance = OptimumDistance.of(chart, self.solution, optimum, device)
         self._params_matrix = None if chart.is_identity else chart.params_matrix().to(device)
 
     def params(self, coefficients: Tensor) -> Tensor:
@@ -138,6 +147,13 @@ class LeastSquares:
         ``None`` where the standard errors are unknown or 0.
         """
         return None if self._distance is None else float(self._distance.at(coefficients))
+
+    @property
+    def residual(self) -> float:
+        """The root mean square of the residuals of the optimum, in units of sigma."""
+        solution = self.solution
+        with precise():
+            return 0.0 if solution.is_perfect else float(root(solution.ssr / solution.nobs))
 
     def safe_rate(self, mini_batches: bool) -> float:
         """Return a step size for plain gradient descent, see ``convergence.safe_rate``."""
@@ -152,8 +168,9 @@ class LeastSquares:
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
         return build_fit(
-            self.moments, self.solution, self.model, options, omitted=self.omitted, choice=self._choice, at=at
-        )
+            self.moments, self.solution, self.model, options,
+            omitted=self.omitted, choice=self._choice, at=at, optimum=self._optimum,
+        )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs of the points, as plain numbers and strings; nothing before they are there.
@@ -164,14 +181,16 @@ class LeastSquares:
             return {}
         moments = self._moments if self._moments is not None else self._sums.moments()  # type: ignore[union-attr]
         second = None if self._second_sums is None else list(map(hex, self._second_sums))
-        return {"moments": moments.state(), "omitted": self.omitted, "second_pass": second}
+        optimum = None if self._optimum is None else self._optimum.state()
+        return {"moments": moments.state(), "omitted": self.omitted, "second_pass": second, "optimum": optimum}
 
-    def restore(self, state: dict[str, Any], degree: int | None) -> None:
+    def restore(self, state: dict[str, Any], degree: int | None, loss: str | None) -> None:
         """Take up a state, and find the optimum of its points.
 
         Args:
             state: What ``state`` returned.
             degree: The degree of the optimum, or ``None`` for the model's.
+            loss: Name of a loss that is no function of the squares, ``None`` for others.
         """
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
@@ -179,3 +198,7 @@ class LeastSquares:
             sums = [int(total, 16) for total in state["second_pass"]]
             solution = refine(solution, second_pass(solution), sums)
         self._solution = solution if degree is None else solution.of_degree(degree)
+        if loss is not None and "optimum" not in state:  # release 0.1 did not look for it
+            self._optimum = Optimum(None, None, loss, reason="it is not in this checkpoint")
+        elif loss is not None and state["optimum"] is not None:
+            self._optimum = Optimum.from_state(state["optimum"])

@@ -9,6 +9,7 @@ from operator import mul
 from regression.common.text import counted, left_out
 from regression.curves.decimals import dot, precise, times
 from regression.fits.convergence import is_converged
+from regression.fits.optimum import Optimum
 from regression.fits.solution import SHOWN_DIGITS, Solution
 
 UNDETERMINED = "undetermined: "
@@ -33,12 +34,19 @@ def formula(params: Sequence[float], names: Sequence[str]) -> str:
 
 
 def notes(
-    solution: Solution, ssr: Decimal, distance: float | None, absolute_sigma: bool, omitted: int, is_optimum: bool
+    solution: Solution,
+    optimum: Optimum,
+    ssr: Decimal,
+    distance: float | None,
+    absolute_sigma: bool,
+    omitted: int,
+    is_optimum: bool,
 ) -> list[str]:
     """Return what the reader should know.
 
     Args:
         solution: The least-squares optimum.
+        optimum: The optimum of the loss.
         ssr: ``Σ w (y − f(x))²`` of the fit.
         distance: Its distance from the optimum in standard errors.
         absolute_sigma: Whether the points' sigma are in y's unit.
@@ -65,15 +73,32 @@ def notes(
         found.append(f"the sum of squared residuals is {ssr:.6e}, beyond float64's range")
     if solution.tss <= 0:
         found.append("R² is unknown: y does not vary, or too little against its size")
-    found += _digit_notes(solution) + _covariance_notes(solution)
+    found += _digit_notes(solution) + _covariance_notes(solution) + _loss_notes(solution, optimum, absolute_sigma)
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
     if distance is not None and not is_converged(distance):
+        whose, instead = "", ", or use --model.solver exact"
+        if not optimum.is_of_squares:
+            whose, instead = f" of {optimum.loss}", ""
         found.append(
-            f"not converged: {distance:.2g} standard errors from the optimum; make more updates "
-            "or let x be mapped (--model.domain data), or use --model.solver exact"
+            f"not converged: {distance:.2g} standard errors from the optimum{whose}; make more updates "
+            f"or let x be mapped (--model.domain data){instead}"
         )
     return found
+
+
+def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> list[str]:
+    """Say what the errors of a fit that does not minimise squares go by, and what it leaves open."""
+    if optimum.is_of_squares:
+        return []
+    without = "AIC, AICc and BIC are unknown: they are for squares"
+    if not absolute_sigma:
+        without = f"residual σ and prediction bands are unknown: they would contain the outliers; {without}"
+    if optimum.coefficients is None:
+        what = "converged and the distance from it are" if solution.null else "errors, bands and converged are"
+        return [f"the optimum of {optimum.loss} is unknown, so {what} too: {optimum.reason}", without]
+    beyond = f"{optimum.beyond:,} of {counted(solution.nobs, 'point')} beyond its threshold"
+    return [f"errors are those of {optimum.loss}, with {beyond} (Huber 1981)", without]
 
 
 def _cause(solution: Solution) -> str:

@@ -51,7 +51,7 @@ class Fit:
         params: Coefficients in ascending powers of x, shape (K,).
         bse: Their standard errors.
         cov_params: Their covariance, shape (K, K).
-        sigma: Residual standard deviation ``√(ssr / df_resid)``.
+        sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` where a robust loss has outliers.
         ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` where it is larger than float64 numbers are.
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
@@ -62,8 +62,8 @@ class Fit:
         rank: Number of coefficients that the points determine.
         condition_number: Condition of the design matrix in Chebyshev polynomials of x mapped from its range to
             [−1, 1], columns scaled to equal length.
-        converged: Whether the coefficients are within 0.1 standard errors of the least-squares optimum.
-        opt_error_se: Largest distance of a coefficient from the optimum, in standard errors.
+        converged: Whether the coefficients are within 0.1 standard errors of the optimum of the loss.
+        opt_error_se: Largest distance of a coefficient from that optimum, in standard errors.
         x_range: Smallest and largest x of the points.
         curve: The curve in well-conditioned form.
         notes: What the reader should know, such as why a value is ``None``.
@@ -152,8 +152,11 @@ class Fit:
         return Prediction(*(column.reshape(points.shape) for column in found))
 
     def spread(self, sigma: Tensor) -> Tensor:
-        """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,)."""
-        return sigma if self.absolute_sigma else sigma * (self.sigma or 0.0)
+        """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,).
+
+        They are NaN where they are unknown.
+        """
+        return sigma if self.absolute_sigma else sigma * (math.nan if self.sigma is None else self.sigma)
 
     def to_json(self, **facts: Any) -> str:
         """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.

@@ -109,6 +109,16 @@ class CurveModule(pl.LightningModule, ABC):
             batch.scan(work, is_checked_by_work=True)
             self.tell_scanned(done, len(batches), batch.rows)
 
+    def total_of_points(self, work: Callable[[Points], Tensor]) -> Tensor:
+        """Return the sum of a function over all training points, always in the same order."""
+        assert isinstance(self.loader, GlobalBatches)
+        parts = []
+        for slices in self.loader.in_order():
+            x, y, sigma = (None if column is None else column.to(self.device) for column in slices[:3])
+            batch, total = self.taken(Batch(cast("Tensor", x), cast("Tensor", y), sigma, slices.rows), all_sum)
+            parts.append(total(work(Points(batch.x, batch.y, batch.sigma))))
+        return torch.stack(parts).sum(dim=0)
+
     def record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
         """Give the loggers the values of an update, and the coefficients of powers of x."""
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}

@@ -30,6 +30,7 @@ __all__ = [
     "require_finite_rate",
     "require_full_precision",
     "require_known_monitors",
+    "require_known_optimum",
     "require_no_series",
     "require_one_precision",
     "require_same_division",
@@ -76,6 +77,15 @@ def require_exact_options(
         raise UsageError(f"{name} is for the gradient solver, got solver exact: leave it out")
     if not loss.is_squared:
         raise UsageError(f"solver exact minimises squares, got loss {loss.name}: use MSELoss or NormLoss")
+
+
+def require_known_optimum(stop_at_opt_error: float | None, loss: GlobalLoss) -> None:
+    """Refuse to stop near an optimum that nobody knows."""
+    if stop_at_opt_error is not None and not loss.is_squared and loss.threshold is None:
+        raise UsageError(
+            f"stop_at_opt_error needs a loss whose optimum is known, got {loss.name}: leave it out, or use MSELoss, "
+            "NormLoss, HuberLoss or SmoothL1Loss"
+        )
 
 
 def require_finite_rate(optimizer: Optimizer) -> None:

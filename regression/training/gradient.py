@@ -16,6 +16,7 @@ from regression.training.checks import (
     require_finite_coefficients,
     require_finite_losses,
     require_finite_rate,
+    require_known_optimum,
     require_one_precision,
     require_same_optimizer,
 )
@@ -46,6 +47,7 @@ class GradientDescent:
         updates_per_batch: int,
         stop_at_opt_error: float | None,
     ) -> None:
+        require_known_optimum(stop_at_opt_error, module.loss)
         self.module = module
         self.notes: tuple[str, ...] = ()
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
@@ -93,16 +95,26 @@ class GradientDescent:
         module, least_squares = self.module, self.module.least_squares
         module.scan_all(least_squares.add)
         least_squares.solve(module.device, module.scan_all)
+        if not module.loss.is_squared:
+            loss = module.loss
+            least_squares.find_optimum(loss.name, loss.threshold, module.absolute_sigma, module.total_of_points)
         least_squares.prepare(module.absolute_sigma, module.device)
         if self._takes_safe_rate:
-            if module.loss.name != "MSELoss":
-                raise UsageError(f"loss {module.loss.name} has no step size of its own: give --optimizer and its lr")
-            rate = least_squares.safe_rate(mini_batches=module.loader.is_divided)
+            rate = self._safe_rate()
             for group in module.optimizer().param_groups:
                 group["lr"] = rate
         module.trainer.callback_metrics.update(module.progress.metrics)
         if module.global_step and self._is_close_enough(module.model.coefficients.detach()):
             module.trainer.should_stop = True
+
+    def _safe_rate(self) -> float:
+        """Return the step size of plain SGD that the points allow, by the curvature of the loss."""
+        loss, least_squares = self.module.loss, self.module.least_squares
+        curvature = loss.curvature(least_squares.residual)
+        if curvature is None:
+            exact = " where the points lie on a curve" if loss.name.endswith("L1Loss") else ""
+            raise UsageError(f"loss {loss.name} has no step size of its own{exact}: give --optimizer and its lr")
+        return 2 / curvature * least_squares.safe_rate(mini_batches=self.module.loader.is_divided)
 
     def begin_batch(self) -> None:
         """Forget the previous batch."""

@@ -51,7 +51,8 @@ class Regression(CurveModule):
             are divided by it first.
         loss_args: Arguments of the loss, such as ``{delta: 0.5}`` for ``HuberLoss``.
         learning_rate: Step size of plain SGD, for use without a configured optimizer; by default the best constant
-            one for the mean squared error, from the eigenvalues of its Hessian.
+            one for the mean squared error, from the eigenvalues of its Hessian, times what the curvature of
+            ``HuberLoss``, ``SmoothL1Loss`` or ``L1Loss`` allows.
         updates_per_batch: Number of consecutive updates made before the Trainer gets its turn: on all rows where they
             are one batch, and a learning rate scheduler then steps once per update; else each on ``batch_size`` rows
             of its own, as many as 4,194,304 rows hold. The way to make many cheap updates fast: coefficients are the
@@ -59,7 +60,7 @@ class Regression(CurveModule):
         absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
-            optimum, looked at after each batch; ``null`` does not stop.
+            optimum of the loss, looked at after each batch; ``null`` does not stop.
         level: Probability of the confidence intervals and of the bands, between 0 and 1.
     """
 
@@ -240,5 +241,6 @@ class Regression(CurveModule):
         self.model.to(checkpoint["state_dict"]["model.coefficients"].dtype)  # lest float64 be cut short
         self.load_state_dict(checkpoint["state_dict"])
         self.progress = Progress.load(checkpoint)
-        self.least_squares.restore(checkpoint, checkpoint.get("degree"))
+        loss = None if self.loss.is_squared else self.loss.name
+        self.least_squares.restore(checkpoint, checkpoint.get("degree"), loss)
         self.result = self.make_fit(checkpoint["global_step"], None)

@@ -1,0 +1,53 @@
+"""The optimum of the loss that a fit minimises: what its distance is measured from, and its errors go by."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from regression.curves.decimals import Vector
+from regression.fits.solution import Solution
+from regression.fits.standard_errors import scale_of
+
+__all__ = ["Optimum"]
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The optimum of a loss, as far as it is known.
+
+    Attributes:
+        coefficients: Coefficients of T_k(u), shape (degree + 1,); ``None`` where they are unknown.
+        scale: What ``(AᵀWA)⁻¹`` is multiplied by to give their covariance; ``None`` where it is unknown.
+        loss: Name of the loss; ``None`` for least squares.
+        beyond: Number of points whose residuals are beyond the loss's threshold.
+        reason: Why the coefficients are unknown.
+    """
+
+    coefficients: Vector | None
+    scale: Decimal | None
+    loss: str | None = None
+    beyond: int = 0
+    reason: str = ""
+
+    @classmethod
+    def of_squares(cls, solution: Solution, absolute_sigma: bool) -> "Optimum":
+        """Return the least-squares optimum."""
+        return cls(solution.coefficients, scale_of(solution, solution.ssr, absolute_sigma))
+
+    @property
+    def is_of_squares(self) -> bool:
+        """Whether this is the least-squares optimum."""
+        return self.loss is None
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps, as plain numbers and strings."""
+        coefficients = None if self.coefficients is None else list(map(str, self.coefficients))
+        scale = None if self.scale is None else str(self.scale)
+        return vars(self) | {"coefficients": coefficients, "scale": scale}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Optimum":
+        """Return what gave a state."""
+        coefficients = None if state["coefficients"] is None else list(map(Decimal, state["coefficients"]))
+        scale = None if state["scale"] is None else Decimal(state["scale"])
+        return cls(**state | {"coefficients": coefficients, "scale": scale})
