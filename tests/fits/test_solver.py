@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 import regression
 from regression.common.points import Points
+from regression.fits.refinement import refine, second_pass
 from regression.fits.solution import Solution
 from regression.fits.solver import solve
+from regression.moments.scan import ResidualSums
 from tests.moments.test_moments import frame_of, moments
 
 Array = NDArray[np.float64]
@@ -113,6 +115,20 @@ def test_squares_at_other_coefficients() -> None:
     found = solution.ssr_at([Decimal(c) for c in curve])
     assert float(found) == pytest.approx(float(residuals @ residuals), rel=1e-13, abs=0)
     assert solution.ssr_at(solution.coefficients) == solution.ssr
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_rounding_is_a_share_of_the_squares_of_y(fit_intercept: bool) -> None:
+    """What the rounding of y can make is 1e-32 of ``Σ w y²``, by the sums and by a second pass, wherever y lies."""
+    x, y, sigma = drawn(9)
+    points = Points(*map(torch.from_numpy, (x, 1e3 + np.exp(2 * y), sigma)))
+    first = solve(moments(points, frame_of(points), 2), 2, fit_intercept)
+    request = second_pass(first)
+    sums = ResidualSums(request)
+    sums.add(points)
+    right = 1e-32 * float(((points.y / points.sigma) ** 2).sum())  # type: ignore[operator]
+    for solution in (first, refine(first, request, sums.values())):
+        assert float(solution.rounding) == pytest.approx(right, rel=1e-12, abs=0)
 
 
 def test_condition_is_that_of_the_design_matrix() -> None:
