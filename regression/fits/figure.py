@@ -4,7 +4,6 @@ Points go to it as arrays of numpy: it takes a tensor for a sequence of numbers,
 """
 
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -145,7 +144,7 @@ def shown_fit(fit: Fit, points: Points, axes: tuple[str, str]) -> tuple[ShownPoi
 def compared_degrees(fit: Fit) -> Degrees | None:
     """Return the panel of the degrees that a fit's degree was chosen from, by the criterion that chose it."""
     known = {int(row["degree"] or 0): row.get(fit.criterion or "") for row in fit.degree_table}
-    criteria = {degree: value for degree, value in known.items() if value is not None and math.isfinite(value)}
+    criteria = {degree: value for degree, value in known.items() if value is not None}
     return Degrees(criteria, fit.criterion) if criteria and fit.criterion else None
 
 
