@@ -64,7 +64,7 @@ def test_a_basis_of_one_row_fits(basis: str, fit_intercept: bool) -> None:
     squares.add(points)
     squares.solve(torch.device("cpu"), points.scan)
     design = np.vander(x, 4, increasing=True)[:, int(not fit_intercept) :]
-    right = np.linalg.lstsq(design, y)[0]
+    right = np.linalg.lstsq(design, y, rcond=None)[0]
     fit = squares.fit(None, FitOptions("Polynomial"))
     np.testing.assert_allclose(fit.params, right, rtol=1e-11)
     with torch.no_grad():

@@ -160,7 +160,7 @@ def test_undetermined_coefficients_are_those_of_least_norm(name: str, fit_interc
     """With too few distinct x the coefficients are numpy's least-norm ones; rank and warning tell."""
     x, y, degree, rank = FEW[name]
     design = np.vander(x, degree + 1, increasing=True)[:, int(not fit_intercept) :]
-    right, _, right_rank, _ = np.linalg.lstsq(design, y)
+    right, _, right_rank, _ = np.linalg.lstsq(design, y, rcond=None)
     rank -= int(not fit_intercept and 0 in x)  # the curve passes through the origin anyway
     assert right_rank == rank
     with pytest.warns(
