@@ -17,9 +17,9 @@ from regression.common.arrays import (
 )
 from regression.common.errors import UsageError
 from regression.common.points import Points
+from regression.common.series_names import Labels
 from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
-from regression.data.readers.series_names import Labels
 from regression.fits.bands import require_level
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion

@@ -17,7 +17,16 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.text import counted
 
-__all__ = ["NanPolicy", "as_column", "as_columns", "as_tensor", "as_whole", "complete_rows", "require_complete"]
+__all__ = [
+    "NanPolicy",
+    "as_column",
+    "as_columns",
+    "as_float64",
+    "as_tensor",
+    "as_whole",
+    "complete_rows",
+    "require_complete",
+]
 
 NanPolicy = Literal["raise", "omit"]
 EXACT = 2**53  # whole numbers up to here are float64 numbers
@@ -69,10 +78,10 @@ def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
     if isinstance(values, Tensor):
         return _of_tensor(name, values.detach(), may_stay)
     if isinstance(values, np.ma.MaskedArray):
-        column = torch.from_numpy(_as_float64(name, np.asarray(values.data)).copy())
+        column = torch.from_numpy(as_float64(name, np.asarray(values.data)).copy())
         column[torch.from_numpy(np.ma.getmaskarray(values).copy())] = math.nan
         return column
-    array = _as_float64(name, _as_array(name, values))
+    array = as_float64(name, _as_array(name, values))
     if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in values):
         raise _rounded(name)  # numpy may have made float64 numbers of them
     return as_tensor(array)
@@ -109,7 +118,8 @@ def _as_array(name: str, values: Any) -> Array:
         raise UsageError(f"{name} must be a column of numbers, got {type(values).__name__}: {reason}") from None
 
 
-def _as_float64(name: str, array: Array) -> Array:
+def as_float64(name: str, array: Array) -> Array:
+    """Return an array as float64, uncopied where it is; refuse what is no real number, or would be rounded."""
     kind = array.dtype.kind
     if kind == "O":
         array = _of_objects(name, array)
@@ -158,7 +168,7 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor]) -> None:
     Raises:
         UsageError: With the first such row and their number.
     """
-    for name, column in zip(names, columns, strict=True):
+    for name, column in zip(names, columns, strict=False):
         for expected, bad in (("finite", ~column.isfinite()), ("positive", column <= 0)):
             if bad.any() and (expected == "finite" or name == "sigma"):
                 row = int(bad.int().argmax())

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from regression.common.collectives import all_gather_rows, rank_and_size
-from regression.common.threads import even_slices, share_out, threads_for
+from regression.common.row_ranges import even_slices
+from regression.common.threads import share_out, threads_for
 
 __all__ = ["Batch", "Points", "gathered"]
 

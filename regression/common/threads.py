@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 import torch
 
-__all__ = ["ROWS_PER_PART", "even_slices", "part_cuts", "share_chunks", "share_out", "threads_for"]
+from regression.common.row_ranges import ROWS_PER_PART
 
-ROWS_PER_PART = 1 << 16  # of a few columns: a core's own cache holds them with what is made of them
+__all__ = ["share_chunks", "share_out", "threads_for"]
+
 END = object()
 
 T = TypeVar("T")
@@ -110,15 +110,3 @@ def share_chunks(
 def threads_for(rows: int) -> int:
     """Return the number of threads that share out so many rows: as many as torch uses, each with a part to work on."""
     return max(1, min(torch.get_num_threads(), -(-rows // ROWS_PER_PART)))
-
-
-def part_cuts(start: int, stop: int, most_rows: int = ROWS_PER_PART) -> list[int]:
-    """Return where to cut the rows from start to before stop into parts of nearly even length, from start to stop."""
-    count = max(1, -(-(stop - start) // most_rows))
-    return [start + (stop - start) * k // count for k in range(count + 1)]
-
-
-def even_slices(rows: int, threads: int) -> list[Iterator[slice]]:
-    """Return for each thread an iterator over its slices of so many rows, which follow each other in memory."""
-    slices = [slice(*ends) for ends in pairwise(part_cuts(0, rows))] if rows else []
-    return [iter(slices[len(slices) * k // threads : len(slices) * (k + 1) // threads]) for k in range(threads)]

@@ -5,14 +5,14 @@ left out, a slice may be empty, and every device sees the same number of batches
 order do not matter, each device has one contiguous share of all rows instead, read where it lies.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from regression.common.points import Batch, Points
-from regression.data.readers.columns import BLOCK, LARGE_BATCH, MOST_MOVED, even_borders
-from regression.data.rows import Rows
+from regression.common.row_ranges import even_borders, overlaps
+from regression.data.readers.columns import BLOCK, LARGE_BATCH
+from regression.data.rows import MOST_MOVED, Rows
 from regression.data.shuffle import DRAWN, Permutation, shuffled
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
@@ -36,11 +36,7 @@ class _Resumable:
         return {"batches": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch.
-
-        Args:
-            state: What ``state_dict`` returned.
-        """
+        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch."""
         self._skipped = state["batches"]
 
 
@@ -138,12 +134,7 @@ class GlobalBatches(_Resumable):
 
 
 class _Epoch:
-    """Rows by their position in an epoch.
-
-    Args:
-        rows: All rows.
-        seed: Seed of the order of the blocks, and of that within each; ``None`` for the order of the data.
-    """
+    """Rows by their position in an epoch: the blocks in an order of the seed, and the rows in each; without, as is."""
 
     def __init__(self, rows: Rows, seed: int | None) -> None:
         self.rows, self.seed = rows, seed
@@ -156,32 +147,24 @@ class _Epoch:
         """Return the rows at the positions from start to before stop."""
         if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
             return points
-        at = max(0, min(bisect_right(self._starts, start) - 1, len(self._order) - 1))
-        parts = [self._part(at, start, stop)]
-        while self._starts[at + 1] < stop:
-            at += 1
-            parts.append(self._part(at, start, stop))
-        return Points.joined(parts)
+        pieces = list(overlaps(self._starts, start, stop)) or [(0, 0, 0)]  # no row of a block has its columns
+        return Points.joined([self._part(*piece) for piece in pieces])
 
     def _part(self, at: int, start: int, stop: int) -> Points:
-        """Return those of the rows that are in the block at a position."""
-        first, last = self._starts[at : at + 2]
-        begin, end = max(start, first) - first, min(stop, last) - first
-        points = self.rows.block(self._order[at])
+        """Return the rows of the block at a place in the order."""
+        points, first = self.rows.block(self._order[at]), self._starts[at]
         if self.seed is None:
-            return points.chosen(slice(begin, end))
+            return points.chosen(slice(start - first, stop - first))
         if self._latest is None or self._latest[0] != at:
             self._latest = at, Permutation(len(points.x), self.seed, self._order[at])
-        return points.chosen(self._latest[1].between(begin, end))
+        return points.chosen(self._latest[1].between(start - first, stop - first))
 
 
 class Share(NamedTuple):
-    """One device's rows of a step of a pass, which are read when they are scanned.
+    """One device's rows of a step of a pass, from ``start`` to before ``stop``, which are read when they are scanned.
 
     Attributes:
         rows: Number of rows of the whole step, over all devices.
-        start: First row of this device.
-        stop: Row after its last.
         source: All rows.
     """
 
@@ -215,25 +198,20 @@ class Shares(_Resumable):
     def __init__(self, rows: Rows, batch_size: int | None = None, rank: int = 0, world_size: int = 1) -> None:
         self.rows, self.rank, self.world_size = rows, rank, world_size
         self.batch_size = batch_size or ROWS_PER_STEP * world_size
-        self._places = rows.places
-        self._all = self._places[-1]
-        self._borders = rows.borders(world_size)
+        self._places, self._borders = rows.places, rows.borders(world_size)
 
     def __len__(self) -> int:
-        return max(1, -(-self._all // self.batch_size))
+        return max(1, -(-self._places[-1] // self.batch_size))
 
     def __iter__(self) -> Iterator[Share]:
         skipped = self._begin()
-        steps = [even_borders(self._places, *ends, len(self), self._reach) for ends in pairwise(self._borders)]
+        reach = MOST_MOVED * self.batch_size / self.world_size
+        steps = [even_borders(self._places, *ends, len(self), reach) for ends in pairwise(self._borders)]
         own = steps[self.rank]
         for step in range(skipped, len(self)):
             self._done = step + 1
             rows = sum(borders[step + 1] - borders[step] for borders in steps)
             yield Share(rows, own[step], own[step + 1], self.rows)
-
-    @property
-    def _reach(self) -> float:
-        return MOST_MOVED * self.batch_size / self.world_size
 
     @property
     def division(self) -> tuple[int, int, int]:

@@ -39,11 +39,7 @@ class PointsDataModule(pl.LightningDataModule, ABC):
     """
 
     def __init__(
-        self,
-        seed: int = 0,
-        batch_size: int | None = None,
-        shuffle: bool = True,
-        validation_fraction: float = 0.0,
+        self, seed: int = 0, batch_size: int | None = None, shuffle: bool = True, validation_fraction: float = 0.0
     ) -> None:
         super().__init__()
         _require(0 <= seed < 2**32, "seed must be from 0 to 2^32 - 1", seed)
@@ -65,12 +61,9 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         self.all = self.rows(stage)
         self.training, self.validation = self.all, None if stage == "predict" else self.validation_rows()
         if self.validation_fraction and stage != "predict":
-            share, rest = (
-                SplitRows(self.all, self.validation_fraction, self.seed, is_rest) for is_rest in (False, True)
-            )
-            expected = f"validation_fraction leaves no point of {len(self.all)} to fit"
-            _require(len(rest) > 0, expected, self.validation_fraction)
-            self.training, self.validation = rest, share if len(share) else None
+            self.training, share = (SplitRows(self.all, self.validation_fraction, self.seed, k) for k in (True, False))
+            _require_rest(self.validation_fraction, len(self.all), len(self.training))
+            self.validation = share if len(share) else None
 
     @property
     def axes(self) -> tuple[str, str]:
@@ -153,8 +146,7 @@ class SineLineDataModule(PointsDataModule):
         _require(max(abs(low), abs(high)) < 1e38, "low and high must be within float32's 1e38", (low, high))
         _require(low <= high, "low must not be above high", (low, high))
         _require(math.isfinite(noise) and noise >= 0, "noise must be a finite number of at least 0", noise)
-        held_out = round(points * self.validation_fraction)
-        _require(held_out < points, f"validation_fraction leaves no point of {points} to fit", self.validation_fraction)
+        _require_rest(self.validation_fraction, points, points - round(points * self.validation_fraction))
         self.save_hyperparameters()
         self.number, self.low, self.high, self.noise = points, low, high, noise
 
@@ -208,23 +200,14 @@ class TableDataModule(PointsDataModule):
         if validation_path is not None and self.validation_fraction:
             raise UsageError("give validation_path or validation_fraction, not both")
         self.save_hyperparameters()
-        self.path, self.validation_path, self.nan_policy, self.in_memory_rows = (
-            path, validation_path, nan_policy, in_memory_rows,
-        )  # fmt: skip
+        self.path, self.validation_path = path, validation_path
+        self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
         self.x, self.y, self.sigma, self.series = x, y, sigma, series
-        if series is not None:
-            self._require_plain()
-
-    def _require_plain(self) -> None:
-        """Refuse what series do not go with."""
-        for name, value in (
-            ("validation_path", self.validation_path),
-            ("validation_fraction", self.validation_fraction),
-        ):
-            if value:
+        for name in ("validation_path", "validation_fraction") if series is not None else ():
+            if value := getattr(self, name):
                 raise UsageError(f"series are fitted to all points: leave out {name} {value}")
-        if self.series in (self.x, self.y, self.sigma):
-            raise UsageError(f"series must name a column other than x, y and sigma, got {self.series}")
+        if series is not None and series in (x, y, sigma):
+            raise UsageError(f"series must name a column other than x, y and sigma, got {series}")
 
     @property
     def axes(self) -> tuple[str, str]:
@@ -251,6 +234,10 @@ class TableDataModule(PointsDataModule):
         if not len(rows):
             raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
         return rows
+
+
+def _require_rest(fraction: float, points: int, rest: int) -> None:
+    _require(rest > 0, f"validation_fraction leaves no point of {points} to fit", fraction)
 
 
 def _require(condition: bool, expected: str, value: object) -> None:

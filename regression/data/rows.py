@@ -13,14 +13,15 @@ import torch
 
 from regression.common.collectives import all_sum, rank_and_size
 from regression.common.points import Points
-from regression.common.threads import ROWS_PER_PART
-from regression.data.readers.columns import MOST_MOVED, Array, Part, even_borders, overlaps
-from regression.data.readers.series_names import Labels
+from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
+from regression.common.series_names import Labels
+from regression.data.readers.columns import Array, Part
 from regression.data.readers.table import Table
 from regression.data.shuffle import shuffled
 
-__all__ = ["MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
+__all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
 
+MOST_MOVED = 0.25  # of a share's rows, to where reading can begin without waste: beyond, the waste costs less time
 KEPT_ROWS = 4000  # of a table that is scanned, for a figure
 BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows
 
@@ -30,42 +31,24 @@ class Rows(ABC):
 
     Attributes:
         counts: Number of rows of each block.
+        has_sigma: Whether the points have standard deviations of y.
         omitted: Number of rows that were left out because a number in them is missing.
         labels: What the codes of series mean, or ``None`` without them.
     """
 
     counts: Sequence[int]
+    has_sigma: bool = False
     omitted: int = 0
     labels: Labels | None = None
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Rows at which a scan can begin without waste, ascending, from 0 to the end."""
-        return [0, *accumulate(self.counts)]
 
     @abstractmethod
     def block(self, index: int) -> Points:
         """Return the rows of a block."""
 
-    def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
-        """Call ``work`` with parts of the rows from start to before stop, each in the thread that read it.
-
-        Several threads do so at once, as many as torch uses, in no particular order. A part is small enough to stay in
-        a core's cache, and valid only during the call: nothing is copied into a table of its own on the way.
-
-        Args:
-            start: First row; rows that are left out count too, where ``places`` counts them.
-            stop: Row after the last.
-            work: What to do with a part; must bear being called by several threads at once.
-            is_checked_by_work: Whether ``work`` itself raises a ``UsageError`` for a number that is not finite, as it
-                reads all of them anyway: to look at each twice takes 6 % of the time of an exact fit.
-
-        Raises:
-            DataError: If a number is refused; then, or if ``work`` raises, the scan ends.
-        """
-        starts = [0, *accumulate(self.counts)]
-        for index, low, high in overlaps(starts, start, stop):
-            self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
+    @property
+    def places(self) -> Sequence[int]:
+        """Rows at which a scan can begin without waste, ascending, from 0 to the end."""
+        return [0, *accumulate(self.counts)]
 
     def borders(self, processes: int) -> list[int]:
         """Return the rows at which the share of each process begins, and the end.
@@ -75,10 +58,17 @@ class Rows(ABC):
         places = self.places
         return even_borders(places, 0, places[-1], processes, MOST_MOVED * places[-1] / processes)
 
-    @property
-    def has_sigma(self) -> bool:
-        """Whether the points have standard deviations of y."""
-        return self.block(0).sigma is not None
+    def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
+        """Call ``work`` with parts of the rows from start to before stop, each in the thread that read it.
+
+        Several threads do so at once, as many as torch uses, in no particular order. A part is small enough to stay in
+        a core's cache, and valid only during the call: nothing is copied into a table of its own on the way. Rows that
+        are left out count too, where ``places`` counts them. To look for numbers that are not finite before ``work``
+        reads all of them anyway takes 6 % of the time of an exact fit; see ``Table.scan``.
+        """
+        starts = [0, *accumulate(self.counts)]
+        for index, low, high in overlaps(starts, start, stop):
+            self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
@@ -88,9 +78,6 @@ class Rows(ABC):
         """Return the rows from start to before stop, over several blocks, where they can be read without joining."""
         return None
 
-    def __len__(self) -> int:
-        return sum(self.counts)
-
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` rows, evenly chosen from at most 8 evenly chosen blocks."""
         used = range(0, len(self.counts), -(-len(self.counts) // min(8, limit)))
@@ -98,19 +85,16 @@ class Rows(ABC):
         blocks = [self.block(index) for index in used]
         return Points.joined([points.chosen(slice(None, None, -(-len(points.x) // each) or 1)) for points in blocks])
 
+    def __len__(self) -> int:
+        return sum(self.counts)
+
 
 class MemoryRows(Rows):
-    """Rows that are in memory, as one block.
-
-    Args:
-        points: The rows.
-        omitted: Number of rows left out.
-        labels: What the codes of series mean.
-    """
+    """Rows that are in memory, as one block."""
 
     def __init__(self, points: Points, omitted: int = 0, labels: Labels | None = None) -> None:
         self.points, self.omitted, self.labels = points, omitted, labels
-        self.counts = [len(points.x)]
+        self.counts, self.has_sigma = [len(points.x)], points.sigma is not None
 
     @property
     def places(self) -> Sequence[int]:
@@ -133,11 +117,12 @@ class TableRows(Rows):
 
     def __init__(self, table: Table, has_y: bool, is_one_block: bool = False) -> None:
         self.table, self.has_y, self.labels = table, has_y, table.labels
+        self.has_sigma = len(table.columns) > 1 + has_y + (table.labels is not None)
         self._spans = list(pairwise([0, table.rows] if is_one_block else table.cuts))
         self.counts = [stop - start for start, stop in self._spans]
         self._latest: tuple[int, Points] | None = None
-        self._kept: dict[int, Array] = {}
-        if table.nan_policy == "omit" and not table.is_sound:
+        self._kept, self._every = dict[int, Array](), max(1, table.rows // KEPT_ROWS)
+        if table.nan_policy == "omit" and not (table.is_sound or is_one_block):
             self._count()
 
     def _count(self) -> None:
@@ -146,9 +131,8 @@ class TableRows(Rows):
         counts = torch.zeros(len(self.counts), dtype=torch.long)
         for index in range(rank, len(counts), size):
             counts[index] = self._kept_rows(*self._spans[index])
-        counts = all_sum(counts)
-        self.omitted = self.table.rows - int(counts.sum())
-        self.counts = counts.tolist()
+        self.counts = all_sum(counts).tolist()
+        self.omitted = self.table.rows - len(self)
 
     def _kept_rows(self, start: int, stop: int) -> int:
         found = list[int]()
@@ -164,11 +148,6 @@ class TableRows(Rows):
         """Return the rows at which the share of each process begins: of text, what it has parsed."""
         return self.table.borders(processes) or super().borders(processes)
 
-    @property
-    def has_sigma(self) -> bool:
-        """Whether the table has a column of standard deviations."""
-        return len(self.table.columns) > 1 + self.has_y + (self.labels is not None)
-
     def block(self, index: int) -> Points:
         """Return the rows of a block."""
         if self._latest is None or self._latest[0] != index:
@@ -178,8 +157,8 @@ class TableRows(Rows):
 
     def span(self, start: int, stop: int) -> Points | None:
         """Read consecutive rows of several blocks, unless some are left out."""
-        is_readable = len(self.counts) > 1 and not self.omitted
-        return self._points(self.table.read(start, stop)) if is_readable else None
+        is_plain = len(self.counts) > 1 and not self.omitted
+        return self._points(self.table.read(start, stop)) if is_plain else None
 
     def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of the rows of the table as they are read, and keep a few for a figure."""
@@ -191,13 +170,6 @@ class TableRows(Rows):
             work(self._points(columns))
 
         self.table.scan(start, stop, add, is_checked_by_work)
-
-    def _points(self, columns: Iterable[Array]) -> Points:
-        return points_of(columns, self.has_y, self.labels is not None)
-
-    @property
-    def _every(self) -> int:
-        return max(1, self.table.rows // KEPT_ROWS)
 
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` rows, evenly chosen from those that were scanned if they are most."""
@@ -213,6 +185,13 @@ class TableRows(Rows):
         known = self.table.extremes()
         return None if known is None else self._points(known)
 
+    def _points(self, columns: Iterable[Array]) -> Points:
+        """Return columns as points, without a copy where possible."""
+        x, *others = map(torch.from_numpy, columns)
+        y = others.pop(0) if self.has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
+        series = others.pop() if self.labels is not None else None
+        return Points(x, y, others[0] if others else None, series)
+
 
 class SplitRows(Rows):
     """A random share of the rows, evenly taken from all blocks, or the rest of them.
@@ -225,16 +204,12 @@ class SplitRows(Rows):
     """
 
     def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
-        self.rows, self.seed, self.is_rest, self.omitted = rows, seed, is_rest, rows.omitted
+        self.rows, self.seed, self.is_rest = rows, seed, is_rest
+        self.omitted, self.has_sigma = rows.omitted, rows.has_sigma
         self._shares = [round(count * fraction) for count in rows.counts]
         pairs = zip(rows.counts, self._shares, strict=True)
         self.counts = [count - share if is_rest else share for count, share in pairs]
         self._latest: tuple[int, Points] | None = None
-
-    @property
-    def has_sigma(self) -> bool:
-        """Whether the points have standard deviations of y."""
-        return self.rows.has_sigma
 
     def block(self, index: int) -> Points:
         """Return the rows of a block, in the order of the table; those that were asked for last are at hand."""
@@ -246,19 +221,12 @@ class SplitRows(Rows):
         return self._latest[1]
 
 
-def points_of(columns: Iterable[Array], has_y: bool, has_series: bool) -> Points:
-    """Return columns x, y, sigma and series as points, without a copy where possible."""
-    x, *others = (torch.from_numpy(column) for column in columns)
-    y = others.pop(0) if has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
-    series = others.pop() if has_series else None
-    return Points(x, y, others[0] if others else None, series)
-
-
 def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
     """Return the rows of a table: in memory if they are few, read when they are needed if they are sound, or many."""
     if table.rows > in_memory_rows:
         return TableRows(table, has_y)
+    rows = TableRows(table, has_y, is_one_block=True)
     if table.is_sound:
-        return TableRows(table, has_y, is_one_block=True)
-    points = points_of(table.read(0, table.rows), has_y, table.labels is not None)
+        return rows
+    points = rows.block(0)
     return MemoryRows(points, table.rows - len(points.x), table.labels)

@@ -11,8 +11,6 @@ from regression.common.compiled import compiled, loop
 __all__ = ["DRAWN", "Permutation", "permute", "shuffled"]
 
 DRAWN = 3 << 18  # rows: an order of so many is drawn whole, as quickly as it could be computed
-CHUNK = 1 << 16  # positions that are computed together
-FEW = CHUNK // 4  # positions: fewer are taken from a whole chunk, since each call has its price
 ROUNDS = 6
 
 
@@ -38,23 +36,15 @@ class Permutation:
     """
 
     def __init__(self, count: int, seed: int, block: int = 0) -> None:
-        self.count, self._keys = count, None
-        if count > DRAWN:
-            self._keys = torch.randint(2**32, (ROUNDS,), generator=_generator(seed, block)).numpy()
-        self._window = shuffled(count, seed, block) if self._keys is None else torch.empty(0, dtype=torch.long)
-        self._first = 0  # position at which the window begins
+        self.count = count
+        self._drawn = shuffled(count, seed, block) if count <= DRAWN else None
+        self._keys = torch.randint(2**32, (ROUNDS,), generator=_generator(seed, block)).numpy()
 
     def between(self, start: int, stop: int) -> Tensor:
         """Return the numbers at the positions from start to before stop, int64 of shape (stop − start,)."""
-        if not self._first <= start <= stop <= self._first + len(self._window):
-            if stop - start >= FEW:
-                return self._computed(start, stop)
-            self._first, self._window = start, self._computed(start, min(start + CHUNK, self.count))
-        return self._window[start - self._first : stop - self._first]
-
-    def _computed(self, start: int, stop: int) -> Tensor:
-        numbers = torch.empty(stop - start, dtype=torch.long)
-        a = math.isqrt(self.count - 1) + 1
+        if self._drawn is not None:
+            return self._drawn[start:stop]
+        numbers, a = torch.empty(stop - start, dtype=torch.long), math.isqrt(self.count - 1) + 1
         compiled(permute)(start, self.count, a, -(-self.count // a), self._keys, numbers.numpy())
         return numbers
 

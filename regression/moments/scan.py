@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from regression.common.arrays import require_complete
 from regression.common.collectives import all_max
 from regression.common.compiled import choose, compiled, rows_for
 from regression.common.errors import UsageError
@@ -21,7 +22,7 @@ from regression.moments.loops import ROWS_PER_STEP, add_logarithms, add_moments,
 from regression.moments.moments import Moments, reduced
 from regression.moments.second_pass import SecondPass
 
-__all__ = ["Range", "ResidualSums", "Sums", "loop_room", "require_finite"]
+__all__ = ["Range", "ResidualSums", "Sums", "loop_room"]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # that loops are compiled for
 
@@ -46,7 +47,7 @@ class Range:
         (low, high), (y_low, y_high) = ([float(value) for value in column.aminmax()] for column in (x, y))
         smallest, largest = (1.0, 1.0) if sigma is None else [float(value) for value in sigma.aminmax()]
         if not all(map(math.isfinite, (low, high, y_low, y_high, smallest, largest))) or smallest <= 0:
-            require_finite(points)
+            require_complete(("x", "y", "sigma"), [column for column in points[:3] if column is not None])
         found = [-low, high, -y_low, y_high, -math.inf if sigma is None else -smallest]
         with self._lock:
             self._found, self._device = list(map(max, self._found, found)), x.device
@@ -62,18 +63,6 @@ class Range:
         if -low > high:
             raise UsageError("there are no rows to fit: expected at least one point")
         return Frame.of((-low, high), (-y_low, y_high), None if smallest == -math.inf else -smallest)
-
-
-def require_finite(points: Points) -> None:
-    """Refuse numbers that are not finite, and sigmas that are not positive."""
-    x, y, sigma = points[:3]
-    for name, values in (("x", x), ("y", y), ("sigma", sigma)):
-        if values is not None and not values.isfinite().all():
-            row = int(values.isfinite().int().argmin())
-            raise UsageError(f"{name} must be finite, got {values[row].item()} at row {row} of a batch: leave it out")
-    if sigma is not None and not (sigma > 0).all():
-        row = int((sigma > 0).int().argmin())
-        raise UsageError(f"sigma must be positive, got {sigma[row].item()} at row {row} of a batch: leave it out")
 
 
 class Accumulator:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from regression.common.errors import Stopped
-from regression.common.threads import even_slices, part_cuts, share_out, threads_for
+from regression.common.row_ranges import even_slices, part_cuts
+from regression.common.threads import share_out, threads_for
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

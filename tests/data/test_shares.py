@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from regression.common.points import Points
+from regression.common.row_ranges import even_borders
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.readers.columns import even_borders
 from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, TableRows
 from tests.benchmarks.scripts import load

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from regression.common.compiled import compiled
-from regression.data import shuffle
-from regression.data.shuffle import CHUNK, DRAWN, FEW, ROUNDS, Permutation, permute, shuffled
+from regression.data.shuffle import DRAWN, ROUNDS, Permutation, permute, shuffled
 
 ROWS = 1_000_003  # a prime
 SURE = 1e-4  # chi-square below or above this share of chance, on either side, is no chance
@@ -120,26 +119,9 @@ def test_parts_agree_with_the_whole() -> None:
     """Parts of any size in any sequence are those of the whole order."""
     whole, parts = order(4), Permutation(ROWS, 4)
     random = np.random.default_rng(0)
-    for size in (0, 1, 32, FEW - 1, FEW, CHUNK, CHUNK + 3, ROWS):
+    for size in (0, 1, 32, 4096, 100_003, ROWS):
         for start in (0, ROWS - size, *random.integers(0, ROWS - size + 1, 8).tolist()):
             assert np.array_equal(parts.between(start, start + size), whole[start : start + size])
-
-
-def test_small_parts_in_turn_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of 32 rows, one after the other, need each position computed once."""
-    computed: list[range] = []
-    run = compiled(permute)
-
-    def counted(start: int, *given: Any) -> None:
-        computed.append(range(start, start + len(given[-1])))
-        run(start, *given)
-
-    monkeypatch.setattr(shuffle, "compiled", lambda _: counted)
-    parts = Permutation(ROWS, 4)
-    for start in range(0, ROWS, 32):
-        parts.between(start, min(start + 32, ROWS))
-    assert [one.stop == other.start for one, other in pairwise(computed)] == [True] * (len(computed) - 1)
-    assert (len(computed), computed[0].start, computed[-1].stop) == (-(-ROWS // CHUNK), 0, ROWS)
 
 
 def test_short_orders_are_torchs() -> None:

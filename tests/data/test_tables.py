@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from regression.common.errors import DataError
-from regression.data.readers.columns import merged_cuts
+from regression.common.row_ranges import merged_cuts
 from regression.data.readers.table import Table
 
 Array = NDArray[np.float64]

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from regression.common.errors import DataError
+from regression.common.row_ranges import merged_cuts
 from regression.data.batches import Shares
 from regression.data.readers import csv_text, large_csv
 from regression.data.readers import table as tables
-from regression.data.readers.columns import BLOCK, merged_cuts
+from regression.data.readers.columns import BLOCK
 from regression.data.readers.large_csv import PlainText, open_plain
 from regression.data.readers.source import Source
 from regression.data.readers.table import Table
@@ -38,9 +39,9 @@ class Group:
         self.parsed: list[list[tuple[int, int]]] = [[] for _ in range(processes)]
         share_out, parse = large_csv.share_out, large_csv._parsed
 
-        def parsed(form: Any, start: int, stop: int) -> Any:
+        def parsed(source: Any, start: int, stop: int, *form: Any) -> Any:
             self.parsed[self.own.rank].append((start, stop))
-            return parse(form, start, stop)
+            return parse(source, start, stop, *form)
 
         monkeypatch.setattr(tables, "rank_and_size", lambda: (self.own.rank, processes))
         monkeypatch.setattr(large_csv, "rank_and_size", lambda: (self.own.rank, processes))

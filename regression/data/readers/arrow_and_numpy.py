@@ -1,4 +1,4 @@
-"""Columns of numbers from Arrow, NPY and NPZ files, and record batches as numbers; never converted silently."""
+"""Columns of numbers from Arrow, NPY and NPZ files, and arrays of Arrow's as numbers; never converted silently."""
 
 import warnings
 import zipfile
@@ -6,22 +6,21 @@ from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from torch.utils.dlpack import from_dlpack
 
+from regression.common.arrays import as_float64
 from regression.common.errors import DataError
-from regression.common.threads import ROWS_PER_PART, part_cuts
+from regression.common.row_ranges import ROWS_PER_PART, part_cuts
+from regression.common.series_names import Labels
 from regression.data.readers.columns import BLOCK, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
-from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
 __all__ = ["ArrayColumns", "ArrowColumns", "BatchColumns", "read_npz", "without_copy"]
 
 T = TypeVar("T")
-EXACT = 2**53  # whole numbers up to here are float64 numbers
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
 BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
 READ_BYTES = 1 << 24  # at most at once, of rows of many columns of which few are wanted
@@ -41,11 +40,11 @@ class BatchColumns(FileColumns):
         self.source, self._labels = source, wanted.labels
         self._columns = find_columns(source.path, schema.names, wanted.columns)
         fields = [schema.field(k) for k in self._columns]
+        self._titles = [f"{source.path}: column {field.name!r}" for field in fields]
         self.has_texts = _is_text(fields[-1].type)
-        for field in fields[:-1] if self.has_texts and wanted.labels is not None else fields:
-            if not _is_number(field.type):
-                kind = f"got type {field.type}: {CONVERT}"
-                raise DataError(f"{source.path}: column {field.name!r} must hold numbers, {kind}")
+        for title, field in zip(self._titles, fields, strict=True):
+            if not (_is_number(field.type) or (field is fields[-1] and self.has_texts and wanted.labels is not None)):
+                raise DataError(f"{title} must hold numbers, got type {field.type}: {CONVERT}")
         self._begun: dict[int, Iterator[tuple[int, list[Any]]]] = {}  # what is left of a group, by its first row
 
     @property
@@ -64,7 +63,8 @@ class BatchColumns(FileColumns):
             for first, columns in batches:
                 low, high = max(start - first, 0), min(stop - first, len(columns[0]))
                 if low < high:
-                    yield [_numbers(self.source.path, c.slice(low, high - low), self._labels) for c in columns]
+                    pairs = zip(self._titles, columns, strict=True)
+                    yield [_numbers(title, column.slice(low, high - low), self._labels) for title, column in pairs]
                     start = first + high
                 if start == stop:
                     if self._starts[bisect_left(self._starts, start)] > start:
@@ -83,12 +83,7 @@ class BatchColumns(FileColumns):
 
 
 class ArrowColumns(BatchColumns):
-    """Columns of an Arrow IPC file, also known as Feather, of which one record batch at a time is in memory.
-
-    Args:
-        source: The file.
-        wanted: What to read of it.
-    """
+    """Columns of an Arrow IPC file, also known as Feather, of which one record batch at a time is in memory."""
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
         with self._opened(source, None) as file:
@@ -117,10 +112,6 @@ class ArrayColumns(FileColumns):
     """Columns of an NPY file: an array of shape (N, C) or (N,), or one with named fields.
 
     Without names, the first columns are called x, y and sigma.
-
-    Args:
-        source: The file.
-        wanted: What to read of it.
     """
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
@@ -128,16 +119,16 @@ class ArrayColumns(FileColumns):
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
             # Mapped for its header, and to see where numbers are: they are not touched.
-            array = _without_objects(path, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+            array = _without_objects(source, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
         if array.ndim not in (1, 2):
             raise DataError(f"{path}: expected an array of shape (N, columns), got shape {array.shape}")
         table = array if array.ndim == 2 else array[:, None]
         names = array.dtype.names or [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
         at = find_columns(path, names, wanted.columns)
         views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
-        _require_numeric(path, views, wanted)
-        self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
+        self._titles = _titles(source, wanted, views)
         self._stored = [_Stored.of(view, array) for view in views]
+        self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield the rows; of rows that hold several columns each is read once."""
@@ -149,11 +140,8 @@ class ArrayColumns(FileColumns):
                     file.seek(begin + low * stride)
                     if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:  # type: ignore[arg-type]
                         raise EOFError("it ends before its last row")
-                shape = (high - low,)
-                yield [
-                    _plain(self.source.path, np.ndarray(shape, c.dtype, room[c[:2]], c.within, (c.stride,)))
-                    for c in self._stored
-                ]
+                found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
+                yield [_plain(title, values) for title, values in zip(self._titles, found, strict=True)]
 
 
 class _Stored(NamedTuple):
@@ -173,12 +161,7 @@ class _Stored(NamedTuple):
 
 
 def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
-    """Read columns from an NPZ file that holds an array of shape (N,) for each.
-
-    Args:
-        source: The file.
-        wanted: What to read of it.
-    """
+    """Read columns from an NPZ file that holds an array of shape (N,) for each."""
     path = source.path
     with path.open("rb") as file:
         with zipfile.ZipFile(file) as archive:
@@ -188,28 +171,30 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted.columns)]
-            found = _without_objects(path, lambda: [arrays[name] for name in chosen])
-    _require_numeric(path, found, wanted)
+            found = _without_objects(source, lambda: [arrays[name] for name in chosen])
+    titles = _titles(source, wanted, found)
     if len({array.shape for array in found}) > 1:
         raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
-    return ChunkColumns(source, [[_exact(path, array) for array in found]])
+    return ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
 
 
-def _without_objects(path: Path, load: Callable[[], T]) -> T:
+def _without_objects(source: Source, load: Callable[[], T]) -> T:
     try:
         return load()
     except ValueError as error:  # of numpy, for arrays that only a pickle could hold
         if "object" not in str(error).lower():
             raise
-        raise DataError(f"{path} must hold numbers, got type object: {CONVERT}") from None
+        raise DataError(f"{source.path} must hold numbers, got type object: {CONVERT}") from None
 
 
-def _require_numeric(path: Path, arrays: Sequence[Any], wanted: Wanted) -> None:
-    for array, column in zip(arrays, wanted.columns, strict=True):
-        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-            raise DataError(f"{path}: column {str(column)!r} must hold numbers, got type {array.dtype}: {CONVERT}")
-        if array.ndim != 1:
-            raise DataError(f"{path}: column {str(column)!r} must be of shape (N,), got {array.shape}")
+def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
+    """Return what to call the columns of numpy's, once it is known that they are numbers, of shape (N,)."""
+    titles = [f"{source.path}: column {str(column)!r}" for column in wanted.columns]
+    for title, array in zip(titles, arrays, strict=True):
+        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or array.ndim != 1:
+            got = f"type {array.dtype}, shape {array.shape}"
+            raise DataError(f"{title} must hold numbers, got {got}: {CONVERT}")
+    return titles
 
 
 def _is_number(kind: Any) -> bool:
@@ -225,34 +210,25 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def _numbers(path: Path, column: Any, labels: Labels | None) -> Array:
+def _numbers(title: str, column: Any, labels: Labels | None) -> Array:
     """Return an array of Arrow's as numbers, NaN for nulls, texts by their codes; floats without nulls uncopied."""
     from pyarrow import types
 
     if labels is not None and _is_text(column.type):
         return labels.codes(column)
     if types.is_floating(column.type):
-        if not (column.null_count or types.is_float16(column.type)):
-            return without_copy(column)
-        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
-    values = _exact(path, column.fill_null(0).to_numpy(zero_copy_only=False))
+        return _plain(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
+    values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
     return np.where(column.is_null(), np.nan, values) if column.null_count else values
 
 
 def without_copy(column: Any) -> Array:
     """Return floats of Arrow's as an array; by way of torch, which warns of arrays that may not be written to."""
     result: Array = from_dlpack(column).numpy()
-    return result
+    return result if result.itemsize > 2 else result.astype(np.float64)
 
 
-def _exact(path: Path, values: Any) -> Array:
-    """Return numbers as float64, and refuse whole numbers that float64 would round."""
-    if values.dtype.kind in "iu" and len(values) and max(-int(values.min()), int(values.max())) > EXACT:
-        raise DataError(f"{path}: whole numbers beyond 2^53 lose digits in float64: subtract an offset first")
-    return np.asarray(values, dtype=np.float64)
-
-
-def _plain(path: Path, values: Any) -> Array:
+def _plain(title: str, values: Any) -> Array:
     """Return numbers as contiguous floats: uncopied where they are such already."""
     is_float = values.dtype.kind == "f" and values.dtype.itemsize > 2 and values.dtype.isnative
-    return np.ascontiguousarray(values if is_float else _exact(path, values))
+    return np.ascontiguousarray(values if is_float else as_float64(title, values))

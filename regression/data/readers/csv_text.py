@@ -69,9 +69,8 @@ class Watched(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes.
 
-        Raises:
-            DataError: If a quotation mark stands inside a cell or is not closed, a byte order mark begins the rows, or
-                a packed file grows hundreds of times larger.
+        Refused are quotation marks inside a cell or not closed, a byte order mark before the rows, and packed files
+        that grow hundreds of times larger.
         """
         piece = self.stream.read(size)
         if not self._count and piece.startswith(BOM):  # the parser would drop it
@@ -105,16 +104,8 @@ def read_text(source: Source, wanted: Wanted) -> FileColumns:
     The delimiter is that of ``, ; tab |`` with which the header has the columns. Cells are numbers as in ``-1.5e3``;
     empty cells and NA are missing, with blanks around them or not. What is no number is refused, never converted.
 
-    Args:
-        source: The file, UTF-8, with or without a byte order mark.
-        wanted: What to read of it; names of series are texts, whatever they read, and missing only where the cell is
-            empty.
-
-    Returns:
-        The columns, NaN for missing cells.
-
-    Raises:
-        DataError: If the text is not such a table; names the row, counted from 1 after the header, where there is one.
+    Names of series are texts, missing where the cell is empty and not where it reads NA. An error names the row,
+    counted from 1 after the header, where there is one.
     """
     return _read(source, wanted, lambda raw: raw)
 
@@ -125,7 +116,7 @@ def read_packed_text(source: Source, wanted: Wanted) -> FileColumns:
 
 
 def _read(source: Source, wanted: Wanted, unpacked: Callable[[IO[bytes]], IO[bytes]]) -> FileColumns:
-    path, has_names = source.path, wanted.labels is not None
+    path, labels, has_names = source.path, wanted.labels, wanted.labels is not None
     with path.open("rb") as raw:
         stream = unpacked(raw)
         delimiter, names, positions = _header(path, stream, wanted.columns)
@@ -142,17 +133,13 @@ def _read(source: Source, wanted: Wanted, unpacked: Callable[[IO[bytes]], IO[byt
 
         kinds = ["float64"] * (len(positions) - has_names) + ["string"] * has_names
         chunks = _Parser(rows, delimiter, len(names), positions, kinds).chunks(path, names)
-    if wanted.labels is not None:
+    if labels is not None:
+        from pyarrow import compute
+
         for chunk in chunks:
-            chunk[-1] = wanted.labels.codes(_without_blank(chunk[-1]))
+            is_blank = compute.equal(compute.utf8_trim(chunk[-1], BLANKS), "")
+            chunk[-1] = labels.codes(compute.if_else(is_blank, None, chunk[-1]))
     return ChunkColumns(source, [[np.asarray(column) for column in chunk] for chunk in chunks], has_names)
-
-
-def _without_blank(names: Any) -> Any:
-    """Return names, null where the cell has none; a name is never missing because it reads NA."""
-    from pyarrow import compute
-
-    return compute.if_else(compute.equal(compute.utf8_trim(names, BLANKS), ""), None, names)
 
 
 class _Parser(NamedTuple):
@@ -257,17 +244,10 @@ def _header(path: Path, stream: IO[bytes], columns: Sequence[Column]) -> tuple[s
     wanted = {str(column) for column in columns}
     delimiter = max(names, key=lambda mark: (len(wanted & set(names[mark])), len(names[mark])))
     header = names[delimiter]
-    if all(map(_is_number, header)):
+    with suppress(ValueError):  # a cell is a name
+        list(map(float, header))
         raise DataError(f"{path} has no header row: its first row holds only numbers; add one that names the columns")
     return delimiter, header, find_columns(path, header, columns)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _explained(message: str, names: list[str]) -> str:

@@ -18,30 +18,21 @@ __all__ = ["FORMATS", "Format", "find_files", "open_file"]
 
 
 class Format(NamedTuple):
-    """A format of files.
+    """What files of a format are called, how their names end, what they begin with, and what reads them."""
 
-    Attributes:
-        word: What it is called.
-        endings: Endings of the names of such files.
-        first_bytes: What the files begin with; nothing for text.
-        read: Returns the wanted columns of a file.
-        kind: What the files are when they are unpacked; the tables of a folder are all of one kind.
-    """
-
-    word: str
+    word: str  # the tables of a folder are all of one
     endings: tuple[str, ...]
     first_bytes: bytes
     read: Callable[[Source, Wanted], FileColumns]
-    kind: str
 
 
 FORMATS = (
-    Format("text", (".csv", ".tsv"), b"", read_text, "text"),
-    Format("gzip", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text, "text"),
-    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns, "parquet"),
-    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, "arrow"),
-    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, "npy"),
-    Format("npz", (".npz",), b"PK\x03\x04", read_npz, "npz"),
+    Format("text", (".csv", ".tsv"), b"", read_text),
+    Format("text", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text),
+    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns),
+    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns),
+    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns),
+    Format("npz", (".npz",), b"PK\x03\x04", read_npz),
 )
 ENDINGS = {ending: form for form in FORMATS for ending in form.endings}
 OTHERS = {  # what files of no such format begin with, and what to do
@@ -49,7 +40,7 @@ OTHERS = {  # what files of no such format begin with, and what to do
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
     b"\xff\xff\xff\xff": "an Arrow stream: save it as an Arrow file, such as with pyarrow.ipc.new_file",
 }
-LAKES = {  # what is in folders whose files are a table only as another library reads them; its name, and that
+LAKES = {  # what marks folders whose files are a table only as another library reads them
     "_delta_log": ("Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
     ".hoodie": ("Hudi", "spark.read.format('hudi').load(folder)"),
     "metadata/*.metadata.json": ("Iceberg", "pyiceberg's table.scan().to_arrow()"),
@@ -73,17 +64,13 @@ def find_files(path: str) -> list[Path]:
         raise DataError(f"path must be a local file, folder or pattern, got the address {path}: download it first")
     given = Path(path)
     try:
-        if given.is_dir():
-            _require_plain(given)
-            found = _tables_in(given)
-        elif any(sign in path for sign in "*?[") and not given.exists():
-            found = [Path(name) for name in sorted(glob.glob(path))]
-            if not found:
-                raise DataError(f"no file matches {path}: expected at least one")
-            for folder in {file.parent for file in found}:
-                _require_plain(folder)
-        else:
-            found = [given]
+        is_pattern = any(sign in path for sign in "*?[") and not given.exists()
+        found = sorted(map(Path, glob.glob(path))) if is_pattern else [given]
+        for folder in {file.parent for file in found} if is_pattern else {given}:
+            _require_plain(folder)
+        found = _tables_in(given) if given.is_dir() else found
+        if not found:
+            raise DataError(f"no file matches {path}: expected at least one")
         for file in found:
             _require_readable(file)
     except (OSError, ValueError) as error:  # a name too long, or with a null character
@@ -92,8 +79,8 @@ def find_files(path: str) -> list[Path]:
 
 
 def _require_plain(folder: Path) -> None:
-    """Refuse a folder of a table some of whose files hold rows that were removed from it."""
-    for place in [folder.absolute(), *folder.absolute().parents[:LEVELS]]:
+    """Refuse a folder of a table some of whose files hold rows that were removed from it; a file of it may be meant."""
+    for place in [folder.absolute(), *folder.absolute().parents[:LEVELS]] if folder.is_dir() else []:
         for mark, (name, reader) in LAKES.items():
             if any(place.glob(mark)):
                 where = "" if place == folder.absolute() else f" in {place}, which is"
@@ -107,7 +94,7 @@ def _tables_in(folder: Path) -> list[Path]:
     found = sorted(file for file in folder.iterdir() if _by_ending(file) and file.name[0] not in "._")
     if not found:
         raise DataError(f"{folder} is a folder without tables: expected files ending in {', '.join(ENDINGS)}")
-    if len({form.kind for file in found if (form := _by_ending(file))}) > 1:
+    if len({form.word for file in found if (form := _by_ending(file))}) > 1:
         names = sorted({file.suffix for file in found})
         raise DataError(f"{folder} holds tables of different kinds ({', '.join(names)}): give a pattern such as *.csv")
     return found
@@ -126,11 +113,7 @@ def _require_readable(file: Path) -> None:
 
 
 def open_file(source: Source, wanted: Wanted) -> FileColumns:
-    """Return the wanted columns of a file, by the format of its first bytes.
-
-    Raises:
-        DataError: If it is empty, of no such format, or of another one than its name says.
-    """
+    """Return the wanted columns of a file, by the format of its first bytes; refuse one that its name denies."""
     return source.guarded(lambda: _format_of(source.path).read(source, wanted))
 
 
@@ -144,9 +127,9 @@ def _format_of(file: Path) -> Format:
             raise DataError(f"{file} is {words}")
     form = max((form for form in FORMATS if start.startswith(form.first_bytes)), key=lambda form: len(form.first_bytes))
     expected = _by_ending(file)
-    if form.word == "npz" and expected != form:
+    if form.read is read_npz and expected != form:
         raise DataError(f"{file} is a zip archive or a spreadsheet: save the sheet as CSV, or unpack the archive")
-    if expected and form.kind != expected.kind:
+    if expected and form.word != expected.word:
         raise DataError(f"{file} does not begin like a {expected.word} file: it is damaged, or its ending is wrong")
     return form
 

@@ -1,18 +1,18 @@
 """Large text files of nothing but numbers, parsed in pieces; all else in them is left to the strict parser."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from regression.common.collectives import all_gather_objects, rank_and_size
+from regression.common.row_ranges import overlaps
 from regression.common.threads import share_out
 from regression.data.readers.arrow_and_numpy import without_copy
-from regression.data.readers.columns import Array, FileColumns, Part, joined_ends, overlaps, slices_of
+from regression.data.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
 from regression.data.readers.source import Source
 
 __all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
@@ -30,44 +30,33 @@ class _NotPlainError(Exception):
     """Something is not a number, or may not be read as the strict parser reads it."""
 
 
-class _Format(NamedTuple):
-    """How rows are written, and which columns are wanted, by their positions."""
-
-    source: Source
-    delimiter: str
-    width: int
-    positions: Sequence[int]
-
-
 class PlainText(FileColumns):
     """Columns of numbers in a large text file; a piece that another process has parsed is parsed here when asked for.
 
     Args:
-        form: How the rows are written.
-        cuts: Bytes at which the pieces begin, and the end.
-        parsed: The chunks of rows of the pieces that have been parsed here.
-        told: What each process has found out about the pieces that it has parsed.
+        source: The file.
+        parse: Returns the chunks of rows of a piece.
+        parsed: Those of the pieces that have been parsed here.
+        told: The facts of each process about the pieces that it has parsed.
     """
 
     is_loaded = True  # a change is noticed where a piece is parsed
 
     def __init__(
-        self, form: _Format, cuts: Sequence[int], parsed: dict[int, list[Part]], told: Sequence[dict[int, Facts]]
+        self,
+        source: Source,
+        parse: Callable[[int], list[Part]],
+        parsed: dict[int, list[Part]],
+        told: Sequence[dict[int, Facts]],
     ) -> None:
-        self.source, self._form, self._bytes, self._parsed = form.source, form, list(pairwise(cuts)), parsed
+        self.source, self._parse, self._parsed = source, parse, parsed
         facts = {piece: (owner, *own[piece]) for owner, own in enumerate(told) for piece in own}
         owners, rows, ends = zip(*(facts[piece] for piece in sorted(facts)), strict=True)
-        self._starts = [0, *accumulate(rows)]
-        self.rows = self._starts[-1]
+        self._divide(rows)
         self.sizes = [self.rows]  # no pieces: blocks do not depend on the number of processes
         self.owned = list(zip(owners, self._starts, strict=False))
         self._ends = joined_ends(np.array(ends))
         self.is_finite = bool(np.isfinite(self._ends).all())  # NaN is the smallest number of a column that holds it
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Any row, or those at which a piece begins where some pieces are not here."""
-        return range(self.rows + 1) if len(self._parsed) == len(self.owned) else self._starts
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield slices of what was parsed."""
@@ -83,7 +72,7 @@ class PlainText(FileColumns):
     def _once_more(self, piece: int) -> list[Part]:
         """Return the rows of a piece that another process has parsed, perhaps from a copy of the file."""
         with suppress(_NotPlainError):
-            chunks = _parsed(self._form, *self._bytes[piece])
+            chunks = self._parse(piece)
             if _rows(chunks) == self._starts[piece + 1] - self._starts[piece]:
                 return chunks
         raise ValueError("two processes found different rows in it")
@@ -125,11 +114,15 @@ def open_plain(
     rows_bytes = source.size - start
     if rows_bytes < large_bytes or len(set(positions)) < width:  # the strict parser does not convert other columns
         return None
-    form = _Format(source, delimiter, width, positions)
     cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // max(PIECES, 8 * rank_and_size()[1]))))
-    parsed, facts = _all_parsed(form, cuts, [piece for piece, cut in enumerate(cuts[:-1]) if cut in own_bytes])
+
+    def parse(piece: int) -> list[Part]:
+        return _parsed(source, cuts[piece], cuts[piece + 1], delimiter, width, positions)
+
+    own_pieces = [piece for piece, cut in enumerate(cuts[:-1]) if cut in own_bytes]
+    parsed, facts = _all_parsed(parse, own_pieces, len(positions))
     told = all_gather_objects(facts if len(cuts) > 1 else None)
-    return None if None in told else PlainText(form, cuts, parsed, told)
+    return None if None in told else PlainText(source, parse, parsed, told)
 
 
 def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
@@ -146,16 +139,16 @@ def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
 
 
 def _all_parsed(
-    form: _Format, cuts: Sequence[int], pieces: Sequence[int]
+    parse: Callable[[int], list[Part]], pieces: Sequence[int], columns: int
 ) -> tuple[dict[int, list[Part]], dict[int, Facts] | None]:
     """Return the chunks of rows of some pieces, and their facts, or ``None`` where some piece is not plain."""
     parsed: dict[int, list[Part]] = {}
     facts: dict[int, Facts] = {}
 
     def read(piece: int) -> None:
-        parsed[piece] = chunks = _parsed(form, cuts[piece], cuts[piece + 1])
+        parsed[piece] = chunks = parse(piece)
         ends = np.array([[(column.min(), column.max()) for column in chunk] for chunk in chunks])
-        facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, len(form.positions), 2))
+        facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, columns, 2))
 
     try:
         # Signals raise in the main thread only, which is not the one that parses: none of them is caught there.
@@ -165,28 +158,28 @@ def _all_parsed(
     return parsed, facts
 
 
-def _parsed(form: _Format, start: int, stop: int) -> list[Part]:
-    """Return the rows of a piece in chunks, for each an array for each wanted column."""
+def _parsed(source: Source, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Part]:
+    """Return the rows between two bytes in chunks, for each an array for each wanted column."""
     import polars as pl
 
-    with form.source.path.open("rb") as file:
+    with source.path.open("rb") as file:
         file.seek(start)
         text = file.read(stop - start)
-    form.source.require_same()
+    source.require_same()
     # For the strict parser a carriage return alone ends a row; polars drops it behind a cell, as it drops a mark before
     # the first one.
     if (b"\r" in text and text.count(b"\r") != text.count(b"\r\n")) or text.startswith(BOM):
         raise _NotPlainError
-    schema = {f"c{k}": pl.Float64 for k in range(form.width)}
+    schema = {f"c{k}": pl.Float64 for k in range(width)}
     try:
         # Told of no quotation mark, it takes one for a part of a cell, which then is no number.
-        table: Any = pl.read_csv(text, separator=form.delimiter, schema=schema, has_header=False, quote_char=None)
+        table: Any = pl.read_csv(text, separator=delimiter, schema=schema, has_header=False, quote_char=None)
     except (Exception, pl.exceptions.PanicException):  # it raises many kinds, and a panic is no Exception
         raise _NotPlainError from None
     if any(table.null_count().row(0)):  # an empty cell, a short row, or a blank line
         raise _NotPlainError
     batches = table.to_arrow().to_batches()
-    return [[without_copy(batch.column(k)) for k in form.positions] for batch in batches if batch.num_rows]
+    return [[without_copy(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
 
 
 def _rows(chunks: Sequence[Part]) -> int:

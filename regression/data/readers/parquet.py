@@ -17,12 +17,7 @@ ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done 
 
 
 class ParquetColumns(BatchColumns):
-    """Columns of a Parquet file. It is open only while rows are decoded; its footer is read once.
-
-    Args:
-        source: The file.
-        wanted: What to read of it.
-    """
+    """Columns of a Parquet file. It is open only while rows are decoded; its footer is read once."""
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
         file = _opened(source)

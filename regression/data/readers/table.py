@@ -13,22 +13,12 @@ from numpy.typing import NDArray
 from regression.common.arrays import NanPolicy
 from regression.common.collectives import rank_and_size
 from regression.common.errors import DataError, UsageError
+from regression.common.row_ranges import even_borders, merged_cuts, overlaps
+from regression.common.series_names import Labels
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
-from regression.data.readers.columns import (
-    BLOCK,
-    Array,
-    Column,
-    Part,
-    Wanted,
-    even_borders,
-    has_finite_sum,
-    joined_ends,
-    merged_cuts,
-    overlaps,
-)
+from regression.data.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
 from regression.data.readers.files import find_files, open_file
-from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
 __all__ = ["Table"]
@@ -48,8 +38,7 @@ class Table:
         columns: Names or numbers of the columns.
         positive: Position among the columns of one whose numbers must be positive, or ``None``.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
-        has_series: Whether the last column names the series of a row, by whole numbers or texts; they are read as
-            codes.
+        has_series: Whether the last column names the series of a row, by whole numbers or texts, read as codes.
         block_rows: Most rows of a block.
 
     Attributes:
@@ -71,42 +60,32 @@ class Table:
         has_series: bool = False,
         block_rows: int = BLOCK,
     ) -> None:
-        self.path, self.columns, self.positive, self.nan_policy = path, list(columns), positive, nan_policy
+        self.columns, self.positive, self.nan_policy = list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
         sources = [Source(file) for file in find_files(path)]
         rank, self._processes = rank_and_size()
         *before, total = accumulate((source.size for source in sources), initial=0)
-        ends = [total * process // self._processes for process in (rank, rank + 1)]  # of this process's bytes
+        low, high = (total * process // self._processes for process in (rank, rank + 1))  # this process's bytes
         self._files = [
-            open_file(source, Wanted(self.columns, self.labels, range(ends[0] - first, ends[1] - first)))
+            open_file(source, Wanted(self.columns, self.labels, range(low - first, high - first)))
             for source, first in zip(sources, before, strict=True)
         ]
         if self.labels is not None:
             for file in self._files:
                 self.labels.expect(file.source.path, file.has_texts)
         self._starts = [0, *accumulate(file.rows for file in self._files)]
-        self._cuts = [merged_cuts(file.sizes, block_rows) for file in self._files]
-        self.cuts = self._joined(self._cuts)
         self.rows = self._starts[-1]
         if not self.rows:
             raise DataError(f"{path}: expected at least one row, got a table without any")
-        self.is_sound = all(file.is_finite for file in self._files) and self._has_positive_ends()
-
-    def _has_positive_ends(self) -> bool:
+        self._cuts = [merged_cuts(file.sizes, block_rows) for file in self._files]
+        self.cuts = self._joined(self._cuts)
         ends = None if self.positive is None else self.extremes()
-        return ends is None or bool(ends[self.positive, 0] > 0)
+        is_positive = ends is None or bool(ends[self.positive, 0] > 0)
+        self.is_sound = is_positive and all(file.is_finite for file in self._files)
 
-    def borders(self, processes: int) -> list[int] | None:
-        """Return the rows at which begins what each process has parsed of text, and the end; else ``None``."""
-        if processes == 1 or processes != self._processes or not all(file.owned for file in self._files):
-            return None
-        owned = [
-            (owner, first + row)
-            for first, file in zip(self._starts, self._files, strict=False)
-            for owner, row in file.owned
-        ]
-        begun = [next((row for owner, row in owned if owner >= process), self.rows) for process in range(processes)]
-        return [*begun, self.rows]
+    def _joined(self, places: Sequence[Sequence[int]]) -> list[int]:
+        """Return rows of the table from those of each file, which begin with 0."""
+        return [0, *(first + row for first, own in zip(self._starts, places, strict=False) for row in own[1:])]
 
     @cached_property
     def places(self) -> Sequence[int]:
@@ -116,9 +95,22 @@ class Table:
         pairs = zip(self._files, self._cuts, strict=True)
         return self._joined([cuts if isinstance(file.places, range) else file.places for file, cuts in pairs])
 
-    def _joined(self, places: Sequence[Sequence[int]]) -> list[int]:
-        """Return rows of the table from those of each file, which begin with 0."""
-        return [0, *(first + row for first, own in zip(self._starts, places, strict=False) for row in own[1:])]
+    def borders(self, processes: int) -> list[int] | None:
+        """Return the rows at which begins what each process has parsed of text, and the end; else ``None``."""
+        if processes == 1 or processes != self._processes or not all(file.owned for file in self._files):
+            return None
+        files = zip(self._starts, self._files, strict=False)
+        owned = [(owner, first + row) for first, file in files for owner, row in file.owned]
+        begun = [next((row for owner, row in owned if owner >= process), self.rows) for process in range(processes)]
+        return [*begun, self.rows]
+
+    def extremes(self) -> Array | None:
+        """Return the smallest and largest number of each column, shape (C, 2), where every file says them itself."""
+        found = [file.extremes() for file in self._files if file.rows]
+        known = [ends for ends in found if ends is not None]
+        if len(known) < len(found) or self.nan_policy == "omit":  # a row that is left out may hold the largest x
+            return None
+        return joined_ends(np.stack(known))
 
     def scan(self, start: int, stop: int, work: Callable[[int, Part], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with the number of the first row and the columns of each part of the rows.
@@ -138,12 +130,12 @@ class Table:
         """
         is_trusted = is_checked_by_work and self.nan_policy == "raise" and self.positive is None and self.labels is None
 
-        def add(item: _Piece) -> None:
-            columns = item.columns if is_trusted else self._kept(item.columns)
+        def add(piece: _Piece) -> None:
+            columns = piece.columns if is_trusted else self._kept(piece.columns)
             try:
-                work(self._starts[item.file] + item.first, columns)
+                work(self._starts[piece.file] + piece.first, columns)
             except UsageError as error:
-                raise DataError(f"{self._files[item.file].source.path}: {error}") from None
+                raise DataError(f"{self._files[piece.file].source.path}: {error}") from None
 
         # Codes of texts are given in the order in which they come, by one thread.
         threads = 1 if self.labels is not None else threads_for(stop - start)
@@ -157,8 +149,7 @@ class Table:
     def _pieces(self, start: int, stop: int) -> Iterator["_Piece"]:
         for index, low, high in overlaps(self._starts, start, stop):
             file, at = self._files[index], low - self._starts[index]
-            parts = file.parts(at, high - self._starts[index])
-            take = partial(next, parts, None)
+            take = partial(next, file.parts(at, high - self._starts[index]), None)
             while (columns := take() if file.is_loaded else file.source.guarded(take)) is not None:
                 yield _Piece(index, at, columns)
                 at += len(columns[0])
@@ -174,20 +165,21 @@ class Table:
 
     def _is_good(self, columns: Part) -> bool:
         """Tell whether all numbers are finite, and positive where they must be: quickly, while they are in a cache."""
-        is_positive = self.positive is None or bool((columns[self.positive] > 0).all())
-        return self.labels is None and is_positive and all(map(has_finite_sum, columns))
+        if self.labels is not None or (self.positive is not None and not (columns[self.positive] > 0).all()):
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum of huge numbers may be infinite too
+            return all(bool(np.isfinite(column.sum())) for column in columns)
 
     def _judged(self, values: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield rules, and which of the values, shape (C, n), are to be refused by each."""
-        is_missing = ~np.isfinite(values)
-        column = np.arange(len(self.columns))[:, None]
+        column, is_known = np.arange(len(self.columns))[:, None], np.isfinite(values)
         if self.positive is not None:
-            yield "be positive", (column == self.positive) & (values <= 0) & ~is_missing
-        is_name = column == (len(self.columns) - 1 if self.labels is not None else -1)
+            yield "be positive", (column == self.positive) & (values <= 0) & is_known
         if self.labels is not None:
-            yield "name series by whole numbers or texts", is_name & (values != np.floor(values)) & ~is_missing
+            is_name = column == len(self.columns) - 1
+            yield "name series by whole numbers or texts", is_name & (values != np.floor(values)) & is_known
         if self.nan_policy == "raise":
-            yield "be finite", is_missing
+            yield "be finite", ~is_known
 
     def _refuse(self, start: int, stop: int) -> None:
         """Raise an error with the first of the rows of a file that are to be refused, and their number."""
@@ -196,15 +188,17 @@ class Table:
             for piece in pieces:
                 values = np.stack(list(piece.columns))
                 for rule, bad in self._judged(values):
-                    row, counts[rule] = int(bad.any(axis=0).argmax()), counts[rule] + int(bad.any(axis=0).sum())
-                    if bad.any() and rule not in words:
+                    rows = bad.any(axis=0)
+                    if rows.any() and rule not in words:
+                        row = int(rows.argmax())
                         column = int(bad[:, row].argmax())
                         got = "a missing number" if np.isnan(values[column, row]) else f"{values[column, row]:g}"
-                        name, at = str(self.columns[column]), piece.first + row + 1
-                        words[rule] = f"column {name!r} must {rule}, got {got} in data row {at}"
+                        name = str(self.columns[column])
+                        words[rule] = f"{name!r} must {rule}, got {got} in data row {piece.first + row + 1}"
+                    counts[rule] += int(rows.sum())
             for rule in (rule for rule in RULES if rule in words):
-                path, all_rows = self._files[index].source.path, counted(counts[rule], "such row")
-                raise DataError(f"{path}: {words[rule]}, and {all_rows} in all{RULES[rule]}")
+                path, rows_like_it = self._files[index].source.path, counted(counts[rule], "such row")
+                raise DataError(f"{path}: column {words[rule]}, and {rows_like_it} in all{RULES[rule]}")
 
     def read(self, start: int, stop: int) -> Array:
         """Return the rows from start to before stop, shape (C, n); fewer where rows are left out.
@@ -224,14 +218,6 @@ class Table:
         if sum(kept.values()) == whole.shape[1]:
             return whole
         return np.concatenate([whole[:, at : at + count] for at, count in sorted(kept.items())], axis=1)
-
-    def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column, shape (C, 2), where every file says them itself."""
-        found = [file.extremes() for file in self._files if file.rows]
-        known = [part for part in found if part is not None]
-        if len(known) < len(found) or self.nan_policy == "omit":  # a row that is left out may hold the largest x
-            return None
-        return joined_ends(np.stack(known))
 
 
 class _Piece(NamedTuple):
