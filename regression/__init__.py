@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from regression.api import fit, fit_series
     from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
-    from regression.data.data_modules import SineLineDataModule, TableDataModule
+    from regression.data.data_modules import ArrayDataModule, SineLineDataModule, TableDataModule
     from regression.fits.bands import Prediction
     from regression.fits.result import Fit
+    from regression.outputs.fit_files import FitFiles
+    from regression.outputs.predictions import PredictionFile
+    from regression.outputs.report_lines import Report
     from regression.runs.checkpoint_file import SafeCheckpointIO
     from regression.series.result import SeriesFit
     from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
@@ -27,14 +30,18 @@ if TYPE_CHECKING:
     from regression.training.series_regression import SeriesRegression
 
 __all__ = [
+    "ArrayDataModule",
     "DivergenceError",
     "Fit",
+    "FitFiles",
     "Line",
     "LineRegression",
     "NormLoss",
     "Polynomial",
     "PolynomialRegression",
     "Prediction",
+    "PredictionFile",
+    "Report",
     "SafeCheckpointIO",
     "SaveError",
     "SeriesFit",
@@ -51,9 +58,12 @@ _NAMES = {
     "api": ("fit", "fit_series"),
     "common.errors": ("DivergenceError", "SaveError", "UndeterminedWarning", "UsageError"),
     "curves.polynomial": ("Line", "Polynomial"),
-    "data.data_modules": ("SineLineDataModule", "TableDataModule"),
+    "data.data_modules": ("ArrayDataModule", "SineLineDataModule", "TableDataModule"),
     "fits.bands": ("Prediction",),
     "fits.result": ("Fit",),
+    "outputs.fit_files": ("FitFiles",),
+    "outputs.predictions": ("PredictionFile",),
+    "outputs.report_lines": ("Report",),
     "runs.checkpoint_file": ("SafeCheckpointIO",),
     "series.result": ("SeriesFit",),
     "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),

@@ -1,20 +1,11 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from regression.common.arrays import (
-    NanPolicy,
-    as_columns,
-    as_tensor,
-    as_whole,
-    complete_rows,
-    require_complete,
-)
+from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_columns, require_complete
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.series_names import Labels
@@ -73,7 +64,7 @@ def fit(
             differ, a number is not finite, a sigma not positive, or the degree is out of range.
     """
     names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
-    columns, is_complete = _points(names, given, nan_policy, may_stay=True)
+    columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
@@ -133,7 +124,7 @@ def fit_series(
         UsageError: If lengths differ, a number is not finite, a sigma not positive, or a series has no name.
     """
     names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
-    columns, is_complete = _points(names, given, nan_policy, may_stay=False)
+    columns, is_complete = complete_columns(names, given, nan_policy)
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
     labels = Labels()
@@ -151,19 +142,6 @@ def fit_series(
     result = SeriesFit.of(found, model, labels.names(found.codes), "Polynomial", omitted=int((~is_complete).sum()))
     result.warn_if_undetermined()
     return result
-
-
-def _points(names: Sequence[str], given: Sequence[Any], nan_policy: NanPolicy, may_stay: bool) -> tuple[Any, Tensor]:
-    """Return columns of one length, those of complete rows, and which rows those are."""
-    if nan_policy not in get_args(NanPolicy):
-        raise UsageError(f"nan_policy must be one of {', '.join(get_args(NanPolicy))}, got {nan_policy!r}")
-    columns = as_columns(names, given, may_stay)
-    if nan_policy == "raise":
-        return columns, torch.ones(0, dtype=torch.bool)
-    is_complete = complete_rows(columns)
-    if not is_complete.any():
-        raise UsageError(f"no row is left: each of {counted(len(is_complete), 'row')} has a missing or infinite number")
-    return [column[is_complete] for column in columns], is_complete
 
 
 def _codes(series: Any, labels: Labels) -> torch.Tensor:

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BELOW_TRAINING,
     "outputs": {*BELOW_TRAINING, "training"},
     "runs": {"common", "fits", "training"},
-    NAMES: {*BELOW_TRAINING, "data/readers", "training", "runs"},
+    NAMES: {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs"},
     "cli": {*BELOW_TRAINING, "training", "outputs", "runs", NAMES},
 }
 MOST_FLOORS = 8

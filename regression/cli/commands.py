@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import yaml
 from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ProgressBar
@@ -37,6 +39,9 @@ from regression.training.series_regression import SeriesRegression
 __all__ = ["RegressionCLI"]
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+# Options of Lightning's callbacks have enumerations as defaults, such as Timer's, which YAML does not know.
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
 
 
 class ConfigFile(SaveConfigCallback):
@@ -145,6 +150,8 @@ class RegressionCLI(OwnCheckpoints):
                 raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
             self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
             settings = checkpoint_settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
+            if len(settings) == 1 and not any(word.startswith(("-c", "--config", "--data")) for word in args[1:]):
+                raise UsageError(f"the points of {path} came from a program: give --data.path FILE")
             args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
         try:
             self.config = parser.parse_args(args)
@@ -220,7 +227,9 @@ class RegressionCLI(OwnCheckpoints):
         given = config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
         path, taken = options.ckpt_path, self.checkpoint
-        callbacks = [FitFiles(), Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
+        callbacks = [Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
+        if config.get("logger") is not False:
+            callbacks.insert(0, FitFiles())
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)

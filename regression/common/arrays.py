@@ -7,7 +7,7 @@ would round.
 import math
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ __all__ = [
     "as_float64",
     "as_tensor",
     "as_whole",
-    "complete_rows",
+    "complete_columns",
     "require_complete",
 ]
 
@@ -157,13 +157,31 @@ def as_whole(value: Any) -> Any:
     return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
-def complete_rows(columns: Sequence[Tensor]) -> Tensor:
-    """Tell which rows have a finite number in each column, shape (N,)."""
-    return torch.stack([column.isfinite() for column in columns]).all(dim=0)
+def complete_columns(
+    names: Sequence[str], given: Sequence[Any], nan_policy: NanPolicy, may_stay: bool = False
+) -> tuple[list[Tensor], Tensor]:
+    """Return columns as ``as_columns`` does, and which rows they have of those given, shape (N,).
+
+    With the policy ``raise`` they have all, and the latter is empty: whoever reads them next looks at each number.
+    """
+    if nan_policy not in get_args(NanPolicy):
+        raise UsageError(f"nan_policy must be one of {', '.join(get_args(NanPolicy))}, got {nan_policy!r}")
+    columns = as_columns(names, given, may_stay)
+    if nan_policy == "raise":
+        return columns, torch.ones(0, dtype=torch.bool)
+    is_complete = torch.stack([column.isfinite() for column in columns]).all(dim=0)
+    if not is_complete.any():
+        raise UsageError(f"no row is left: each of {counted(len(is_complete), 'row')} has a missing or infinite number")
+    return [column[is_complete] for column in columns], is_complete
 
 
-def require_complete(names: Sequence[str], columns: Sequence[Tensor]) -> None:
+def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: bool = True) -> None:
     """Refuse rows with a number that is missing or infinite, or a sigma that is not positive.
+
+    Args:
+        names: What the columns are called.
+        columns: The columns, of one length.
+        can_omit: Whether there is a ``nan_policy`` that leaves such rows out.
 
     Raises:
         UsageError: With the first such row and their number.
@@ -172,7 +190,7 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor]) -> None:
         for expected, bad in (("finite", ~column.isfinite()), ("positive", column <= 0)):
             if bad.any() and (expected == "finite" or name == "sigma"):
                 row = int(bad.int().argmax())
-                more = '; nan_policy="omit" leaves such rows out' if expected == "finite" else ""
+                more = '; nan_policy="omit" leaves such rows out' if expected == "finite" and can_omit else ""
                 raise UsageError(
                     f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "
                     f"{counted(int(bad.sum()), 'such row')} in all{more}"

@@ -1,6 +1,7 @@
 """Points to fit, and global batches of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -56,8 +57,9 @@ def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
     return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
 
 
-class Batch(NamedTuple):
-    """One device's slice of a global batch.
+@dataclass(eq=False)
+class Batch:
+    """One device's slice of a global batch: ``x, y = batch``, or ``x, y, sigma = batch`` where there is a sigma.
 
     Attributes:
         x: Points of this slice, shape (n,).
@@ -72,6 +74,15 @@ class Batch(NamedTuple):
     sigma: Tensor | None
     rows: int
     series: Tensor | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield what a ``DataLoader`` of the same points would: x, y, and sigma where there is one."""
+        yield from (self.x, self.y) if self.sigma is None else (self.x, self.y, self.sigma)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device; Lightning calls it."""
+        sigma, series = (None if values is None else values.to(device) for values in (self.sigma, self.series))
+        return Batch(self.x.to(device), self.y.to(device), sigma, self.rows, series)
 
     @classmethod
     def of(cls, points: Points, rows: int) -> "Batch":

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from regression.common.arrays import NanPolicy
+from regression.common.arrays import NanPolicy, complete_columns, require_complete
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Points
 from regression.data.batches import GlobalBatches, Shares
@@ -15,7 +15,7 @@ from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
 from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
 
-__all__ = ["PointsDataModule", "SineLineDataModule", "TableDataModule"]
+__all__ = ["ArrayDataModule", "PointsDataModule", "SineLineDataModule", "TableDataModule"]
 
 
 class PointsDataModule(pl.LightningDataModule, ABC):
@@ -75,12 +75,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         """Number of rows held out for validation."""
         return 0 if self.validation is None else len(self.validation)
 
-    def sample(self, limit: int) -> Points:
-        """Return at most ``limit`` training points, evenly chosen, for a figure."""
-        return self.training.sample(limit)
-
-    def source(self) -> dict[str, Any]:
-        """Return the class and the options that build the module again, as a configuration has them."""
+    def source(self) -> dict[str, Any] | None:
+        """Return the class and the options that build the module again, as a configuration has them, if it can."""
         return {**self.state_dict(), "init_args": dict(self.hparams_initial)}
 
     def train_dataloader(self) -> GlobalBatches | Shares:
@@ -122,6 +118,46 @@ class PointsDataModule(pl.LightningDataModule, ABC):
     def state_dict(self) -> dict[str, Any]:
         """Name the class in the checkpoint, so that a checkpoint alone is enough to build the module again."""
         return {"class_path": f"regression.{type(self).__name__}"}
+
+
+class ArrayDataModule(PointsDataModule):
+    """Points in memory: columns of a program of one's own, whose batches several devices share as those of a table.
+
+    Args:
+        x: Points, shape (N,) or (N, 1): a list, an array, a tensor, or a column of pandas, polars or pyarrow, taken by
+            its values whatever its labels.
+        y: Values, likewise; ``None`` for points to predict.
+        sigma: Standard deviations of y, likewise, or one number for all.
+        nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
+            counted (``omit``).
+    """
+
+    def __init__(
+        self, x: Any, y: Any = None, sigma: Any = None, nan_policy: NanPolicy = "raise", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        named = {"x": x, **{name: given for name, given in (("y", y), ("sigma", sigma)) if given is not None}}
+        values, is_complete = complete_columns(list(named), list(named.values()), nan_policy)
+        require_complete(list(named), values)
+        columns = dict(zip(named, values, strict=True))
+        _require(len(values[0]) > 0, "expected at least one point", 0)
+        self.has_y = y is not None
+        nothing = torch.full((1,), torch.nan, dtype=torch.float64).expand(len(values[0]))
+        points = Points(columns["x"], columns.get("y", nothing), columns.get("sigma"))
+        self._rows = MemoryRows(points, omitted=int((~is_complete).sum()))
+
+    def rows(self, stage: str) -> MemoryRows:
+        """Return the points."""
+        if stage != "predict" and not self.has_y:
+            raise UsageError(f"expected ArrayDataModule(x, y) to {stage}, got x alone")
+        return self._rows
+
+    def source(self) -> None:
+        """Return nothing: no configuration holds the arrays."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: a checkpoint does not hold the arrays."""
+        return {}
 
 
 class SineLineDataModule(PointsDataModule):

@@ -7,7 +7,6 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from regression.common.points import Batch
 from regression.common.text import counted
 from regression.outputs.goodness import Goodness
 from regression.training.base import as_curve_module
@@ -30,10 +29,12 @@ class Evaluation(Callback):
 
     on_validation_epoch_start = on_test_epoch_start = _begin
 
-    def _add(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: int) -> None:
-        fit = as_curve_module(pl_module).result
+    def _add(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: int) -> None:
+        module = as_curve_module(pl_module)
+        fit = module.result
         if fit is None or trainer.state.fn == "fit":
             return
+        batch = module.own_batch(batch)
         curve = fit.predict(batch.x, sigma=batch.sigma)
         sigma = None if batch.sigma is None else batch.sigma.cpu()
         part = Goodness.of(batch.y.cpu(), curve.mean, curve.obs_ci_lower, curve.obs_ci_upper, sigma)

@@ -12,8 +12,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from regression.common.atomic_files import write_whole
+from regression.common.errors import UsageError
 from regression.common.points import Batch
-from regression.common.text import counted
+from regression.common.text import counted, shown_path
 from regression.fits.bands import without_bands
 from regression.fits.notes import formula
 from regression.fits.result import Fit
@@ -48,15 +49,23 @@ class FitFiles(Callback):
 
     Args:
         points: Number of losses kept for the figure, and of data points drawn in it, at most.
+        folder: Where to write; by default the folder of the Trainer's logger.
 
     Attributes:
         losses: The losses kept, by the number of updates made before each.
     """
 
-    def __init__(self, points: int = 2000) -> None:
-        self.points = points
+    def __init__(self, points: int = 2000, folder: str | Path | None = None) -> None:
+        self.points, self.folder = points, folder
         self._stride = 1
         self.losses: dict[int, float] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse to have no folder, or one whose files would be written over."""
+        if self.folder is None and not trainer.loggers:
+            raise UsageError("FitFiles needs a folder to write to: give FitFiles(folder=...), or a logger")
+        if self.folder is not None and (path := Path(self.folder) / "fit.json").exists():
+            raise UsageError(f"FitFiles writes over nothing, and {shown_path(path)} is there: give another folder")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -103,14 +112,16 @@ class FitFiles(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and the end state to TensorBoard."""
         module = as_curve_module(pl_module)
-        fit, log_dir = module.result, trainer.log_dir
-        if fit is None or log_dir is None or not trainer.loggers or not trainer.is_global_zero:
+        fit, log_dir = module.result, self.folder or trainer.log_dir
+        if fit is None or log_dir is None or not trainer.is_global_zero:
             return
         from regression.fits.figure import png
 
         folder = Path(log_dir)
         data = run_data(trainer)
-        write_whole(folder / "fit.json", fit.to_json(data=data.source()).encode())
+        folder.mkdir(parents=True, exist_ok=True)
+        source = None if data is None else data.source()
+        write_whole(folder / "fit.json", fit.to_json(data=source).encode())
         write_whole(folder / "fit.txt", f"{fit}\n".encode())
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
@@ -122,7 +133,7 @@ class FitFiles(Callback):
             facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
             if fit.solver == "gradient":
                 facts["lr"] = float(module.optimizer().param_groups[0]["lr"])
-            settings = {**data.hparams_initial, **module.hparams_initial, **facts}
+            settings = {**({} if data is None else data.hparams_initial), **module.hparams_initial, **facts}
             settings = {name: value for name, value in settings.items() if value is not None}
             logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)
 
@@ -139,7 +150,7 @@ class FitFiles(Callback):
         from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
 
         data = run_data(trainer)
-        points, axes = data.sample(self.points), data.axes
+        points, axes = module.loader.rows.sample(self.points), ("x", "y") if data is None else data.axes
         known = {update: float(loss) for update, loss in losses if loss is not None}
         is_exact = module.solver == "exact"
         title = f"{type(module).__name__}, " + ("exact" if is_exact else counted(updates, "update"))

@@ -13,7 +13,6 @@ from torch import Tensor
 from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
-from regression.common.points import Batch
 from regression.common.text import counted, left_out, shown_path
 from regression.fits.bands import Prediction
 from regression.fits.result import Fit
@@ -59,12 +58,13 @@ class PredictionFile(Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: Batch,
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Write the rows of all processes; their slices of one global batch follow each other."""
-        fit = as_curve_module(pl_module).required_result()
+        module = as_curve_module(pl_module)
+        fit = module.required_result()
         table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
         if not self._writer:
             return
@@ -73,7 +73,7 @@ class PredictionFile(Callback):
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
-        self._count_beyond(table, fit, batch.sigma is not None)
+        self._count_beyond(table, fit, module.own_batch(batch).sigma is not None)
         self._rows += len(x)
         self._outside += int((outside > 0).sum())
         self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
@@ -93,8 +93,9 @@ class PredictionFile(Callback):
         with saving(self._path):
             self._files.close()
         print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
-        if omitted := run_data(trainer).all.omitted:
-            print(left_out(omitted))
+        data = run_data(trainer)
+        if data is not None and data.all.omitted:
+            print(left_out(data.all.omitted))
         self._say_outside(*as_curve_module(pl_module).required_result().x_range)
 
     def _say_outside(self, low: float, high: float) -> None:

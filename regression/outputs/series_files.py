@@ -48,8 +48,10 @@ class SeriesFiles(Callback):
         if not trainer.loggers or folder is None:
             return
         path = Path(folder) / self.file
+        data = run_data(trainer)
+        source = None if data is None else data.source()
         write_series(fit, path)
-        write_whole(path.parent / "fit.json", fit.to_json(data=run_data(trainer).source(), file=self.file).encode())
+        write_whole(path.parent / "fit.json", fit.to_json(data=source, file=self.file).encode())
         write_whole(path.parent / "fit.txt", f"{fit}\n".encode())
         for logger in tensorboards(trainer):
             logger.experiment.add_text("report", f"```\n{fit}\n```", 1)

@@ -5,6 +5,7 @@
 - ``descent``: many updates on one batch.
 - ``update_blocks``: many updates before the Trainer's turn.
 - ``checks``: what a run may not combine, and losses that end it.
+- ``callbacks``: callbacks of a user's that a fit could not serve.
 - ``lightning_counters``: the counters of Lightning's loops.
 - ``resume``: the state of a run within its epochs.
 - ``engine``: what the two engines have in common.

@@ -3,7 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeGuard, cast
+from itertools import islice
+from typing import Any, Literal, TypeGuard, cast
 
 import lightning.pytorch as pl
 import torch
@@ -13,8 +14,9 @@ from regression.common.collectives import all_sum, global_sum
 from regression.common.errors import UsageError
 from regression.common.points import Batch, Points, gathered
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import GlobalBatches, Shares
+from regression.data.batches import GlobalBatches, Share, Shares
 from regression.data.data_modules import PointsDataModule
+from regression.data.plain_loaders import as_batch, read_pass
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
 from regression.training.descent import Trace
@@ -70,6 +72,8 @@ class CurveModule(pl.LightningModule, ABC):
         self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
         self._is_whole = False  # whether every process has all rows of its batches
+        self._read: GlobalBatches | None = None  # the points of a plain loader
+        self._left_out = 0  # rows that it has and leaves out
 
     @abstractmethod
     def make_fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
@@ -93,19 +97,56 @@ class CurveModule(pl.LightningModule, ABC):
     @property
     def loader(self) -> GlobalBatches | Shares:
         """The training batches, or the share of the rows that this process adds to the moments."""
-        return cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+        return self._read or cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+
+    def read_plain_loader(self) -> None:
+        """Read the points of a training loader that is none of this package."""
+        loader, self._read, self._left_out = self.trainer.train_dataloader, None, 0
+        if not isinstance(loader, GlobalBatches | Shares):
+            self._require_one_process()
+            self._read, self._left_out = read_pass(loader, self.trainer.num_training_batches)
+
+    @property
+    def has_plain_loader(self) -> bool:
+        """Whether the training batches come from a loader that is none of this package."""
+        return self._read is not None
+
+    def _require_one_process(self) -> None:
+        if self.trainer.world_size > 1:
+            raise UsageError(
+                f"{self.trainer.world_size} processes need batches that they share without counting a row twice, which "
+                "those of a DataLoader are not: use regression.ArrayDataModule(x, y, sigma), or one process"
+            )
+
+    def own_batch(self, batch: Any) -> Batch:
+        """Return a batch as one of this package, whatever loader it comes from."""
+        # In a hook before the steps it would be one line; Lightning warns of those in each run with a data module.
+        if isinstance(batch, Batch):
+            return batch
+        self._require_one_process()
+        return as_batch(batch, needs_y=not self.trainer.predicting).to(self.device)
+
+    def left_out(self) -> int:
+        """Return how many rows the run did not take, for another reason than a missing number."""
+        return self._left_out + len(self.loader.rows) - self.least_squares.moments.nobs
 
     def total_updates(self) -> float:
         """Return the number of updates this run will make at most, infinite if nothing limits it."""
         return self.engine.total_updates()
 
-    def scan_all(self, work: Callable[[Points], None]) -> None:
-        """Call ``work`` with parts of this process's share of all points, from several threads."""
-        self.scan(self.loader.shares(), work)
+    @property
+    def is_cut(self) -> bool:
+        """Whether the exact solver's pass ends before the last step, by ``limit_train_batches``."""
+        return isinstance(self.loader, Shares) and self.trainer.num_training_batches < len(self.loader)
 
-    def scan(self, batches: Shares | list[Batch], work: Callable[[Points], None]) -> None:
+    def scan_all(self, work: Callable[[Points], None]) -> None:
+        """Call ``work`` with parts of this process's share of all points that the run takes, from several threads."""
+        shares = self.loader.shares()
+        self.scan(list(islice(shares, int(self.trainer.num_training_batches))) if self.is_cut else shares, work)
+
+    def scan(self, batches: Shares | Sequence[Batch | Share], work: Callable[[Points], None]) -> None:
         """Call ``work`` with parts of some batches, from several threads, and tell of each."""
-        for done, batch in enumerate(cast("Iterable[Batch]", batches), start=1):
+        for done, batch in enumerate(cast("Iterable[Batch | Share]", batches), start=1):
             batch.scan(work, is_checked_by_work=True)
             self.tell_scanned(done, len(batches), batch.rows)
 
@@ -114,8 +155,7 @@ class CurveModule(pl.LightningModule, ABC):
         assert isinstance(self.loader, GlobalBatches)
         parts = []
         for slices in self.loader.in_order():
-            x, y, sigma = (None if column is None else column.to(self.device) for column in slices[:3])
-            batch, total = self.taken(Batch(cast("Tensor", x), cast("Tensor", y), sigma, slices.rows), all_sum)
+            batch, total = self.taken(slices.to(self.device), all_sum)
             parts.append(total(work(Points(batch.x, batch.y, batch.sigma))))
         return torch.stack(parts).sum(dim=0)
 
@@ -143,9 +183,9 @@ class CurveModule(pl.LightningModule, ABC):
             prediction, target = prediction / batch.sigma.to(target), target / batch.sigma.to(target)
         return self.loss.sum(prediction, target)
 
-    def batch_loss(self, batch: Batch) -> Tensor:
+    def batch_loss(self, batch: Any) -> Tensor:
         """Return the loss of a global batch; every process must call it with its own slice."""
-        batch, total = self.taken(batch, global_sum)
+        batch, total = self.taken(self.own_batch(batch), global_sum)
         return self.loss.value(total(self.loss_sum(batch)), batch.rows)
 
     def taken(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
@@ -156,8 +196,7 @@ class CurveModule(pl.LightningModule, ABC):
         """Return the loss of all rows of some batches, of which every process has its own slices."""
         with torch.no_grad():
             for index, batch in enumerate(batches):
-                sigma = None if batch.sigma is None else batch.sigma.to(self.device)
-                self._add(batch._replace(x=batch.x.to(self.device), y=batch.y.to(self.device), sigma=sigma), index)
+                self._add(batch.to(self.device), index)
         loss, _ = self._evaluated()
         return float(loss)
 
@@ -166,13 +205,13 @@ class CurveModule(pl.LightningModule, ABC):
         if str(self.trainer.precision).startswith("64"):
             self.model.double()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
-        self._add(batch, batch_idx)
+        self._add(self.own_batch(batch), batch_idx)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         """Add the batch to the test loss."""
-        self._add(batch, batch_idx)
+        self._add(self.own_batch(batch), batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows."""
@@ -208,10 +247,11 @@ class CurveModule(pl.LightningModule, ABC):
             reduce_fx="max", sync_dist=True,
         )  # fmt: skip
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, ...]:
+    def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, ...]:
         """Return the points, the curve with its bands, and which points lie outside the fitted range, each (n,)."""
-        bands = self.required_result().predict(batch.x, sigma=batch.sigma)
-        return (batch.x.double(), *(column.to(self.device) for column in bands))
+        own = self.own_batch(batch)
+        bands = self.required_result().predict(own.x, sigma=own.sigma)
+        return (own.x.double(), *(column.to(self.device) for column in bands))
 
 
 def as_curve_module(module: pl.LightningModule) -> CurveModule:
@@ -232,16 +272,13 @@ def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
     return isinstance(module, CurveModule) and module.solver == "gradient"
 
 
-def run_data(trainer: pl.Trainer) -> PointsDataModule:
-    """Return the data module of a run.
-
-    Raises:
-        UsageError: If there is none of this package.
-    """
+def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
+    """Return the data module that the batches of a fit or of predictions come from, if it is one of this package."""
+    # A Trainer keeps the data module of an earlier run that had one.
+    loader = trainer.predict_dataloaders if trainer.predicting else trainer.train_dataloader
     data = trainer.datamodule  # type: ignore[attr-defined]
-    if not isinstance(data, PointsDataModule):
-        raise UsageError(f"expected a data module such as regression.TableDataModule, got {type(data).__name__}")
-    return data
+    is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)
+    return cast("PointsDataModule", data) if is_own else None
 
 
 def _alone(value: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.common.errors import DivergenceError, UsageError
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.data_modules import PointsDataModule
 from regression.fits.bands import require_level
-from regression.training.base import CurveModule
+from regression.training.base import CurveModule, run_data
 from regression.training.losses import GlobalLoss
 from regression.training.resume import Position
 
@@ -23,6 +22,7 @@ __all__ = [
     "awaited",
     "described",
     "has_validation",
+    "may_validate",
     "never_moves",
     "require_exact_options",
     "require_finite_coefficients",
@@ -116,8 +116,13 @@ def require_no_series(loader: GlobalBatches | Shares) -> None:
         raise UsageError("a table with series is for SeriesRegression, and train.py fit: leave out series, or use that")
 
 
-def require_short_blocks(updates_per_batch: int, batch_size: int, most: int) -> None:
+def require_short_blocks(updates_per_batch: int, batch_size: int, most: int, is_plain: bool) -> None:
     """Refuse several updates in a row that each have a large batch of its own: it would have to be on one device."""
+    if updates_per_batch > 1 and is_plain:
+        raise UsageError(
+            f"updates_per_batch {updates_per_batch} needs all rows in one batch of a DataLoader, got several: use "
+            "regression.ArrayDataModule(x, y, sigma), or set updates_per_batch to 1"
+        )
     if updates_per_batch > 1 and batch_size > most:
         raise UsageError(
             f"updates_per_batch {updates_per_batch} needs all rows in one batch, or batches of up to {most:,} "
@@ -125,11 +130,16 @@ def require_short_blocks(updates_per_batch: int, batch_size: int, most: int) -> 
         )
 
 
-def require_same_division(stored: Position, loader: GlobalBatches | Shares) -> None:
-    """Refuse to go on within an epoch that was handed out in other batches."""
+def require_same_division(stored: Position, loader: GlobalBatches | Shares, is_plain: bool) -> None:
+    """Refuse to go on within an epoch that was handed out in other batches, or by a loader that does not know which."""
     (*then, order), (*now, own_order) = stored.division, loader.division
     if not (stored.batches or stored.made):
         return
+    if is_plain:
+        raise UsageError(
+            "the checkpoint stands within an epoch of a DataLoader, which cannot go on there: give a checkpoint of the "
+            "end of an epoch, or use regression.ArrayDataModule from the beginning"
+        )
     if then != now:
         raise UsageError(
             f"the checkpoint stands within an epoch of {then[0]} batches of {then[1]} rows, which now has {now[0]} of "
@@ -180,9 +190,15 @@ def awaited(plan: LRSchedulerConfig) -> str | None:
 
 def has_validation(trainer: pl.Trainer) -> bool:
     """Tell whether a fit has points to validate on, be it in its first epoch or later."""
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    held_out = data.held_out if isinstance(data, PointsDataModule) else 0
+    data = run_data(trainer)
+    held_out = 0 if data is None else data.held_out
     return any(trainer.num_val_batches) or bool(held_out and trainer.limit_val_batches)
+
+
+def may_validate(trainer: pl.Trainer) -> bool:
+    """Tell whether a fit will have validated before a callback goes by that: loaders of a user come into view late."""
+    is_late = trainer.check_val_every_n_epoch != 1 and run_data(trainer) is None
+    return has_validation(trainer) or bool(is_late and trainer.limit_val_batches)
 
 
 def described(optimizer: Optimizer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from regression.common.points import Batch
 from regression.data.batches import Share
 from regression.training.base import CurveModule
 from regression.training.checks import require_full_precision
@@ -40,14 +41,17 @@ class ExactSolution:
         require_full_precision(self.module.trainer)
 
     def begin(self) -> None:
-        """Do nothing: the steps take the sums."""
+        """Add the points of a plain loader, all of which have been read; of others the steps take the sums."""
+        if self.module.has_plain_loader:
+            self.module.scan_all(self.module.least_squares.add)
 
     def begin_batch(self) -> None:
         """Do nothing: the sums go on."""
 
-    def step(self, batch: Share, index: int) -> None:
+    def step(self, batch: Share | Batch, index: int) -> None:
         """Add the points to the sums, and solve after the last ones."""
-        batch.scan(self.module.least_squares.add, is_checked_by_work=True)
+        if isinstance(batch, Share):
+            batch.scan(self.module.least_squares.add, is_checked_by_work=True)
         if self.module.trainer.is_last_batch:
             self._solve()
 

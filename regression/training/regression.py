@@ -1,7 +1,9 @@
 """The abstract LightningModule with all steps of a fit, whatever the curve."""
 
+import math
 import warnings
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -10,17 +12,21 @@ from torch.nn.parallel import DistributedDataParallel
 
 from regression.common.errors import UsageError
 from regression.common.points import Batch
+from regression.common.text import counted
 from regression.common.version import __version__
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.data.batches import GlobalBatches
+from regression.data.batches import GlobalBatches, Share
+from regression.data.plain_loaders import as_batch
 from regression.fits.build import FitOptions
 from regression.fits.result import Fit
 from regression.moments.scan import Range
 from regression.training.base import SMALL_BATCH, CurveModule, Solver, run_data
+from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import (
     described,
     has_validation,
+    may_validate,
     require_exact_options,
     require_known_monitors,
     require_no_series,
@@ -99,16 +105,27 @@ class Regression(CurveModule):
         """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section takes its place."""
         return self.engine.own_optimizer()
 
+    def setup(self, stage: str) -> None:
+        """Refuse callbacks that search for what is known, and forget an earlier run; a checkpoint is read later."""
+        require_usable_callbacks(self.trainer)
+        super().setup(stage)
+        if stage == "fit":
+            self.progress = Progress()
+
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
         self.engine.require_options()
 
     def on_train_start(self) -> None:
         """Scan the training points: their range for the domain, their moments for the optimum."""
+        self.read_plain_loader()
         self._require_data()
         self._share_updates(self.loader.batch_size)
         found = Range()
-        self.scan(self.loader.bounds(), found.add)
+        if self.is_cut:
+            self.scan_all(found.add)
+        else:
+            self.scan(self.loader.bounds(), found.add)
         frame = found.frame()
         self._settle_domain(frame)
         self.least_squares.begin(frame, self.loader.rows.omitted)
@@ -118,10 +135,11 @@ class Regression(CurveModule):
         """Refuse points and batches that do not go with the options, or with the checkpoint."""
         loader = self.loader
         if loader.is_divided:
-            require_short_blocks(self.updates_per_batch, loader.batch_size, SMALL_BATCH)
-        require_same_division(self.progress.latest, loader)
+            require_short_blocks(self.updates_per_batch, loader.batch_size, SMALL_BATCH, self.has_plain_loader)
+        require_same_division(self.progress.latest, loader, self.has_plain_loader)
         require_no_series(loader)
         require_known_monitors(self.trainer, self.automatic_optimization or loader.is_divided)
+        require_logged_monitors(self.trainer, ["train_loss", *["val_loss"] * may_validate(self.trainer)])
         if self.absolute_sigma and not loader.rows.has_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
 
@@ -153,7 +171,7 @@ class Regression(CurveModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
-        return self.engine.step(batch, batch_idx)
+        return self.engine.step(batch if isinstance(batch, Share) else self.own_batch(batch), batch_idx)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Make the update and note what it did."""
@@ -186,7 +204,17 @@ class Regression(CurveModule):
             loss = self.whole_loss(self.loader.in_order())
         fit = self.make_fit(self.global_step, loss, self._final_val_loss())
         fit.warn_if_undetermined()
-        self.result = replace(fit, notes=(*self.engine.notes, *fit.notes))
+        self.result = replace(fit, notes=(*self.engine.notes, *self._left_out_note(), *fit.notes))
+
+    def _left_out_note(self) -> tuple[str, ...]:
+        rows = self.left_out()
+        total = rows + self.least_squares.moments.nobs
+        why = "limit_train_batches, or drop_last of the DataLoader," if self.has_plain_loader else "limit_train_batches"
+        return (f"{why} left out {rows:,} of {counted(total, 'row')}: this is a fit of the others",) if rows else ()
+
+    def on_fit_end(self) -> None:
+        """Let go of the points of a plain loader, which the callbacks have seen."""
+        self._read = None
 
     def make_fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
         """Return the fit at the present coefficients; ``loss`` where it does not follow from the squares."""
@@ -209,7 +237,12 @@ class Regression(CurveModule):
             return None
         if self.progress.validated_at == self.global_step:
             return self.evaluated_loss
-        return self.whole_loss(run_data(self.trainer).val_dataloader())
+        if (data := run_data(self.trainer)) is not None:
+            return self.whole_loss(data.val_dataloader())
+        (batches,) = self.trainer.num_val_batches
+        loaders: Any = self.trainer.val_dataloaders
+        loader = loaders[0] if isinstance(loaders, list) else loaders
+        return self.whole_loss(map(as_batch, islice(loader, None if math.isinf(batches) else int(batches))))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows, and note that they have been looked at."""

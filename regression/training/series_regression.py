@@ -13,6 +13,7 @@ from regression.data.batches import GlobalBatches
 from regression.series.fits import Columns, Found, fit_all
 from regression.series.result import SeriesFit
 from regression.series.room import Model
+from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import require_full_precision
 from regression.training.regression import Regression
 
@@ -69,10 +70,12 @@ class SeriesRegression(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Refuse number types that would round the points."""
         require_full_precision(self.trainer)
+        require_usable_callbacks(self.trainer)
+        require_logged_monitors(self.trainer, [])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Take what the batch says of its series, and solve after the last one."""
-        if batch.series is None:
+        if not isinstance(batch, Batch) or batch.series is None:
             raise UsageError("expected a table with series, got one without: give --data.series COLUMN")
         model = self._model(batch)
         part = Found.of(_columns(batch), model)

@@ -1,17 +1,26 @@
 """The points of the textbook, and noisy ones like them."""
 
+from typing import Any
+
 import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from regression import SineLineDataModule, UsageError
+from regression import ArrayDataModule, SineLineDataModule, UsageError
+from regression.common.points import Batch
 from tests.support import textbook
 
 
 def prepared(**options: object) -> SineLineDataModule:
-    data = SineLineDataModule(**options)  # type: ignore[arg-type]
+    return attached(SineLineDataModule(**options))  # type: ignore[arg-type]
+
+
+def attached(data: Any, stage: str = "fit") -> Any:
+    """Return a data module in the state in which a Trainer asks it for batches."""
     data.trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
-    data.setup("fit")
+    data.setup(stage)
     return data
 
 
@@ -56,7 +65,7 @@ def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
 
 def test_a_sample_is_small_and_spread_out() -> None:
     """A sample for a figure has at most the asked number of points, from one end of the data to the other."""
-    x, y, sigma, _ = prepared(points=1001).sample(100)
+    x, y, sigma, _ = prepared(points=1001).training.sample(100)
     assert len(x) == len(y) <= 100
     assert sigma is None
     assert (x[0], x[-1]) == (0, pytest.approx(1, abs=0.02))
@@ -85,3 +94,60 @@ def test_numbers_out_of_range_are_refused(options: dict[str, float], words: str)
     """A number out of its range is refused with what was expected and what came."""
     with pytest.raises(UsageError, match=words):
         SineLineDataModule(**options)  # type: ignore[arg-type]
+
+
+X, Y = [3.0, 1.0, 2.0], [1.5, 0.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(X, Y), (np.array(X)[:, None], np.array(Y, ">f8")), (pd.Series(X, index=[7, 8, 9]), torch.tensor(Y))],
+)
+def test_arrays_of_any_library_are_taken_by_their_values(x: Any, y: Any) -> None:
+    """Columns of any library become float64 points in their order, and one sigma is that of all points."""
+    (batch,) = attached(ArrayDataModule(x, y, sigma=0.5)).train_dataloader()
+    assert batch.x.dtype == torch.float64
+    assert [values.tolist() for values in batch] == [X, Y, [0.5] * 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((X, [1.0, None, 2.0]), r'y must be finite, got nan at row 1 .* nan_policy="omit" leaves such rows out'),
+        ((X, Y, [1.0, -1.0, 1.0]), "sigma must be positive, got -1.0 at row 1"),
+        ((X, Y[:2]), r"x and y must be of one length, got shapes \[\(3,\), \(2,\)\]"),
+        ((None, Y), r"x and y must be of one length, got shapes \[\(\), \(3,\)\]"),
+        (([], []), "expected at least one point, got 0"),
+        ((["a"], [1.0]), "x must hold real numbers"),
+    ],
+)
+def test_arrays_that_are_no_points_are_refused(arguments: tuple[Any, ...], words: str) -> None:
+    """What is no column of numbers is refused when it is given, not in the run."""
+    with pytest.raises(UsageError, match=words):
+        ArrayDataModule(*arguments)
+
+
+def test_rows_of_arrays_are_left_out_and_counted() -> None:
+    """With ``nan_policy`` ``omit`` rows with a missing number are left out, and counted."""
+    data = attached(ArrayDataModule(X, [1.0, np.nan, 2.0], nan_policy="omit"))
+    assert (data.all.omitted, data.all.points.x.tolist()) == (1, [3.0, 2.0])
+
+
+def test_x_alone_is_to_predict() -> None:
+    """Arrays without y have batches to predict, and nothing to fit."""
+    data = attached(ArrayDataModule(X), "predict")
+    (batch,) = data.predict_dataloader()
+    assert batch.x.tolist() == X
+    with pytest.raises(UsageError, match=r"expected ArrayDataModule\(x, y\) to fit, got x alone"):
+        data.setup("fit")
+
+
+def test_a_batch_comes_apart() -> None:
+    """A batch is taken apart as one of a DataLoader is, with a sigma or without, and has its fields by name."""
+    one = torch.ones(2)
+    x, y = Batch(one, 2 * one, None, 2)
+    assert (x.tolist(), y.tolist()) == ([1, 1], [2, 2])
+    x, y, sigma = batch = Batch(one, 2 * one, 3 * one, 5)
+    assert sigma is batch.sigma
+    assert batch.to(torch.device("meta")).sigma.is_meta
+    assert batch.to(torch.device("meta")).rows == 5

@@ -20,6 +20,7 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # its advice to who has a Trainer of their own
 @pytest.mark.filterwarnings("ignore::regression.UndeterminedWarning")
 @pytest.mark.parametrize("page", PLAYED, ids=named)
 def test_page_shows_what_happens(page: Path, tmp_path: Path) -> None:

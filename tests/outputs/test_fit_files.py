@@ -2,12 +2,18 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader, TensorDataset
 
+import regression
+from regression import SineLineDataModule, UsageError
 from regression.fits import figure as drawing
 from regression.outputs.fit_files import FitFiles, updates_shown
 from regression.training.descent import Trace
@@ -57,3 +63,42 @@ def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch:
         assert zero == pytest.approx(0, abs=1e-9)
         assert two == pytest.approx(2 * one, rel=1e-9)
         assert one > 0
+
+
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu", "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
+    "max_epochs": 3,
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
+def test_report_and_files_of_a_trainer_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a Trainer of the user's, on a DataLoader or a data module, the callbacks leave the fit's files and report."""
+    x = torch.linspace(0, 1, 9)
+    loader: Any = DataLoader(TensorDataset(x, x.sin()), 3)
+    for name, data in (("loader", {"train_dataloaders": loader}), ("sine", {"datamodule": SineLineDataModule()})):
+        module, folder = regression.LineRegression(), tmp_path / name
+        callbacks = [regression.Report(rows=2), regression.FitFiles(folder=folder)]
+        pl.Trainer(logger=False, callbacks=callbacks, **QUIET).fit(module, **data)
+        fit = regression.Fit.from_json(folder / "fit.json")
+        assert module.result is not None
+        assert fit.params == module.result.params
+        assert (folder / "fit.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / "fit.txt").read_text() in capsys.readouterr().out
+    pl.Trainer(logger=CSVLogger(tmp_path / "csv"), callbacks=[regression.FitFiles()], **QUIET).fit(module, loader)
+    assert len([*tmp_path.glob("csv/lightning_logs/version_0/fit.*")]) == 3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
+def test_files_need_a_folder_of_their_own(tmp_path: Path) -> None:
+    """Without a folder, or in one that has a fit already, the files are refused before the first update."""
+    (tmp_path / "fit.json").write_text("{}")
+    for files, words in (
+        (FitFiles(), "FitFiles needs a folder to write to"),
+        (FitFiles(folder=tmp_path), "FitFiles writes over nothing, and .*fit.json is there: give another folder"),
+    ):
+        trainer = pl.Trainer(logger=False, callbacks=[files], **QUIET)
+        with pytest.raises(UsageError, match=words):
+            trainer.fit(regression.LineRegression(), datamodule=SineLineDataModule())
+        assert trainer.global_step == 0
+    assert (tmp_path / "fit.json").read_text() == "{}"

@@ -66,3 +66,16 @@ def run_process(folder: Path, *args: str, timeout: float = 120) -> Run:
     )  # fmt: skip
     new = versions(folder) - before
     return Run(done.returncode, done.stdout, done.stderr, new.pop() if new else None)
+
+
+def run_python(folder: Path, program: str, timeout: float = 120) -> str:
+    """Run a program of a user's, which may start processes of its own, and return what all of them printed."""
+    path = folder / "program.py"
+    path.write_text(program, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,103 @@
+"""Callbacks in a Trainer of a user's own: they run, or one line says why not, before the first update."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+from lightning.pytorch.callbacks import BatchSizeFinder, Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.tuner import Tuner
+
+from regression import LineRegression, SineLineDataModule, UsageError
+from tests.support.command import Command
+
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False,
+    "enable_checkpointing": True, "max_epochs": 3,
+}  # fmt: skip
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other modules than these
+
+
+def fitted(*callbacks: Callback, solver: Any = "gradient", **data: Any) -> LineRegression:
+    module = LineRegression(solver=solver)
+    pl.Trainer(**QUIET, callbacks=list(callbacks)).fit(module, datamodule=SineLineDataModule(**data))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (EarlyStopping("foo"), "EarlyStopping waits for foo, and this fit logs train_loss: give one of them"),
+        (EarlyStopping("val_loss"), "EarlyStopping waits for val_loss, .* train_loss: hold rows out for validation"),
+        (ModelCheckpoint(monitor="opt_error_se"), "ModelCheckpoint waits for opt_error_se, and this fit logs"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("solver", ["exact", "gradient"])
+def test_who_waits_for_a_number_that_nobody_logs_is_refused(solver: str, callback: Callback, words: str) -> None:
+    """A callback that waits for a number that nobody logs is refused before the first update, with what is logged."""
+    module = LineRegression(solver=solver)  # type: ignore[arg-type]
+    trainer = pl.Trainer(**QUIET, callbacks=[callback])
+    with pytest.raises(UsageError, match=words):
+        trainer.fit(module, datamodule=SineLineDataModule())
+    assert trainer.global_step == 0
+
+
+def test_who_waits_for_a_number_that_is_logged_gets_it(tmp_path: Any) -> None:
+    """Callbacks that go by train_loss, val_loss or the step run."""
+    stopping = EarlyStopping("val_loss")
+    best = ModelCheckpoint(tmp_path, "best", monitor="train_loss")
+    latest = ModelCheckpoint(tmp_path, "latest", monitor="step", mode="max")
+    fitted(stopping, best, latest, validation_fraction=0.3)
+    assert stopping.best_score.isfinite()
+    assert best.best_model_score is not None
+    assert (tmp_path / "latest.ckpt").exists()
+
+
+class Width(Callback):
+    """Logs a number of its own."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pl_module.log("width", float(trainer.current_epoch))
+
+
+def test_a_number_of_a_users_callback_is_waited_for() -> None:
+    """What a callback of the user's own logs, another one may wait for."""
+    stopping = EarlyStopping("width", mode="min", patience=1)
+    fitted(Width(), stopping)
+    assert stopping.best_score.item() == 0
+
+
+def test_searches_for_what_is_known_are_refused() -> None:
+    """The searches for a batch size and a learning rate are refused, with what serves instead."""
+    with pytest.raises(UsageError, match=r"BatchSizeFinder does not go with this model: all rows, .* batch_size$"):
+        fitted(BatchSizeFinder())
+    tuner = Tuner(pl.Trainer(**QUIET))
+    with pytest.raises(UsageError, match=r"LearningRateFinder does not go with this model: .* best constant step"):
+        tuner.lr_find(LineRegression(), datamodule=SineLineDataModule())
+    with pytest.raises(UsageError, match="BatchSizeFinder does not go with this model"):
+        Tuner(pl.Trainer(**QUIET)).scale_batch_size(LineRegression(), datamodule=SineLineDataModule())
+
+
+@pytest.mark.parametrize("solver", ["exact", "gradient"])
+def test_a_timer_runs(solver: str) -> None:
+    """A Timer measures a run, and ends one whose time is over."""
+    timer = Timer("00:00:01:00")
+    fitted(timer, solver=solver)
+    assert 0 < timer.time_elapsed() < 60
+    ended = fitted(Timer({"seconds": 0}))
+    assert ended.result is None or ended.result.updates == 1
+
+
+def test_callbacks_of_the_command(command: Command) -> None:
+    """On the command line a Timer runs and is in config.yaml, and who waits in vain is status 2 without a folder."""
+    add = ("fit", "--trainer.max_epochs", "2", "--model", "LineRegression", "--trainer.callbacks+=")
+    done = command(*add[:-1], f"{add[-1]}Timer", "--trainer.callbacks.duration=00:00:01:00")
+    assert (done.code, done.err) == (0, "")
+    assert done.folder is not None
+    assert "interval: step" in (done.folder / "config.yaml").read_text()
+    refused = command(*add[:-1], f"{add[-1]}EarlyStopping", "--trainer.callbacks.monitor=val_loss")
+    assert (refused.code, refused.folder) == (2, None)
+    assert "hold rows out for validation (--data.validation_fraction)" in refused.err
+    finder = command(*add[:-1], f"{add[-1]}BatchSizeFinder")
+    assert (finder.code, finder.folder) == (2, None)
+    assert "BatchSizeFinder does not go with this model" in finder.err
