@@ -192,7 +192,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UsageError, match=r"cannot write .*fit\.pt2: No space left on device; name another file"):
         export(a_model(*CASES[0]), "torch", tmp_path / "fit.pt2")
     assert list(tmp_path.iterdir()) == []
