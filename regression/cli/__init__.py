@@ -10,4 +10,8 @@
 - ``messages``: what went wrong, in one line.
 """
 
-from regression.cli.entry import main as main
+from regression.runs.surroundings import settle
+
+settle()  # before Lightning and matplotlib are imported, which read the environment then
+
+from regression.cli.entry import main as main  # noqa: E402

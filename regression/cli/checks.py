@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from regression.common.errors import UsageError
 from regression.common.text import counted, did_you_mean
 
-__all__ = ["require_devices", "require_trainer_numbers", "require_updates_left"]
+__all__ = ["ended_line", "require_devices", "require_trainer_numbers"]
 
 
 def require_trainer_numbers(config: Namespace) -> None:
@@ -84,15 +84,12 @@ def _hardware() -> str:
     return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
 
 
-def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> None:
-    """Refuse to go on from a checkpoint that has already reached the end of the run.
+def ended_line(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
+    """Return what to say of a checkpoint that has already reached the end of the run, ``None`` of any other.
 
     Args:
         checkpoint: The content of the checkpoint.
         trainer: The Trainer that is to go on.
-
-    Raises:
-        UsageError: If ``max_epochs`` or ``max_steps`` is not above what the checkpoint has done.
     """
     # Not "epoch", which is one less in a checkpoint written at the end of one.
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
@@ -101,7 +98,8 @@ def require_updates_left(checkpoint: dict[str, Any], trainer: pl.Trainer) -> Non
         ("max_steps", trainer.max_steps, checkpoint["global_step"]),
     ):
         if limit is not None and 0 <= limit <= made:
-            raise UsageError(
+            return (
                 f"nothing is left to do: --trainer.{name} is {limit} and the checkpoint is at {made}; give more than "
                 f"{made}, or leave --ckpt_path out"
             )
+    return None

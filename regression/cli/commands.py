@@ -10,13 +10,14 @@ import lightning.pytorch as pl
 import yaml
 from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.plugins.environments.kubeflow import KubeflowEnvironment
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import regression.data.data_modules
 import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
 from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
-from regression.cli.checks import require_devices, require_trainer_numbers, require_updates_left
+from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
 from regression.common.atomic_files import open_whole
@@ -29,10 +30,12 @@ from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
-from regression.runs.find_checkpoint import WORDS, checkpoint_path, sweep
+from regression.runs.find_checkpoint import WORDS, checkpoint_path, lacks_files, sweep
 from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
+from regression.runs.lightning_internals import close_ended_run, watch_processes
 from regression.runs.processes import Ranks
 from regression.runs.signals import Signals, StopAtUpdate
+from regression.runs.surroundings import is_pod, require_world
 from regression.training.regression import Regression
 from regression.training.series_regression import SeriesRegression
 
@@ -190,9 +193,16 @@ class RegressionCLI(OwnCheckpoints):
             raise UsageError(one_line(error)) from error
 
     def before_fit(self) -> None:
-        """Refuse to resume where nothing is left to do."""
-        if self.checkpoint is not None:
-            require_updates_left(self.checkpoint, self.trainer)
+        """Refuse to resume where nothing is left to do, unless the files of the fit are missing."""
+        if self.checkpoint is None:
+            return
+        config, line = self.config_init[str(self.subcommand)], ended_line(self.checkpoint, self.trainer)
+        if line is not None:
+            if not lacks_files(config.ckpt_path):
+                raise UsageError(line)
+            close_ended_run(self.trainer)
+        if self.model.solver == "exact":
+            config.ckpt_path = None  # from the beginning it comes to the same bits, and nothing can be half done
 
     def before_validate(self) -> None:
         """Give the model the checkpoint's coefficients; nothing else in it matters here."""
@@ -241,6 +251,10 @@ class RegressionCLI(OwnCheckpoints):
         for plugin in (plugin for plugin in plugins if isinstance(plugin, CheckpointIO)):
             raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
         kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if taken is None else {path: taken})]
+        if is_pod() and config.get("num_nodes") > 1:
+            kwargs["plugins"].append(KubeflowEnvironment())
         trainer = super().instantiate_trainer(**kwargs)
-        self._ranks.attach(trainer, options.timeout, path)
+        require_world(trainer.world_size)
+        self._ranks.seconds, self._ranks.checkpoint = self._get(self.config_init, "timeout"), path
+        watch_processes(trainer, self._ranks)
         return trainer

@@ -17,10 +17,11 @@ from regression.cli.commands import RegressionCLI
 from regression.cli.messages import one_line
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
-from regression.common.text import printable
+from regression.common.text import printable, spell_out_signs
 from regression.runs.folder import (
     BEFORE_FIRST_UPDATE,
     REFUSALS,
+    forget_rank,
     is_first_process,
     require_working_folder,
     silent_writer,
@@ -41,6 +42,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None:  # closed by whoever started this; the files are written all the same
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    spell_out_signs()
+    forget_rank()
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if args in (["--help"], ["-h"]):

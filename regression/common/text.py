@@ -1,11 +1,16 @@
 """The words that lines on the terminal are made of."""
 
+import codecs
 import difflib
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["counted", "did_you_mean", "left_out", "printable", "shown_path"]
+__all__ = ["counted", "did_you_mean", "left_out", "printable", "shown_path", "spell_out_signs"]
+
+SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
+STOPPING = ("strict", "surrogateescape", "backslashreplace")  # what Python does by itself with a sign it cannot encode
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -43,6 +48,23 @@ def printable(text: str) -> str:
         text: Any text, such as a name that stands in somebody else's file.
     """
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def spell_out_signs() -> None:
+    """Let the terminal's streams spell out the signs that their encoding lacks, such as ``sigma`` for σ."""
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) in STOPPING and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="regression.spelt")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(SPELT.get(sign, ascii(sign)[1:-1]) for sign in signs), error.end
+
+
+codecs.register_error("regression.spelt", _spelt)
 
 
 def left_out(omitted: int) -> str:

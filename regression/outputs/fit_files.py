@@ -1,6 +1,7 @@
 """What a fit leaves behind: its files, and TensorBoard's text and figures."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from regression.common.atomic_files import write_whole
@@ -79,12 +81,11 @@ class FitFiles(Callback):
         loggers, total = tensorboards(trainer), module.total_updates()
         is_due = any(trace.first < update <= trace.end for update in updates_shown(total))
         if loggers and is_due and trace.end < total:  # after the last update follows the figure of the fit
-            from regression.fits.figure import png
-
             losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
-            picture = png(self._figure(trainer, module, trace.coefficients[-1].tolist(), trace.end, losses_made))
+            picture = self._picture(trainer, module, trace.coefficients[-1].tolist(), trace.end, losses_made)
             for logger in loggers:
-                add_png(logger, "fit", picture, trace.end)
+                if isinstance(picture, bytes):  # a failure is told at the end
+                    add_png(logger, "fit", picture, trace.end)
 
     def keep(self, trace: Trace) -> None:
         """Keep the losses of a block, evenly thinned to at most ``points`` over the whole run."""
@@ -110,32 +111,38 @@ class FitFiles(Callback):
         self.losses = dict(zip(state_dict["updates"].tolist(), state_dict["losses"].tolist(), strict=True))
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the files, and the end state to TensorBoard."""
+        """Write the files, and the end state to TensorBoard; the fit stands whatever becomes of its figure."""
         module = as_curve_module(pl_module)
         fit, log_dir = module.result, self.folder or trainer.log_dir
         if fit is None or log_dir is None or not trainer.is_global_zero:
             return
-        from regression.fits.figure import png
-
         folder = Path(log_dir)
         data = run_data(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         source = None if data is None else data.source()
         write_whole(folder / "fit.json", fit.to_json(data=source).encode())
         write_whole(folder / "fit.txt", f"{fit}\n".encode())
-        loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        picture = png(self._figure(trainer, module, fit, fit.updates, losses_made))
-        write_whole(folder / "fit.png", picture)
+        picture = self._picture(trainer, module, fit, fit.updates, losses_made)
+        if isinstance(picture, Exception):
+            cause = " ".join(str(picture).split()) or type(picture).__name__
+            warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=2)
+        else:
+            write_whole(folder / "fit.png", picture)
         for logger in tensorboards(trainer):
-            add_png(logger, "fit", picture, fit.updates)
+            if isinstance(picture, bytes):
+                add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
-            facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
-            if fit.solver == "gradient":
-                facts["lr"] = float(module.optimizer().param_groups[0]["lr"])
-            settings = {**({} if data is None else data.hparams_initial), **module.hparams_initial, **facts}
-            settings = {name: value for name, value in settings.items() if value is not None}
-            logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)
+            _log_settings(logger, fit, module, data)
+
+    def _picture(self, *of: Any) -> bytes | Exception:
+        """Return a figure as a PNG file, or why there is none: matplotlib without LaTeX, fonts, memory, or the like."""
+        try:
+            from regression.fits.figure import png  # matplotlib takes a second to import, and predict never needs it
+
+            return png(self._figure(*of))
+        except Exception as error:
+            return error
 
     def _figure(
         self,
@@ -146,7 +153,6 @@ class FitFiles(Callback):
         losses: Sequence[tuple[int, float | Tensor | None]],
     ) -> "Figure":
         """Draw a fit, or the coefficients on the way to it."""
-        # Imported here as matplotlib takes a second, and predict never needs it.
         from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
 
         data = run_data(trainer)
@@ -160,3 +166,14 @@ class FitFiles(Callback):
         powers = [*[0.0] * (not module.model.fit_intercept), *curve]
         on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, module.model.names))
         return figure(title, ShownPoints(points, axes), on_the_way, panel)
+
+
+def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:
+    """Log the hyper-parameters, with the final loss as their metric."""
+    facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
+    if fit.solver == "gradient":
+        facts["lr"] = float(module.optimizer().param_groups[0]["lr"])
+    settings = {**({} if data is None else data.hparams_initial), **module.hparams_initial, **facts}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
+    logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)

@@ -1,6 +1,7 @@
 """A run's folder, checkpoints, processes and signals. May import common, fits and training.
 
 - ``parent_watch``: a started process ends with the first one.
+- ``surroundings``: what the environment says of a process, and what is left over.
 - ``folder``: a folder of the run's own.
 - ``checkpoint_file``: a checkpoint, sealed when written and read only undamaged.
 - ``find_checkpoint``: found by last and best.

@@ -86,6 +86,7 @@ class LastCheckpoint(ModelCheckpoint):
             raise UsageError(f"checkpoint.every_seconds must be positive, got {every_seconds}")
         self.every_n_updates, self.every_seconds = every_n_updates, every_seconds
         self._saved_update, self._saved_time, self._next_look = 0, 0.0, 0
+        self._has_saved = False
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up nothing: the interrupted run's file stays where it is.
@@ -107,10 +108,12 @@ class LastCheckpoint(ModelCheckpoint):
             return
         trainer.save_checkpoint(Path(self.dirpath or "", "last.ckpt"))
         self._saved_update, self._saved_time = trainer.global_step, time.monotonic()
+        self._has_saved = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count updates and seconds."""
         self._saved_update, self._saved_time, self._next_look = trainer.global_step, time.monotonic(), 0
+        self._has_saved = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -149,4 +152,6 @@ class LastCheckpoint(ModelCheckpoint):
         """Do nothing: an update may be half done."""
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do nothing: the end of the last epoch has been saved."""
+        """Write it if there was no epoch in this run: it went on from a checkpoint that had made all updates."""
+        if trainer.global_step and not self._has_saved:
+            self.save(trainer)

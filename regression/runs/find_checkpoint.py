@@ -1,5 +1,6 @@
 """Where checkpoints are: found by the words ``last`` and ``best``, and what killed processes left beside them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.folder import is_first_process
 from regression.runs.parent_watch import say
 
-__all__ = ["WORDS", "checkpoint_path", "sweep"]
+__all__ = ["WORDS", "checkpoint_path", "lacks_files", "sweep"]
 
 WORDS = ("last", "best")
+FILES = ("fit.json", "fit.txt", "fit.png")
 
 
 def checkpoint_path(word: str, root: str) -> str:
@@ -53,6 +55,12 @@ def _newest_first(root: Path, name: str) -> Iterator[Path]:
     for run in sorted(runs, key=lambda run: int(run.name[8:]), reverse=True):
         if (run / "checkpoints" / name).exists():
             yield run / "checkpoints" / name
+
+
+def lacks_files(path: str) -> bool:
+    """Tell whether a checkpoint is that of a run which was killed before it had written all files of its fit."""
+    folder = Path(os.path.abspath(path)).parent
+    return folder.name == "checkpoints" and not all((folder.parent / name).is_file() for name in FILES)
 
 
 def sweep(root: str) -> None:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DivergenceError, SaveError, UsageError
+from regression.runs.surroundings import is_launched
 
 __all__ = [
     "BEFORE_FIRST_UPDATE",
@@ -22,6 +23,7 @@ __all__ = [
     "RefusedRun",
     "RunLogger",
     "SameCheckpoint",
+    "forget_rank",
     "is_first_process",
     "require_working_folder",
     "silent_writer",
@@ -33,8 +35,14 @@ BEFORE_FIRST_UPDATE = "before the first update"
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes and speaks, also before the processes know each other."""
+    """Tell whether this process is the one that writes and prints, also before the processes know each other."""
     return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def forget_rank() -> None:
+    """Let this process write and print unless a launcher has started it; the Trainer numbers those of a group."""
+    if not is_launched():
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
 
 
 class RunLogger(TensorBoardLogger):

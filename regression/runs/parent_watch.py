@@ -1,6 +1,6 @@
-"""A started process's line to the one that started it, minded from its first moment on; standard library only.
+"""Watches the process that started this one: when it is gone, this process exits. Standard library only.
 
-Importing torch takes seconds, on a busy machine many, in which the process would outlive the first one.
+It begins before torch is imported, which takes seconds, on a busy machine many.
 """
 
 import os
@@ -29,20 +29,20 @@ class Lifeline:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self.first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # Lightning's teardown takes the number away
-        self._speaks = os.environ.get("LOCAL_RANK") == "1"
+        self._prints = os.environ.get("LOCAL_RANK") == "1"
         self.acknowledged = threading.Event()
-        threading.Thread(target=self._mind, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def tell(self, message: bytes) -> None:
         """Send the first process a line."""
         with suppress(OSError):
             self._channel.sendall(message + b"\n")
 
-    def _mind(self) -> None:
+    def _watch(self) -> None:
         with suppress(OSError):
             while self._channel.recv(1):
                 self.acknowledged.set()
-        if self._speaks:
+        if self._prints:
             say(f"{self.first} was killed or exited under way; {GO_ON}")
         os._exit(1)
 

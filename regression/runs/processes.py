@@ -1,7 +1,7 @@
 """The processes that one command starts on this machine: one fails, all fail, and the cause is the last line.
 
 Every started process holds one end of a socket pair until it ends, so each side learns at once when the other is gone,
-also by SIGKILL. A process that fails tells the first one how; only the first one speaks.
+also by SIGKILL. A process that fails tells the first one how; only the first one prints.
 """
 
 import json
@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NoReturn
 
-import lightning.pytorch as pl
 import torch.distributed as dist
-from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
-from regression.runs.lightning_internals import set_timeout, start_with
 from regression.runs.parent_watch import CHANNEL, GO_ON, LIFELINE, Lifeline, say
 
 __all__ = ["HELD", "Outcome", "Ranks", "lost_line"]
@@ -78,13 +74,14 @@ class Ranks:
 
     Attributes:
         checkpoint: The file that the first process took for ``--ckpt_path``, in a process that it started.
+        seconds: Longest time that one process waits for another.
     """
 
     def __init__(self) -> None:
         self.checkpoint = os.environ.pop(CHECKPOINT, None)
         self._children: list[_Child] = []
         self._names = ["this process"]
-        self._seconds = 0.0
+        self.seconds = 0.0
         self._is_over = threading.Event()
 
     @property
@@ -92,30 +89,8 @@ class Ranks:
         """Whether there are other processes that this one knows of."""
         return LIFELINE is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
 
-    def attach(self, trainer: pl.Trainer, seconds: float, checkpoint: str | None) -> None:
-        """Let a Trainer start its processes here, and wait no longer for one than given.
-
-        Args:
-            trainer: The Trainer, before it runs.
-            seconds: Longest time that one process waits for another.
-            checkpoint: The file that all processes go on from.
-        """
-        strategy, self._seconds, self.checkpoint = trainer.strategy, seconds, checkpoint
-        if not isinstance(strategy, DDPStrategy):
-            return
-        set_timeout(strategy, seconds)
-        start_with(strategy, self._start_others, self.send)
-
-    def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:
-        """Start the other processes of this machine; number is that of this one in the run, from 0."""
-        total = environment["WORLD_SIZE"]
-        names = [f"process {number + local + 1} of {total}" for local in range(count)]
-        for local in range(1, count):
-            self.start(_same_command(), {**environment, "LOCAL_RANK": str(local)}, names)
-        self.expect_meeting()
-
     def start(self, command: Sequence[str], environment: Mapping[str, str], names: list[str]) -> None:
-        """Start one more process and mind it; names has a name for each, the present one first."""
+        """Start one more process and watch it; names has a name for each, the present one first."""
         self._names = names
         ours, theirs = socket.socketpair()
         known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
@@ -125,17 +100,17 @@ class Ranks:
             )
             child = _Child(names[len(self._children) + 1], process, ours)
             self._children.append(child)  # before a signal is let in, or nobody would end it
-        threading.Thread(target=self._mind, args=(child,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
     def expect_meeting(self) -> None:
         """End the run if this process does not come to wait for the others, which start later and wait from then."""
-        timer = threading.Timer(self._seconds + 2, self._require_meeting)
+        timer = threading.Timer(self.seconds + 2, self._require_meeting)
         timer.daemon = True
         timer.start()
 
     def _require_meeting(self) -> None:
         if not self._is_over.is_set() and not dist.is_initialized():
-            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self._seconds)))
+            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self.seconds)))
 
     def send(self, signum: int) -> None:
         """Send a signal to the processes that were started."""
@@ -180,7 +155,7 @@ class Ranks:
     def _settled(self, outcome: Outcome) -> Outcome:
         """Wait for the others as long as it makes sense, kill the rest, and return how the run ended."""
         if outcome.kind == "lost":
-            _wait(GRACE, lambda: any(self._is_guilty(child) for child in self._children))
+            _wait(GRACE, lambda: any(_has_failed(child) for child in self._children))
         else:
             _wait(
                 10.0 if outcome.kind == "done" else 1.5, lambda: all(child.ended.is_set() for child in self._children)
@@ -189,11 +164,6 @@ class Ranks:
             outcome = self._cause(outcome)
         self.close()
         return outcome
-
-    @staticmethod
-    def _is_guilty(child: _Child) -> bool:
-        verdict = child.verdict()
-        return verdict is not None and verdict.kind in ("failed", "stopped")
 
     def _cause(self, own: Outcome | None) -> Outcome:
         """Return the outcome that explains all others; own is ``None`` where the first process does not answer."""
@@ -207,21 +177,21 @@ class Ranks:
             return Outcome("failed", 1, f"{silent[0]} did not end: it was killed") if silent else own
         hung = [name for name, verdict in {self._names[0]: own, **verdicts}.items() if verdict is None]
         if hung:
-            return Outcome("failed", 1, _hung_line(hung[0], self._seconds))
+            return Outcome("failed", 1, _hung_line(hung[0], self.seconds))
         return own or Outcome("lost", 1, "all processes lost each other")
 
-    def _mind(self, child: _Child) -> None:
+    def _watch(self, child: _Child) -> None:
         """Take what a started process tells until it ends, and see that its failure ends the run."""
         with suppress(OSError), child.channel.makefile("rb") as lines:
             for line in lines:
                 child.outcome = Outcome(**json.loads(line))
                 child.channel.sendall(b"\n")
-                self._mourn(child)
+                self._end_if_failed(child)
         child.process.wait()
         child.ended.set()
-        self._mourn(child)
+        self._end_if_failed(child)
 
-    def _mourn(self, child: _Child) -> None:
+    def _end_if_failed(self, child: _Child) -> None:
         """Give this process some time to see by itself that a process has failed, and end it then."""
         verdict = child.verdict()
         if verdict is not None and verdict.kind != "done" and not self._is_over.wait(GRACE):
@@ -230,8 +200,13 @@ class Ranks:
     def _tell(self, lifeline: Lifeline, outcome: Outcome) -> None:
         lifeline.tell(outcome.message())
         if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
-            say(_hung_line(lifeline.first, self._seconds))
+            say(_hung_line(lifeline.first, self.seconds))
             os.kill(os.getppid(), signal.SIGKILL)
+
+
+def _has_failed(child: _Child) -> bool:
+    verdict = child.verdict()
+    return verdict is not None and verdict.kind in ("failed", "stopped")
 
 
 @contextmanager
@@ -242,11 +217,6 @@ def _held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _same_command() -> list[str]:
-    """Return the command line that started this process."""
-    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def lost_line(error: BaseException) -> str | None:

@@ -195,6 +195,8 @@ OTHER_CLASSES = [
     "torch.load", "torch.serialization.load", "functools.partial", "importlib.import_module", "runpy.run_path",
     "pickle.loads", "lightning.pytorch.cli.instantiate_class", "torch.utils.cpp_extension.load_inline",
     "torch.optim.Optimizer.__init__.__globals__", "regression.cli.main", "regression.common.atomic_files.os.system",
+    "torch.utils.model_dump.__main__.x", "lightning.__main__.x", "torch.optim.__main__.SGD", "regression.__main__.main",
+    "torch.testing._internal.common_utils.TestCase", "torch.utils.benchmark.examples.simple_timeit.main",
 ]  # fmt: skip
 PLACES = ["model", "data", "optimizer", "lr_scheduler", "trainer.callbacks", "trainer.logger", "trainer.strategy",
           "trainer.plugins", "trainer.profiler", "trainer.accelerator"]  # fmt: skip
