@@ -1,11 +1,12 @@
-"""Words for any terminal."""
+"""Words of refusals, and for any terminal."""
 
 import io
+import sys
 
 import pytest
 
 import regression
-from regression.common.text import spell_out_signs
+from regression.common.text import did_you_mean, spell_out_signs
 
 SIGNS = "σ² ± − … ← χ ³ é 中"
 SPELT = {
@@ -16,6 +17,22 @@ SPELT = {
 }
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("fti", "; did you mean 'fit'?"),
+        (" FIT", "; did you mean 'fit'?"),
+        ("sigma", "; did you mean ' Sigma '?"),
+        ("zebra", "; see --help"),
+        ("", "; see --help"),
+    ],
+)
+def test_a_near_word_is_named(word: str, hint: str) -> None:
+    """A word that differs in a letter, capitals or blanks is named as it stands; else what to do instead is said."""
+    assert did_you_mean(word, ["fit", "predict", " Sigma "], "; see --help", shown=repr) == hint
+    assert did_you_mean("zebra", ["fit"]) == ""
+
+
 @pytest.mark.parametrize("encoding", SPELT)
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape", "backslashreplace"])
 def test_signs_that_a_terminal_lacks_are_spelt_out(monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str) -> None:
@@ -23,8 +40,6 @@ def test_signs_that_a_terminal_lacks_are_spelt_out(monkeypatch: pytest.MonkeyPat
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors))
     spell_out_signs()
-    import sys
-
     for stream in (sys.stdout, sys.stderr):
         print(SIGNS, file=stream, end="", flush=True)
         assert isinstance(stream, io.TextIOWrapper)
