@@ -32,7 +32,7 @@ from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
 from regression.runs.find_checkpoint import WORDS, checkpoint_path, lacks_files, sweep
 from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
-from regression.runs.lightning_internals import close_ended_run, watch_processes
+from regression.runs.lightning_internals import close_ended_run
 from regression.runs.processes import Ranks
 from regression.runs.signals import Signals, StopAtUpdate
 from regression.runs.surroundings import is_pod, require_world
@@ -255,6 +255,5 @@ class RegressionCLI(OwnCheckpoints):
             kwargs["plugins"].append(KubeflowEnvironment())
         trainer = super().instantiate_trainer(**kwargs)
         require_world(trainer.world_size)
-        self._ranks.seconds, self._ranks.checkpoint = self._get(self.config_init, "timeout"), path
-        watch_processes(trainer, self._ranks)
+        self._ranks.attach(trainer, options.timeout, path)
         return trainer

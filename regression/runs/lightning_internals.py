@@ -1,6 +1,6 @@
-"""Where Lightning is handled by private names: the processes it starts, its signal handlers, and a loop without work.
+"""Where Lightning is handled by private names: its signal handlers, the processes it starts, and its loop.
 
-For none of them is there a public way; each use says why. The version of Lightning is bounded, and
+There is no public way to replace them in a Trainer; each use says why. The version of Lightning is bounded, and
 ``tests/test_foreign_privates.py`` fails where a name is gone or one is used elsewhere.
 """
 
@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -19,35 +20,52 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from regression.runs.processes import Ranks
+__all__ = ["SilentConnector", "Start", "close_ended_run", "keep_handlers_out", "set_timeout", "start_with"]
 
-__all__ = ["close_ended_run", "keep_handlers_out", "requeue", "requeues", "watch_processes"]
+Start = Callable[[Mapping[str, str], int, int], None]
 
 
-def watch_processes(trainer: pl.Trainer, ranks: Ranks) -> None:
-    """Let a Trainer start its processes through ``Ranks``, and wait no longer for one than ``ranks.seconds``.
+class SilentConnector(_SignalConnector):
+    """Lightning's connector without its handlers.
 
-    Lightning chooses the strategy by the devices it finds; then it is too late to hand it these two.
+    They would take the place of ours, and one of them sends a message to all processes in the middle of whatever this
+    process is doing, which mixes up the messages. Its requeueing of SLURM jobs is used, after an update.
     """
-    strategy = trainer.strategy
-    if not isinstance(strategy, DDPStrategy):
-        return
-    strategy._timeout = timedelta(seconds=ranks.seconds)
-    launcher = strategy.launcher
-    if type(launcher) is _SubprocessScriptLauncher and os.name == "posix":
-        strategy._launcher = _Launcher(launcher, ranks)
+
+    def register_signal_handlers(self) -> None:
+        """Leave the handlers as they are."""
+
+    def requeue(self) -> None:
+        """Save for the job's next start and put the SLURM job back into its queue."""
+        # What the handler does has no name of its own.
+        self._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
+
+    def requeues(self) -> bool:
+        """Tell whether the run is a SLURM job that is to be requeued."""
+        # A strategy of one device does not know the environment that was given as a plugin.
+        environment = self.trainer._accelerator_connector.cluster_environment
+        is_slurm = isinstance(environment, SLURMEnvironment) or SLURMEnvironment.detect()
+        return is_slurm and getattr(environment, "auto_requeue", True)
+
+
+def keep_handlers_out(trainer: pl.Trainer) -> SilentConnector:
+    """Keep Lightning's signal handlers out of a Trainer that has not begun, and return what requeues its job."""
+    # The connector is made in the Trainer, which takes no other one.
+    connector = SilentConnector(trainer)
+    trainer._signal_connector = connector
+    return connector
 
 
 class _Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher with the processes in the care of ``Ranks``.
+    """Lightning's launcher with the processes in the care of others.
 
     Its own observer looks every five seconds and kills all of them without a word. It minds ``procs``, which stays
     empty here.
     """
 
-    def __init__(self, launcher: _SubprocessScriptLauncher, ranks: Ranks) -> None:
+    def __init__(self, launcher: _SubprocessScriptLauncher, start: Start, send: Callable[[int], None]) -> None:
         super().__init__(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
-        self._ranks = ranks
+        self._start, self._send = start, send
         self._store: Any = None
 
     def launch(self, *args: Any, **options: Any) -> Any:
@@ -60,10 +78,22 @@ class _Launcher(_SubprocessScriptLauncher):
             os.environ.update(before)
 
     def kill(self, signum: int) -> None:
-        self._ranks.send(signum)
+        self._send(signum)
+
+    def _meet_on_loopback(self) -> None:
+        """Open the port at which the processes find each other on loopback: torch's own listens to every network.
+
+        Torch takes it for the port of torchrun's agent, and opens none.
+        """
+        with socket.create_server(("127.0.0.1", 0), backlog=self.num_processes) as server:
+            port, descriptor = server.getsockname()[1], server.detach()
+        options: dict[str, Any] = {"is_master": True, "wait_for_workers": False, "master_listen_fd": descriptor}
+        self._store = dist.TCPStore("127.0.0.1", port, **options)  # type: ignore[attr-defined]  # exported by a star
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+        if sys.platform == "linux":
+            os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
     def _call_children_scripts(self) -> None:
-        self._check_can_spawn_children()
         if self.num_nodes == 1:
             self._meet_on_loopback()
         cluster, count = self.cluster_environment, self.num_processes * self.num_nodes
@@ -74,55 +104,27 @@ class _Launcher(_SubprocessScriptLauncher):
             "LOCAL_RANK": str(cluster.local_rank()),
             "WORLD_SIZE": str(count),
         }
-        first = cluster.node_rank() * self.num_processes + 1
-        names = [f"process {first + local} of {count}" for local in range(self.num_processes)]
-        for local in range(1, self.num_processes):
-            self._ranks.start([sys.executable, *sys.orig_argv[1:]], os.environ | {"LOCAL_RANK": str(local)}, names)
-        self._ranks.expect_meeting()
-
-    def _meet_on_loopback(self) -> None:
-        """Open the port at which the processes find each other on loopback: torch's own listens to every network.
-
-        Torch takes it for the one of torchrun's agent, and starts none.
-        """
-        seconds = timedelta(seconds=self._ranks.seconds)
-        with socket.create_server(("127.0.0.1", 0), backlog=self.num_processes) as server:
-            port = server.getsockname()[1]
-            self._store = dist.TCPStore(  # type: ignore[attr-defined]  # public, by a star
-                "127.0.0.1", port, is_master=True, wait_for_workers=False, timeout=seconds,
-                master_listen_fd=server.detach(),
-            )  # fmt: skip
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
-        if sys.platform == "linux":
-            os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+        self._start(os.environ, cluster.node_rank() * self.num_processes, self.num_processes)
 
 
-class _SilentConnector(_SignalConnector):
-    """Lightning's connector without its handlers.
+def set_timeout(strategy: DDPStrategy, seconds: float) -> None:
+    """Let the processes of a strategy wait no longer for one than given."""
+    # An argument of the strategy, but it is Lightning that chooses and makes the strategy by the devices it finds.
+    strategy._timeout = timedelta(seconds=seconds)
 
-    They would take the place of ours, and one of them sends a message to all processes in the middle of whatever this
-    process is doing, which mixes up the messages. The connector is made in the Trainer.
+
+def start_with(strategy: DDPStrategy, start: Start, send: Callable[[int], None]) -> None:
+    """Let a strategy that starts processes by running the command again do so by the given functions.
+
+    Args:
+        strategy: The strategy, before it runs; one with other launchers is left alone.
+        start: Starts the other processes of this machine, given their environment, the number of this process in the
+            run, and how many there are on this machine.
+        send: Sends a signal to them.
     """
-
-    def register_signal_handlers(self) -> None:
-        """Leave the handlers as they are."""
-
-
-def keep_handlers_out(trainer: pl.Trainer) -> None:
-    """Let a Trainer leave the handlers of signals as they are."""
-    trainer._signal_connector = _SilentConnector(trainer)
-
-
-def requeues(trainer: pl.Trainer) -> bool:
-    """Tell whether the run is a SLURM job that is to be requeued."""
-    environment = trainer._accelerator_connector.cluster_environment
-    is_slurm = isinstance(environment, SLURMEnvironment) or SLURMEnvironment.detect()
-    return is_slurm and getattr(environment, "auto_requeue", True)
-
-
-def requeue(trainer: pl.Trainer) -> None:
-    """Save for the job's next start and put the SLURM job back into its queue, as Lightning does."""
-    trainer._signal_connector._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
+    launcher = strategy.launcher
+    if type(launcher) is _SubprocessScriptLauncher and os.name == "posix":
+        strategy._launcher = _Launcher(launcher, start, send)  # the property has no setter
 
 
 class _ClosingLoop(_FitLoop):

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NoReturn
 
+import lightning.pytorch as pl
 import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
+from regression.runs.lightning_internals import set_timeout, start_with
 from regression.runs.parent_watch import CHANNEL, GO_ON, LIFELINE, Lifeline, say
 
 __all__ = ["HELD", "Outcome", "Ranks", "lost_line"]
@@ -74,20 +78,41 @@ class Ranks:
 
     Attributes:
         checkpoint: The file that the first process took for ``--ckpt_path``, in a process that it started.
-        seconds: Longest time that one process waits for another.
     """
 
     def __init__(self) -> None:
         self.checkpoint = os.environ.pop(CHECKPOINT, None)
         self._children: list[_Child] = []
         self._names = ["this process"]
-        self.seconds = 0.0
+        self._seconds = 0.0
         self._is_over = threading.Event()
 
     @property
     def are_several(self) -> bool:
         """Whether there are other processes that this one knows of."""
         return LIFELINE is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
+
+    def attach(self, trainer: pl.Trainer, seconds: float, checkpoint: str | None) -> None:
+        """Let a Trainer start its processes here, and wait no longer for one than given.
+
+        Args:
+            trainer: The Trainer, before it runs.
+            seconds: Longest time that one process waits for another.
+            checkpoint: The file that all processes go on from.
+        """
+        strategy, self._seconds, self.checkpoint = trainer.strategy, seconds, checkpoint
+        if not isinstance(strategy, DDPStrategy):
+            return
+        set_timeout(strategy, seconds)
+        start_with(strategy, self._start_others, self.send)
+
+    def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:
+        """Start the other processes of this machine; number is that of this one in the run, from 0."""
+        total = environment["WORLD_SIZE"]
+        names = [f"process {number + local + 1} of {total}" for local in range(count)]
+        for local in range(1, count):
+            self.start(_same_command(), {**environment, "LOCAL_RANK": str(local)}, names)
+        self.expect_meeting()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], names: list[str]) -> None:
         """Start one more process and watch it; names has a name for each, the present one first."""
@@ -104,13 +129,13 @@ class Ranks:
 
     def expect_meeting(self) -> None:
         """End the run if this process does not come to wait for the others, which start later and wait from then."""
-        timer = threading.Timer(self.seconds + 2, self._require_meeting)
+        timer = threading.Timer(self._seconds + 2, self._require_meeting)
         timer.daemon = True
         timer.start()
 
     def _require_meeting(self) -> None:
         if not self._is_over.is_set() and not dist.is_initialized():
-            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self.seconds)))
+            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self._seconds)))
 
     def send(self, signum: int) -> None:
         """Send a signal to the processes that were started."""
@@ -177,7 +202,7 @@ class Ranks:
             return Outcome("failed", 1, f"{silent[0]} did not end: it was killed") if silent else own
         hung = [name for name, verdict in {self._names[0]: own, **verdicts}.items() if verdict is None]
         if hung:
-            return Outcome("failed", 1, _hung_line(hung[0], self.seconds))
+            return Outcome("failed", 1, _hung_line(hung[0], self._seconds))
         return own or Outcome("lost", 1, "all processes lost each other")
 
     def _watch(self, child: _Child) -> None:
@@ -200,7 +225,7 @@ class Ranks:
     def _tell(self, lifeline: Lifeline, outcome: Outcome) -> None:
         lifeline.tell(outcome.message())
         if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
-            say(_hung_line(lifeline.first, self.seconds))
+            say(_hung_line(lifeline.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
 
 
@@ -217,6 +242,11 @@ def _held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _same_command() -> list[str]:
+    """Return the command line that started this process."""
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def lost_line(error: BaseException) -> str | None:

@@ -22,7 +22,7 @@ from regression.common.collectives import all_max
 from regression.common.errors import Stopped
 from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
-from regression.runs.lightning_internals import keep_handlers_out, requeue, requeues
+from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
 from regression.runs.parent_watch import say
 from regression.runs.processes import HELD, Outcome
 from regression.training.base import makes_updates
@@ -154,10 +154,11 @@ class StopAtUpdate(Callback):
 
     def __init__(self, signals: Signals) -> None:
         self.signals = signals
+        self._connector: SilentConnector | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep Lightning's handlers out."""
-        keep_handlers_out(trainer)
+        self._connector = keep_handlers_out(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -225,8 +226,8 @@ class StopAtUpdate(Callback):
             self.signals.is_saving = False
 
     def _save_and_go_on(self, trainer: pl.Trainer) -> None:
-        if requeues(trainer):
-            requeue(trainer)
+        if self._connector is not None and self._connector.requeues():
+            self._connector.requeue()
         saved = self._saved(trainer)
         if trainer.is_global_zero:
             say(f"SIGUSR1; {saved}")
