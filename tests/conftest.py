@@ -4,9 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import regression
 from regression.cli import main
+from regression.common.points import Points
+from regression.curves.polynomial import Polynomial
+from regression.fits.least_squares import LeastSquares
+from regression.moments.scan import Range
 from tests.support.command import Command, Run, versions
 
 
@@ -19,7 +24,16 @@ def compiled_loops() -> None:
         for y in (noise, 1 + 2 * x):  # the second one takes a second pass
             fit = regression.fit(x, y, 3, sigma)
     fit.predict(random.uniform(size=60_000), sigma=1.0)
+    scan_float32(Points(*torch.rand(2, 60_000, generator=torch.Generator().manual_seed(0))))
     regression.fit_series(x, noise, np.arange(60_000) // 10)
+
+
+def scan_float32(points: Points) -> None:
+    """Scan points as the textbook's are: a compiled loop has a version for each number type."""
+    found, least_squares = Range(), LeastSquares(Polynomial(3, "chebyshev"))
+    points.scan(found.add)
+    least_squares.begin(found.frame(), omitted=0)
+    points.scan(least_squares.add)
 
 
 @pytest.fixture
