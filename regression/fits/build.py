@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+import torch
+
 from regression.curves.decimals import Vector, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.fits.bands import curve_of
@@ -79,7 +81,8 @@ def build_fit(
         criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
     own: dict[str, Any] = vars(options) | {name: _within(value) for name, value in criteria._asdict().items()}
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
-    said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None)
+    rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
+    said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
     with precise():
         return Fit(
             **own,
@@ -97,6 +100,15 @@ def build_fit(
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
         )  # fmt: skip
+
+
+def _rounding(dtype: torch.dtype, solution: Solution, optimum: Optimum) -> float | None:
+    """Return how far the optimum is from the next number of a type in standard errors; ``None`` for float64."""
+    if dtype == torch.float64 or optimum.coefficients is None:
+        return None
+    with precise():
+        next_one = [value * (1 + Decimal(torch.finfo(dtype).eps)) for value in optimum.coefficients]
+    return distance_from_optimum(solution.params_of(next_one), solution, optimum)
 
 
 def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """The least-squares optimum of points, and the fit that is measured against it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from regression.curves.polynomial import Polynomial
 from regression.fits.build import FitOptions, build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
 from regression.fits.cross_validation import squares_left_out
-from regression.fits.degree_choice import Choice, Comparison, choose_degree
+from regression.fits.degree_choice import Candidate, Choice, Comparison, choose_degree
 from regression.fits.optimum import Optimum
 from regression.fits.refinement import refine, second_pass
 from regression.fits.result import Fit
@@ -43,14 +44,15 @@ class LeastSquares:
     def __init__(self, model: Polynomial, comparison: Comparison | None = None) -> None:
         self.model, self.comparison = model, comparison
         self.omitted = 0
-        self._sums: Sums | None = None
-        self._moments: Moments | None = None
-        self._second_sums: list[int] | None = None
-        self._solution: Solution | None = None
-        self._choice: Choice | None = None
-        self._optimum: Optimum | None = None  # of a loss that is no function of the squares
-        self._distance: OptimumDistance | None = None
-        self._params_matrix: Tensor | None = None
+        self._sums: Sums | None
+        self._moments: Moments | None
+        self._second_sums: list[int] | None
+        self._solution: Solution | None
+        self._choice: Choice | None
+        self._optimum: Optimum | None  # of a loss that is no function of the squares
+        self._distance: OptimumDistance | None
+        self._params_matrix: Tensor | None
+        self.forget()
 
     @property
     def moments(self) -> Moments:
@@ -78,6 +80,11 @@ class LeastSquares:
     def _chart(self) -> Chart:
         return Chart(self.moments.frame, self.model)
 
+    def forget(self) -> None:
+        """Forget all points."""
+        self._sums = self._moments = self._second_sums = self._solution = self._choice = None
+        self._optimum = self._distance = self._params_matrix = None
+
     def begin(self, frame: Frame, omitted: int) -> None:
         """Begin without points.
 
@@ -85,6 +92,7 @@ class LeastSquares:
             frame: Coordinates of the moments.
             omitted: Number of rows that were left out.
         """
+        self.forget()
         self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
 
     def add(self, points: Points) -> None:
@@ -115,6 +123,12 @@ class LeastSquares:
             cross_validate = partial(squares_left_out, self._moments, device=device, scan=scan)
             self._choice = choose_degree(solution, self.comparison, cross_validate)
             self._solution = solution.of_degree(self._choice.degree)
+        self._sums = None  # their work is done
+
+    def y_is_tiny(self, tiny: float) -> bool:
+        """Tell whether the mean of w y² is not 0, but below a number."""
+        square = self.solution.ssr_at([Decimal(0)] * (self.degree + 1)) / self.moments.nobs
+        return 0 < square < tiny
 
     def coefficients(self) -> Tensor:
         """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
@@ -173,32 +187,24 @@ class LeastSquares:
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint needs of the points, as plain numbers and strings; nothing before they are there.
+        """Return what is known of the points and their optimum, as plain numbers and strings."""
+        return {
+            "moments": self.moments.state(),
+            "omitted": self.omitted,
+            "second_pass": None if self._second_sums is None else list(map(hex, self._second_sums)),
+            "degree": self.degree,
+            "choice": None if self._choice is None else asdict(self._choice),
+            "optimum": None if self._optimum is None else self._optimum.state(),
+        }
 
-        Moments so far are those of a pass that is under way.
-        """
-        if self._sums is None and self._moments is None:
-            return {}
-        moments = self._moments if self._moments is not None else self._sums.moments()  # type: ignore[union-attr]
-        second = None if self._second_sums is None else list(map(hex, self._second_sums))
-        optimum = None if self._optimum is None else self._optimum.state()
-        return {"moments": moments.state(), "omitted": self.omitted, "second_pass": second, "optimum": optimum}
-
-    def restore(self, state: dict[str, Any], degree: int | None, loss: str | None) -> None:
-        """Take up a state, and find the optimum of its points.
-
-        Args:
-            state: What ``state`` returned.
-            degree: The degree of the optimum, or ``None`` for the model's.
-            loss: Name of a loss that is no function of the squares, ``None`` for others.
-        """
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` returned; in the last release there was no choice, nor always a degree."""
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
         if state.get("second_pass") is not None:
-            sums = [int(total, 16) for total in state["second_pass"]]
-            solution = refine(solution, second_pass(solution), sums)
-        self._solution = solution if degree is None else solution.of_degree(degree)
-        if loss is not None and "optimum" not in state:  # release 0.1 did not look for it
-            self._optimum = Optimum(None, None, loss, reason="it is not in this checkpoint")
-        elif loss is not None and state["optimum"] is not None:
-            self._optimum = Optimum.from_state(state["optimum"])
+            self._second_sums = [int(total, 16) for total in state["second_pass"]]
+            solution = refine(solution, second_pass(solution), self._second_sums)
+        self._solution = solution if state.get("degree") is None else solution.of_degree(state["degree"])
+        if choice := state.get("choice"):
+            self._choice = Choice(**{**choice, "table": tuple(Candidate(**row) for row in choice["table"])})
+        self._optimum = None if state["optimum"] is None else Optimum.from_state(state["optimum"])

@@ -14,6 +14,7 @@ from regression.fits.solution import SHOWN_DIGITS, Solution
 
 UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
+MOST_ROUNDING_SE = 0.01  # a tenth of the distance at which a fit counts as converged
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
 __all__ = ["UNDETERMINED", "formula", "notes"]
@@ -41,6 +42,7 @@ def notes(
     absolute_sigma: bool,
     omitted: int,
     is_optimum: bool,
+    rounding: float | None = None,
 ) -> list[str]:
     """Return what the reader should know.
 
@@ -52,6 +54,7 @@ def notes(
         absolute_sigma: Whether the points' sigma are in y's unit.
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
+        rounding: How far the optimum is from the next number, in standard errors, where the fit's are not float64.
     """
     found = [left_out(omitted)] if omitted else []
     size = solution.columns
@@ -80,10 +83,10 @@ def notes(
         whose, instead = "", ", or use --model.solver exact"
         if not optimum.is_of_squares:
             whose, instead = f" of {optimum.loss}", ""
-        found.append(
-            f"not converged: {distance:.2g} standard errors from the optimum{whose}; make more updates "
-            f"or let x be mapped (--model.domain data){instead}"
-        )
+        advice = "make more updates or let x be mapped (--model.domain data)"
+        if rounding is not None and rounding > MOST_ROUNDING_SE:  # more updates would not help
+            advice = f"rounding alone makes {rounding:.2g}: use --trainer.precision 64-true"
+        found.append(f"not converged: {distance:.2g} standard errors from the optimum{whose}; {advice}{instead}")
     return found
 
 

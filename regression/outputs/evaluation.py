@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.text import counted
 from regression.outputs.goodness import Goodness
-from regression.training.base import as_curve_module
+from regression.training.trainer_parts import as_curve_module
 
 __all__ = ["Evaluation"]
 
@@ -31,8 +31,7 @@ class Evaluation(Callback):
 
     def _add(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: int) -> None:
         module = as_curve_module(pl_module)
-        fit = module.result
-        if fit is None or trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" or (fit := module.result) is None:
             return
         batch = module.own_batch(batch)
         curve = fit.predict(batch.x, sigma=batch.sigma)
@@ -51,7 +50,7 @@ class Evaluation(Callback):
         self._log(trainer, pl_module, "test_")
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if as_curve_module(pl_module).result is None or trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" or as_curve_module(pl_module).result is None:
             return
         self._goodness = self._goodness.reduced(pl_module.device)
         for name, value in self._goodness.metrics().items():
@@ -68,8 +67,8 @@ class Evaluation(Callback):
 
     def _print(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         module = as_curve_module(pl_module)
-        fit, goodness = module.result, self._goodness
-        if fit is None or trainer.state.fn == "fit" or not trainer.is_global_zero:
+        goodness = self._goodness
+        if trainer.state.fn == "fit" or not trainer.is_global_zero or (fit := module.result) is None:
             return
         values = {"loss": module.evaluated_loss, **goodness.metrics()}
         shown = ", ".join(f"{stage}{name} {value:.8g}" for name, value in values.items() if math.isfinite(value))

@@ -21,8 +21,9 @@ from regression.fits.bands import without_bands
 from regression.fits.notes import formula
 from regression.fits.result import Fit
 from regression.outputs.tensorboard import add_png, tensorboards
-from regression.training.base import CurveModule, as_curve_module, run_data
+from regression.training.base import CurveModule
 from regression.training.descent import Trace
+from regression.training.trainer_parts import as_curve_module, run_data
 
 if TYPE_CHECKING:  # a second to import
     from regression.fits.figure import Figure

@@ -17,7 +17,7 @@ from regression.common.text import counted, left_out, shown_path
 from regression.fits.bands import Prediction
 from regression.fits.result import Fit
 from regression.outputs.table_file import require_table_name
-from regression.training.base import as_curve_module, run_data
+from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["PredictionFile"]
 

@@ -10,7 +10,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from regression.training.base import CurveModule, makes_updates
+from regression.training.base import CurveModule
+from regression.training.trainer_parts import makes_updates
 
 __all__ = ["RunProgress"]
 

@@ -13,8 +13,9 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.points import Batch
 from regression.common.text import shown_path
-from regression.training.base import CurveModule, as_curve_module
+from regression.training.base import CurveModule
 from regression.training.descent import Trace
+from regression.training.trainer_parts import as_curve_module
 
 __all__ = ["Report", "milestones"]
 

@@ -12,8 +12,8 @@ from regression.common.text import shown_path
 from regression.outputs.table_file import require_table_name
 from regression.outputs.tensorboard import tensorboards
 from regression.series.result import SeriesFit
-from regression.training.base import run_data
 from regression.training.series_regression import SeriesRegression
+from regression.training.trainer_parts import run_data
 
 __all__ = ["SeriesFiles", "write_series"]
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import pickle
 import re
 import warnings
@@ -195,4 +196,6 @@ def _is_finite(value: Any) -> bool:
         return all(map(_is_finite, value))
     if isinstance(value, Tensor) and value.numel() * value.element_size() > value.untyped_storage().nbytes():
         return False
-    return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, Tensor | float) else True
+    if isinstance(value, Tensor):
+        return bool(value.isfinite().all())
+    return not isinstance(value, float) or math.isfinite(value)  # as a tensor it would be cut down to float32

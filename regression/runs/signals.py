@@ -25,7 +25,7 @@ from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
 from regression.runs.parent_watch import say
 from regression.runs.processes import HELD, Outcome
-from regression.training.base import makes_updates
+from regression.training.trainer_parts import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 

@@ -11,6 +11,8 @@
 - ``engine``: what the two engines have in common.
 - ``exact``: least squares from sums over the points.
 - ``gradient``: updates by an optimizer.
+- ``fit_record``: the fit that belongs to a module's weights.
+- ``trainer_parts``: the module and the data of a Trainer, for callbacks.
 - ``regression``: Regression: the hooks of a fit, which call an engine.
 - ``line_and_polynomial``: LineRegression and PolynomialRegression.
 - ``series_regression``: SeriesRegression, for many series at once.

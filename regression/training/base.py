@@ -1,10 +1,10 @@
 """What a LightningModule of a curve can do whatever way it was fitted: losses of global batches, and predictions."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeGuard, cast
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
@@ -13,18 +13,19 @@ from torch import Tensor
 from regression.common.collectives import all_sum, global_sum
 from regression.common.errors import UsageError
 from regression.common.points import Batch, Points, gathered
+from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Share, Shares
-from regression.data.data_modules import PointsDataModule
 from regression.data.plain_loaders import as_batch, read_pass
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
 from regression.training.descent import Trace
 from regression.training.engine import Engine
+from regression.training.fit_record import FitRecord, load_with_fit
 from regression.training.losses import GlobalLoss
 from regression.training.resume import Progress
 
-__all__ = ["SMALL_BATCH", "CurveModule", "Solver", "Total", "as_curve_module", "makes_updates", "run_data"]
+__all__ = ["SMALL_BATCH", "CurveModule", "Solver", "Total"]
 
 # Up to this many rows every process works on the whole batch: the arithmetic of an update is cheaper than one message
 # between processes, and the result has the bits of a single process.
@@ -45,49 +46,68 @@ class CurveModule(pl.LightningModule, ABC):
 
     Attributes:
         engine: What fits the curve.
+        record: The fit of the weights.
         absolute_sigma: Whether the points' sigma are in y's unit.
-        result: The fit, once training has ended, or once it has been taken from a checkpoint.
-        least_squares: The optimum of the points, once they have been looked at.
         trace: What the latest updates did.
         progress: Where the run stands.
         evaluated_loss: The loss of the points that were validated or tested last.
+        is_fitted_now: Whether the module was last set up for a fit.
         has_small_batches: Whether every process works on the whole of each training batch.
         is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
         tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
     """
 
     engine: Engine
+    record: FitRecord
     absolute_sigma: bool
 
     def __init__(self, model: Polynomial, solver: Solver, loss: str, loss_args: dict[str, float] | None) -> None:
         super().__init__()
         self.model, self.solver, self.loss = model, solver, GlobalLoss(loss, loss_args)
-        self.result: Fit | None = None
-        self.least_squares = LeastSquares(model)
         self.trace: Trace | None = None
         self.progress = Progress()
         self.evaluated_loss = math.nan
+        self.is_fitted_now = False
         self.has_small_batches = False
-        self.is_stopped: Callable[[], bool] = lambda: False
-        self.tell_scanned: Callable[[int, int, int], None] = lambda *_: None
+        self.is_stopped: Callable[[], bool] = never
+        self.tell_scanned: Callable[[int, int, int], None] = tell_nobody
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
         self._is_whole = False  # whether every process has all rows of its batches
         self._read: GlobalBatches | None = None  # the points of a plain loader
         self._left_out = 0  # rows that it has and leaves out
+        load_with_fit(self)
 
-    @abstractmethod
-    def make_fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
-        """Return the fit at the present coefficients; ``loss`` where it does not follow from the squares."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: not what belongs to a Trainer and its callbacks."""
+        run = {"is_stopped": never, "tell_scanned": tell_nobody, "trace": None, "_read": None}
+        return super().__getstate__() | run
+
+    @property
+    def least_squares(self) -> LeastSquares:
+        """The sums and the optimum of the training points."""
+        return self.record.least_squares
+
+    @property
+    def result(self) -> Fit | None:
+        """The fit of the present weights, whether they were trained or loaded; ``None`` before there is one."""
+        return self.record.fit()
 
     def required_result(self) -> Fit:
-        """Return the fit.
+        """Return the fit, or refuse where there is none."""
+        if (fit := self.result) is None:
+            raise UsageError(
+                "predictions need a fit, and these weights came without one: fit the module, or load all of the "
+                "state_dict or the checkpoint of a fit"
+            )
+        return fit
 
-        Raises:
-            UsageError: If there is none.
-        """
-        if self.result is None:
-            raise UsageError("predictions need a fitted model: fit it, or load a checkpoint of a fit")
-        return self.result
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the ``state_dict`` holds of the fit besides the weights."""
+        return self.record.state()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the fit from a ``state_dict``."""
+        self.record.load(state)
 
     @property
     def needs_order(self) -> bool:
@@ -126,9 +146,14 @@ class CurveModule(pl.LightningModule, ABC):
         self._require_one_process()
         return as_batch(batch, needs_y=not self.trainer.predicting).to(self.device)
 
-    def left_out(self) -> int:
-        """Return how many rows the run did not take, for another reason than a missing number."""
-        return self._left_out + len(self.loader.rows) - self.least_squares.moments.nobs
+    def left_out_notes(self) -> tuple[str, ...]:
+        """Say how many rows the run did not take, for another reason than a missing number."""
+        nobs = self.least_squares.moments.nobs
+        rows = self._left_out + len(self.loader.rows) - nobs
+        why = "limit_train_batches, or drop_last of the DataLoader," if self.has_plain_loader else "limit_train_batches"
+        return (
+            (f"{why} left out {rows:,} of {counted(rows + nobs, 'row')}: this is a fit of the others",) if rows else ()
+        )
 
     def total_updates(self) -> float:
         """Return the number of updates this run will make at most, infinite if nothing limits it."""
@@ -159,7 +184,7 @@ class CurveModule(pl.LightningModule, ABC):
             parts.append(total(work(Points(batch.x, batch.y, batch.sigma))))
         return torch.stack(parts).sum(dim=0)
 
-    def record(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
+    def log_update(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
         """Give the loggers the values of an update, and the coefficients of powers of x."""
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
         for logger in self.trainer.loggers:
@@ -202,6 +227,7 @@ class CurveModule(pl.LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
+        self.is_fitted_now = stage == "fit"
         if str(self.trainer.precision).startswith("64"):
             self.model.double()
 
@@ -243,8 +269,8 @@ class CurveModule(pl.LightningModule, ABC):
         """Log a loss of so many rows, which is the same on every process, at the end of the epoch."""
         # "max" over the processes keeps its bits, a mean might not.
         self.log(
-            key, value, on_step=False, on_epoch=True, prog_bar=True, logger=logger, batch_size=rows,
-            reduce_fx="max", sync_dist=True,
+            key, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, reduce_fx="max", sync_dist=True,
+            logger=logger and bool(self.trainer.loggers),
         )  # fmt: skip
 
     def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, ...]:
@@ -254,31 +280,13 @@ class CurveModule(pl.LightningModule, ABC):
         return (own.x.double(), *(column.to(self.device) for column in bands))
 
 
-def as_curve_module(module: pl.LightningModule) -> CurveModule:
-    """Return the module of a Trainer as one that the callbacks of this package can rest on.
-
-    Raises:
-        UsageError: If it is one of another kind.
-    """
-    if not isinstance(module, CurveModule):
-        raise UsageError(
-            f"expected a LineRegression or PolynomialRegression with this callback, got {type(module).__name__}"
-        )
-    return module
+def never() -> bool:
+    """Return that nothing is to be stopped."""
+    return False
 
 
-def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
-    """Tell whether a module is fitted by one update after another."""
-    return isinstance(module, CurveModule) and module.solver == "gradient"
-
-
-def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
-    """Return the data module that the batches of a fit or of predictions come from, if it is one of this package."""
-    # A Trainer keeps the data module of an earlier run that had one.
-    loader = trainer.predict_dataloaders if trainer.predicting else trainer.train_dataloader
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)
-    return cast("PointsDataModule", data) if is_own else None
+def tell_nobody(done: int, batches: int, rows: int) -> None:
+    """Keep to oneself how far a pass is."""
 
 
 def _alone(value: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
@@ -13,9 +14,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from regression.common.errors import DivergenceError, UsageError
 from regression.data.batches import GlobalBatches, Shares
 from regression.fits.bands import require_level
-from regression.training.base import CurveModule, run_data
+from regression.training.base import CurveModule
 from regression.training.losses import GlobalLoss
 from regression.training.resume import Position
+from regression.training.trainer_parts import run_data
 
 __all__ = [
     "NO_STEP",
@@ -209,41 +211,32 @@ def described(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def require_finite_losses(module: CurveModule, losses: Tensor, update: int, is_new: bool = True) -> None:
-    """Stop the run at the first loss that is not finite.
+    """Stop the run at the first loss that is not finite, and before the first if that is below the number type.
 
     Args:
         module: The regression.
         losses: Losses before consecutive updates, shape (U,).
         update: Number of the first of them.
         is_new: Whether no step has been tried from these coefficients yet.
-
-    Raises:
-        UsageError: If it is that of the coefficients that the run began with.
-        DivergenceError: If it is a later one.
     """
     finite = losses.isfinite()
-    if not finite[0] and update == 0 and is_new:
-        kind = str(module.model.coefficients.dtype).removeprefix("torch.")
-        wider = "--trainer.precision 64-true, " if kind != "float64" else ""
-        raise UsageError(
-            f"the loss of the first coefficients is beyond {kind}: y is too large for this loss; "
-            f"use {wider}--model.solver exact, or another unit of y"
-        )
+    if update == 0 and is_new:
+        tiny = torch.finfo(losses.dtype).tiny
+        is_lost = losses[0] < tiny and module.least_squares.y_is_tiny(tiny)
+        if is_lost or not finite[0]:
+            kind = str(losses.dtype).removeprefix("torch.")
+            wider = "--trainer.precision 64-true, " if kind != "float64" else ""
+            where, size = ("below", "small") if is_lost else ("beyond", "large")
+            raise UsageError(
+                f"the loss of the first coefficients is {where} {kind}: y is too {size} for this loss; "
+                f"use {wider}--model.solver exact, or another unit of y"
+            )
     if not finite.all():
         raise _diverged(module, update + int(finite.int().argmin()), "the loss")
 
 
 def require_finite_coefficients(module: CurveModule, coefficients: Tensor, update: int) -> None:
-    """Stop the run where an update has left a coefficient that is not finite.
-
-    Args:
-        module: The regression.
-        coefficients: Coefficients after the update, shape (K,).
-        update: Its number.
-
-    Raises:
-        DivergenceError: If one is not finite.
-    """
+    """Stop the run where an update has left coefficients, shape (K,), that are not finite."""
     if not coefficients.isfinite().all():
         raise _diverged(module, update, "a coefficient")
 

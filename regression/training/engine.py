@@ -1,33 +1,34 @@
 """What the exact and the gradient engine have in common: the part of a module that finds its coefficients."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
+from regression.training.fit_record import Origin
+
 __all__ = ["Engine"]
 
 
-class Engine(Protocol):
-    """How a module comes to its coefficients. Its methods are called in Lightning's hooks.
+class Engine:
+    """How a module comes to its coefficients. Its methods are called in Lightning's hooks, and need not do anything.
 
     Attributes:
         is_automatic: Whether the Trainer itself makes an update of the loss that ``step`` returns.
-        notes: What the reader of the fit should know of the way to it.
     """
 
-    is_automatic: bool
-    notes: tuple[str, ...]
-
-    @property
-    def optimizer_name(self) -> str | None:
-        """The class of the optimizer, if there is one."""
+    is_automatic = False
 
     def own_optimizer(self) -> Optimizer | None:
         """Return the optimizer to use where none is configured, if one is needed."""
 
+    def origin(self, updates: int) -> Origin:
+        """Return how the weights came about after so many updates."""
+        raise NotImplementedError
+
     def total_updates(self) -> float:
         """Return the number of updates a run will make at most, infinite if nothing limits it."""
+        raise NotImplementedError
 
     def require_options(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""

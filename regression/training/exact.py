@@ -8,29 +8,22 @@ from regression.common.points import Batch
 from regression.data.batches import Share
 from regression.training.base import CurveModule
 from regression.training.checks import require_full_precision
+from regression.training.engine import Engine
+from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates
 
 __all__ = ["ExactSolution"]
 
 
-class ExactSolution:
-    """Adds each step of the one epoch to the sums, and solves after the last; the solution counts as one update.
-
-    Args:
-        module: The module.
-    """
+class ExactSolution(Engine):
+    """Adds each step of the one epoch to the sums, and solves after the last; the solution counts as one update."""
 
     def __init__(self, module: CurveModule) -> None:
         self.module = module
-        self.is_automatic: bool = False
-        self.notes: tuple[str, ...] = ()
 
-    @property
-    def optimizer_name(self) -> None:
-        """There is no optimizer."""
-
-    def own_optimizer(self) -> None:
-        """Need no optimizer."""
+    def origin(self, updates: int) -> Origin:
+        """Return that the weights are the solution."""
+        return Origin("exact", self.module.loss.name, updates=updates, notes=self.module.left_out_notes())
 
     def total_updates(self) -> float:
         """Return the one update."""
@@ -45,9 +38,6 @@ class ExactSolution:
         if self.module.has_plain_loader:
             self.module.scan_all(self.module.least_squares.add)
 
-    def begin_batch(self) -> None:
-        """Do nothing: the sums go on."""
-
     def step(self, batch: Share | Batch, index: int) -> None:
         """Add the points to the sums, and solve after the last ones."""
         if isinstance(batch, Share):
@@ -61,15 +51,10 @@ class ExactSolution:
         least_squares.solve(module.device, module.scan_all)
         with torch.no_grad():
             module.model.coefficients.copy_(least_squares.coefficients())
-        fit = module.make_fit(updates=1, loss=None)
+        module.record.note(self.origin(1))
+        fit = module.required_result()
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         module.log_loss("train_loss", torch.tensor(loss, device=module.device), fit.nobs)
-        module.record(0, {"train_loss": loss}, fit.params)
+        module.log_update(0, {"train_loss": loss}, fit.params)
         count_updates(module.trainer, 1)
         module.trainer.should_stop = True
-
-    def end_update(self, index: int) -> None:
-        """Do nothing: the Trainer makes no update."""
-
-    def end_epoch(self) -> None:
-        """Do nothing: there are no schedulers."""

@@ -21,13 +21,18 @@ from regression.training.checks import (
     require_same_optimizer,
 )
 from regression.training.descent import Trace
+from regression.training.engine import Engine
+from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates
 from regression.training.update_blocks import on_all_rows, on_mini_batches
 
 __all__ = ["GradientDescent"]
 
+DEFAULT_LOG_EVERY = 50  # updates: Lightning's log_every_n_steps where none is given
+LEAST_POINTS = 50  # of a series in TensorBoard, as far as there are updates
 
-class GradientDescent:
+
+class GradientDescent(Engine):
     """Makes updates, checks and logs each, and ends the run where it is close enough.
 
     One update a batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision; several are
@@ -49,19 +54,14 @@ class GradientDescent:
     ) -> None:
         require_known_optimum(stop_at_opt_error, module.loss)
         self.module = module
-        self.notes: tuple[str, ...] = ()
+        self._notes: tuple[str, ...] = ()
         self.learning_rate, self.updates_per_batch = learning_rate, updates_per_batch
         self.stop_at_opt_error = stop_at_opt_error
-        self.is_automatic: bool = updates_per_batch == 1
+        self.is_automatic = updates_per_batch == 1
         self._takes_safe_rate = False
+        self._log_every = DEFAULT_LOG_EVERY
         self._first_update = 0  # of the batch
         self._loss_before: Tensor | None = None
-
-    @property
-    def optimizer_name(self) -> str:
-        """The class of the optimizer; of one that is in a checkpoint only, if there is no Trainer."""
-        stored = self.module.progress.optimizer
-        return type(self.module.optimizer()).__name__ if stored is None else str(stored["name"])
 
     def own_optimizer(self) -> torch.optim.Optimizer:
         """Return plain SGD, whose safe step is not known before the points are."""
@@ -88,7 +88,7 @@ class GradientDescent:
         require_one_precision(module.trainer, self.updates_per_batch)
         require_same_optimizer(optimizer, module.progress.optimizer)
         has_scheduler = module.lr_schedulers() is not None
-        self.notes = (NO_STEP,) if not self._takes_safe_rate and never_moves(optimizer, has_scheduler) else ()
+        self._notes = (NO_STEP,) if not self._takes_safe_rate and never_moves(optimizer, has_scheduler) else ()
 
     def begin(self) -> None:
         """Find the optimum to measure the distance from, the step size if none is given, and take up a resumed run."""
@@ -103,6 +103,8 @@ class GradientDescent:
             rate = self._safe_rate()
             for group in module.optimizer().param_groups:
                 group["lr"] = rate
+        self._notes += module.left_out_notes()
+        self._log_every = self._updates_per_point()
         module.trainer.callback_metrics.update(module.progress.metrics)
         if module.global_step and self._is_close_enough(module.model.coefficients.detach()):
             module.trainer.should_stop = True
@@ -115,6 +117,13 @@ class GradientDescent:
             exact = " where the points lie on a curve" if loss.name.endswith("L1Loss") else ""
             raise UsageError(f"loss {loss.name} has no step size of its own{exact}: give --optimizer and its lr")
         return 2 / curvature * least_squares.safe_rate(mini_batches=self.module.loader.is_divided)
+
+    def _updates_per_point(self) -> int:
+        """Return how often an update is logged: where the Trainer has its default, a short run has points too."""
+        every = max(1, int(self.module.trainer.log_every_n_steps))  # type: ignore[attr-defined]
+        if every != DEFAULT_LOG_EVERY:
+            return every
+        return int(min(every, max(1, self.total_updates() // LEAST_POINTS)))
 
     def begin_batch(self) -> None:
         """Forget the previous batch."""
@@ -156,21 +165,27 @@ class GradientDescent:
         self._finish(made.losses[:updates], made.coefficients, made.losses[-1] if len(made.losses) > updates else None)
 
     def _finish(self, losses: Tensor, coefficients: Tensor, final_loss: Tensor | None) -> None:
-        """Check the new coefficients, keep the trace, and log every ``log_every_n_steps``-th update."""
+        """Check the new coefficients, keep the trace, and log the updates that are due."""
         module, least_squares, first = self.module, self.module.least_squares, self._first_update
         last = first + len(losses) - 1
         require_finite_coefficients(module, coefficients[-1], last)
+        module.record.note(self.origin(first + len(losses)))
         params = least_squares.params(coefficients)
         module.trace = Trace(first, losses, params, final_loss)
-        every = max(1, module.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        every = self._log_every
         for update in range(-(-first // every) * every, last + 1, every):
             at = update - first
             values = {"train_loss": losses[at].item()}
             distance = least_squares.distance(coefficients[at])
             if distance is not None:
                 values["opt_error_se"] = distance
-            module.record(update, values, params[at].tolist())
+            module.log_update(update, values, params[at].tolist())
         module.trainer.should_stop |= self._is_close_enough(coefficients[-1])
+
+    def origin(self, updates: int) -> Origin:
+        """Return how the present weights came about."""
+        name = type(self.module.optimizer()).__name__
+        return Origin("gradient", self.module.loss.name, name, updates, notes=self._notes)
 
     def _is_close_enough(self, coefficients: Tensor) -> bool:
         if self.stop_at_opt_error is None:

@@ -53,4 +53,4 @@ class PolynomialRegression(Regression):
             raise UsageError("degree auto needs --model.solver exact, got solver gradient")
         comparison = Comparison(criterion, folds, self.absolute_sigma)
         self.save_hyperparameters()
-        self.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None)
+        self.record.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None)

@@ -12,16 +12,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from regression.common.errors import UsageError
 from regression.common.points import Batch
-from regression.common.text import counted
 from regression.common.version import __version__
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Share
 from regression.data.plain_loaders import as_batch
-from regression.fits.build import FitOptions
-from regression.fits.result import Fit
 from regression.moments.scan import Range
-from regression.training.base import SMALL_BATCH, CurveModule, Solver, run_data
+from regression.training.base import SMALL_BATCH, CurveModule, Solver
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import (
     described,
@@ -35,9 +32,11 @@ from regression.training.checks import (
     require_short_blocks,
 )
 from regression.training.exact import ExactSolution
+from regression.training.fit_record import FitRecord, state_of
 from regression.training.gradient import GradientDescent
 from regression.training.lightning_counters import settle
 from regression.training.resume import Progress
+from regression.training.trainer_parts import run_data
 
 __all__ = ["Regression"]
 
@@ -87,6 +86,7 @@ class Regression(CurveModule):
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
         self.domain, self.absolute_sigma, self.level = domain, absolute_sigma, level
         self.updates_per_batch = updates_per_batch
+        self.record = FitRecord(model, type(self).__name__, absolute_sigma, level)
         if solver == "exact":
             model.double()  # its coefficients are known to more digits than float32 has
             require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
@@ -128,7 +128,7 @@ class Regression(CurveModule):
             self.scan(self.loader.bounds(), found.add)
         frame = found.frame()
         self._settle_domain(frame)
-        self.least_squares.begin(frame, self.loader.rows.omitted)
+        self.record.begin(frame, self.loader.rows.omitted)
         self.engine.begin()
 
     def _require_data(self) -> None:
@@ -151,8 +151,9 @@ class Regression(CurveModule):
             wrapper.require_backward_grad_sync = False  # what its no_sync() sets, for all batches
 
     def _settle_domain(self, frame: Frame) -> None:
-        if self.domain == "data" and self.model.domain is None:  # a resumed model has its own
-            self.model.set_domain(frame.low, frame.high)
+        if not self.progress.is_resumed:  # such a model has its own
+            domain = (frame.low, frame.high) if self.domain == "data" else self.domain
+            self.record.set_domain(None if isinstance(domain, str) else domain, frame)
         if not isinstance(self.domain, str) and not (self.domain[0] <= frame.low and frame.high <= self.domain[1]):
             warnings.warn(
                 f"domain {list(self.domain)} does not contain the points, which lie in [{frame.low:g}, {frame.high:g}]",
@@ -202,34 +203,14 @@ class Regression(CurveModule):
         if not self.loss.is_squared:
             assert isinstance(self.loader, GlobalBatches)  # the exact solver takes no such loss
             loss = self.whole_loss(self.loader.in_order())
-        fit = self.make_fit(self.global_step, loss, self._final_val_loss())
-        fit.warn_if_undetermined()
-        self.result = replace(fit, notes=(*self.engine.notes, *self._left_out_note(), *fit.notes))
-
-    def _left_out_note(self) -> tuple[str, ...]:
-        rows = self.left_out()
-        total = rows + self.least_squares.moments.nobs
-        why = "limit_train_batches, or drop_last of the DataLoader," if self.has_plain_loader else "limit_train_batches"
-        return (f"{why} left out {rows:,} of {counted(total, 'row')}: this is a fit of the others",) if rows else ()
+        origin = self.engine.origin(self.global_step)
+        self.record.note(replace(origin, loss=loss, val_loss=self._final_val_loss()))
+        self.record.pin()
+        self.required_result().warn_if_undetermined()
 
     def on_fit_end(self) -> None:
         """Let go of the points of a plain loader, which the callbacks have seen."""
         self._read = None
-
-    def make_fit(self, updates: int, loss: float | None, val_loss: float | None = None) -> Fit:
-        """Return the fit at the present coefficients; ``loss`` where it does not follow from the squares."""
-        options = FitOptions(
-            model=type(self).__name__,
-            solver=self.solver,
-            optimizer=self.engine.optimizer_name,
-            updates=updates,
-            loss_name=self.loss.name,
-            loss=loss,
-            val_loss=val_loss,
-            absolute_sigma=self.absolute_sigma,
-            level=self.level,
-        )
-        return self.least_squares.fit(None if self.solver == "exact" else self.model.coefficients.detach(), options)
 
     def _final_val_loss(self) -> float | None:
         """Return the loss of the validation rows at the final coefficients; the last validation may be older."""
@@ -248,32 +229,32 @@ class Regression(CurveModule):
         """Log the loss of all validation rows, and note that they have been looked at."""
         super().on_validation_epoch_end()
         self.progress.validated(self.global_step)
+        if self.is_fitted_now and self.record.origin is not None:
+            self.record.note(replace(self.record.origin, val_loss=self.evaluated_loss))
+            self.record.pin()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the class, so that a checkpoint alone is enough to build the module again; keep the moments."""
+        """Name the class, so that a checkpoint alone is enough to build the module again; keep where the run stands."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
         checkpoint["regression_version"] = __version__
-        checkpoint.update(self.least_squares.state())
+        # A callback that averages weights puts those of a copy here, which never saw the points.
+        weights = checkpoint["state_dict"]
+        weights["_extra_state"], weights["model._extra_state"] = self.get_extra_state(), self.model.get_extra_state()
         batches, loops = self.trainer.num_training_batches, checkpoint["loops"]["fit_loop"]
         checkpoint["position"] = asdict(settle(loops, self.progress.latest, batches, self.global_step))
         checkpoint["metrics"] = {name: value.clone() for name, value in self.trainer.callback_metrics.items()}
         if self.solver == "gradient":
             checkpoint["optimizer"] = described(self.optimizer())
-        elif self.least_squares.is_solved:
-            checkpoint["degree"] = self.least_squares.degree
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the run stood, and its optimizer to compare it with the one of this run."""
+        """Remember where the run stood; the fit comes with the ``state_dict``, where the last release had none."""
         self.progress = Progress.load(checkpoint)
+        checkpoint["state_dict"]["_extra_state"] = state_of(checkpoint)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Take coefficients and moments from a checkpoint, and make the fit from them, unless it is there already."""
+        """Take weights and fit from a checkpoint, or the fit alone from a ``fit.json``."""
         if "fit" in checkpoint:
-            self.result = checkpoint["fit"]
+            self.record.give(checkpoint["fit"])
             return
-        self.model.to(checkpoint["state_dict"]["model.coefficients"].dtype)  # lest float64 be cut short
+        self.on_load_checkpoint(checkpoint)
         self.load_state_dict(checkpoint["state_dict"])
-        self.progress = Progress.load(checkpoint)
-        loss = None if self.loss.is_squared else self.loss.name
-        self.least_squares.restore(checkpoint, checkpoint.get("degree"), loss)
-        self.result = self.make_fit(checkpoint["global_step"], None)

@@ -55,6 +55,7 @@ class Progress:
         validated_at: Number of updates made before the last validation in this process.
         metrics: The latest metrics of the interrupted run.
         optimizer: Class and options of its optimizer, as ``described`` gives them.
+        is_resumed: Whether it was loaded from a checkpoint.
     """
 
     epoch: Position = field(default_factory=Position)
@@ -63,6 +64,7 @@ class Progress:
     validated_at: int = -1
     metrics: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] | None = None
+    is_resumed: bool = False
 
     @classmethod
     def load(cls, checkpoint: dict[str, Any]) -> "Progress":
@@ -74,6 +76,7 @@ class Progress:
             made=latest.made,
             metrics=checkpoint.get("metrics", {}),
             optimizer=checkpoint.get("optimizer"),
+            is_resumed=True,
         )
 
     def begin_epoch(self, division: tuple[int, int, int]) -> None:
@@ -87,13 +90,7 @@ class Progress:
         return done
 
     def updated(self, batches: int, is_validated: bool = False, made: int = 0) -> None:
-        """Note an update.
-
-        Args:
-            batches: Number of batches of the epoch that are done with.
-            is_validated: Whether no validation can follow.
-            made: Number of updates made of a block that was cut short.
-        """
+        """Note an update: the batches that are done with, whether none is to validate, and those of a cut block."""
         self.latest = replace(self.epoch, batches=batches, is_validated=is_validated, made=made)
 
     def validated(self, updates: int) -> None:

@@ -138,6 +138,12 @@ def wide_weights(folder: Path) -> str:
     return changed(folder, state_dict={"model.coefficients": torch.zeros(1).expand(10**13)})
 
 
+def other_moments(folder: Path) -> str:
+    """Give the fit that stands beside the weights sums of another shape."""
+    state = good(folder)["state_dict"]
+    return changed(folder, state_dict=state | {"_extra_state": state["_extra_state"] | {"moments": {"frame": [1, 2]}}})
+
+
 def configured(text: str) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         (folder / "evil.yaml").write_text(text)
@@ -232,7 +238,8 @@ CHECKPOINTS = [
     Hostile("data settings are a command", entry(
         SineLineDataModule={"class_path": "regression.TableDataModule"},
         datamodule_hyper_parameters={"path": f"$({SHELL})"})),
-    Hostile("moments of another shape", entry(moments={"frame": [1, 2, 3]}), (1, 2)),
+    Hostile("moments of another shape", loaded(other_moments), (2,)),
+    Hostile("moments of another shape in a run that goes on", loaded(other_moments, "fit"), (2,)),
     Hostile("no weights", entry(state_dict={})),
     Hostile("weights that are no dictionary", entry(state_dict=[1]), (1, 2)),
     Hostile("loops of another shape", entry("fit", loops={}), (1, 2)),

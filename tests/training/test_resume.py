@@ -165,7 +165,7 @@ def differences(one: Any, two: Any, path: str = "") -> list[str]:
     return [] if type(one) is type(two) and one == two else [path]
 
 
-PARTS = ("state_dict", "optimizer_states", "lr_schedulers", "moments", "metrics", "position", "global_step")
+PARTS = ("state_dict", "optimizer_states", "lr_schedulers", "metrics", "position", "global_step")
 
 
 def require_same(whole: Done, rest: Done, update: int, saved: int) -> None:

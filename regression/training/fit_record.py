@@ -1,0 +1,215 @@
+"""The fit that belongs to a module's weights, and travels with them in its ``state_dict``."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regression.common.errors import UsageError
+from regression.curves.change_of_basis import Chart
+from regression.curves.frame import Frame
+from regression.curves.polynomial import Polynomial
+from regression.fits.build import FitOptions
+from regression.fits.least_squares import LeastSquares
+from regression.fits.optimum import Optimum
+from regression.fits.result import Fit
+
+__all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
+
+MOST_GROWTH = 1000  # times that coefficients may grow with another domain
+ROUNDING = 1e-6  # relative: sums of regression 0.1 in its arithmetic ``double`` give back no more digits
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How weights came about.
+
+    Attributes:
+        solver: What found them.
+        loss_name: Name of the loss.
+        optimizer: Class of the optimizer, if there was one.
+        updates: Number of updates made.
+        loss: Loss of all training points at these weights where it is no function of the squares.
+        val_loss: Loss of the held-out points at these weights.
+        notes: What the reader should know of the way to them.
+    """
+
+    solver: str
+    loss_name: str
+    optimizer: str | None = None
+    updates: int = 1
+    loss: float | None = None
+    val_loss: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class FitRecord:
+    """Makes the fit of a module's present weights from the sums over its training points.
+
+    The sums are few numbers, and stand in the ``state_dict`` beside the weights. So whoever loads it, from a checkpoint
+    or from another process, has the fit of what was loaded, with every digit.
+
+    Args:
+        model: The curve, whose coefficients are the weights.
+        name: Class of the module.
+        absolute_sigma: Whether the points' sigma are in y's unit.
+        level: Probability of the bands.
+
+    Attributes:
+        least_squares: The sums and the optimum of the points.
+        origin: How the weights came about, once something was fitted.
+    """
+
+    def __init__(self, model: Polynomial, name: str, absolute_sigma: bool, level: float) -> None:
+        self.model, self.name, self.absolute_sigma, self.level = model, name, absolute_sigma, level
+        self.least_squares = LeastSquares(model)
+        self.origin: Origin | None = None
+        self._origin_weights: Tensor | None = None
+        self._fit: Fit | None = None
+        self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain of this fit
+
+    def set_domain(self, domain: tuple[float, float] | None, frame: Frame) -> None:
+        """Map an interval of x, not that of the last fit, to [−1, 1], ``None`` for raw x; the curve stays the same.
+
+        Where it is much larger at the new points, far from the old ones, zeros take its place.
+        """
+        model, before = self.model, self.model.domain
+        model.domain = None
+        if domain is not None:
+            model.set_domain(*domain)
+        if before is None or model.domain == before:
+            return
+        after, model.domain = model.domain, before
+        curve = Chart(frame, model).curve(model.coefficients.detach())
+        model.domain = after
+        moved = torch.tensor(Chart(frame, model).from_curve(curve), dtype=torch.float64)
+        is_near = bool(moved.abs().max() <= MOST_GROWTH * model.coefficients.detach().abs().max())
+        with torch.no_grad():
+            model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
+
+    def begin(self, frame: Frame, omitted: int) -> None:
+        """Forget the points of an earlier fit, and how the weights came about; see ``LeastSquares.begin``."""
+        self.least_squares.begin(frame, omitted)
+        self.origin = self._fit = self._fitted = None
+
+    def note(self, origin: Origin) -> None:
+        """Remember how the weights come about, while they change."""
+        self.origin, self._origin_weights, self._fitted = origin, None, None
+
+    def pin(self) -> None:
+        """Take the present weights for those that the origin tells of, with its losses."""
+        self._origin_weights, self._fitted = self._weights(), None
+
+    def give(self, fit: Fit) -> None:
+        """Take a fit for that of the present weights."""
+        self._fit, self._fitted = fit, (self._weights(), self.model.domain)
+
+    def fit(self) -> Fit | None:
+        """Return the fit of the present weights, or ``None`` where nothing was fitted."""
+        weights = self._weights()
+        if self._fitted is not None and self._fitted[1] == self.model.domain and _same(self._fitted[0], weights):
+            return self._fit
+        if self.origin is None or not self.least_squares.is_solved:
+            return None
+        origin = self.origin
+        if self._origin_weights is None or not _same(self._origin_weights, weights):
+            origin = replace(origin, loss=None, val_loss=None, notes=())  # they are those of other weights
+        if origin.solver == "exact":
+            self._require_optimum(weights)
+        given = {name: value for name, value in vars(origin).items() if name != "notes"}
+        options = FitOptions(self.name, absolute_sigma=self.absolute_sigma, level=self.level, **given)
+        fit = self.least_squares.fit(None if origin.solver == "exact" else weights, options)
+        self.give(replace(fit, notes=(*origin.notes, *fit.notes)))
+        return self._fit
+
+    def _weights(self) -> Tensor:
+        return self.model.coefficients.detach().to("cpu", copy=True)
+
+    def _require_optimum(self, weights: Tensor) -> None:
+        optimum = self.least_squares.coefficients().to(weights.dtype)
+        tolerance = ROUNDING * float(optimum.abs().max())
+        if not torch.allclose(weights, optimum, rtol=ROUNDING, atol=tolerance):
+            raise UsageError(
+                "the weights are not those of the exact fit that they came with: load both from one checkpoint, or fit "
+                "again"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Return what a ``state_dict`` holds of the fit, as plain numbers and strings; nothing before there is one."""
+        if self.origin is None or not self.least_squares.is_solved:
+            return {}
+        origin = asdict(self.origin)
+        known = {name: value if _is_finite(value) else None for name, value in origin.items()}
+        return {**self.least_squares.state(), "curve": self._curve(), "origin": known}
+
+    def _curve(self) -> dict[str, Any]:
+        """Return what weights must have in common to be those of the same curve."""
+        model = self.model
+        return {"degree": model.degree, "basis": model.basis, "fit_intercept": model.fit_intercept}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` returned, or ``state_of`` found; refuse the state of another curve."""
+        self.origin = self._fit = self._fitted = self._origin_weights = None
+        self.least_squares.forget()
+        if not state:
+            return
+        given, own = state.get("curve", {}), self._curve()
+        for name in own:
+            if given.get(name, own[name]) != own[name]:
+                raise UsageError(
+                    f"the weights are those of a curve with {name} {given[name]}, this one has {own[name]}: make the "
+                    f"module with {name} {given[name]}"
+                )
+        try:
+            self.least_squares.restore(state)
+            self.origin = Origin(**{**state["origin"], "notes": tuple(state["origin"]["notes"])})
+        except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
+            raise UsageError(f"the weights come with no fit of this program ({error!r}): take another file") from error
+
+
+def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of the fit in a checkpoint; in one of the last release it does not stand beside the weights."""
+    state: dict[str, Any] = checkpoint["state_dict"].get("_extra_state")
+    if state or "moments" not in checkpoint:
+        return state or {}
+    optimizer = checkpoint.get("optimizer")
+    origin = Origin(
+        solver="exact" if optimizer is None else "gradient",
+        loss_name=checkpoint["hyper_parameters"].get("loss", "MSELoss"),
+        optimizer=None if optimizer is None else optimizer["name"],
+        updates=checkpoint["global_step"],
+    )
+    unknown = None
+    if origin.loss_name not in ("MSELoss", "NormLoss"):  # the last release did not look for it
+        unknown = Optimum(None, None, origin.loss_name, reason="it is not in this checkpoint").state()
+    points = {name: checkpoint.get(name) for name in ("moments", "omitted", "second_pass", "degree")}
+    return {**points, "optimum": unknown, "origin": asdict(origin)}
+
+
+def load_with_fit(module: Any) -> None:
+    """Let a module with a ``record`` take weights of a ``state_dict`` and their fit together."""
+    module.register_load_state_dict_pre_hook(_expect_fit)
+    module.register_load_state_dict_post_hook(_pin_fit)
+
+
+def _expect_fit(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Let weights that come without a fit be loaded as such: those of the last release, and parts of a state."""
+    state_dict.setdefault(f"{prefix}_extra_state", {})
+    weights = state_dict.get(f"{prefix}model.coefficients")
+    if weights is not None and not module.is_fitted_now:
+        module.model.to(weights.dtype)  # lest float64 be cut short; a run has a type of its own
+
+
+def _pin_fit(module: Any, *_: Any) -> None:
+    module.record.pin()
+
+
+def _same(one: Tensor, two: Tensor) -> bool:
+    return one.dtype == two.dtype and torch.equal(one, two)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

@@ -1,0 +1,35 @@
+"""The module and the data of a Trainer, as the callbacks of this package rest on them."""
+
+from typing import TypeGuard, cast
+
+import lightning.pytorch as pl
+
+from regression.common.errors import UsageError
+from regression.data.batches import GlobalBatches, Shares
+from regression.data.data_modules import PointsDataModule
+from regression.training.base import CurveModule
+
+__all__ = ["as_curve_module", "makes_updates", "run_data"]
+
+
+def as_curve_module(module: pl.LightningModule) -> CurveModule:
+    """Return the module of a Trainer as one that the callbacks of this package can rest on, or refuse."""
+    if not isinstance(module, CurveModule):
+        raise UsageError(
+            f"expected a LineRegression or PolynomialRegression with this callback, got {type(module).__name__}"
+        )
+    return module
+
+
+def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
+    """Tell whether a module is fitted by one update after another."""
+    return isinstance(module, CurveModule) and module.solver == "gradient"
+
+
+def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
+    """Return the data module that the batches of a fit or of predictions come from, if it is one of this package."""
+    # A Trainer keeps the data module of an earlier run that had one.
+    loader = trainer.predict_dataloaders if trainer.predicting else trainer.train_dataloader
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)
+    return cast("PointsDataModule", data) if is_own else None
