@@ -187,8 +187,11 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
         UsageError: With the first such row and their number.
     """
     for name, column in zip(names, columns, strict=False):
+        is_sigma = name == "sigma"
+        if column.sum().isfinite() and not (is_sigma and (column <= 0).any()):
+            continue  # a finite sum has finite terms, and takes a tenth of the time of looking at each
         for expected, bad in (("finite", ~column.isfinite()), ("positive", column <= 0)):
-            if bad.any() and (expected == "finite" or name == "sigma"):
+            if bad.any() and (expected == "finite" or is_sigma):
                 row = int(bad.int().argmax())
                 more = '; nan_policy="omit" leaves such rows out' if expected == "finite" and can_omit else ""
                 raise UsageError(
