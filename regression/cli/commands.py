@@ -194,7 +194,7 @@ class RegressionCLI(OwnCheckpoints):
 
     def before_fit(self) -> None:
         """Refuse to resume where nothing is left to do, unless the files of the fit are missing."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or getattr(self.datamodule, "series", None) is not None:
             return
         config, line = self.config_init[str(self.subcommand)], ended_line(self.checkpoint, self.trainer)
         if line is not None:

@@ -80,13 +80,13 @@ def notes(
     if solution.condition is not None and solution.condition > 1e8:
         found.append(f"condition {solution.condition:.2g}: the highest powers are nearly indistinguishable here")
     if distance is not None and not is_converged(distance):
-        whose, instead = "", ", or use --model.solver exact"
-        if not optimum.is_of_squares:
-            whose, instead = f" of {optimum.loss}", ""
-        advice = "make more updates or let x be mapped (--model.domain data)"
+        whose = "" if optimum.is_of_squares else f" of {optimum.loss}"
+        advice, use = "make more updates or let x be mapped (--model.domain data)", "use "
         if rounding is not None and rounding > MOST_ROUNDING_SE:  # more updates would not help
-            advice = f"rounding alone makes {rounding:.2g}: use --trainer.precision 64-true"
-        found.append(f"not converged: {distance:.2g} standard errors from the optimum{whose}; {advice}{instead}")
+            advice, use = f"rounding alone makes {rounding:.2g}: use --trainer.precision 64-true", ""
+        if optimum.is_of_squares:
+            advice += f", or {use}--model.solver exact"
+        found.append(f"not converged: {distance:.2g} standard errors from the optimum{whose}; {advice}")
     return found
 
 

@@ -118,8 +118,8 @@ def test_no_run_goes_on_within_a_long_order_of_the_last_release() -> None:
         old = Position(batches=3, division=(len(loader), 1000, 7))
         if is_long:
             with pytest.raises(UsageError, match=r"whose rows had another order: .* and its version of regression"):
-                require_same_division(old, loader)
+                require_same_division(old, loader, is_plain=False)
         else:
-            require_same_division(old, loader)
-        require_same_division(Position(batches=3, division=loader.division), loader)
-        require_same_division(Position(division=(1, 1, 7)), loader)  # between epochs
+            require_same_division(old, loader, is_plain=False)
+        require_same_division(Position(batches=3, division=loader.division), loader, is_plain=False)
+        require_same_division(Position(division=(1, 1, 7)), loader, is_plain=False)  # between epochs
