@@ -270,7 +270,7 @@ class CurveModule(pl.LightningModule, ABC):
         # "max" over the processes keeps its bits, a mean might not.
         self.log(
             key, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, reduce_fx="max", sync_dist=True,
-            logger=logger,
+            logger=None if logger else False,  # None: where there is one, without a warning where there is none
         )  # fmt: skip
 
     def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, ...]:
