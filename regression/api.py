@@ -8,9 +8,9 @@ import torch
 from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_columns, require_complete
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.series_names import Labels
 from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
+from regression.data.readers.series_names import Labels
 from regression.fits.bands import require_level
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion

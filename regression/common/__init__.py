@@ -7,7 +7,6 @@
 - ``atomic_files``: files written whole or not at all.
 - ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
-- ``series_names``: names of series, as numbers.
 - ``row_ranges``: how rows are divided into parts, blocks and shares.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.

@@ -14,8 +14,8 @@ import torch
 from regression.common.collectives import all_sum, rank_and_size
 from regression.common.points import Points
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
-from regression.common.series_names import Labels
 from regression.data.readers.columns import Array, Part
+from regression.data.readers.series_names import Labels
 from regression.data.readers.table import Table
 from regression.data.shuffle import shuffled
 

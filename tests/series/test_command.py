@@ -13,7 +13,7 @@ import torch
 from pyarrow import csv, parquet
 
 import regression
-from regression.common.series_names import Labels
+from regression.data.readers.series_names import Labels
 from tests.series.points import mixed
 from tests.support.command import Command, Run, run_process
 

@@ -7,5 +7,6 @@
 - ``parquet``: Parquet files.
 - ``arrow_and_numpy``: Arrow, NPY and NPZ files, and record batches as numbers.
 - ``columns``: what a reader returns: the columns of one file, in parts.
+- ``series_names``: names of series, as numbers.
 - ``source``: a file that must stay the same while it is read.
 """

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from regression.common.errors import DataError
 from regression.common.row_ranges import overlaps, part_cuts
-from regression.common.series_names import Labels
 from regression.common.text import did_you_mean
+from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
 __all__ = [

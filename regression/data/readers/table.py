@@ -14,11 +14,11 @@ from regression.common.arrays import NanPolicy
 from regression.common.collectives import rank_and_size
 from regression.common.errors import DataError, UsageError
 from regression.common.row_ranges import even_borders, merged_cuts, overlaps
-from regression.common.series_names import Labels
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
 from regression.data.readers.files import find_files, open_file
+from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
 __all__ = ["Table"]
