@@ -1,5 +1,6 @@
 """Decimal numbers of 150 digits, and linear algebra with vectors and matrices of them. The standard library only."""
 
+import math
 from collections.abc import Sequence
 from decimal import Context, Decimal, localcontext
 from operator import mul
@@ -12,6 +13,7 @@ __all__ = [
     "combine",
     "condition_number",
     "dot",
+    "finite_float",
     "gram",
     "least_norm",
     "logarithm",
@@ -46,6 +48,11 @@ def root(value: Decimal) -> Decimal:
 def logarithm(value: Decimal) -> Decimal:
     """Return a natural logarithm to 40 digits."""
     return FEW.ln(value)
+
+
+def finite_float(value: Decimal | float | None) -> float | None:
+    """Return a number as float64, ``None`` for one beyond their range."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from regression.common.errors import UsageError
+from regression.common.row_ranges import ROWS_PER_PART
 from regression.curves.basis import polynomial
 from regression.curves.decimals import Vector, precise, root
 from regression.fits.solution import Solution
@@ -16,8 +17,6 @@ from regression.moments.curve import Curve, root_of_squares
 from regression.moments.second_pass import pairs
 
 __all__ = ["Prediction", "curve_of", "predicted", "quantile", "require_level", "without_bands"]
-
-ROWS_PER_PART = 1 << 16  # points that are evaluated together
 
 
 class Prediction(NamedTuple):
@@ -65,9 +64,7 @@ def curve_of(solution: Solution, coefficients: Vector, scale: Decimal | None) ->
         return Curve(frame.center, frame.exponent, frame.stretch, y_exponent, own, functions)
 
 
-def predicted(
-    curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: tuple[float, float]
-) -> Prediction:  # fmt: skip
+def predicted(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: tuple[float, float]) -> Prediction:
     """Return a curve with its bands.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from regression.curves.decimals import Vector, precise, root
+from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.fits.bands import curve_of
 from regression.fits.convergence import distance_from_optimum, is_converged
@@ -79,7 +79,7 @@ def build_fit(
     criteria = Criteria()
     if not solution.null and optimum.is_of_squares:
         criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
-    own: dict[str, Any] = vars(options) | {name: _within(value) for name, value in criteria._asdict().items()}
+    own: dict[str, Any] = vars(options) | {name: finite_float(value) for name, value in criteria._asdict().items()}
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
     rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
     said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
@@ -90,7 +90,8 @@ def build_fit(
             weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
             params=_floats(params), bse=_floats(errors) if errors else None,
             cov_params=tuple(cov) if cov and is_shown else None,
-            sigma=float(root(ssr / df_resid)) if df_resid > 0 and optimum.is_of_squares else None, ssr=_within(ssr),
+            sigma=float(root(ssr / df_resid)) if df_resid > 0 and optimum.is_of_squares else None,
+            ssr=finite_float(ssr),
             rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
             converged=None if distance is None else is_converged(distance),
@@ -118,9 +119,4 @@ def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
 def _squared_loss(options: FitOptions, ssr: Decimal, nobs: int) -> float | None:
     """Return the loss where it is a function of the squares, else the given one."""
     mean = float(ssr) / nobs
-    return _within({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))
-
-
-def _within(value: Decimal | float | None) -> float | None:
-    """Return a float64 number, ``None`` for one beyond their range."""
-    return None if value is None or not math.isfinite(float(value)) else float(value)
+    return finite_float({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))

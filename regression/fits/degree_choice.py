@@ -3,14 +3,13 @@
 Plain AIC is not offered: on few points it prefers degrees that are too high.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
 from regression.common.errors import UsageError
-from regression.curves.decimals import Vector, precise
+from regression.curves.decimals import Vector, finite_float, precise
 from regression.fits.criteria import information_criteria
 from regression.fits.solution import Solution
 
@@ -114,11 +113,8 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
                 "gcv": nobs * seen / (nobs - k - 1) ** 2,
                 "cv": left_out[k] / nobs if left_out else None,
             }
-            table.append(Candidate(k, _shown(ssr), **{name: _shown(value) for name, value in values.items()}))
+            shown = {name: finite_float(value) for name, value in [("ssr", ssr), *values.items()]}
+            table.append(Candidate(k, **shown))
             if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # else a lower degree leaves nothing but rounding
                 own.append(values[comparison.criterion] or Decimal(0))  # None, of AICc, where all y are 0
     return Choice(own.index(min(own)), comparison.criterion, tuple(table), tuple(notes))
-
-
-def _shown(value: Decimal | None) -> float | None:
-    return None if value is None or not math.isfinite(float(value)) else float(value)
