@@ -187,14 +187,18 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
         UsageError: With the first such row and their number.
     """
     for name, column in zip(names, columns, strict=False):
-        is_sigma = name == "sigma"
-        if column.sum().isfinite() and not (is_sigma and (column <= 0).any()):
-            continue  # a finite sum has finite terms, and takes a tenth of the time of looking at each
-        for expected, bad in (("finite", ~column.isfinite()), ("positive", column <= 0)):
-            if bad.any() and (expected == "finite" or is_sigma):
-                row = int(bad.int().argmax())
-                more = '; nan_policy="omit" leaves such rows out' if expected == "finite" and can_omit else ""
-                raise UsageError(
-                    f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "
-                    f"{counted(int(bad.sum()), 'such row')} in all{more}"
-                )
+        if not column.sum().isfinite():  # a finite sum has finite terms, and is quicker than to look at each
+            advice = '; nan_policy="omit" leaves such rows out' if can_omit else ""
+            _refuse(name, column, ~column.isfinite(), "finite", advice)
+        if name == "sigma":
+            _refuse(name, column, column <= 0, "positive")
+
+
+def _refuse(name: str, column: Tensor, bad: Tensor, expected: str, advice: str = "") -> None:
+    """Raise an error with the first of the bad rows and their number, if there is one."""
+    if bad.any():
+        row = int(bad.int().argmax())
+        raise UsageError(
+            f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "
+            f"{counted(int(bad.sum()), 'such row')} in all{advice}"
+        )

@@ -11,7 +11,7 @@ from regression.common.collectives import all_gather_rows, rank_and_size
 from regression.common.row_ranges import even_slices
 from regression.common.threads import share_out, threads_for
 
-__all__ = ["Batch", "Points", "gathered"]
+__all__ = ["Batch", "Points", "gathered", "unknown_y"]
 
 
 class Points(NamedTuple):
@@ -52,6 +52,11 @@ class Points(NamedTuple):
         return Points(*(torch.cat(column) if column else None for column in columns))  # type: ignore[arg-type]
 
 
+def unknown_y(x: Tensor) -> Tensor:
+    """Return the y of points to predict: NaN for each x, in the memory of one number."""
+    return x.new_full((1,), torch.nan).expand(len(x))
+
+
 def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
     # What values[rows] does as well, in twice the time for a tensor of numbers.
     return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
@@ -89,9 +94,14 @@ class Batch:
         """Return this device's points of a global batch of so many rows."""
         return cls(points.x, points.y, points.sigma, rows, points.series)
 
+    @property
+    def points(self) -> Points:
+        """The points of this slice."""
+        return Points(self.x, self.y, self.sigma, self.series)
+
     def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
-        Points(self.x, self.y, self.sigma, self.series).scan(work)
+        self.points.scan(work)
 
     def split(self, size: int) -> list["Batch"]:
         """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""

@@ -9,7 +9,7 @@ import torch
 
 from regression.common.arrays import NanPolicy, complete_columns, require_complete
 from regression.common.errors import DataError, UsageError
-from regression.common.points import Points
+from regression.common.points import Points, unknown_y
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
 from regression.data.readers.table import Table
@@ -142,8 +142,7 @@ class ArrayDataModule(PointsDataModule):
         columns = dict(zip(named, values, strict=True))
         _require(len(values[0]) > 0, "expected at least one point", 0)
         self.has_y = y is not None
-        nothing = torch.full((1,), torch.nan, dtype=torch.float64).expand(len(values[0]))
-        points = Points(columns["x"], columns.get("y", nothing), columns.get("sigma"))
+        points = Points(columns["x"], columns.get("y", unknown_y(columns["x"])), columns.get("sigma"))
         self._rows = MemoryRows(points, omitted=int((~is_complete).sum()))
 
     def rows(self, stage: str) -> MemoryRows:

@@ -5,12 +5,13 @@ from operator import length_hint
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from regression.common.arrays import as_columns, require_complete
 from regression.common.errors import UsageError
-from regression.common.points import Batch, Points
+from regression.common.points import Batch, Points, unknown_y
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows
 
@@ -43,7 +44,7 @@ def as_batch(given: Any, needs_y: bool = True) -> Batch:
     columns = dict(zip(named, as_columns(list(named), list(named.values()), may_stay=True), strict=True))
     require_complete(list(columns), list(columns.values()), can_omit=False)
     x = columns["x"]
-    y = columns["y"] if needs_y else x.new_full((1,), float("nan")).expand(len(x))
+    y = columns["y"] if needs_y else unknown_y(x)
     return Batch(x, y, columns.get("sigma"), len(x))
 
 
@@ -89,7 +90,7 @@ def read_pass(loader: Any, batches: float) -> tuple[GlobalBatches, int]:
     for index, given in enumerate(loader):
         batch = as_batch(given)
         if index < batches:
-            parts.append(Points(batch.x.cpu(), batch.y.cpu(), None if batch.sigma is None else batch.sigma.cpu()))
+            parts.append(batch.to(torch.device("cpu")).points)
         else:
             left_out += len(batch.x)
         if index + 1 >= batches and length_hint(loader, -1) < 0:

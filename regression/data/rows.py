@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from regression.common.collectives import all_sum, rank_and_size
-from regression.common.points import Points
+from regression.common.points import Points, unknown_y
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
 from regression.data.readers.columns import Array, Part
 from regression.data.readers.series_names import Labels
@@ -188,7 +188,7 @@ class TableRows(Rows):
     def _points(self, columns: Iterable[Array]) -> Points:
         """Return columns as points, without a copy where possible."""
         x, *others = map(torch.from_numpy, columns)
-        y = others.pop(0) if self.has_y else torch.full((1,), torch.nan, dtype=x.dtype).expand(len(x))
+        y = others.pop(0) if self.has_y else unknown_y(x)
         series = others.pop() if self.labels is not None else None
         return Points(x, y, others[0] if others else None, series)
 

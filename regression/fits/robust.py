@@ -21,7 +21,7 @@ TotalOf = Callable[[Callable[[Points], Tensor]], Tensor]  # sums a function of p
 MOST_STEPS = 100
 NEGLIGIBLE_SE = 1e-6  # a step this small, in standard errors, is the last
 LEAST_CURVATURE = 1e-6  # share of the points' curvature that those within the threshold must have in any direction
-ROWS_PER_PART = 1 << 18
+ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,14 @@ class Huber:
         with precise():
             pairs = zip(solution.functions, solution.squares, strict=True)
             self.functions = [[value / root(square) for value in function] for function, square in pairs]
-        self.base = [float(value) for value in solution.coefficients]
+        self._rows = torch.tensor([list(map(float, row)) for row in self.functions], dtype=torch.float64)
+        self.base = torch.tensor(list(map(float, solution.coefficients)), dtype=torch.float64)
 
     def coefficients(self, steps: Tensor) -> Vector:
         """Return the coefficients of T_k(u), shape (degree + 1,), after steps, shape (rank,)."""
         with precise():
             change = combine(self.functions, [Decimal(step) for step in steps.tolist()])
-            return [Decimal(own) + value for own, value in zip(self.base, change, strict=True)]
+            return [Decimal(own) + value for own, value in zip(self.base.tolist(), change, strict=True)]
 
     def state(self, steps: Tensor, total: TotalOf) -> State:
         """Return the sums over all points after steps, shape (rank,)."""
@@ -88,15 +89,14 @@ class Huber:
 
     def _sums(self, points: Points, steps: Tensor) -> Tensor:
         device = points.x.device
-        functions = torch.tensor([list(map(float, row)) for row in self.functions], dtype=torch.float64, device=device)
-        base = torch.tensor(self.base, dtype=torch.float64, device=device)
+        functions, base, steps = (numbers.to(device) for numbers in (self._rows, self.base, steps))
         sums = torch.zeros(3 + self.rank + 2 * self.rank**2, dtype=torch.float64, device=device)
         center, power, stretch, *_ = self.frame.numbers()
-        for start in range(0, len(points.x), ROWS_PER_PART):
-            part = points.chosen(slice(start, start + ROWS_PER_PART))
-            columns = design((part.x.double() - center) * power * stretch, len(self.base) - 1, "chebyshev")
+        for start in range(0, len(points.x), ROWS_AT_ONCE):
+            part = points.chosen(slice(start, start + ROWS_AT_ONCE))
+            columns = design((part.x.double() - center) * power * stretch, len(base) - 1, "chebyshev")
             rows = columns @ functions.T  # (n, rank)
-            residual = (part.y.double() - base[0]) - columns[:, 1:] @ base[1:] - rows @ steps.to(device)
+            residual = (part.y.double() - base[0]) - columns[:, 1:] @ base[1:] - rows @ steps
             if part.sigma is not None:
                 residual, rows = residual / part.sigma, rows / part.sigma[:, None]
             psi = residual.clamp(-self.threshold, self.threshold)

@@ -181,7 +181,7 @@ class CurveModule(pl.LightningModule, ABC):
         parts = []
         for slices in self.loader.in_order():
             batch, total = self.taken(slices.to(self.device), all_sum)
-            parts.append(total(work(Points(batch.x, batch.y, batch.sigma))))
+            parts.append(total(work(batch.points)))
         return torch.stack(parts).sum(dim=0)
 
     def log_update(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
