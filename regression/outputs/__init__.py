@@ -3,7 +3,7 @@
 - ``report_lines``: lines on the terminal during a fit and at its end.
 - ``fit_files``: files and TensorBoard entries of a fit.
 - ``tensorboard``: the TensorBoard loggers of a run.
-- ``table_file``: how tables may be called.
+- ``table_file``: how a table may be called, and its writer.
 - ``evaluation``: held-out points, their scores logged and printed.
 - ``goodness``: how well a curve describes points it was not fitted to.
 - ``predictions``: predictions.csv.

@@ -16,7 +16,7 @@ from regression.common.errors import UsageError
 from regression.common.text import counted, left_out, shown_path
 from regression.fits.bands import Prediction
 from regression.fits.result import Fit
-from regression.outputs.table_file import require_table_name
+from regression.outputs.table_file import require_table_name, table_writer
 from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["PredictionFile"]
@@ -134,11 +134,6 @@ def _arrow(table: Tensor) -> Any:
 def _writer(path: Path, files: ExitStack) -> Any:
     """Open a file, which has its name once the stack is closed, and return its writer."""
     import pyarrow as pa
-    from pyarrow import csv, parquet
 
     schema = pa.schema([(name, pa.bool_() if name == "extrapolated" else pa.float64()) for name in COLUMNS])
-    file = files.enter_context(open_whole(path))
-    if path.suffix == ".parquet":
-        return files.enter_context(parquet.ParquetWriter(file, schema))
-    file.write((",".join(COLUMNS) + "\n").encode())  # the writer's own header would be in quotation marks
-    return files.enter_context(csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False)))
+    return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.atomic_files import open_whole, saving, write_whole
 from regression.common.text import shown_path
-from regression.outputs.table_file import require_table_name
+from regression.outputs.table_file import require_table_name, table_writer
 from regression.outputs.tensorboard import tensorboards
 from regression.series.result import SeriesFit
 from regression.training.series_regression import SeriesRegression
@@ -69,15 +69,11 @@ def write_series(fit: SeriesFit, path: Path) -> None:
         SaveError: If it cannot be written.
     """
     import pyarrow as pa  # a third of a second to import, and not every run needs it
-    from pyarrow import csv, parquet
 
     arrays = {
         name: pa.array(values.numpy(), from_pandas=True) if isinstance(values, torch.Tensor) else pa.array(values)
         for name, values in fit.columns().items()
     }
-    with saving(path), open_whole(path) as file:
-        if path.suffix == ".parquet":
-            parquet.write_table(pa.table(arrays), file)
-        else:
-            file.write((",".join(arrays) + "\n").encode())  # the writer's own header would be in quotation marks
-            csv.write_csv(pa.table(arrays), file, csv.WriteOptions(include_header=False))
+    table = pa.table(arrays)
+    with saving(path), open_whole(path) as file, table_writer(file, path.suffix, table.schema) as writer:
+        writer.write_table(table)
