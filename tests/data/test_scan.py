@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from pyarrow import feather, parquet
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Batch, Points
 from regression.data.readers import csv_text
-from regression.data.readers.columns import Part
+from regression.data.readers.columns import Part, Wanted
+from regression.data.readers.files import open_file
 from regression.data.readers.large_csv import open_plain
+from regression.data.readers.source import Source
 from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, SplitRows, TableRows, table_rows
 from tests.benchmarks.scripts import load
@@ -79,6 +82,18 @@ def test_every_kind_of_file_is_scanned(folder: Path, name: str, monkeypatch: pyt
         assert scanned(rows, start, stop) == list(range(start, stop))
     assert rows.places[0] == 0
     assert rows.places[-1] == ROWS
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_part_stays_while_another_thread_has_the_next_one(folder: Path, name: str) -> None:
+    """A thread that helps with the rows of another one does not write over the part that this one works on."""
+    source = Source(folder / name)
+    names = ["x", "sigma" if name.endswith("npy") else "s"]
+    parts = open_file(source, Wanted(names)).parts(0, 150_000)
+    first = next(parts)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(next, parts, None).result()
+    assert [column[:3].tolist() for column in first] == [[0, 1, 2], [0.5, 1.5, 2.5]]
 
 
 @pytest.mark.usefixtures("threads")

@@ -4,8 +4,11 @@ import warnings
 import zipfile
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, pairwise
+from threading import get_ident
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,7 +21,7 @@ from regression.data.readers.columns import BLOCK, Array, ChunkColumns, FileColu
 from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
-__all__ = ["ArrayColumns", "ArrowColumns", "BatchColumns", "read_npz", "without_copy"]
+__all__ = ["ArrayColumns", "ArrowColumns", "BatchColumns", "numbers", "read_npz", "without_copy"]
 
 T = TypeVar("T")
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
@@ -64,7 +67,7 @@ class BatchColumns(FileColumns):
                 low, high = max(start - first, 0), min(stop - first, len(columns[0]))
                 if low < high:
                     pairs = zip(self._titles, columns, strict=True)
-                    yield [_numbers(title, column.slice(low, high - low), self._labels) for title, column in pairs]
+                    yield [numbers(title, column.slice(low, high - low), self._labels) for title, column in pairs]
                     start = first + high
                 if start == stop:
                     if self._starts[bisect_left(self._starts, start)] > start:
@@ -133,15 +136,21 @@ class ArrayColumns(FileColumns):
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield the rows; of rows that hold several columns each is read once."""
         most_rows = min(ROWS_PER_PART, max(1, READ_BYTES // max(column.stride for column in self._stored)))
-        room = {c[:2]: np.empty(min(most_rows, stop - start) * c.stride, np.uint8) for c in self._stored}
+        # One for each thread: one of them works on a part while another reads the next one.
+        rooms = defaultdict[int, Any](partial(self._room, min(most_rows, stop - start)))
         with self.source.path.open("rb", buffering=0) as file:
             for low, high in pairwise(part_cuts(start, stop, most_rows)):
+                room = rooms[get_ident()]
                 for (begin, stride), rows in room.items():
                     file.seek(begin + low * stride)
                     if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:  # type: ignore[arg-type]
                         raise EOFError("it ends before its last row")
                 found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
                 yield [_plain(title, values) for title, values in zip(self._titles, found, strict=True)]
+
+    def _room(self, rows: int) -> dict[tuple[int, int], Any]:
+        """Return memory for the bytes of so many rows."""
+        return {column[:2]: np.empty(rows * column.stride, np.uint8) for column in self._stored}
 
 
 class _Stored(NamedTuple):
@@ -210,7 +219,7 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def _numbers(title: str, column: Any, labels: Labels | None) -> Array:
+def numbers(title: str, column: Any, labels: Labels | None) -> Array:
     """Return an array of Arrow's as numbers, NaN for nulls, texts by their codes; floats without nulls uncopied."""
     from pyarrow import types
 
