@@ -5,6 +5,7 @@
 - ``csv_text``: CSV text.
 - ``large_csv``: CSV text of numbers alone, where it is large.
 - ``parquet``: Parquet files.
+- ``parquet_statistics``: what they state of their numbers, checked while these are read.
 - ``arrow_and_numpy``: Arrow, NPY and NPZ files, and record batches as numbers.
 - ``columns``: what a reader returns: the columns of one file, in parts.
 - ``series_names``: names of series, as numbers.

@@ -143,7 +143,7 @@ class ArrayColumns(FileColumns):
                 room = rooms[get_ident()]
                 for (begin, stride), rows in room.items():
                     file.seek(begin + low * stride)
-                    if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:  # type: ignore[arg-type]
+                    if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:
                         raise EOFError("it ends before its last row")
                 found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
                 yield [_plain(title, values) for title, values in zip(self._titles, found, strict=True)]

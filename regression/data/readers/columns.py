@@ -79,7 +79,7 @@ class FileColumns(ABC):
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield the rows from start to before stop in parts that follow each other, NaN for missing numbers.
 
-        A part has as many rows as a core's cache holds, and is valid until the thread that asked for it asks for another.
+        A part has as many rows as a core's cache holds, and is valid until the thread that asked for it asks again.
         """
 
     def extremes(self) -> Array | None:

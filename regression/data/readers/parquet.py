@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from regression.common.errors import DataError
-from regression.data.readers.arrow_and_numpy import BatchColumns
-from regression.data.readers.columns import Array, Wanted, joined_ends
+from regression.data.readers.arrow_and_numpy import BatchColumns, numbers
+from regression.data.readers.columns import Array, Part, Wanted
+from regression.data.readers.parquet_statistics import StatedEnds
 from regression.data.readers.source import Source
 
 __all__ = ["ParquetColumns"]
@@ -28,27 +27,30 @@ class ParquetColumns(BatchColumns):
         if min(sizes, default=0) < 0:
             raise DataError(f"{source.path} is damaged: a row group claims {min(sizes)} rows")
         self._divide(sizes)
+        self._stated: StatedEnds | None = None  # once it was asked for
 
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
         """Yield arrays, by a reader of their own, as one cannot be used from several threads."""
         batches = _opened(self.source, self._metadata).iter_batches(
             ROWS_PER_BATCH, row_groups=list(groups), columns=list(dict.fromkeys(self._names)), use_threads=False
         )
-        return ([batch.column(name) for name in self._names] for batch in batches)
+        columns = ([batch.column(name) for name in self._names] for batch in batches)
+        return columns if self._stated is None else self._stated.checked(columns, groups.start, self._numbers)
+
+    def _numbers(self, columns: list[Any]) -> Part:
+        return [numbers(title, column, None) for title, column in zip(self._titles, columns, strict=True)]
 
     def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column from the statistics of the row groups."""
-        if self.has_texts:
-            return None
-        paths = [self._metadata.schema.column(leaf).path for leaf in range(self._metadata.num_columns)]
-        found, leaves = [], [paths.index(name) for name in self._names]  # nested columns are several of these
-        for group in map(self._metadata.row_group, range(self._metadata.num_row_groups)):
-            known = [group.column(leaf).statistics for leaf in leaves if group.num_rows]
-            if not all(statistics and statistics.has_min_max for statistics in known):
-                return None
-            found += [(statistics.min, statistics.max) for statistics in known]
-        ends = joined_ends(np.array(found, dtype=np.float64).reshape(-1, len(leaves), 2))
-        return ends if np.isfinite(ends).all() else None
+        """Return the smallest and largest number of each column from the statistics of the row groups.
+
+        Rows that are read from then on are held to it.
+
+        Raises:
+            DataError: If a largest number is below the smallest.
+        """
+        if not self.has_texts:
+            self._stated = StatedEnds.read(self.source.path, self._metadata, self._names, self._starts)
+        return None if self._stated is None else self._stated.joined()
 
 
 def _opened(source: Source, metadata: Any = None) -> Any:
