@@ -11,11 +11,11 @@ from regression.common.points import Points
 from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
 from regression.data.readers.series_names import Labels
-from regression.fits.bands import require_level
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.fits.result import Fit
+from regression.inference.distributions import require_level
 from regression.moments.scan import Range
 from regression.series.fits import Found, fit_all
 from regression.series.result import SeriesFit

@@ -11,12 +11,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_TRAINING = {"common", "curves", "moments", "fits", "series", "data"}
+BELOW_TRAINING = {"common", "curves", "moments", "inference", "fits", "series", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
     "curves": {"common"},
     "moments": {"common", "curves"},
-    "fits": {"common", "curves", "moments"},
+    "inference": {"common", "curves"},
+    "fits": {"common", "curves", "moments", "inference"},
     "series": {"common", "curves", "moments"},
     "data/readers": {"common"},
     "data": {"common", "data/readers"},

@@ -22,6 +22,7 @@ __all__ = [
     "as_column",
     "as_columns",
     "as_float64",
+    "as_points",
     "as_tensor",
     "as_whole",
     "complete_columns",
@@ -85,6 +86,14 @@ def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
     if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in values):
         raise _rounded(name)  # numpy may have made float64 numbers of them
     return as_tensor(array)
+
+
+def as_points(name: str, values: Any) -> Tensor:
+    """Return a number, or numbers of shape (N,) or (N, 1), as a float64 tensor of that shape."""
+    points = as_column(name, values)
+    if points.ndim > 1 and points.shape[1:] != (1,):
+        raise UsageError(f"{name} must be a number or of shape (N,) or (N, 1), got shape {tuple(points.shape)}")
+    return points
 
 
 def as_tensor(array: Array) -> Tensor:

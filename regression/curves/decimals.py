@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "FEW",
     "Matrix",
+    "Pair",
     "Vector",
     "combine",
     "condition_number",
@@ -17,7 +18,9 @@ __all__ = [
     "gram",
     "least_norm",
     "logarithm",
+    "numbers",
     "orthogonalize",
+    "pairs",
     "precise",
     "root",
     "solve_triangular",
@@ -33,6 +36,7 @@ FEWEST_ROUNDINGS = 4
 
 Vector = list[Decimal]
 Matrix = list[Vector]
+Pair = tuple[float, float]  # a double-double number
 
 
 def precise() -> Any:
@@ -53,6 +57,17 @@ def logarithm(value: Decimal) -> Decimal:
 def finite_float(value: Decimal | float | None) -> float | None:
     """Return a number as float64, ``None`` for one beyond their range."""
     return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def pairs(values: Sequence[Decimal]) -> tuple[Pair, ...]:
+    """Return numbers as double-double numbers."""
+    highs = [float(value) for value in values]
+    return tuple((high, float(value - Decimal(high))) for high, value in zip(highs, values, strict=True))
+
+
+def numbers(given: Sequence[Pair]) -> Vector:
+    """Return double-double numbers as decimal ones."""
+    return [Decimal(high) + Decimal(low) for high, low in given]
 
 
 def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:

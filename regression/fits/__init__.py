@@ -1,4 +1,4 @@
-"""From sums over points to a fit, its words and its picture. May import common, curves and moments.
+"""From sums over points to a fit, its words and its picture. May import common, curves, moments and inference.
 
 - ``solver``: the optimum of the sums, and its rank.
 - ``solution``: what is known of it: coefficients, sums of squares, and which digits hold.

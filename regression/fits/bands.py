@@ -8,15 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from regression.common.errors import UsageError
 from regression.common.row_ranges import ROWS_PER_PART
 from regression.curves.basis import polynomial
-from regression.curves.decimals import Vector, precise, root
+from regression.curves.decimals import Vector, pairs, precise, root
 from regression.fits.solution import Solution
 from regression.moments.curve import Curve, root_of_squares
-from regression.moments.second_pass import pairs
 
-__all__ = ["Prediction", "curve_of", "predicted", "quantile", "require_level", "without_bands"]
+__all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
 
 
 class Prediction(NamedTuple):
@@ -94,18 +92,3 @@ def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
 def _representable(values: Tensor) -> Tensor:
     """Return the values, NaN for those that are no float64 numbers: an infinity would be taken for a measured one."""
     return values.where(values.isfinite(), math.nan)
-
-
-def require_level(level: float) -> None:
-    """Refuse what is no probability of an interval."""
-    if not 0 < level < 1:
-        raise UsageError(f"level must be between 0 and 1, got {level}")
-
-
-def quantile(level: float, df_resid: int, absolute_sigma: bool) -> float:
-    """Return the half-width of a two-sided interval in standard errors: Student's t, normal for known sigma."""
-    from scipy import special  # a tenth of a second to import, and not every run needs it
-
-    require_level(level)
-    probability = 0.5 + level / 2
-    return float(special.ndtri(probability) if absolute_sigma else special.stdtrit(df_resid, probability))

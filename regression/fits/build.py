@@ -92,6 +92,7 @@ def build_fit(
             cov_params=tuple(cov) if cov and is_shown else None,
             sigma=float(root(ssr / df_resid)) if df_resid > 0 and optimum.is_of_squares else None,
             ssr=finite_float(ssr),
+            ess=finite_float(solution.tss - ssr) if solution.tss > 0 else None,
             rsquared=float(1 - ssr / solution.tss) if solution.tss > 0 else None,
             rank=solution.rank, condition_number=solution.condition, opt_error_se=distance,
             converged=None if distance is None else is_converged(distance),

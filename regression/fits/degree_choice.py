@@ -12,6 +12,7 @@ from regression.common.errors import UsageError
 from regression.curves.decimals import Vector, finite_float, precise
 from regression.fits.criteria import information_criteria
 from regression.fits.solution import Solution
+from regression.inference.distributions import f_tail
 
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]
 
@@ -54,6 +55,9 @@ class Candidate:
             sigma; ``χ² + 2 K`` but for a constant where sigma are absolute.
         gcv: Generalised cross-validation, ``N ssr / (N - K)²``.
         cv: ``Σ w (y - f(x))² / N``, each point's f fitted without its fold; ``None`` where not asked for.
+        fvalue: F of this degree against the one below, ``(ssr_{k-1} - ssr_k) / s²``, s² that of the highest degree of
+            the table, 1 where sigma are absolute; ``None`` for degree 0, and in checkpoints of release 0.1.
+        f_pvalue: Probability of such an F if this degree's coefficient were 0.
     """
 
     degree: int
@@ -61,6 +65,8 @@ class Candidate:
     aicc: float | None
     gcv: float | None
     cv: float | None
+    fvalue: float | None = None
+    f_pvalue: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,18 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
                 "cv": left_out[k] / nobs if left_out else None,
             }
             shown = {name: finite_float(value) for name, value in [("ssr", ssr), *values.items()]}
-            table.append(Candidate(k, **shown))
+            table.append(Candidate(k, **shown, **_f_test(solution, k, last, floor, comparison.absolute_sigma)))
             if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # else a lower degree leaves nothing but rounding
                 own.append(values[comparison.criterion] or Decimal(0))  # None, of AICc, where all y are 0
     return Choice(own.index(min(own)), comparison.criterion, tuple(table), tuple(notes))
+
+
+def _f_test(solution: Solution, degree: int, top: int, floor: Decimal, absolute_sigma: bool) -> dict[str, float | None]:
+    """Return the sequential F test of a degree, as ``anova`` of R has it; empty where nothing is left to compare to."""
+    df_denom = None if absolute_sigma else solution.nobs - top - 1
+    left = solution.ssr_by_degree[top]
+    if degree == 0 or (df_denom and left <= floor):
+        return {}
+    gain = solution.ssr_by_degree[degree - 1] - solution.ssr_by_degree[degree]
+    f = finite_float(gain if df_denom is None else gain / (left / df_denom))
+    return {} if f is None else {"fvalue": f, "f_pvalue": f_tail(f, 1, df_denom)}

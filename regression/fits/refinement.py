@@ -12,10 +12,11 @@ from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
 from regression.curves.decimals import (
-    Vector,
     combine,
     dot,
+    numbers,
     orthogonalize,
+    pairs,
     precise,
     root,
     solve_triangular,
@@ -23,7 +24,7 @@ from regression.curves.decimals import (
 )
 from regression.fits.solution import Certainty, Solution
 from regression.fits.solver import UNIT, weight_unit, y_unit
-from regression.moments.second_pass import Pair, SecondPass, pairs
+from regression.moments.second_pass import SecondPass
 
 __all__ = ["refine", "second_pass"]
 
@@ -49,10 +50,6 @@ def second_pass(solution: Solution) -> SecondPass:
         )
 
 
-def _numbers(given: Sequence[Pair]) -> Vector:
-    return [Decimal(high) + Decimal(low) for high, low in given]
-
-
 def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solution:
     """Return the solution that follows from the sums of the second pass.
 
@@ -73,13 +70,13 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         combinations, squares, null = orthogonalize(unit_vectors(count), matrix, errors.product)
         if null:  # the first pass did not know the functions well enough for a second one to build on them
             return replace(solution, is_refined=True)
-        given = [_numbers(row) for row in request.functions]
+        given = [numbers(row) for row in request.functions]
         functions = [combine(given, step) for step in combinations]
         moved = [dot(step, right) for step in combinations]
         steps = [value / size for value, size in zip(moved, squares, strict=True)]
         y, w = y_unit(solution.frame), weight_unit(solution.frame)
         skipped = int(not solution.has_intercept)
-        curve = _numbers(request.curve)
+        curve = numbers(request.curve)
         curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y
         known = solve_triangular([f[skipped : skipped + count] for f in functions], curve[skipped : skipped + count])
         ssr, change = square - dot(moved, steps), sum(map(abs, steps), Decimal(0))

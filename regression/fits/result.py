@@ -12,19 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regression.common.arrays import as_column, require_complete
+from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.text import counted
 from regression.common.value_and_error import value_and_error
-from regression.fits.bands import Prediction, predicted, quantile
+from regression.fits.bands import Prediction, predicted
 from regression.fits.notes import UNDETERMINED
+from regression.inference.answers import Answers
 from regression.moments.curve import Curve
 
 __all__ = ["Fit"]
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Answers):
     """A fitted curve. The names are those of statsmodels where it has one.
 
     With points' sigma the sums are weighted, ``w = 1 / sigma²``, as in ``scipy.optimize.curve_fit``: the covariance
@@ -53,6 +54,7 @@ class Fit:
         cov_params: Their covariance, shape (K, K).
         sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` where a robust loss has outliers.
         ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` where it is larger than float64 numbers are.
+        ess: ``Σ w (y − ȳ)² − ssr``, what the curve accounts for; ``None`` in a file of release 0.1.
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
             coefficients, not sigma.
@@ -106,13 +108,14 @@ class Fit:
     notes: tuple[str, ...]
     criterion: str | None = None
     degree_table: tuple[dict[str, float | None], ...] = ()
+    ess: float | None = None
 
     @cached_property
     def conf_int(self) -> tuple[tuple[float, float], ...] | None:
         """Confidence intervals of the coefficients: Student's t, or normal if ``absolute_sigma``."""
         if self.bse is None:
             return None
-        factor = quantile(self.level, self.df_resid, self.absolute_sigma)
+        factor = self._factor()
         return tuple((p - factor * e, p + factor * e) for p, e in zip(self.params, self.bse, strict=True))
 
     def warn_if_undetermined(self) -> None:
@@ -121,7 +124,7 @@ class Fit:
             if note.startswith(UNDETERMINED):
                 warnings.warn(note, UndeterminedWarning, stacklevel=3)
 
-    def predict(self, x: Any, level: float | None = None, sigma: Any = None) -> Prediction:
+    def predict(self, x: Any, level: float | None = None, sigma: Any = None, simultaneous: bool = False) -> Prediction:
         """Return the curve with its confidence and prediction bands.
 
         Args:
@@ -130,13 +133,13 @@ class Fit:
             level: Probability of the bands, between 0 and 1; by default that of the fit.
             sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
                 points' sigma; without it the prediction band of a weighted fit is unknown.
+            simultaneous: Whether the confidence band holds the curve at all x together (Working and Hotelling 1929,
+                Scheffé 1959); the prediction band, of any number of new observations, is unknown then.
 
         Raises:
             UsageError: If x or sigma hold other things than real numbers, or a sigma is not positive.
         """
-        points = as_column("x", x)
-        if points.ndim > 1 and points.shape[1:] != (1,):
-            raise UsageError(f"x must be a number or of shape (N,) or (N, 1), got shape {tuple(points.shape)}")
+        points = as_points("x", x)
         scales = torch.tensor(math.nan if self.weighted else 1.0, dtype=torch.float64)
         if sigma is not None:
             scales = as_column("sigma", sigma)
@@ -146,8 +149,8 @@ class Fit:
                     f"{scales.numel():,}"
                 )
             require_complete(["sigma"], [scales.flatten()])
-        factor = quantile(self.level if level is None else level, self.df_resid, self.absolute_sigma)
-        flat, spread = points.flatten(), self.spread(scales.flatten())
+        flat, spread = points.flatten(), self.spread(scales.flatten()) * (math.nan if simultaneous else 1)
+        factor = self._factor(level, simultaneous)
         found = predicted(self.curve, flat, spread.expand(len(flat)), factor, self.x_range)
         return Prediction(*(column.reshape(points.shape) for column in found))
 
@@ -166,7 +169,7 @@ class Fit:
         """
         return (
             json.dumps(
-                _finite(asdict(self) | {"conf_int": self.conf_int} | facts),
+                _finite(asdict(self) | {"conf_int": self.conf_int} | self.tests | facts),
                 indent=2,
                 allow_nan=False,
                 ensure_ascii=False,
@@ -188,7 +191,7 @@ class Fit:
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
-            content.setdefault("criterion", None)  # release 0.1 did not write it
+            content = {"criterion": None, "ess": None} | content  # release 0.1 did not write them
             values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
             numbers = [curve.center, curve.stretch, *sum(curve.coefficients, ()), *values["x_range"], values["level"]]
             if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
@@ -264,12 +267,14 @@ def _table_lines(fit: Fit) -> list[str]:
     """Return the table of degrees in words, the chosen one marked."""
     if not fit.degree_table:
         return []
-    columns = [name for name, value in fit.degree_table[0].items() if value is not None]
+    last = fit.degree_table[-1]  # the first has no degree below to be tested against
+    columns = [name for name, value in last.items() if value is not None]
     lines = ["".join(f"{name:>12}" for name in columns)]
     chosen = "  ← chosen" + (f" by {fit.criterion}" if fit.criterion else "")
     for row in fit.degree_table:
         mark = chosen if row["degree"] == fit.degree else ""
-        lines.append("".join(f"{row[name]:>12.6g}" for name in columns) + mark)
+        cells = ("" if (value := row[name]) is None else f"{value:.6g}" for name in columns)
+        lines.append("".join(f"{cell:>12}" for cell in cells).rstrip() + mark)
     return lines
 
 

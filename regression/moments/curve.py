@@ -11,9 +11,9 @@ from torch import Tensor
 from regression.common.compiled import choose, loop, rows_for
 from regression.common.double_double import add, product_error
 from regression.curves.basis import design
+from regression.curves.decimals import Pair
 from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_polynomials
 from regression.moments.scan import loop_room
-from regression.moments.second_pass import Pair
 
 __all__ = ["Curve", "root_of_squares"]
 

@@ -1,18 +1,15 @@
 """What a second pass over the points takes: the residuals of a curve, and their products with some functions."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from regression.curves.decimals import Pair
 from regression.curves.frame import Frame
 
-__all__ = ["Pair", "SecondPass", "pairs"]
-
-Pair = tuple[float, float]  # a double-double number
+__all__ = ["SecondPass"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,3 @@ class SecondPass:
     def numbers(self, is_plain: bool) -> tuple[Any, Any]:
         """Return curve and functions as the loops take them: lists for plain Python, else arrays."""
         return (self.curve, self.functions) if is_plain else (np.array(self.curve), np.array(self.functions))
-
-
-def pairs(values: Sequence[Decimal]) -> tuple[Pair, ...]:
-    """Return numbers as double-double numbers."""
-    highs = [float(value) for value in values]
-    return tuple((high, float(value - Decimal(high))) for high, value in zip(highs, values, strict=True))

@@ -1,4 +1,4 @@
-"""The LightningModules. May import common, curves, moments, fits, series and data.
+"""The LightningModules. May import common, curves, moments, inference, fits, series and data.
 
 - ``base``: a curve as a LightningModule: losses of global batches, predictions.
 - ``losses``: a loss as a sum over a global batch.

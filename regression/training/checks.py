@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.common.errors import DivergenceError, UsageError
 from regression.data.batches import GlobalBatches, Shares
-from regression.fits.bands import require_level
+from regression.inference.distributions import require_level
 from regression.training.base import CurveModule
 from regression.training.losses import GlobalLoss
 from regression.training.resume import Position

@@ -1,0 +1,272 @@
+"""The questions that a fit answers beyond its coefficients."""
+
+import math
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from regression.common.arrays import as_column, as_points, as_whole
+from regression.common.errors import UsageError
+from regression.inference import hypotheses, places
+from regression.inference.detection import DetectionLimits, detection_limits
+from regression.inference.distributions import chi2_tail, f_tail, quantile, scheffe, two_sided
+from regression.inference.exact_curve import Estimate, ExactCurve, FittedCurve
+from regression.inference.hypotheses import WaldTest
+from regression.inference.inverse import inverse
+from regression.inference.places import Places
+
+__all__ = ["Answers"]
+
+
+class Answers:
+    """What follows from a fitted curve and its errors alone, as methods of ``Fit``, whose attributes these are.
+
+    Errors of what is not linear in the coefficients are those to first order (the delta method), taken in Chebyshev
+    polynomials over the range of the points: in powers of x the covariance may cancel. An error that is not known is
+    NaN in tensors and ``None`` elsewhere.
+    """
+
+    params: tuple[float, ...]
+    bse: tuple[float, ...] | None
+    cov_params: tuple[tuple[float, ...], ...] | None
+    names: tuple[str, ...]
+    degree: int
+    nobs: int
+    df_resid: int
+    rank: int
+    sigma: float | None
+    ssr: float | None
+    ess: float | None
+    rsquared: float | None
+    aic: float | None
+    absolute_sigma: bool
+    weighted: bool
+    level: float
+    x_range: tuple[float, float]
+    curve: FittedCurve
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether there is a constant term."""
+        return self.names[0] in ("intercept", "c0")
+
+    @property
+    def _df_denom(self) -> int | None:
+        return None if self.absolute_sigma else self.df_resid
+
+    @cached_property
+    def tvalues(self) -> tuple[float, ...] | None:
+        """The coefficients in standard errors, ``params / bse``."""
+        return None if self.bse is None else hypotheses.t_values(self.params, self.bse)
+
+    @cached_property
+    def pvalues(self) -> tuple[float, ...] | None:
+        """Probability of a t as large or larger, in size, if the coefficient were 0; normal if ``absolute_sigma``."""
+        if self.tvalues is None:
+            return None
+        return tuple(two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues)
+
+    @cached_property
+    def corr_params(self) -> tuple[tuple[float, ...], ...] | None:
+        """Correlation of the coefficients, ``cov_params[i, j] / (bse[i] bse[j])``."""
+        if self.cov_params is None or self.bse is None or 0 in self.bse:
+            return None
+        errors = self.bse
+        return tuple(
+            tuple(1.0 if i == j else value / errors[i] / errors[j] for j, value in enumerate(row))
+            for i, row in enumerate(self.cov_params)
+        )
+
+    @property
+    def df_model(self) -> int:
+        """Number of coefficients that the points determine, without the constant term."""
+        return self.rank - int(self.has_intercept)
+
+    @property
+    def rsquared_adj(self) -> float | None:
+        """``1 − (1 − R²) (N − c) / df_resid``, with c = 1 for a constant term, else 0."""
+        if self.rsquared is None or self.df_resid <= 0:
+            return None
+        return 1 - (1 - self.rsquared) * (self.nobs - int(self.has_intercept)) / self.df_resid
+
+    @property
+    def fvalue(self) -> float | None:
+        """F of all coefficients but the constant: ``(ess / df_model) / s²``, s² being 1 if ``absolute_sigma``."""
+        if self.ess is None or self.sigma is None or self.df_model <= 0:
+            return None
+        square = 1.0 if self.absolute_sigma else self.sigma * self.sigma
+        return self.ess / self.df_model / square if square else None
+
+    @property
+    def f_pvalue(self) -> float | None:
+        """Probability of such an F, or of ``df_model F`` as χ² if ``absolute_sigma``, were these coefficients 0."""
+        return None if self.fvalue is None else f_tail(self.fvalue, self.df_model, self._df_denom)
+
+    @property
+    def llf(self) -> float | None:
+        """Logarithm of the likelihood, see ``aic``."""
+        return None if self.aic is None else len(self.params) - self.aic / 2
+
+    @property
+    def chi2(self) -> float | None:
+        """``Σ (y − f(x))² / sigma²`` where ``absolute_sigma``: about ``df_resid`` if curve and sigma are right."""
+        return self.ssr if self.absolute_sigma else None
+
+    @property
+    def chi2_pvalue(self) -> float | None:
+        """Probability of such a χ² or a larger one if curve and sigma are right."""
+        return None if self.chi2 is None or self.df_resid <= 0 else chi2_tail(self.chi2, self.df_resid)
+
+    @property
+    def tests(self) -> dict[str, Any]:
+        """These numbers by name, as ``fit.json`` has them."""
+        names = ("tvalues", "pvalues", "rsquared_adj", "fvalue", "f_pvalue", "llf", "chi2", "chi2_pvalue")
+        return {name: getattr(self, name) for name in names}
+
+    def wald_test(self, weights: Any, goals: Any = None) -> WaldTest:
+        """Test linear hypotheses of the coefficients, ``R c = q``, together.
+
+        Args:
+            weights: R, shape (J, K), or (K,) for a single one.
+            goals: q, shape (J,) or one number for all; by default 0.
+
+        Raises:
+            UsageError: If shapes differ, hypotheses depend on each other, or the errors are unknown.
+        """
+        r = as_column("weights", weights)
+        r = r.unsqueeze(0) if r.ndim == 1 else r
+        q = as_column("goals", 0.0 if goals is None else goals).flatten()
+        if r.ndim != 2 or r.shape[1] != len(self.params) or len(q) not in (1, len(r)) or not r.isfinite().all():
+            raise UsageError(
+                f"weights must be finite, with a row of {len(self.params)} numbers for each of the goals, got shapes "
+                f"{tuple(r.shape)} and {tuple(q.shape)}"
+            )
+        first = 0 if self.has_intercept else 1
+        return hypotheses.wald_test(self._exact, r.tolist(), q.expand(len(r)).tolist(), first, self._df_denom)
+
+    @cached_property
+    def _exact(self) -> ExactCurve:
+        return ExactCurve.of(self.curve)
+
+    def _factor(self, level: float | None = None, simultaneous: bool = False) -> float:
+        """Return the half-width of an interval, or of a band that holds the whole curve, in standard errors."""
+        level = self.level if level is None else level
+        if simultaneous:
+            return scheffe(level, self.rank, self.df_resid, self.absolute_sigma)
+        return quantile(level, self.df_resid, self.absolute_sigma)
+
+    def derivative(self, x: Any, order: int = 1, level: float | None = None) -> Estimate[Tensor]:
+        """Return a derivative of the curve by x with its error, which is linear in the coefficients.
+
+        Args:
+            x: Points, as in ``predict``.
+            order: Which derivative.
+            level: Probability of the interval, by default that of the fit.
+        """
+        order = as_whole(order)
+        if not isinstance(order, int) or order < 1:
+            raise UsageError(f"order must be a whole number of at least 1, got {order}")
+        points, factor = as_points("x", x), self._factor(level)
+        curve = replace(self.curve, **self._exact.slope(order).rounded())  # type: ignore[type-var]
+        mean, error = (column.reshape(points.shape) for column in curve.at(points.flatten()))
+        return Estimate.of(mean, error, factor)
+
+    def integral(self, a: float, b: float, level: float | None = None) -> Estimate[float]:
+        """Return the integral of the curve over x from a to b with its error, which is linear in the coefficients.
+
+        Args:
+            a: Lower end; above b the integral changes its sign.
+            b: Upper end.
+            level: Probability of the interval, by default that of the fit.
+        """
+        ends = [as_column(name, end) for name, end in (("a", a), ("b", b))]
+        if any(end.ndim or not end.isfinite() for end in ends):
+            raise UsageError(f"the ends of an integral must be finite numbers, got {a} and {b}")
+        area, error = self._exact.area(float(ends[0]), float(ends[1]))
+        return Estimate.of(float(area), math.nan if error is None else float(error), self._factor(level))
+
+    def roots(self, level: float = 0.0) -> Places:
+        """Return all x, within and beyond the points, at which the curve has a value: ``se(x) = se(f(x)) / |f'(x)|``.
+
+        Args:
+            level: The value.
+
+        Returns:
+            The places, none of them with a note that says so.
+        """
+        return places.roots(self._exact, _number("level", level), self._factor(), self.x_range)
+
+    def extrema(self) -> Places:
+        """Return all x, within and beyond the points, at which the curve turns: ``se(x) = se(f'(x)) / |f''(x)|``.
+
+        Returns:
+            The places, none of them with a note that says so; ``predict`` has the values there and their errors.
+        """
+        return places.extrema(self._exact, self._factor(), self.x_range)
+
+    def inverse(
+        self, y0: float, replicates: int | None = None, level: float | None = None, sigma: float | None = None
+    ) -> Places:
+        """Return the x of a value of y, for calibration, with the intervals of Fieller's method.
+
+        An interval holds the x with ``(f(x) − y0)² ≤ t² (se(f(x))² + s² / m)``, see Draper and Smith (1998, §3.2).
+
+        Args:
+            y0: The value: of the curve, or the mean of m observations.
+            replicates: Their number m; without it y0 is a value of the curve, whose own errors alone count.
+            level: Probability of the intervals, by default that of the fit.
+            sigma: Of a weighted fit, the sigma of each of these observations, on the scale of the points' sigma.
+
+        Returns:
+            Each x with its interval; of a curve of degree 2 or more those whose intervals reach into the range of the
+            points. Ends are infinite where an interval has none; notes say what is not plain.
+        """
+        spread, factor = 0.0, self._factor(level)
+        if replicates is not None:
+            if not isinstance(replicates, int) or replicates < 1:
+                raise UsageError(f"replicates must be a whole number of at least 1, got {replicates}")
+            spread = self._scatter(sigma) / math.sqrt(replicates)
+        return inverse(self._exact, _number("y0", y0), spread, factor, self.x_range)
+
+    def detection_limits(
+        self, alpha: float = 0.01, k: float = 3, replicates: int = 1, sigma: float | None = None
+    ) -> DetectionLimits:
+        """Return the limits of detection and quantification of a calibration line (ICH Q2, DIN 32645).
+
+        Args:
+            alpha: Probability of taking 0 for more, and of missing what is there.
+            k: Reciprocal of the relative error at DIN's limit of quantification.
+            replicates: Number of observations whose mean is a measurement.
+            sigma: Of a weighted fit, the sigma of an observation near 0.
+        """
+        if self.degree != 1:
+            raise UsageError(f"detection limits need a line, got a curve of degree {self.degree}")
+        if not 0 < alpha < 0.5 or not 0 < k < math.inf or not isinstance(replicates, int) or replicates < 1:
+            raise UsageError(
+                "detection limits need alpha between 0 and 0.5, k above 0 and whole replicates of at least 1, got "
+                f"{alpha}, {k} and {replicates}"
+            )
+        scatter = self._scatter(sigma)
+        if math.isnan(scatter):
+            raise UsageError("detection limits need the scatter of an observation, which is unknown: give its sigma")
+        df = None if self.absolute_sigma else self.df_resid
+        return detection_limits(self._exact, scatter, df, alpha, k, replicates)
+
+    def _scatter(self, sigma: float | None) -> float:
+        """Return the standard deviation of an observation with this sigma; NaN where it is unknown."""
+        own = math.nan if self.weighted else 1.0
+        if sigma is not None:
+            own = _number("sigma", sigma)
+            if own <= 0:
+                raise UsageError(f"sigma must be positive, got {own:g}")
+        return own if self.absolute_sigma else own * (math.nan if self.sigma is None else self.sigma)
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a single finite number."""
+    column = as_column(name, value)
+    if column.numel() != 1 or not column.isfinite().all():
+        raise UsageError(f"{name} must be a finite number, got {value}")
+    return float(column)

@@ -1,0 +1,131 @@
+"""The x that belong to an observed y, by Fieller's method (Fieller 1954; Draper and Smith 1998, §3.2)."""
+
+import math
+from decimal import Decimal
+from itertools import pairwise
+
+from regression.curves.decimals import Vector, precise
+from regression.inference.exact_curve import ExactCurve, value
+from regression.inference.places import ERRORS_UNKNOWN, Place, Places, roots
+from regression.inference.real_roots import real_roots
+
+__all__ = ["inverse"]
+
+EXACT = Decimal("1e-60")  # the coefficients of the ends' equation are exact
+Interval = tuple[Decimal, Decimal]
+INFINITE = Decimal("Infinity")
+
+
+def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: tuple[float, float]) -> Places:
+    """Return the x at which the curve is y, each with the interval of all x that y does not rule out.
+
+    An interval holds the x with ``(f(x) - y)² <= t² (se(f(x))² + spread²)``: for a line they are Fieller's, and the
+    probability holds whatever the errors are, as no slope is taken for certain. Of a curved one those branches are
+    returned whose intervals reach into the range of the fitted points.
+
+    Args:
+        curve: The curve f and its errors.
+        y: The observed value.
+        spread: Its standard deviation, ``s / √m`` for the mean of m observations; 0 for a mean that is known.
+        factor: Half-width t of the intervals in standard errors.
+        x_range: Smallest and largest x of the fitted points.
+    """
+    crossings = roots(curve, y, factor, x_range)
+    if len(curve.coefficients) == 1:
+        return Places([], ["the curve is constant: no y tells an x"])
+    if curve.errors is None or math.isnan(factor * spread):
+        known = [place._replace(se=None, ci_lower=None, ci_upper=None) for place in crossings]
+        return Places(known, {*crossings.notes, ERRORS_UNKNOWN})
+    with precise():
+        intervals = _intervals(curve, Decimal(y), Decimal(spread), Decimal(factor), crossings)
+        every = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]
+    reaching = [branch for branch in every if _reaches(branch[0], x_range) or len(curve.coefficients) == 2]
+    places = [place for branch in reaching for place in branch]
+    return Places(places, _notes(places, y, crossings))
+
+
+def _intervals(curve: ExactCurve, y: Decimal, spread: Decimal, factor: Decimal, crossings: Places) -> list[Interval]:
+    """Return the intervals of u that y does not rule out."""
+    assert curve.errors is not None
+    at = [curve.u(place.x) for place in crossings if place.x is not None]
+    difference = [curve.coefficients[0] - y, *curve.coefficients[1:]]
+    loose = square([factor * spread])
+    for row in curve.errors:
+        loose = add(loose, square([factor * part for part in row]))
+    if not any(loose):
+        return [(u, u) for u in at]
+    excess = add(square(difference), [-part for part in loose])
+    near = [
+        curve.u(place.x + sign * factor_se)
+        for place in crossings
+        if place.x is not None and place.se is not None
+        for sign, factor_se in ((-1, float(factor) * place.se), (1, float(factor) * place.se))
+    ]
+    ends = [-INFINITE, *real_roots(excess, EXACT, near), INFINITE]
+    return [(low, high) for low, high in pairwise(ends) if value(excess, _between(low, high)) < 0]
+
+
+def _between(low: Decimal, high: Decimal) -> Decimal:
+    if low == -INFINITE:
+        return Decimal(0) if high == INFINITE else high - 1 - abs(high)
+    return low + 1 + abs(low) if high == INFINITE else (low + high) / 2
+
+
+def _branch(
+    curve: ExactCurve, interval: Interval, crossings: Places, spread: float, x_range: tuple[float, float]
+) -> list[Place]:
+    """Return the x of an interval, or the interval alone where there is none; se as the delta method has it."""
+    low, high = (float(curve.x(u)) for u in interval)
+    slope, found = curve.slope(), []
+    for place in crossings:
+        if place.x is not None and low <= place.x <= high:
+            u = curve.u(place.x)
+            steepness, error = slope.at(u)[0], curve.at(u)[1]
+            assert error is not None
+            se = math.hypot(float(error), spread) / abs(float(steepness)) if place.kind != "touching" else None
+            found.append(place._replace(se=se, ci_lower=low, ci_upper=high))
+    outside = low > x_range[1] or high < x_range[0]
+    return found or [Place(None, None, low, high, None, outside)]
+
+
+def _reaches(place: Place, x_range: tuple[float, float]) -> bool:
+    low, high = place.ci_lower, place.ci_upper
+    return low is not None and high is not None and low <= x_range[1] and high >= x_range[0]
+
+
+def _notes(places: list[Place], y: float, crossings: Places) -> list[str]:
+    """Say what an interval is that is none of the plain kind, and why there may be none."""
+    notes = []
+    if not places:
+        notes.append(f"the curve does not come within its errors of y = {y:g} on the fitted range")
+        if crossings:
+            at = ", ".join(f"{place.x:.8g}" for place in crossings)
+            notes.append(f"the curve is {y:g} outside of the fitted points alone, at x = {at}")
+    for place in {(place.ci_lower, place.ci_upper): place for place in places}.values():
+        inside = sum((other.ci_lower, other.ci_upper) == (place.ci_lower, place.ci_upper) for other in places)
+        low, high = math.isinf(place.ci_lower or 0), math.isinf(place.ci_upper or 0)
+        if low and high:
+            notes.append(f"no x is ruled out by y = {y:g}: the curve may be flat")
+        elif low or high:
+            notes.append(f"an interval of y = {y:g} is half-open: the curve may not rise or fall beyond the points")
+        if inside > 1:
+            notes.append(f"the intervals of {inside} x of y = {y:g} are one: they cannot be told apart")
+        if place.x is None:
+            notes.append(f"from {place.ci_lower:.8g} to {place.ci_upper:.8g} the curve is within its errors of {y:g}")
+    return notes
+
+
+def square(series: Vector) -> Vector:
+    """Return ``(Σ c_k T_k)²`` in T_k, where ``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``."""
+    result = [Decimal(0)] * (2 * len(series) - 1)
+    for i, a in enumerate(series):
+        for j, b in enumerate(series):
+            result[i + j] += a * b / 2
+            result[abs(i - j)] += a * b / 2
+    return result
+
+
+def add(a: Vector, b: Vector) -> Vector:
+    """Return the sum of two series of any lengths."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    return [*(p + q for p, q in zip(longer, shorter, strict=False)), *longer[len(shorter) :]]
