@@ -4,6 +4,8 @@
 - ``commands``: fit, validate, test and predict, as Lightning's command line has them.
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the words of the command line.
+- ``short_options``: a file and short options, as the long options that they stand for.
+- ``help_page``: the help of one screen.
 - ``checks``: what may not be asked of the Trainer.
 - ``parser_internals``: the private names of jsonargparse, and of Lightning's command line.
 - ``trusted_classes``: what a configuration may name.

@@ -20,6 +20,7 @@ from regression.cli.arguments import checkpoint_settings, files_first, option_va
 from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
+from regression.cli.short_options import write_out
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
@@ -141,7 +142,7 @@ class RegressionCLI(OwnCheckpoints):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line; what it leaves open, its files supply, and the checkpoint it names."""
-        args = files_first(args)
+        args = files_first(write_out(args))
         word, root = option_value(args, "--ckpt_path"), option_value(args, "--trainer.default_root_dir")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):

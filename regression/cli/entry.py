@@ -7,13 +7,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch.distributed as dist
 from jsonargparse import ArgumentParser
 
 from regression.cli.commands import RegressionCLI
+from regression.cli.help_page import help_text
 from regression.cli.messages import one_line
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
@@ -46,8 +46,10 @@ def main(args: Sequence[str] | None = None) -> int:
     forget_rank()
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
-    if args in (["--help"], ["-h"]):
-        print(_overview())
+    if (text := help_text(args)) is not None:
+        with suppress(BrokenPipeError):  # which the end of the output meets again
+            print(text)
+        return _flushed(0)
     formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
     ranks = Ranks()
     try:
@@ -174,12 +176,3 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=r"The dirpath has changed from")
     # Updates are counted and logged inside a batch too, so one batch per epoch does not mean no logs.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
-
-
-def _overview() -> str:
-    """Return what to type first: the configurations there are, each with the story on its first line."""
-    stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
-               for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
-    hint = " -c CONFIG, with one of" if stories else " --model LineRegression"
-    export = "Write a fitted curve for other programs, as ONNX or for torch: python train.py export --help"
-    return "\n".join([f"Fit a line or a polynomial to points: python train.py fit{hint}", *stories, export, ""])

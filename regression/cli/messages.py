@@ -57,6 +57,8 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
 
 
 def _unknown_option(name: str, options: Iterable[str]) -> str:
+    if not name.startswith("-"):
+        return f"expected an option, got {name}: a file to read stands right after the command, as in fit {name}"
     return f"unknown option {name}{_near(name, options)}"
 
 
@@ -83,6 +85,7 @@ def _unaccepted(option: str, class_path: str, name: str) -> str:
     cls = getattr(room, attribute, object)
     known = {name for base in cls.__mro__[:-1] for name in inspect.signature(base).parameters}
     kin = [other for other in vars(room).values() if inspect.isclass(other) and other.__bases__ == cls.__bases__]
+    kin += cls.__subclasses__()  # of the class that stands for any model
     having = [other.__name__ for other in kin if name in inspect.signature(other).parameters]
     hint = f"; {option} {having[0]} has it" if len(having) == 1 else _near(name, known)
     return f"{option}.{name} is not an option of {class_path}{hint}"

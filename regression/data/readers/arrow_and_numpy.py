@@ -21,7 +21,16 @@ from regression.data.readers.columns import BLOCK, Array, ChunkColumns, FileColu
 from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
-__all__ = ["ArrayColumns", "ArrowColumns", "BatchColumns", "numbers", "read_npz", "without_copy"]
+__all__ = [
+    "ArrayColumns",
+    "ArrowColumns",
+    "BatchColumns",
+    "array_names",
+    "npz_names",
+    "numbers",
+    "read_npz",
+    "without_copy",
+]
 
 T = TypeVar("T")
 UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
@@ -94,6 +103,12 @@ class ArrowColumns(BatchColumns):
         with self._opened(source, self._columns[:1]) as file:  # which has no other way to tell their rows
             self._divide([file.get_batch(k).num_rows for k in range(file.num_record_batches)])
 
+    @classmethod
+    def names(cls, source: Source) -> list[str]:
+        """Return the names of the columns of a file."""
+        with cls._opened(source, None) as file:
+            return list(file.schema.names)
+
     @staticmethod
     def _opened(source: Source, columns: list[int] | None) -> Any:
         import pyarrow as pa
@@ -118,16 +133,10 @@ class ArrayColumns(FileColumns):
     """
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
-        self.source, path = source, source.path
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
-            # Mapped for its header, and to see where numbers are: they are not touched.
-            array = _without_objects(source, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
-        if array.ndim not in (1, 2):
-            raise DataError(f"{path}: expected an array of shape (N, columns), got shape {array.shape}")
+        self.source = source
+        array, names = _mapped(source)
         table = array if array.ndim == 2 else array[:, None]
-        names = array.dtype.names or [*UNNAMED[: table.shape[1]], *map(str, range(4, table.shape[1] + 1))]
-        at = find_columns(path, names, wanted.columns)
+        at = find_columns(source.path, names, wanted.columns)
         views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
         self._titles = _titles(source, wanted, views)
         self._stored = [_Stored.of(view, array) for view in views]
@@ -153,6 +162,23 @@ class ArrayColumns(FileColumns):
         return {column[:2]: np.empty(rows * column.stride, np.uint8) for column in self._stored}
 
 
+def array_names(source: Source) -> list[str]:
+    """Return the names of the columns of an NPY file."""
+    return _mapped(source)[1]
+
+
+def _mapped(source: Source) -> tuple[Any, list[str]]:
+    """Return the array of an NPY file, and the names of its columns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
+        # Mapped for its header, and to see where numbers are: they are not touched.
+        array = _without_objects(source, lambda: np.load(source.path, mmap_mode="r", allow_pickle=False))
+    if array.ndim not in (1, 2):
+        raise DataError(f"{source.path}: expected an array of shape (N, columns), got shape {array.shape}")
+    width = array.shape[1] if array.ndim == 2 else 1
+    return array, list(array.dtype.names or [*UNNAMED[:width], *map(str, range(4, width + 1))])
+
+
 class _Stored(NamedTuple):
     """A column in an NPY file: the byte where it, or rows of several begin, bytes from row to row and within one."""
 
@@ -167,6 +193,12 @@ class _Stored(NamedTuple):
         at, stride = view.ctypes.data - array.ctypes.data, view.strides[0]
         is_alone = stride == view.itemsize
         return cls(array.offset + (at if is_alone else 0), stride, 0 if is_alone else at, view.dtype)
+
+
+def npz_names(source: Source) -> list[str]:
+    """Return the names of the arrays of an NPZ file."""
+    with np.load(source.path, allow_pickle=False) as arrays:
+        return list(arrays.files)
 
 
 def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:

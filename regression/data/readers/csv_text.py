@@ -17,7 +17,7 @@ from regression.data.readers.columns import ChunkColumns, Column, FileColumns, W
 from regression.data.readers.large_csv import BOM, ROW_BYTES, open_plain
 from regression.data.readers.source import Source
 
-__all__ = ["read_packed_text", "read_text"]
+__all__ = ["packed_text_names", "read_packed_text", "read_text", "text_names"]
 
 DELIMITERS = (",", ";", "\t", "|")
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
@@ -113,6 +113,18 @@ def read_text(source: Source, wanted: Wanted) -> FileColumns:
 def read_packed_text(source: Source, wanted: Wanted) -> FileColumns:
     """Read columns of numbers from text that is packed with gzip."""
     return _read(source, wanted, lambda raw: gzip.GzipFile(fileobj=raw))  # type: ignore[arg-type, return-value]
+
+
+def text_names(source: Source) -> list[str]:
+    """Return the names of the columns of text."""
+    with source.path.open("rb") as raw:
+        return _header(source.path, raw, ())[1]
+
+
+def packed_text_names(source: Source) -> list[str]:
+    """Return the names of the columns of text that is packed with gzip."""
+    with gzip.open(source.path) as stream:
+        return _header(source.path, stream, ())[1]  # type: ignore[arg-type]
 
 
 def _read(source: Source, wanted: Wanted, unpacked: Callable[[IO[bytes]], IO[bytes]]) -> FileColumns:

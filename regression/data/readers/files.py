@@ -8,31 +8,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regression.common.errors import DataError
-from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, read_npz
+from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
 from regression.data.readers.columns import FileColumns, Wanted
-from regression.data.readers.csv_text import read_packed_text, read_text
+from regression.data.readers.csv_text import packed_text_names, read_packed_text, read_text, text_names
 from regression.data.readers.parquet import ParquetColumns
 from regression.data.readers.source import Source
 
-__all__ = ["FORMATS", "Format", "find_files", "open_file"]
+__all__ = ["FORMATS", "Format", "column_names", "find_files", "open_file"]
 
 
 class Format(NamedTuple):
-    """What files of a format are called, how their names end, what they begin with, and what reads them."""
+    """What files of a format are called, how their names end, what they begin with, and what reads them.
+
+    ``read`` returns the wanted columns, ``names`` the names of all of them without reading a row.
+    """
 
     word: str  # the tables of a folder are all of one
     endings: tuple[str, ...]
     first_bytes: bytes
     read: Callable[[Source, Wanted], FileColumns]
+    names: Callable[[Source], list[str]]
 
 
 FORMATS = (
-    Format("text", (".csv", ".tsv"), b"", read_text),
-    Format("text", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text),
-    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns),
-    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns),
-    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns),
-    Format("npz", (".npz",), b"PK\x03\x04", read_npz),
+    Format("text", (".csv", ".tsv"), b"", read_text, text_names),
+    Format("text", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text, packed_text_names),
+    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns, ParquetColumns.names),
+    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, ArrowColumns.names),
+    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, array_names),
+    Format("npz", (".npz",), b"PK\x03\x04", read_npz, npz_names),
 )
 ENDINGS = {ending: form for form in FORMATS for ending in form.endings}
 OTHERS = {  # what files of no such format begin with, and what to do
@@ -115,6 +119,12 @@ def _require_readable(file: Path) -> None:
 def open_file(source: Source, wanted: Wanted) -> FileColumns:
     """Return the wanted columns of a file, by the format of its first bytes; refuse one that its name denies."""
     return source.guarded(lambda: _format_of(source.path).read(source, wanted))
+
+
+def column_names(path: str) -> list[str]:
+    """Return the names of the columns of the first file that a path means; no row is read."""
+    source = Source(find_files(path)[0])
+    return source.guarded(lambda: _format_of(source.path).names(source))
 
 
 def _format_of(file: Path) -> Format:

@@ -29,6 +29,11 @@ class ParquetColumns(BatchColumns):
         self._divide(sizes)
         self._stated: StatedEnds | None = None  # once it was asked for
 
+    @staticmethod
+    def names(source: Source) -> list[str]:
+        """Return the names of the columns of a file."""
+        return list(_opened(source).schema_arrow.names)
+
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
         """Yield arrays, by a reader of their own, as one cannot be used from several threads."""
         batches = _opened(self.source, self._metadata).iter_batches(

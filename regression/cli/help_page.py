@@ -1,0 +1,143 @@
+"""The help of one screen: what is asked for most, with its defaults, and where the rest is."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning.pytorch as pl
+
+import regression
+from regression.common.version import __version__
+
+__all__ = ["command_page", "help_text", "overview"]
+
+COMMANDS = {
+    "fit": "fit a line or a polynomial to points",
+    "validate": "evaluate a fit on its held-out points, or on other points",
+    "test": "the same on test points",
+    "predict": "write a fitted curve with its bands at given points",
+    "export": "write a fitted curve for other programs, as ONNX or for torch",
+}
+FIT, REST, ALL = ("fit",), ("validate", "test", "predict"), ("fit", "validate", "test", "predict")
+
+REST_OF_HELP = (
+    "All options: python train.py COMMAND --help all",
+    "Those of a class: --model.help NAME, --data.help NAME, --optimizer.help NAME",
+    "config.yaml in the run's folder has every option with its value.",
+)
+
+
+class Group(NamedTuple):
+    """Options under a heading: the commands that have them, and a line for each."""
+
+    heading: str
+    commands: Sequence[str]
+    lines: dict[str, str]
+
+
+GROUPS = (
+    Group("A table, the short way", FIT, {
+        "FILE": "CSV, TSV, Parquet, Arrow, NPY, NPZ; or a folder",
+        "--x NAME, --y NAME": "columns, by name or number from 1",
+        "--sigma NAME": "column of standard deviations of y",
+        "--series NAME": "column that names the series of each row",
+        "--degree D": "highest power, or auto; without it, a line",
+    }),
+    Group("What was fitted, and the points", REST, {
+        "--ckpt_path PATH": "checkpoint, last or best; predict: or fit.json",
+        "FILE": "CSV, TSV, Parquet, Arrow, NPY, NPZ; or a folder",
+    }),
+    Group("Model: --model LineRegression | PolynomialRegression", FIT, {
+        "--model.solver": "exact (one pass), or gradient",
+        "--model.loss": "for gradient, as torch.nn names it",
+        "--model.learning_rate": "step of plain SGD; by default the best one",
+        "--model.absolute_sigma": "whether sigma is in y's unit",
+        "--model.level": "probability of intervals and bands",
+        "--optimizer NAME": "of torch.optim, as in Adam --optimizer.lr 0.1",
+        "--lr_scheduler NAME": "of torch.optim.lr_scheduler",
+    }),
+    Group("Data: --data TableDataModule | SineLineDataModule", ALL, {
+        "--data.batch_size": "rows over all devices; by default all",
+        "--data.validation_fraction": "share held out at random",
+        "--data.nan_policy": "rows without a number: raise or omit",
+    }),
+    Group("Run", FIT, {
+        "-c, --config FILE": "options from a file, as configs/line.yaml",
+        "--ckpt_path PATH": "go on with a checkpoint, last or best",
+        "--report.rows": "about how many lines a run prints",
+        "--seed_everything": "seed of all random numbers; by default 0",
+        "--trainer.max_epochs": "end after so many epochs; by default 1000",
+        "--trainer.max_steps": "end after so many updates",
+        "--trainer.max_time": "end after a time, as 00:12:00:00",
+    }),
+    Group("Output", ("predict",), {"--predictions.file": "its name, .csv or .parquet"}),
+    Group("Machine", ALL, {
+        "--trainer.accelerator": "cpu, gpu or auto",
+        "--trainer.devices": "how many processes or GPUs",
+        "--trainer.precision": "32-true or 64-true, of the gradient solver",
+        "--trainer.default_root_dir": "holds lightning_logs; by default this folder",
+        "--trainer.enable_progress_bar": "whether a bar shows how far it is",
+    }),
+)  # fmt: skip
+OWNERS = {
+    "model": (regression.PolynomialRegression, regression.PolynomialRegression.__mro__[1]),
+    "data": (regression.TableDataModule, regression.TableDataModule.__mro__[1]),
+    "report": (regression.Report,),
+    "predictions": (regression.PredictionFile,),
+    "trainer": (pl.Trainer,),
+}
+
+
+def help_text(args: Sequence[str]) -> str | None:
+    """Return what is to be printed instead of doing anything, or ``None``; ``--help all`` is the parser's own.
+
+    Args:
+        args: The command line without the program's name.
+    """
+    match list(args):
+        case ["--version"]:
+            return f"regression {__version__}"
+        case ["--help" | "-h"]:
+            return overview()
+        case [command, *_, "--help" | "-h"] if command in ALL:
+            return command_page(command)
+    return None
+
+
+def overview() -> str:
+    """Return what to type first: the commands, and the configurations with the story on the first line of each."""
+    stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
+               for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
+    lines = [
+        f"regression {__version__}: lines and polynomials fitted to points",
+        "",
+        "usage: python train.py COMMAND [option ...]",
+        "",
+        *(f"  {name:<10}{what}" for name, what in COMMANDS.items()),
+        "",
+        "COMMAND --help shows its options, --version the version.",
+        "",
+        "Your own table: python train.py fit FILE --x NAME --y NAME --degree 2",
+    ]
+    hint = ["Or python train.py fit -c CONFIG, with one of", *stories] if stories else []
+    return "\n".join([*lines, *hint])
+
+
+def command_page(command: str) -> str:
+    """Return the help of a command, of less than 60 lines of 80 letters."""
+    lines = [f"usage: python train.py {command} [FILE] [option ...]", "", f"{COMMANDS[command].capitalize()}."]
+    for heading, commands, options in GROUPS:
+        if command in commands:
+            lines += ["", f"{heading}:", *(f"  {name:<30}{text}{default_of(name)}" for name, text in options.items())]
+    return "\n".join([*lines, "", *REST_OF_HELP]).replace("COMMAND", command)
+
+
+def default_of(option: str) -> str:
+    """Return the default of an option in brackets, where it has one to show."""
+    owner, _, name = option.removeprefix("--").partition(".")
+    for cls in OWNERS.get(owner, ()):
+        given = inspect.signature(cls).parameters.get(name)
+        if given is not None:
+            return "" if given.default in (None, -1, inspect.Parameter.empty) else f" [{given.default}]"
+    return ""

@@ -1,0 +1,106 @@
+"""The short way to fit a file, ``fit meas.csv --x T --y U --degree 2``, written out as the options it stands for."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from regression.common.errors import UsageError
+from regression.data.readers.files import ENDINGS, column_names
+
+__all__ = ["SHORT", "write_out"]
+
+SHORT = {
+    "--x": "--data.x",
+    "--y": "--data.y",
+    "--sigma": "--data.sigma",
+    "--series": "--data.series",
+    "--degree": "--model.degree",
+}
+TABLE = "regression.TableDataModule"
+OF_DESCENT = ("--optimizer", "--lr_scheduler", "--model.learning_rate", "--model.loss", "--model.updates_per_batch",
+              "--model.stop_at_opt_error")  # fmt: skip
+NAMES_A_MODEL = {"-c", "--config", "--model", "--ckpt_path"}
+SHOWN = 30  # columns of a table in an error
+
+
+def write_out(args: Sequence[str]) -> list[str]:
+    """Return the command line with a file and short options as the long options that they stand for.
+
+    A file right after the command, or as ``--data FILE``, is a table. ``fit`` takes the model by the degree where none
+    is named, a line without one, and fits exactly unless an option of gradient descent is given. Of a table with two
+    columns the first is x and the second y.
+
+    Args:
+        args: The command and what follows it.
+
+    Raises:
+        UsageError: If the columns to fit are not named, and the table has others than x and y, or more than two.
+    """
+    command, *words = args
+    has_file = bool(words) and not words[0].startswith("-")
+    given = list(_options(["--data", *words] if has_file else words))
+    table = next((value for name, value in given if name == "--data" and value and (has_file or _is_table(value))), "")
+    names = {name.partition("=")[0] for name, _ in given}
+    long = list(_long(given, table))
+    if command != "fit" or names & NAMES_A_MODEL:
+        return [command, *long]
+    if not any(name.startswith("--data") for name in names):
+        for name in sorted(names & SHORT.keys() - {"--degree"}):
+            raise UsageError(f"{name} is for a table: give its file right after fit, as in fit FILE {name} NAME")
+    model = _model(names) if table or "--degree" in names else ()
+    return [command, *model, *long, *(_columns(table, long) if table else ())]
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the options with their values; those that are neither short nor named here as they stand, without one."""
+    rest = iter(words)
+    for word in rest:
+        name, sign, value = word.partition("=")
+        if name not in (*SHORT, "--data"):
+            yield word, None
+        elif sign:
+            yield name, value
+        else:
+            yield name, next(islice(rest, 1), None)
+
+
+def _long(given: Sequence[tuple[str, str | None]], table: str) -> Iterator[str]:
+    for name, value in given:
+        if name == "--data" and value == table and table:
+            yield from (f"--data={TABLE}", f"--data.path={table}")
+        elif value is None:
+            yield SHORT.get(name, name)
+        else:
+            yield f"{SHORT.get(name, name)}={value}"
+
+
+def _is_table(value: str) -> bool:
+    """Tell a path from the name of a class, and from settings."""
+    if value.startswith(("{", "[")) or value.endswith((".yaml", ".yml", ".json")):
+        return False
+    return value.lower().endswith(tuple(ENDINGS)) or any(sign in value for sign in "/*?~") or Path(value).exists()
+
+
+def _model(names: set[str]) -> Iterator[str]:
+    """Yield the model that is meant where none is named, and its solver."""
+    has_degree = bool(names & {"--degree", "--model.degree"})
+    yield f"--model=regression.{'PolynomialRegression' if has_degree else 'LineRegression'}"
+    if "--model.solver" not in names and not any(name.startswith(OF_DESCENT) for name in names):
+        yield "--model.solver=exact"
+
+
+def _columns(table: str, options: Sequence[str]) -> list[str]:
+    """Return options for the columns of x and y that are not named."""
+    named = dict(option.split("=", 1) for option in options if option.startswith("--data."))
+    open_ = [axis for axis in ("x", "y") if f"--data.{axis}" not in named]
+    if not open_:
+        return []
+    columns = column_names(table)
+    taken = {named[option] for option in named.keys() & {f"--data.{name}" for name in ("x", "y", "sigma", "series")}}
+    rest = [name for at, name in enumerate(columns, start=1) if name not in taken and str(at) not in taken]
+    if set(open_) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are not there
+        return []
+    if len(rest) == len(open_):
+        return [f"--data.{axis}={name}" for axis, name in zip(open_, rest, strict=True)]
+    shown = ", ".join(map(repr, columns[:SHOWN])) + (f", … ({len(columns)} in all)" if len(columns) > SHOWN else "")
+    raise UsageError(f"{table} has the columns {shown}: choose with {' and '.join(f'--{axis}' for axis in open_)}")

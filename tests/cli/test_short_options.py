@@ -1,0 +1,159 @@
+"""The short way to fit a table, and the help of one screen."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import feather, parquet
+
+from regression.cli.help_page import GROUPS, OWNERS, command_page, default_of, help_text
+from regression.cli.short_options import write_out
+from regression.common.errors import UsageError
+from tests.support.command import Command
+
+MEASURED = 'Time (s),"Voltage, mV",error\n1,2.1,0.1\n2,3.9,0.1\n3,6.2,0.2\n4,7.8,0.2\n'
+TABLE = "--data=regression.TableDataModule"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """A table of three columns."""
+    (tmp_path / "meas.csv").write_text(MEASURED)
+    return str(tmp_path / "meas.csv")
+
+
+def pair(folder: Path) -> str:
+    """Return a table of two columns that are called neither x nor y."""
+    (folder / "pair.csv").write_text("t,u\n1,2\n2,4.5\n3,6\n")
+    return str(folder / "pair.csv")
+
+
+def test_short_options_stand_for_long_ones(table: str) -> None:
+    """A file after fit is a table; a degree means a polynomial; the fit is exact."""
+    long = write_out(["fit", table, "--x", "Time (s)", "--y=Voltage, mV", "--sigma", "error", "--degree", "2"])
+    assert long == [
+        "fit", "--model=regression.PolynomialRegression", "--model.solver=exact", TABLE, f"--data.path={table}",
+        "--data.x=Time (s)", "--data.y=Voltage, mV", "--data.sigma=error", "--model.degree=2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--optimizer=SGD", "--model.learning_rate=0.1", "--optimizer.lr=1", "--model.loss"])
+def test_an_option_of_descent_leaves_the_solver_to_it(table: str, option: str) -> None:
+    """With an optimizer, a learning rate or a loss the solver is the module's own default."""
+    assert "--model.solver=exact" not in write_out(["fit", table, "--x=1", "--y=2", option])
+
+
+def test_what_names_a_model_keeps_it(table: str) -> None:
+    """A model, a configuration or a checkpoint stays; the columns are left to it."""
+    for words in (["--model", "LineRegression"], ["-c", "a.yaml"], ["--config=a.yaml"], ["--ckpt_path", "last"]):
+        assert write_out(["fit", table, *words]) == ["fit", TABLE, f"--data.path={table}", *words]
+    assert write_out(["predict", table, "--ckpt_path=last"]) == [
+        "predict", TABLE, f"--data.path={table}", "--ckpt_path=last"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["SineLineDataModule", "regression.TableDataModule", '{"class_path": "A"}', "d.yaml"])
+def test_data_that_is_no_file_stays(value: str) -> None:
+    """The name of a class and settings are no table."""
+    assert write_out(["fit", f"--data={value}"]) == ["fit", f"--data={value}"]
+
+
+def test_of_two_columns_the_first_is_x(tmp_path: Path) -> None:
+    """What is not named is the one choice that is left, whether the others go by name or number."""
+    path = pair(tmp_path)
+    assert write_out(["fit", "--data", path])[-2:] == ["--data.x=t", "--data.y=u"]
+    assert write_out(["fit", path, "--y=t"])[-1] == "--data.x=u"
+    assert write_out(["fit", path, "--x=2"])[-1] == "--data.y=t"
+
+
+def test_columns_x_and_y_are_taken_among_others(tmp_path: Path) -> None:
+    """The defaults hold where the table has them."""
+    (tmp_path / "a.csv").write_text("id,y,x\n1,2,3\n")
+    assert not [
+        word for word in write_out(["fit", str(tmp_path / "a.csv")]) if word.startswith(("--data.x", "--data.y"))
+    ]
+
+
+def test_names_are_those_of_any_format(tmp_path: Path) -> None:
+    """The first column is x and the second y in each kind of file."""
+    columns = {"t": np.arange(3.0), "u": np.ones(3)}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    feather.write_feather(pa.table(columns), str(tmp_path / "a.arrow"))
+    np.savez(tmp_path / "a.npz", **columns)
+    for name in ("a.parquet", "a.arrow", "a.npz"):
+        assert write_out(["fit", str(tmp_path / name)])[-2:] == ["--data.x=t", "--data.y=u"]
+
+
+def test_a_table_of_more_columns_shows_them(command: Command, table: str) -> None:
+    """Without a choice, the columns there are and the options to choose by."""
+    done = command("fit", table)
+    assert done.code == 2
+    assert done.err.endswith("meas.csv has the columns 'Time (s)', 'Voltage, mV', 'error': choose with --x and --y\n")
+
+
+def test_a_column_that_is_not_there_is_the_readers_to_name(command: Command, table: str) -> None:
+    """A misspelt column is named with the near one."""
+    assert "no column 'Time'" in command("fit", table, "--x=Time").err
+
+
+@pytest.mark.parametrize("option", ["--x", "--y", "--sigma", "--series"])
+def test_a_column_needs_a_table(option: str) -> None:
+    """A column without a file is refused with the place of the file."""
+    with pytest.raises(UsageError, match=f"{option} is for a table: give its file right after fit"):
+        write_out(["fit", option, "a"])
+
+
+def test_a_file_elsewhere_is_told_its_place(command: Command, table: str) -> None:
+    """A file after other options is refused in words."""
+    assert "stands right after the command" in command("fit", "--report.rows", "0", table).err
+
+
+def test_the_short_way_gives_the_fit_of_the_long_one(command: Command, table: str) -> None:
+    """The weighted line of the short way equals numpy's, and config.yaml has the long options."""
+    done = command("fit", table, "--x", "Time (s)", "--y", "2", "--sigma", "error")
+    assert done.code == 0, done.err
+    x, y, w = [1, 2, 3, 4], [2.1, 3.9, 6.2, 7.8], 1 / np.array([0.1, 0.1, 0.2, 0.2])
+    expected = np.polynomial.polynomial.polyfit(x, y, 1, w=w)
+    np.testing.assert_allclose(done.fit["params"], expected, rtol=1e-13)
+    assert done.folder is not None
+    assert "x: Time (s)" in (done.folder / "config.yaml").read_text()
+
+
+def test_a_misplaced_option_names_the_model_that_has_it(command: Command) -> None:
+    """``--model.degree`` without a model names the polynomial."""
+    assert "--model PolynomialRegression has it" in command("fit", "--model.degree", "3").err
+
+
+def test_help_is_one_screen(command: Command) -> None:
+    """The help of each command has at most 60 lines of 80 letters, and the parser's own is ``--help all``."""
+    for name in ("fit", "predict", "validate", "test"):
+        lines = command_page(name).splitlines()
+        assert len(lines) <= 60
+        assert max(map(len, lines)) <= 80
+    assert "--data.nan_policy" in command("fit", "--help").out
+    assert "--trainer.reload_dataloaders_every_n_epochs" in command("fit", "--help", "all").out
+
+
+def test_help_names_options_that_there_are(command: Command) -> None:
+    """Each option of the page is one of the parser's, or of a class that it shows."""
+    everything = command("fit", "--help", "all").out + command("predict", "--help", "all").out
+    for _, _, lines in GROUPS:
+        for option in lines:
+            name = option.split()[0].rstrip(",")
+            owner, _, attribute = name.removeprefix("--").partition(".")
+            known = name in (*everything.split(), "FILE", "--x", "--sigma", "--series", "--degree")
+            assert known or any(attribute in dir_of(cls) for cls in OWNERS.get(owner, ())), name
+    assert default_of("--model.level") == " [0.95]"
+
+
+def dir_of(cls: type) -> str:
+    """Return the text in which a class describes its options."""
+    return cls.__doc__ or ""
+
+
+def test_the_version_and_the_commands_are_said(command: Command) -> None:
+    """``--version`` and the overview."""
+    assert command("--version").out == "regression 0.1.0\n"
+    assert all(f"\n  {name} " in command("--help").out for name in ("fit", "validate", "test", "predict", "export"))
+    assert help_text(["fit", "-c", "configs/line.yaml"]) is None
