@@ -14,6 +14,7 @@
 - ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
 - ``result``: Fit: coefficients, errors, bands, the report, JSON.
+- ``stored_fit``: what the numbers in that JSON must be.
 - ``notes``: what its reader should know, in words.
 - ``figure``: the picture of a fit, the only file with matplotlib.
 """

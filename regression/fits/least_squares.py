@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from regression.common.points import Points
+from regression.common.stored_values import or_null, require_stored, whole
 from regression.curves.change_of_basis import Chart
 from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
@@ -199,6 +200,7 @@ class LeastSquares:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state`` returned; in the last release there was no choice, nor always a degree."""
+        require_stored({"degree": None, **state}, {"omitted": whole(), "degree": or_null(whole(0, self.model.degree))})
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
         if state.get("second_pass") is not None:

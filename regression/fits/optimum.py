@@ -50,4 +50,8 @@ class Optimum:
         """Return what gave a state."""
         coefficients = None if state["coefficients"] is None else list(map(Decimal, state["coefficients"]))
         scale = None if state["scale"] is None else Decimal(state["scale"])
+        if scale is not None and not (scale.is_finite() and scale >= 0):
+            raise ValueError(f"optimum.scale must be a finite number of at least 0, got {scale}")
+        if not all(value.is_finite() for value in coefficients or ()):
+            raise ValueError("optimum.coefficients must be finite numbers")
         return cls(**state | {"coefficients": coefficients, "scale": scale})

@@ -18,6 +18,7 @@ from regression.common.text import counted
 from regression.common.value_and_error import value_and_error
 from regression.fits.bands import Prediction, predicted
 from regression.fits.notes import UNDETERMINED
+from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
 from regression.moments.curve import Curve
 
@@ -190,13 +191,10 @@ class Fit(Answers):
         where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
+            content = {"criterion": None, "ess": None, **content}  # which release 0.1 did not write
+            require_stored_fit(content)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
-            content = {"criterion": None, "ess": None} | content  # release 0.1 did not write them
-            values: dict[str, Any] = {f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"}
-            numbers = [curve.center, curve.stretch, *sum(curve.coefficients, ()), *values["x_range"], values["level"]]
-            if len(curve.coefficients) != values["degree"] + 1 or not all(map(math.isfinite, numbers)):
-                raise UsageError(f"{where}: its curve must have a finite coefficient for each degree")
-            return cls(curve=curve, **values)
+            return cls(curve=curve, **{f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"})
         except OSError as error:
             raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
         except KeyError as error:

@@ -14,6 +14,7 @@ import torch
 
 from regression.common.collectives import all_sum, rank_and_size
 from regression.common.fixed_point import UNIT_BITS
+from regression.common.stored_values import NUMBER, POSITIVE, require_stored, whole
 from regression.curves.frame import Frame
 from regression.moments.loops import LOGARITHM_UNIT
 from regression.moments.older import older_moments
@@ -21,6 +22,13 @@ from regression.moments.older import older_moments
 __all__ = ["Moments", "reduced"]
 
 LIMB_BITS, LIMBS = 32, 8  # how whole numbers travel between processes
+EXPONENT = whole(-2200, 2200)
+FRAME = {
+    **dict.fromkeys(("center", "y_center", "low", "high"), NUMBER),
+    **dict.fromkeys(("exponent", "y_exponent", "sigma_exponent"), EXPONENT),
+    "stretch": POSITIVE,
+}
+MOMENTS = {"degree": whole(), "nobs": whole(1), "term_bits": whole(1, UNIT_BITS)}
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,21 @@ class Moments:
         """Return the moments that gave a state, which may be one of the last release."""
         sums = tuple(int(total, 16) for total in state["sums"])
         if "term_bits" not in state:
-            return cls(**older_moments(state["frame"], state["degree"], state["nobs"], sums))
-        return cls(Frame(**state["frame"]), state["degree"], state["nobs"], sums, state["term_bits"])
+            moments = cls(**older_moments(state["frame"], state["degree"], state["nobs"], sums))
+        else:
+            moments = cls(Frame(**state["frame"]), state["degree"], state["nobs"], sums, state["term_bits"])
+        moments._require_sense()
+        return moments
+
+    def _require_sense(self) -> None:
+        """Refuse stored moments that no points have."""
+        require_stored(vars(self.frame), FRAME, "moments.frame.")
+        require_stored(vars(self), MOMENTS, "moments.")
+        if self.frame.low > self.frame.high:
+            raise ValueError(f"moments.frame.low must not be above high, got {self.frame.low} and {self.frame.high}")
+        count = 3 * self.degree + 4
+        if len(self.sums) != count or min(self.sums[0], self.sums[-2]) < 0:
+            raise ValueError(f"moments.sums must be {count} whole numbers, those of weights and of squares at least 0")
 
 
 def reduced(values: Sequence[int], device: torch.device) -> list[int]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from regression.common.errors import UsageError
+from regression.common.stored_values import NUMBER, TEXT, list_of, or_null, require_stored, whole
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -20,6 +21,13 @@ from regression.fits.result import Fit
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 
 MOST_GROWTH = 1000  # times that coefficients may grow with another domain
+ORIGIN = {
+    **dict.fromkeys(("solver", "loss_name"), TEXT),
+    **dict.fromkeys(("loss", "val_loss"), or_null(NUMBER)),
+    "optimizer": or_null(TEXT),
+    "updates": whole(),
+    "notes": list_of(TEXT),
+}
 ROUNDING = 1e-6  # relative: sums of regression 0.1 in its arithmetic ``double`` give back no more digits
 
 
@@ -165,9 +173,11 @@ class FitRecord:
                 )
         try:
             self.least_squares.restore(state)
+            require_stored(state["origin"], ORIGIN, "origin.")
             self.origin = Origin(**{**state["origin"], "notes": tuple(state["origin"]["notes"])})
         except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
-            raise UsageError(f"the weights come with no fit of this program ({error!r}): take another file") from error
+            why = str(error) if isinstance(error, ValueError) else repr(error)
+            raise UsageError(f"the weights come with no fit of this program: {why}; take another file") from error
 
 
 def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
