@@ -4,12 +4,15 @@ import codecs
 import difflib
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["counted", "did_you_mean", "left_out", "printable", "shown_path", "spell_out_signs"]
+__all__ = ["counted", "did_you_mean", "harmless_cell", "left_out", "printable", "shown_path", "spell_out_signs"]
 
 SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # what spreadsheets run, and the mark against it
+HIDDEN = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters, and ends of lines
 STOPPING = ("strict", "surrogateescape", "backslashreplace")  # what Python does by itself with a sign it cannot encode
 
 
@@ -48,6 +51,19 @@ def printable(text: str) -> str:
         text: Any text, such as a name that stands in somebody else's file.
     """
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def harmless_cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula, and whose characters no terminal obeys.
+
+    An apostrophe, spreadsheets' mark of a text, goes before what begins like a formula, or with an apostrophe; control
+    characters are spelt out.
+
+    Args:
+        text: A name from somebody else's file.
+    """
+    shown = "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in HIDDEN else sign for sign in text)
+    return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
 
 
 def spell_out_signs() -> None:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.common.atomic_files import open_whole, saving, write_whole
-from regression.common.text import shown_path
+from regression.common.text import harmless_cell, shown_path
 from regression.outputs.table_file import require_table_name, table_writer
 from regression.outputs.tensorboard import tensorboards
 from regression.series.result import SeriesFit
@@ -70,9 +70,12 @@ def write_series(fit: SeriesFit, path: Path) -> None:
     """
     import pyarrow as pa  # a third of a second to import, and not every run needs it
 
+    columns = fit.columns()
+    if path.suffix == ".csv" and isinstance(columns["series"], list):
+        columns["series"] = list(map(harmless_cell, columns["series"]))
     arrays = {
         name: pa.array(values.numpy(), from_pandas=True) if isinstance(values, torch.Tensor) else pa.array(values)
-        for name, values in fit.columns().items()
+        for name, values in columns.items()
     }
     table = pa.table(arrays)
     with saving(path), open_whole(path) as file, table_writer(file, path.suffix, table.schema) as writer:
