@@ -135,6 +135,8 @@ class RegressionCLI(OwnCheckpoints):
             parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
+        label = "What to call the run: its folder is version_N-NAME, and TensorBoard shows that."
+        parser.add_argument("--name", type=str | None, default=None, help=label)
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
         waits = "Longest time in seconds that the processes of a run wait for one that hangs, before all of them fail."
         parser.add_argument("--timeout", type=PositiveFloat, default=600.0, help=waits)
@@ -229,7 +231,7 @@ class RegressionCLI(OwnCheckpoints):
         if is_first_process():
             sweep(root)
         if config.get("logger") in (None, True):
-            kwargs["logger"] = RunLogger(root)
+            kwargs["logger"] = RunLogger(root, options.name)
         if config.get("logger") is False:  # no folder, so nothing to put into it
             self.save_config_callback = None
             kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False

@@ -65,6 +65,7 @@ GROUPS = (
     Group("Run", FIT, {
         "-c, --config FILE": "options from a file, as configs/line.yaml",
         "--ckpt_path PATH": "go on with a checkpoint, last or best",
+        "--name NAME": "of the run: its folder is version_N-NAME",
         "--report.rows": "about how many lines a run prints",
         "--seed_everything": "seed of all random numbers; by default 0",
         "--trainer.max_epochs": "end after so many epochs; by default 1000",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # a second to import
 
 __all__ = ["FitFiles", "updates_shown"]
 
+# Options that tell runs apart in TensorBoard's table, beside model, optimizer, rate and loss.
+SETTINGS = ("solver", "degree", "basis", "batch_size", "updates_per_batch", "path", "points", "noise")
 FEWEST_UPDATES = 1000  # of a run that is long enough to be looked at on the way
 
 
@@ -48,7 +50,7 @@ class FitFiles(Callback):
     """The files of a fit, ``fit.json``, ``fit.txt`` and ``fit.png``, and the same in TensorBoard.
 
     TensorBoard gets the figure too, in a run of 1,000 updates or more also three times on the way, and at the end the
-    report as text and the hyper-parameters with the final loss as their metric.
+    report as text and the settings, with R², σ, loss and distance from the optimum as their metrics.
 
     Args:
         points: Number of losses kept for the figure, and of data points drawn in it, at most.
@@ -170,11 +172,15 @@ class FitFiles(Callback):
 
 
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:
-    """Log the hyper-parameters, with the final loss as their metric."""
-    facts: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer}
+    """Log what the user has set, and as its metrics how good the fit is."""
+    given = {**({} if data is None else data.hparams_initial), **module.hparams_initial}
+    settings: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer, "loss": module.loss.name}
     if fit.solver == "gradient":
-        facts["lr"] = float(module.optimizer().param_groups[0]["lr"])
-    settings = {**({} if data is None else data.hparams_initial), **module.hparams_initial, **facts}
-    settings = {name: value for name, value in settings.items() if value is not None}
-    loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
-    logger.log_hyperparams(settings, {"final_loss": loss}, step=fit.updates)
+        settings["lr"] = float(module.optimizer().param_groups[0]["lr"])
+    settings |= {name: given[name] for name in SETTINGS if given.get(name) is not None}
+    found = {name: getattr(fit, name) for name in ("rsquared", "sigma", "loss", "opt_error_se", "updates")}
+    if not math.isnan(module.evaluated_loss):
+        found["val_loss"] = module.evaluated_loss
+    # A number that there is none of is not a metric of the run; TensorBoard leaves its place empty.
+    metrics = {f"result/{name}": value for name, value in found.items() if value is not None}
+    logger.log_hyperparams(settings, metrics, step=fit.updates)

@@ -8,7 +8,7 @@ from regression.common import atomic_files
 from regression.common.errors import UsageError
 from regression.common.text import printable
 from regression.runs.checkpoint_file import read_checkpoint
-from regression.runs.folder import is_first_process
+from regression.runs.folder import is_first_process, run_number
 from regression.runs.parent_watch import say
 
 __all__ = ["WORDS", "checkpoint_path", "lacks_files", "sweep"]
@@ -51,8 +51,8 @@ def checkpoint_path(word: str, root: str) -> str:
 
 
 def _newest_first(root: Path, name: str) -> Iterator[Path]:
-    runs = [run for run in root.glob("lightning_logs/version_*") if run.name[8:].isdecimal()]
-    for run in sorted(runs, key=lambda run: int(run.name[8:]), reverse=True):
+    numbered = [(run_number(run), run) for run in root.glob("lightning_logs/version_*")]
+    for _, run in sorted(((number, run) for number, run in numbered if number is not None), reverse=True):
         if (run / "checkpoints" / name).exists():
             yield run / "checkpoints" / name
 

@@ -1,8 +1,9 @@
 """A run's own folder: claimed once, never shared."""
 
+import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DivergenceError, SaveError, UsageError
+from regression.common.text import printable
 from regression.runs.surroundings import is_launched
 
 __all__ = [
@@ -26,12 +28,16 @@ __all__ = [
     "forget_rank",
     "is_first_process",
     "require_working_folder",
+    "run_number",
     "silent_writer",
 ]
 
 REFUSALS = (UsageError, MisconfigurationException)
 STOPS = (DivergenceError, SaveError)
 BEFORE_FIRST_UPDATE = "before the first update"
+# TensorBoard shows capitals first, and the part before the slash as a heading.
+TAGS = {"train_loss": "Loss/train", "val_loss": "Loss/validation", "test_loss": "Loss/test"}
+LONGEST_NAME = 100
 
 
 def is_first_process() -> bool:
@@ -49,16 +55,25 @@ class RunLogger(TensorBoardLogger):
     """A TensorBoard logger whose ``version_N`` folder is its own, also when two runs start at once.
 
     The stock logger takes the highest number it sees plus one, so two runs can see the same. Here making the folder
-    is the claim: it fails for all but one.
+    is the claim: it fails for all but one. The losses stand first in TensorBoard; the epoch, which Lightning adds to
+    everything, is no curve there.
 
     Args:
         root: Folder that holds ``lightning_logs``.
+        label: What to call the run beside its number: its folder is ``version_N-LABEL``.
+
+    Raises:
+        UsageError: If the label cannot be part of a folder's name.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, label: str | None = None) -> None:
+        if label is not None and (not label or len(label) > LONGEST_NAME or re.search(r"[/\\\x00-\x1f\x7f]", label)):
+            raise UsageError(
+                f"a run's name must have 1 to {LONGEST_NAME} letters, none of them / or \\, got {printable(label)!r}"
+            )
         # A long queue keeps the training thread from waiting for the writing one.
         super().__init__(root, name="lightning_logs", default_hp_metric=False, max_queue=10_000)
-        self.refused = False
+        self.refused, self.label = False, label
         self._claimed: Path | None = None
 
     @property
@@ -67,8 +82,14 @@ class RunLogger(TensorBoardLogger):
         if not is_first_process():
             return "unclaimed"  # this process writes nothing; it is told the folder of the first one
         if self._claimed is None:
-            self._claimed = _claim(Path(self.root_dir))
+            self._claimed = _claim(Path(self.root_dir), "" if self.label is None else f"-{self.label}")
         return self._claimed.name
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers under the names that TensorBoard shows."""
+        shown = {TAGS.get(name, name): value for name, value in metrics.items() if name != "epoch"}
+        if shown:
+            super().log_metrics(shown, step)
 
     def finalize(self, status: str) -> None:
         """Close the files; remove the folder of a run that was refused, unless it holds a checkpoint."""
@@ -147,18 +168,21 @@ def require_working_folder() -> None:
         raise UsageError(f"the working folder cannot be used: {error.strerror}; change to another one") from None
 
 
-def _claim(parent: Path) -> Path:
+def run_number(folder: Path) -> int | None:
+    """Return the number N of a run's folder ``version_N`` or ``version_N-LABEL``, ``None`` of any other."""
+    number = folder.name.removeprefix("version_").partition("-")[0]
+    return int(number) if folder.name.startswith("version_") and number.isdecimal() else None
+
+
+def _claim(parent: Path, ending: str) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        taken = [int(p.name[8:]) for p in parent.glob("version_*") if p.name[8:].isdecimal()]
-        number = max(taken, default=-1) + 1
         while True:
-            folder = parent / f"version_{number}"
-            try:
+            number = max((run_number(run) or 0 for run in parent.glob("version_*")), default=-1) + 1
+            folder = parent / f"version_{number}{ending}"
+            with suppress(FileExistsError):  # of a run that starts just now
                 folder.mkdir()
                 return folder
-            except FileExistsError:
-                number += 1
     except OSError as error:
         raise UsageError(
             f"cannot make a run folder in {parent}: {error.strerror}; choose another with --trainer.default_root_dir"

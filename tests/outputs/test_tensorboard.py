@@ -9,6 +9,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.support.command import Command, config
 
@@ -51,7 +52,7 @@ def ask(address: str, path: str, body: Any = None) -> Any:
 
 def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> None:
     """The server hands out loss and coefficients by update, a figure, the report, and a real metric."""
-    for tag, last in (("train_loss", 0.27754354), ("coefficients%2Fslope", 1.0747765)):
+    for tag, last in (("Loss%2Ftrain", 0.27754354), ("coefficients%2Fslope", 1.0747765)):
         series = ask(address, f"scalars/scalars?run=version_0&tag={tag}")
         assert [step for _, step, _ in series] == list(range(10))
         assert series[-1][2] == pytest.approx(last, rel=1e-6)
@@ -67,8 +68,26 @@ def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> No
     everything = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_UNKNOWN", "STATUS_RUNNING"],
                   "colParams": [], "startIndex": 0, "sliceSize": 10}  # fmt: skip
     groups = ask(address, "hparams/session_groups", everything)["sessionGroups"]
-    (metric,) = groups[0]["metricValues"]
-    assert metric["name"]["tag"] == "final_loss"
-    assert metric["value"] == pytest.approx(0.2626967, rel=1e-6)
-    assert groups[0]["hparams"]["lr"] == pytest.approx(0.1)
-    assert groups[0]["hparams"]["points"] == 10
+    found = {metric["name"]["tag"]: metric["value"] for metric in groups[0]["metricValues"]}
+    assert found == pytest.approx(
+        {"result/loss": 0.2626967, "result/rsquared": 0.420066, "result/sigma": 0.573036, "result/updates": 10,
+         "result/opt_error_se": 0.7409012},
+        rel=1e-5,
+    )  # fmt: skip
+    settings = groups[0]["hparams"]
+    assert settings.pop("lr") == pytest.approx(0.1)
+    assert settings == {"model": "LineRegression", "optimizer": "SGD", "loss": "MSELoss", "solver": "gradient",
+                        "updates_per_batch": 1, "points": 10, "noise": 0.0}  # fmt: skip
+
+
+def test_losses_stand_first_and_the_epoch_nowhere(command: Command) -> None:
+    """The curves of a run with validation points are these, in the order of TensorBoard: capitals first."""
+    run = command("fit", "-c", config("line"), "--data.validation_fraction", "0.3", "--name", "held out")
+    assert run.folder is not None
+    assert run.folder.name == "version_0-held out"
+    tags = EventAccumulator(str(run.folder)).Reload().Tags()
+    assert sorted(tags["scalars"]) == [
+        "Loss/train", "Loss/validation", "coefficients/intercept", "coefficients/slope", "opt_error_se", "result/loss",
+        "result/opt_error_se", "result/rsquared", "result/sigma", "result/updates", "result/val_loss",
+    ]  # fmt: skip
+    assert (tags["images"], tags["tensors"]) == (["fit"], ["report/text_summary"])

@@ -11,6 +11,8 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from regression.runs.folder import TAGS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,9 +42,9 @@ class Run:
         return {int(line.split()[0]): [float(cell) for cell in line.split()[1:]] for line in table}
 
     def scalars(self, tag: str) -> dict[int, float]:
-        """Return a scalar series of the run's TensorBoard events, by step."""
+        """Return a scalar series of the run's TensorBoard events, by step; a loss by the name it is logged by."""
         events = EventAccumulator(str(self.folder), size_guidance={"scalars": 0}).Reload()
-        return {event.step: event.value for event in events.Scalars(tag)}
+        return {event.step: event.value for event in events.Scalars(TAGS.get(tag, tag))}
 
 
 def config(name: str) -> str:

@@ -1,0 +1,33 @@
+"""A run's folder and its name."""
+
+from pathlib import Path
+
+import pytest
+
+from regression.common.errors import UsageError
+from regression.runs.find_checkpoint import checkpoint_path
+from regression.runs.folder import RunLogger, run_number
+from tests.support.command import Command, config
+
+
+def test_a_name_stands_beside_the_number(tmp_path: Path) -> None:
+    """Named and nameless runs are counted together, also when they have one name."""
+    names = [RunLogger(str(tmp_path), label).version for label in (None, "warm", "warm", None, "a b-c")]
+    assert names == ["version_0", "version_1-warm", "version_2-warm", "version_3", "version_4-a b-c"]
+    assert [run_number(Path(name)) for name in (*names, "version_x", "warm")] == [0, 1, 2, 3, 4, None, None]
+
+
+@pytest.mark.parametrize("label", ["", "a/b", "..\\a", "a\nb", "\x1b[2J", "a" * 101])
+def test_a_name_that_is_no_part_of_a_path_is_refused(tmp_path: Path, label: str) -> None:
+    """A name leads nowhere else, and is not obeyed by a terminal."""
+    with pytest.raises(UsageError, match="a run's name must have 1 to 100 letters, none of them /"):
+        RunLogger(str(tmp_path), label)
+    assert not list(tmp_path.iterdir())
+
+
+def test_last_is_that_of_a_named_run(command: Command, tmp_path: Path) -> None:
+    """``last`` goes by the number, with a name or without."""
+    command("fit", "-c", config("line_exact"))
+    named = command("fit", "-c", config("line_exact"), "--name", "again")
+    assert named.folder is not None
+    assert checkpoint_path("last", str(tmp_path)) == str(named.folder / "checkpoints" / "last.ckpt")
