@@ -1,5 +1,6 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,8 @@ from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_co
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.text import counted
-from regression.curves.polynomial import Polynomial
+from regression.curves.constraints import Constraints
+from regression.curves.polynomial import MAX_DEGREE, Polynomial
 from regression.data.readers.series_names import Labels
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
@@ -36,6 +38,9 @@ def fit(
     folds: int = 5,
     level: float = 0.95,
     nan_policy: NanPolicy = "raise",
+    terms: Sequence[int] | None = None,
+    fix: Mapping[str, float] | None = None,
+    through: Sequence[tuple[float, float]] | None = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
 
@@ -55,13 +60,17 @@ def fit(
         level: Probability of the confidence intervals and bands.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
+        terms: The powers of x that have a coefficient, instead of all up to a degree.
+        fix: Values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``: they are kept.
+        through: Points (x, y) that the curve goes through exactly.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands.
 
     Raises:
         UsageError: If a column holds other things than real numbers, or whole ones that float64 would round; if lengths
-            differ, a number is not finite, a sigma not positive, or the degree is out of range.
+            differ, a number is not finite, a sigma not positive, or the degree is out of range; if no curve meets the
+            constraints, or only one.
     """
     names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
     columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
@@ -70,12 +79,16 @@ def fit(
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
     require_level(level)
     points = Points(*columns)
+    constraints = None
+    if terms is not None or fix or through:
+        constraints = _constraints(terms, fix, through, degree, fit_intercept)
+        degree = constraints.powers[-1]
     is_auto = degree == "auto"
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
     comparison = Comparison(criterion, folds, absolute_sigma)
-    least_squares = LeastSquares(model, comparison if is_auto else None)
+    least_squares = LeastSquares(model, comparison if is_auto else None, constraints)
     found = Range()
     try:
         points.scan(found.add)
@@ -90,6 +103,26 @@ def fit(
     result = least_squares.fit(None, FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level))
     result.warn_if_undetermined()
     return result
+
+
+def _constraints(
+    terms: Sequence[int] | None,
+    fix: Mapping[str, float] | None,
+    through: Sequence[tuple[float, float]] | None,
+    degree: Any,
+    fit_intercept: bool,
+) -> Constraints:
+    """Return what the curve must keep."""
+    if terms is None:
+        if not isinstance(degree, int):
+            raise UsageError(f"fix and through need a whole number for the degree, got {degree!r}")
+        return Constraints.of(range(int(not fit_intercept), degree + 1), fix, through)
+    powers = sorted({as_whole(term) for term in terms})
+    if not powers or len(powers) < len(terms) or not all(isinstance(k, int) and 0 <= k <= MAX_DEGREE for k in powers):
+        raise UsageError(f"terms must be different whole numbers from 0 to {MAX_DEGREE}, got {list(terms)}")
+    if degree not in (1, powers[-1]) or not fit_intercept:
+        raise UsageError("terms say which powers there are: leave out degree and fit_intercept")
+    return Constraints.of(powers, fix, through)
 
 
 def fit_series(

@@ -105,7 +105,9 @@ def unit_vectors(size: int) -> Matrix:
     return [[Decimal(int(i == j)) for j in range(size)] for i in range(size)]
 
 
-def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix, Vector, Matrix]:
+def orthogonalize(
+    rows: Matrix, matrix: Matrix, noise: Decimal, are_nested: bool = True
+) -> tuple[Matrix, Vector, Matrix]:
     """Return orthogonal functions, their squares, and functions that count as 0, by Gram and Schmidt.
 
     A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on
@@ -115,6 +117,7 @@ def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix,
         rows: Functions f in terms of others, shape (J, K).
         matrix: Sums of products of those others, shape (K, K).
         noise: How far an entry of the matrix may be off.
+        are_nested: Whether the rows are powers one after the other.
     """
     functions: Matrix = []
     squares: Vector = []
@@ -125,7 +128,7 @@ def orthogonalize(rows: Matrix, matrix: Matrix, noise: Decimal) -> tuple[Matrix,
             share = dot(function, image) / square
             rest = [value - share * part for value, part in zip(rest, function, strict=True)]
         left, size = dot(rest, times(matrix, rest)), sum(map(abs, rest), Decimal(0))
-        if null or left <= FEWEST_ROUNDINGS * noise * size * size:
+        if (are_nested and null) or left <= FEWEST_ROUNDINGS * noise * size * size:
             null.append(rest)
         else:
             functions.append(rest)

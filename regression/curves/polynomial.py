@@ -9,9 +9,16 @@ from torch import Tensor, nn
 from regression.common.errors import UsageError
 from regression.curves.basis import Basis, design, require_basis
 
-__all__ = ["Line", "Polynomial"]
+__all__ = ["Line", "Polynomial", "power_of"]
 
 MAX_DEGREE = 60  # above it even equally spaced points in [−1, 1] leave double-double sums no digits
+
+
+def power_of(name: str) -> int | None:
+    """Return the power of x that a coefficient's name belongs to, ``None`` for no name of one."""
+    if name in ("intercept", "slope"):
+        return int(name == "slope")
+    return int(name[1:]) if name[:1] == "c" and name[1:].isdecimal() else None
 
 
 class Polynomial(nn.Module):

@@ -1,6 +1,7 @@
 """From sums over points to a fit, its words and its picture. May import common, curves, moments and inference.
 
 - ``solver``: the optimum of the sums, and its rank.
+- ``within``: the constraints that an optimum keeps.
 - ``solution``: what is known of it: coefficients, sums of squares, and which digits hold.
 - ``refinement``: a second pass over the points, where digits do not hold.
 - ``standard_errors``: covariance and standard errors of the coefficients.

@@ -80,13 +80,14 @@ def build_fit(
     if not solution.null and optimum.is_of_squares:
         criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
     own: dict[str, Any] = vars(options) | {name: finite_float(value) for name, value in criteria._asdict().items()}
+    names = tuple(model.names[k - int(not model.fit_intercept)] for k in solution.powers)
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
     rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
     said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
     with precise():
         return Fit(
             **own,
-            degree=solution.degree, basis=model.basis, domain=model.domain, names=model.names[: solution.columns],
+            degree=solution.degree, basis=model.basis, domain=model.domain, names=names,
             weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
             params=_floats(params), bse=_floats(errors) if errors else None,
             cov_params=tuple(cov) if cov and is_shown else None,
@@ -101,7 +102,16 @@ def build_fit(
             notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ())),
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
+            **_kept(solution, names),
         )  # fmt: skip
+
+
+def _kept(solution: Solution, names: Sequence[str]) -> dict[str, Any]:
+    """Return the constraints of a fit, if there are any."""
+    if solution.within is None:
+        return {}
+    kept = solution.within.constraints
+    return {"fixed": {names[kept.powers.index(k)]: value for k, value in kept.fixed}, "through": kept.through}
 
 
 def _rounding(dtype: torch.dtype, solution: Solution, optimum: Optimum) -> float | None:

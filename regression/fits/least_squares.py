@@ -12,6 +12,7 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.common.stored_values import or_null, require_stored, whole
 from regression.curves.change_of_basis import Chart
+from regression.curves.constraints import Constraints
 from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -37,13 +38,16 @@ class LeastSquares:
     Args:
         model: The curve; its domain is settled before the optimum is asked for.
         comparison: How the degree is chosen, up to that of the model; ``None`` keeps the model's.
+        constraints: What the curve must keep.
 
     Attributes:
         omitted: Number of rows that were left out.
     """
 
-    def __init__(self, model: Polynomial, comparison: Comparison | None = None) -> None:
-        self.model, self.comparison = model, comparison
+    def __init__(
+        self, model: Polynomial, comparison: Comparison | None = None, constraints: Constraints | None = None
+    ) -> None:
+        self.model, self.comparison, self.constraints = model, comparison, constraints
         self.omitted = 0
         self._sums: Sums | None
         self._moments: Moments | None
@@ -111,7 +115,7 @@ class LeastSquares:
         """
         assert self._sums is not None
         self._moments = self._sums.moments().reduced(device)
-        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        solution = solve(self._moments, self.model.degree, self.model.fit_intercept, self.constraints)
         self._second_sums = None
         if not solution.is_certain:
             request = second_pass(solution)

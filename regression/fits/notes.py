@@ -57,6 +57,7 @@ def notes(
         rounding: How far the optimum is from the next number, in standard errors, where the fit's are not float64.
     """
     found = [left_out(omitted)] if omitted else []
+    found += _kept_notes(solution)
     size = solution.columns
     if solution.null:
         which = "the ones of least norm" if is_optimum else "some of many that fit alike"
@@ -104,6 +105,16 @@ def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> l
     return [f"errors are those of {optimum.loss}, with {beyond} (Huber 1981)", without]
 
 
+def _kept_notes(solution: Solution) -> list[str]:
+    """Say what was given instead of fitted."""
+    if solution.within is None or not solution.within.constraints.count:
+        return []
+    kept = solution.within.constraints
+    said = [*(f"c{power} = {value:g}" for power, value in kept.fixed)]
+    said += [f"f({x:g}) = {y:g}" for x, y in kept.through]
+    return [f"kept and not fitted: {', '.join(said)}"]
+
+
 def _cause(solution: Solution) -> str:
     """Say why the points do not determine all coefficients."""
     if solution.rank == solution.nobs:
@@ -129,7 +140,8 @@ def _covariance_notes(solution: Solution) -> list[str]:
         return []
     with precise():
         center = abs(Decimal(solution.frame.center))
-        powers = list(accumulate([center] * solution.degree, mul, initial=Decimal(1)))[-solution.columns :]
+        every = list(accumulate([center] * solution.degree, mul, initial=Decimal(1)))
+        powers = [every[k] for k in solution.powers]
         sizes = dot(powers, times([list(map(abs, row)) for row in solution.inverse], powers))
         middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(solution.degree + 1)]  # T_k(0): u is 0 at the center
         parts = [dot(function, middle) for function in solution.functions]

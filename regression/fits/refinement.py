@@ -67,7 +67,8 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         right = [residual_unit * total for total in totals[-count - 1 : -1]]
         square = residual_unit * Decimal(2) ** request.exponent * totals[-1]
         errors = _errors(solution, request, square)
-        combinations, squares, null = orthogonalize(unit_vectors(count), matrix, errors.product)
+        are_nested = solution.within is None
+        combinations, squares, null = orthogonalize(unit_vectors(count), matrix, errors.product, are_nested)
         if null:  # the first pass did not know the functions well enough for a second one to build on them
             return replace(solution, is_refined=True)
         given = [numbers(row) for row in request.functions]
@@ -75,10 +76,14 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         moved = [dot(step, right) for step in combinations]
         steps = [value / size for value, size in zip(moved, squares, strict=True)]
         y, w = y_unit(solution.frame), weight_unit(solution.frame)
-        skipped = int(not solution.has_intercept)
         curve = numbers(request.curve)
         curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y
-        known = solve_triangular([f[skipped : skipped + count] for f in functions], curve[skipped : skipped + count])
+        known, within = [Decimal(0)] * count, solution.within
+        if within is None:
+            own = slice(int(not solution.has_intercept), int(not solution.has_intercept) + count)
+            known = solve_triangular([f[own] for f in functions], curve[own])
+        else:  # it meets the constraints, and only the steps are to be added
+            within = replace(within, base=[y * value for value in curve])
         ssr, change = square - dot(moved, steps), sum(map(abs, steps), Decimal(0))
         ssr_error = errors.ssr + 2 * change * errors.value + change * change * errors.product
         is_perfect = ssr <= ssr_error or count == solution.nobs
@@ -95,6 +100,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
                 ssr=w * y * y * ssr_error,
             ),
             is_refined=True,
+            within=within,
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ from regression.inference.answers import Answers
 from regression.moments.curve import Curve
 
 __all__ = ["Fit"]
+
+LATER: dict[str, Any] = {"criterion": None, "ess": None, "fixed": {}, "through": []}  # which release 0.1 did not write
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Fit(Answers):
         notes: What the reader should know, such as why a value is ``None``.
         criterion: What the degree was chosen by, if it was.
         degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
+        fixed: Values of the coefficients that were kept, by name.
+        through: Points (x, y) that the curve was made to go through.
     """
 
     model: str
@@ -110,6 +114,8 @@ class Fit(Answers):
     criterion: str | None = None
     degree_table: tuple[dict[str, float | None], ...] = ()
     ess: float | None = None
+    fixed: dict[str, float] = field(default_factory=dict)
+    through: tuple[tuple[float, float], ...] = ()
 
     @cached_property
     def conf_int(self) -> tuple[tuple[float, float], ...] | None:
@@ -191,7 +197,7 @@ class Fit(Answers):
         where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
-            content = {"criterion": None, "ess": None, **content}  # which release 0.1 did not write
+            content = {**LATER, **content}
             require_stored_fit(content)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
             return cls(curve=curve, **{f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"})

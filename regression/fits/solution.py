@@ -1,10 +1,11 @@
 """What is known of a least-squares optimum: coefficients, their covariance, sums of squares, and which digits hold."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
+from operator import add
 
 from regression.curves.change_of_basis import powers_in_u, u_in_powers
 from regression.curves.decimals import (
@@ -21,6 +22,7 @@ from regression.curves.decimals import (
     times,
 )
 from regression.curves.frame import Frame
+from regression.fits.within import Within
 
 __all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
 
@@ -66,6 +68,7 @@ class Solution:
         certainty: How far these numbers may be off.
         has_intercept: Whether there is a constant term.
         is_refined: Whether a second pass over the points has been made.
+        within: The constraints that it keeps, if any.
     """
 
     frame: Frame
@@ -81,6 +84,7 @@ class Solution:
     certainty: Certainty
     has_intercept: bool
     is_refined: bool = False
+    within: Within | None = None
 
     @property
     def rank(self) -> int:
@@ -103,7 +107,8 @@ class Solution:
         with precise():
             weights = [p / square for p, square in zip(self.projections, self.squares, strict=True)]
             first, *others = combine(self.functions, weights) if weights else [Decimal(0)] * len(self.matrix)
-            return [first + self.offset, *others]
+            found = [first + self.offset, *others]
+            return found if self.within is None else list(map(add, found, self.within.base))
 
     @cached_property
     def coefficients(self) -> Vector:
@@ -131,6 +136,8 @@ class Solution:
     @property
     def tss(self) -> Decimal:
         """``Σ w (y - ȳ)²``, about the weighted mean; about 0 without an intercept."""
+        if self.within is not None:
+            return self.within.total
         with precise():
             return self.ssr + sum(self._explained[int(self.has_intercept) :], Decimal(0))
 
@@ -138,7 +145,7 @@ class Solution:
     def rounding(self) -> Decimal:
         """The ``Σ w r²`` below which residuals are smaller than the rounding of y itself to float64."""
         with precise():
-            square = self.ssr + sum(self._explained, Decimal(0))
+            square = self.ssr + sum(self._explained, Decimal(0)) if self.within is None else self.within.square
             if self.has_intercept:  # from Σ w (y - offset)² to Σ w y²
                 total = self.projections[0] / self.functions[0][0]  # Σ w (y - offset): the first function is a constant
                 square += self.offset * (2 * total + self.offset * self.matrix[0][0])
@@ -156,14 +163,24 @@ class Solution:
             return u_in_powers(self.frame, self.degree)
 
     @property
-    def _free(self) -> slice:
+    def powers(self) -> tuple[int, ...]:
         """The powers of x that have a coefficient: not the first without an intercept."""
-        return slice(int(not self.has_intercept), None)
+        if self.within is not None:
+            return self.within.constraints.powers
+        return tuple(range(int(not self.has_intercept), self.degree + 1))
+
+    @property
+    def _fixed(self) -> dict[int, float]:
+        return {} if self.within is None else self.within.constraints.known
+
+    def _in_terms(self, curve: Vector, fixed: Mapping[int, float]) -> Vector:
+        with precise():
+            found = combine(self.in_powers, curve)
+        return [Decimal(fixed[k]) if k in fixed else found[k] for k in self.powers]
 
     def params_of(self, curve: Vector) -> Vector:
         """Return the coefficients in ascending powers of x, shape (K,), of a curve in T_k(u), shape (d + 1,)."""
-        with precise():
-            return combine(self.in_powers, curve)[self._free]
+        return self._in_terms(curve, self._fixed)
 
     @cached_property
     def params(self) -> Vector:
@@ -172,7 +189,7 @@ class Solution:
 
     @cached_property
     def _functions_in_powers(self) -> Matrix:
-        return [self.params_of(function) for function in self.functions]
+        return [self._in_terms(function, dict.fromkeys(self._fixed, 0.0)) for function in self.functions]
 
     def _inverse(self, functions: Matrix) -> Matrix:
         """Return ``(AᵀWA)⁻¹ = Σ_j f_j f_jᵀ / Σ w f_j²`` from the orthogonal functions in those of A."""
@@ -238,12 +255,14 @@ class Solution:
 
     @cached_property
     def condition(self) -> float | None:
-        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` with a rank short.
+        """Estimated condition number of the design matrix, columns scaled to equal length.
+
+        ``None`` with a rank short, and within constraints, whose functions may be chosen in many ways.
 
         It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept,
         S scaling G to a unit diagonal: at least the 2-norm condition.
         """
-        if self.null:
+        if self.null or self.within is not None:
             return None
         with precise():
             if self.has_intercept:

@@ -10,9 +10,11 @@ from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
 from regression.curves.change_of_basis import powers_in_u
-from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, unit_vectors
+from regression.curves.constraints import Constraints
+from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
 from regression.curves.frame import Frame
 from regression.fits.solution import Certainty, Solution
+from regression.fits.within import Within
 from regression.moments.moments import Moments
 
 __all__ = ["UNIT", "solve", "system", "weight_unit", "y_unit"]
@@ -67,15 +69,23 @@ def term_error(degree: int, bits: int = UNIT_BITS) -> Decimal:
     return (3 + Decimal(degree) ** 2 / 2) / (1 << (bits + 1))
 
 
-def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution:
+def solve(
+    moments: Moments, degree: int, fit_intercept: bool = True, constraints: Constraints | None = None
+) -> Solution:
     """Return the least-squares polynomial of a degree.
 
     Args:
         moments: Moments of the points, of at least that degree.
         degree: Highest power of x.
         fit_intercept: Whether there is a constant term.
+        constraints: What the polynomial must keep, instead of ``fit_intercept``.
+
+    Raises:
+        UsageError: If no curve meets the constraints, or only one.
     """
     frame = moments.frame
+    if constraints is not None:
+        return _solve_within(moments, degree, constraints)
     with precise():
         offset = frame.y_center if fit_intercept else 0.0
         equations = system(moments, degree, offset)
@@ -95,4 +105,40 @@ def solve(moments: Moments, degree: int, fit_intercept: bool = True) -> Solution
             ssr=Decimal(0) if len(functions) == moments.nobs else ssr,
             log_weights=equations.log_weights, has_intercept=fit_intercept,
             certainty=Certainty([sum(map(abs, f), Decimal(0)) for f in functions], noise * size, noise, ssr_error),
+        )  # fmt: skip
+
+
+def _solve_within(moments: Moments, degree: int, constraints: Constraints) -> Solution:
+    """Return the least-squares polynomial among those that meet constraints: what is left of y is fitted."""
+    frame, family = moments.frame, constraints.family(moments.frame, degree)
+    with precise():
+        equations, base = system(moments, degree), family.base
+        image = times(equations.matrix, base)
+        right = [b - part for b, part in zip(equations.right, image, strict=True)]
+        noise = moments.nobs * term_error(moments.degree, moments.term_bits) * weight_unit(frame)
+        functions, squares, null = orthogonalize(family.free, equations.matrix, noise, are_nested=False)
+        projections = [dot(right, function) for function in functions]
+        weights = [p / square for p, square in zip(projections, squares, strict=True)]
+        size = y_unit(frame) + abs(Decimal(frame.y_center)) + sum(map(abs, base), Decimal(0))
+        size += sum(map(abs, combine(functions, weights)), Decimal(0)) if functions else 0
+        left = equations.square - 2 * dot(base, equations.right) + dot(base, image)
+        ssr = max(left - dot(projections, weights), Decimal(0))
+        about_mean = system(moments, 0, frame.y_center)
+        is_about_mean = constraints.has_intercept or constraints.count
+        return Solution(
+            frame=frame, matrix=equations.matrix, functions=functions, squares=squares, projections=projections,
+            offset=Decimal(0), null=null, nobs=moments.nobs,
+            ssr=Decimal(0) if len(functions) == moments.nobs else ssr,
+            log_weights=equations.log_weights, has_intercept=False,
+            certainty=Certainty(
+                [sum(map(abs, f), Decimal(0)) for f in functions], noise * size, noise, noise * size * size
+            ),
+            within=Within(
+                constraints,
+                base,
+                total=about_mean.square - about_mean.right[0] ** 2 / about_mean.matrix[0][0]
+                if is_about_mean
+                else equations.square,
+                square=equations.square,
+            ),
         )  # fmt: skip

@@ -23,6 +23,7 @@ __all__ = ["require_stored_fit"]
 PAIR = list_of(NUMBER, 2)  # a double-double number
 KNOWN = or_null(NUMBER)  # null stands for a number beyond float64
 CANDIDATE = Rule("a degree with its numbers", lambda row: isinstance(row, dict) and _is_candidate(row))
+BY_NAME = Rule("numbers by name", lambda found: isinstance(found, dict) and all(map(NUMBER.holds, found.values())))
 FIT = {
     **dict.fromkeys(("model", "basis", "solver", "loss_name"), TEXT),
     **dict.fromkeys(("optimizer", "criterion"), or_null(TEXT)),
@@ -37,6 +38,8 @@ FIT = {
     "converged": or_null(BOOLEAN),
     "x_range": RANGE,
     "degree_table": list_of(CANDIDATE),
+    "fixed": BY_NAME,
+    "through": list_of(PAIR),
 }
 
 

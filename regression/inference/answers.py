@@ -9,6 +9,7 @@ from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, as_whole
 from regression.common.errors import UsageError
+from regression.curves.polynomial import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
 from regression.inference.distributions import chi2_tail, f_tail, quantile, scheffe, two_sided
@@ -46,11 +47,18 @@ class Answers:
     level: float
     x_range: tuple[float, float]
     curve: FittedCurve
+    fixed: dict[str, float]
+    through: tuple[tuple[float, float], ...]
+
+    @property
+    def powers(self) -> tuple[int, ...]:
+        """The power of x that each coefficient belongs to."""
+        return tuple(power_of(name) or 0 for name in self.names)
 
     @property
     def has_intercept(self) -> bool:
-        """Whether there is a constant term."""
-        return self.names[0] in ("intercept", "c0")
+        """Whether there is a constant term that is fitted."""
+        return self.powers[0] == 0 and self.names[0] not in self.fixed and not self.through
 
     @property
     def _df_denom(self) -> int | None:
@@ -86,15 +94,19 @@ class Answers:
 
     @property
     def rsquared_adj(self) -> float | None:
-        """``1 − (1 − R²) (N − c) / df_resid``, with c = 1 for a constant term, else 0."""
+        """``1 − (1 − R²) (N − c) / df_resid``, with c = 1 where R² is about the mean, 0 where it is about 0."""
         if self.rsquared is None or self.df_resid <= 0:
             return None
-        return 1 - (1 - self.rsquared) * (self.nobs - int(self.has_intercept)) / self.df_resid
+        about_mean = bool(self.has_intercept or self.fixed or self.through)
+        return 1 - (1 - self.rsquared) * (self.nobs - about_mean) / self.df_resid
 
     @property
     def fvalue(self) -> float | None:
-        """F of all coefficients but the constant: ``(ess / df_model) / s²``, s² being 1 if ``absolute_sigma``."""
-        if self.ess is None or self.sigma is None or self.df_model <= 0:
+        """F of all coefficients but the constant: ``(ess / df_model) / s²``, s² being 1 if ``absolute_sigma``.
+
+        ``None`` with fixed coefficients or points to go through, within which there is no curve to compare to.
+        """
+        if self.fixed or self.through or self.ess is None or self.sigma is None or self.df_model <= 0:
             return None
         square = 1.0 if self.absolute_sigma else self.sigma * self.sigma
         return self.ess / self.df_model / square if square else None
@@ -107,7 +119,7 @@ class Answers:
     @property
     def llf(self) -> float | None:
         """Logarithm of the likelihood, see ``aic``."""
-        return None if self.aic is None else len(self.params) - self.aic / 2
+        return None if self.aic is None else self.rank - self.aic / 2
 
     @property
     def chi2(self) -> float | None:
@@ -143,8 +155,8 @@ class Answers:
                 f"weights must be finite, with a row of {len(self.params)} numbers for each of the goals, got shapes "
                 f"{tuple(r.shape)} and {tuple(q.shape)}"
             )
-        first = 0 if self.has_intercept else 1
-        return hypotheses.wald_test(self._exact, r.tolist(), q.expand(len(r)).tolist(), first, self._df_denom)
+        goal = q.expand(len(r)).tolist()
+        return hypotheses.wald_test(self._exact, r.tolist(), goal, self.powers, self._df_denom)
 
     @cached_property
     def _exact(self) -> ExactCurve:

@@ -53,7 +53,11 @@ def in_powers(curve: ExactCurve) -> Matrix:
 
 
 def wald_test(
-    curve: ExactCurve, weights: Sequence[Sequence[float]], goals: Sequence[float], first: int, df_denom: int | None
+    curve: ExactCurve,
+    weights: Sequence[Sequence[float]],
+    goals: Sequence[float],
+    kept: Sequence[int],
+    df_denom: int | None,
 ) -> WaldTest:
     """Test ``R c = q``, from the curve's own errors: in the covariance of powers of x they may cancel.
 
@@ -61,7 +65,7 @@ def wald_test(
         curve: The curve and its errors.
         weights: R, a row for each hypothesis, shape (J, K).
         goals: q, shape (J,).
-        first: The lowest power of x that has a coefficient.
+        kept: The power of x that each coefficient belongs to.
         df_denom: Residual degrees of freedom; ``None`` where sigma is known.
 
     Raises:
@@ -71,8 +75,8 @@ def wald_test(
         raise UsageError("a Wald test needs the errors of the coefficients, which are unknown")
     with precise():
         powers = in_powers(curve)
-        own = combine(powers, curve.coefficients)[first:]
-        errors = [combine(powers, row)[first:] for row in curve.errors]
+        own = [value for k, value in enumerate(combine(powers, curve.coefficients)) if k in kept]
+        errors = [[value for k, value in enumerate(combine(powers, row)) if k in kept] for row in curve.errors]
         rows = [list(map(Decimal, row)) for row in weights]
         misses = [dot(row, own) - Decimal(goal) for row, goal in zip(rows, goals, strict=True)]
         images = [[dot(row, error) for error in errors] for row in rows]
