@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # a second to import
 __all__ = ["FitFiles", "updates_shown"]
 
 # Options that tell runs apart in TensorBoard's table, beside model, optimizer, rate and loss.
-SETTINGS = ("solver", "degree", "basis", "batch_size", "updates_per_batch", "path", "points", "noise")
+SETTINGS = ("solver", "degree", "basis", "batch_size", "path", "points")
 FEWEST_UPDATES = 1000  # of a run that is long enough to be looked at on the way
 
 
@@ -174,9 +174,9 @@ class FitFiles(Callback):
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:
     """Log what the user has set, and as its metrics how good the fit is."""
     given = {**({} if data is None else data.hparams_initial), **module.hparams_initial}
-    settings: dict[str, Any] = {"model": fit.model, "optimizer": fit.optimizer, "loss": module.loss.name}
+    settings: dict[str, Any] = {"model": fit.model, "loss": module.loss.name}
     if fit.solver == "gradient":
-        settings["lr"] = float(module.optimizer().param_groups[0]["lr"])
+        settings |= {"optimizer": fit.optimizer, "lr": float(module.optimizer().param_groups[0]["lr"])}
     settings |= {name: given[name] for name in SETTINGS if given.get(name) is not None}
     found = {name: getattr(fit, name) for name in ("rsquared", "sigma", "loss", "opt_error_se", "updates")}
     if not math.isnan(module.evaluated_loss):

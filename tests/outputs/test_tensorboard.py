@@ -77,7 +77,7 @@ def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> No
     settings = groups[0]["hparams"]
     assert settings.pop("lr") == pytest.approx(0.1)
     assert settings == {"model": "LineRegression", "optimizer": "SGD", "loss": "MSELoss", "solver": "gradient",
-                        "updates_per_batch": 1, "points": 10, "noise": 0.0}  # fmt: skip
+                        "points": 10}  # fmt: skip
 
 
 def test_losses_stand_first_and_the_epoch_nowhere(command: Command) -> None:
