@@ -14,12 +14,12 @@ from regression.common.version import __version__ as __version__
 from regression.runs.parent_watch import LIFELINE as LIFELINE  # before all that takes long to import
 
 if TYPE_CHECKING:
-    from regression.api import fit, fit_series
+    from regression.api import fit, fit_series, load
     from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
     from regression.data.data_modules import ArrayDataModule, SineLineDataModule, TableDataModule
     from regression.fits.bands import Prediction
-    from regression.fits.result import Fit
+    from regression.fits.fit import Fit
     from regression.outputs.fit_files import FitFiles
     from regression.outputs.predictions import PredictionFile
     from regression.outputs.report_lines import Report
@@ -52,15 +52,16 @@ __all__ = [
     "UsageError",
     "fit",
     "fit_series",
+    "load",
 ]
 
 _NAMES = {
-    "api": ("fit", "fit_series"),
+    "api": ("fit", "fit_series", "load"),
     "common.errors": ("DivergenceError", "SaveError", "UndeterminedWarning", "UsageError"),
     "curves.polynomial": ("Line", "Polynomial"),
     "data.data_modules": ("ArrayDataModule", "SineLineDataModule", "TableDataModule"),
     "fits.bands": ("Prediction",),
-    "fits.result": ("Fit",),
+    "fits.fit": ("Fit",),
     "outputs.fit_files": ("FitFiles",),
     "outputs.predictions": ("PredictionFile",),
     "outputs.report_lines": ("Report",),

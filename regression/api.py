@@ -1,6 +1,8 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 
 from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_columns, require_complete
 from regression.common.errors import UsageError
+from regression.common.frames import chosen_columns, column_name
 from regression.common.points import Points
 from regression.common.text import counted
 from regression.curves.constraints import Constraints
@@ -15,15 +18,17 @@ from regression.curves.polynomial import MAX_DEGREE, Polynomial
 from regression.data.readers.series_names import Labels
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
+from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
-from regression.fits.result import Fit
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range
 from regression.series.fits import Found, fit_all
 from regression.series.result import SeriesFit
 from regression.series.room import Model
 
-__all__ = ["fit", "fit_series"]
+__all__ = ["fit", "fit_series", "load"]
+
+MOST_SAMPLED = 500  # of the points, for a small picture in notebooks
 
 
 def fit(
@@ -41,6 +46,7 @@ def fit(
     terms: Sequence[int] | None = None,
     fix: Mapping[str, float] | None = None,
     through: Sequence[tuple[float, float]] | None = None,
+    data: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
 
@@ -63,16 +69,19 @@ def fit(
         terms: The powers of x that have a coefficient, instead of all up to a degree.
         fix: Values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``: they are kept.
         through: Points (x, y) that the curve goes through exactly.
+        data: A frame, table or mapping of which x, y and sigma are then the names of columns.
 
     Returns:
-        The fit: ``print`` shows its report, ``predict`` gives bands.
+        The fit: ``print`` shows its report, ``predict`` gives bands, ``plot`` draws it.
 
     Raises:
         UsageError: If a column holds other things than real numbers, or whole ones that float64 would round; if lengths
             differ, a number is not finite, a sigma not positive, or the degree is out of range; if no curve meets the
             constraints, or only one.
     """
-    names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
+    names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], [x, y, sigma][: 2 + (sigma is not None)]
+    axes = (column_name(x, "x"), column_name(y, "y")) if data is None else (x, y)
+    given = given if data is None else chosen_columns(data, dict(zip(names, given, strict=True)))
     columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     if absolute_sigma and sigma is None:
@@ -100,9 +109,24 @@ def fit(
     points.scan(least_squares.add)
     least_squares.solve(points.x.device, points.scan)
     model.set_domain(frame.low, frame.high)
-    result = least_squares.fit(None, FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level))
+    sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
+    options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level, axes=axes, sample=sample)
+    result = least_squares.fit(None, options)
     result.warn_if_undetermined()
     return result
+
+
+def load(path: str | os.PathLike[str]) -> Fit:
+    """Return a fit that ``Fit.save`` or a run wrote.
+
+    Args:
+        path: The file, or the folder of the run.
+
+    Raises:
+        UsageError: If it is no fit of this program.
+    """
+    found = Path(path)
+    return Fit.from_json(found / "fit.json" if found.is_dir() else found)
 
 
 def _constraints(

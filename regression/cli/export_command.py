@@ -9,7 +9,7 @@ import torch
 from regression.cli.messages import one_line
 from regression.common.errors import UsageError
 from regression.curves.polynomial import Polynomial
-from regression.fits.result import Fit
+from regression.fits.fit import Fit
 from regression.outputs.export import SUFFIXES, Format, export
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.find_checkpoint import checkpoint_path

@@ -7,6 +7,7 @@
 - ``atomic_files``: files written whole or not at all.
 - ``stored_values``: values that a file of an earlier run holds, and what each must be.
 - ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
+- ``frames``: columns that users name in a frame, and the frames that they get back.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
 - ``row_ranges``: how rows are divided into parts, blocks and shares.
 - ``threads``: work shared out over threads.

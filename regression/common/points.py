@@ -38,6 +38,11 @@ class Points(NamedTuple):
         columns = (None if values is None else _chosen(values, rows) for values in self)
         return Points(*columns)  # type: ignore[arg-type]
 
+    def to_cpu(self) -> "Points":
+        """Return points of their own memory, in that of the processor."""
+        columns = (None if values is None else values.to("cpu", copy=True) for values in self)
+        return Points(*columns)  # type: ignore[arg-type]
+
     def copied(self) -> "Points":
         """Return points in memory of their own, as float64."""
         columns = (None if values is None else values.to(torch.float64, copy=True) for values in self)

@@ -38,7 +38,7 @@ def value_and_error(value: float, error: float | None) -> str:
         return f"{value:.8g}, exact"
     if not math.isfinite(value) or error < abs(value) * 10.0**-DIGITS:  # which no float64 number shows
         return f"{value:.{DIGITS}g} ± {error:.1e}"
-    number, spread = Decimal(repr(value)), Decimal(repr(error))
+    number, spread = Decimal(repr(float(value))), Decimal(repr(float(error)))  # numpy's own have another repr
     exponent = spread.adjusted()
     leading = round(spread.scaleb(2 - exponent))
     if leading >= 1000:

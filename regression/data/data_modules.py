@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,9 +10,12 @@ import torch
 
 from regression.common.arrays import NanPolicy, complete_columns, require_complete
 from regression.common.errors import DataError, UsageError
+from regression.common.frames import column_name
 from regression.common.points import Points, unknown_y
+from regression.common.text import counted
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column
+from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column, find_columns
+from regression.data.readers.files import column_names
 from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
 
@@ -30,6 +34,7 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         validation_fraction: Share of the points held out at random for validation, from 0 to below 1.
 
     Attributes:
+        axes: Names of x and y.
         all: All rows.
         training: The rows to fit.
         validation: The held-out rows, or ``None``.
@@ -37,6 +42,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
     Raises:
         UsageError: If a number is out of its range.
     """
+
+    axes: tuple[str, str] = ("x", "y")
 
     def __init__(
         self, seed: int = 0, batch_size: int | None = None, shuffle: bool = True, validation_fraction: float = 0.0
@@ -66,9 +73,9 @@ class PointsDataModule(pl.LightningDataModule, ABC):
             self.validation = share if len(share) else None
 
     @property
-    def axes(self) -> tuple[str, str]:
-        """The names of x and y."""
-        return ("x", "y")
+    def provenance(self) -> str | None:
+        """Where the points came from, such as ``24 rows of meas.csv``, if that can be said in few words."""
+        return None
 
     @property
     def held_out(self) -> int:
@@ -142,6 +149,7 @@ class ArrayDataModule(PointsDataModule):
         columns = dict(zip(named, values, strict=True))
         _require(len(values[0]) > 0, "expected at least one point", 0)
         self.has_y = y is not None
+        self.axes = column_name(x, "x"), column_name(y, "y")
         points = Points(columns["x"], columns.get("y", unknown_y(columns["x"])), columns.get("sigma"))
         self._rows = MemoryRows(points, omitted=int((~is_complete).sum()))
 
@@ -238,6 +246,7 @@ class TableDataModule(PointsDataModule):
         self.path, self.validation_path = path, validation_path
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
         self.x, self.y, self.sigma, self.series = x, y, sigma, series
+        self.axes = (str(x), str(y))  # once the table is open, those in its header
         for name in ("validation_path", "validation_fraction") if series is not None else ():
             if value := getattr(self, name):
                 raise UsageError(f"series are fitted to all points: leave out {name} {value}")
@@ -245,10 +254,10 @@ class TableDataModule(PointsDataModule):
             raise UsageError(f"series must name a column other than x, y and sigma, got {series}")
 
     @property
-    def axes(self) -> tuple[str, str]:
-        """The names of the columns of x and y."""
-        x, y = (column if isinstance(column, str) else f"column {column}" for column in (self.x, self.y))
-        return x, y
+    def provenance(self) -> str:
+        """The number of rows, and the file, folder or pattern."""
+        is_file = Path(self.path).is_file()
+        return f"{counted(len(self.all) + self.all.omitted, 'row')} of {Path(self.path).name if is_file else self.path}"
 
     def rows(self, stage: str) -> Rows:
         """Open the table; without y to predict."""
@@ -265,6 +274,10 @@ class TableDataModule(PointsDataModule):
         positive = None if self.sigma is None else len(columns) - 1
         columns += [] if self.series is None else [self.series]
         table = Table(path, columns, positive, self.nan_policy, has_series=self.series is not None)
+        if has_y and path == self.path and any(str(column).isdecimal() for column in (self.x, self.y)):
+            names = column_names(path)
+            x, y = find_columns(Path(path), names, (str(self.x), str(self.y)))
+            self.axes = names[x], names[y]
         rows = table_rows(table, has_y, self.in_memory_rows)
         if not len(rows):
             raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")

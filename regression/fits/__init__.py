@@ -14,8 +14,13 @@
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
 - ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
-- ``result``: Fit: coefficients, errors, bands, the report, JSON.
+- ``result``: the numbers of a fit: coefficients, errors, bands, JSON.
 - ``stored_fit``: what the numbers in that JSON must be.
+- ``equation``: the curve's equation, as text and for LaTeX.
+- ``tables``: the coefficients as columns, for Markdown and for LaTeX.
+- ``report``: the report, in words.
+- ``html``: a table with a small picture, for notebooks.
+- ``fit``: Fit: the numbers with words and pictures.
 - ``notes``: what its reader should know, in words.
 - ``figure``: the picture of a fit, the only file with matplotlib.
 """

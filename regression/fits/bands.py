@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from regression.common.frames import as_frame
 from regression.common.row_ranges import ROWS_PER_PART
 from regression.curves.basis import polynomial
 from regression.curves.decimals import Vector, pairs, precise, root
@@ -39,6 +40,14 @@ class Prediction(NamedTuple):
     obs_ci_lower: Tensor
     obs_ci_upper: Tensor
     extrapolated: Tensor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as arrays of numpy, each of shape (N,)."""
+        return {name: values.flatten().numpy() for name, values in self._asdict().items()}
+
+    def to_frame(self) -> Any:
+        """Return the same as a ``pandas.DataFrame``, a row for each point."""
+        return as_frame(self.to_dict())
 
 
 def curve_of(solution: Solution, coefficients: Vector, scale: Decimal | None) -> Curve:

@@ -6,17 +6,19 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import torch
 
+from regression.common.points import Points
 from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.fits.bands import curve_of
 from regression.fits.convergence import distance_from_optimum, is_converged
 from regression.fits.criteria import Criteria, information_criteria
 from regression.fits.degree_choice import Choice
+from regression.fits.fit import Fit
 from regression.fits.notes import notes
 from regression.fits.optimum import Optimum
-from regression.fits.result import Fit
 from regression.fits.solution import Solution
 from regression.fits.standard_errors import covariance, scale_of, standard_errors
 from regression.moments.moments import Moments
@@ -43,6 +45,9 @@ class FitOptions:
     val_loss: float | None = None
     absolute_sigma: bool = False
     level: float = 0.95
+    axes: tuple[str, str] = ("x", "y")
+    source: str | None = None
+    sample: Points | None = None
 
 
 def build_fit(
@@ -72,7 +77,7 @@ def build_fit(
     ssr = solution.ssr if at is None else solution.ssr_at(at)
     scale = scale_of(solution, ssr, options.absolute_sigma) if optimum.is_of_squares else optimum.scale
     errors, cov = standard_errors(solution, scale), [_floats(row) for row in covariance(solution, scale) or ()]
-    is_shown = all(math.isfinite(value) for row in cov for value in row)
+    is_shown = bool(np.isfinite(cov).all())
     params = solution.params_above_noise if at is None else solution.params_of(at)
     distance = 0.0 if at is None else distance_from_optimum(params, solution, optimum)
     df_resid = solution.nobs - solution.rank
@@ -89,8 +94,8 @@ def build_fit(
             **own,
             degree=solution.degree, basis=model.basis, domain=model.domain, names=names,
             weighted=moments.is_weighted, nobs=solution.nobs, omitted=omitted, df_resid=df_resid,
-            params=_floats(params), bse=_floats(errors) if errors else None,
-            cov_params=tuple(cov) if cov and is_shown else None,
+            params=np.array(_floats(params)), bse=np.array(_floats(errors)) if errors else None,
+            cov_params=np.array(cov) if cov and is_shown else None,
             sigma=float(root(ssr / df_resid)) if df_resid > 0 and optimum.is_of_squares else None,
             ssr=finite_float(ssr),
             ess=finite_float(solution.tss - ssr) if solution.tss > 0 else None,

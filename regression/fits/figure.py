@@ -17,8 +17,8 @@ from torch import Tensor
 
 from regression.common.points import Points
 from regression.common.text import printable
-from regression.fits.notes import formula
-from regression.fits.result import Fit
+from regression.fits.equation import formula
+from regression.fits.fit import Fit
 
 __all__ = [
     "Degrees",
@@ -130,7 +130,7 @@ def shown_fit(fit: Fit, points: Points, axes: tuple[str, str]) -> tuple[ShownPoi
     One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
     relative sigma have the length that the residuals give them, as in the prediction band.
     """
-    label, sigma = formula(fit.params, fit.names), points.sigma
+    label, sigma = formula(fit.params.tolist(), fit.names), points.sigma
     if sigma is None:
         return ShownPoints(points, axes), ShownCurve(fit.predict, label, fit.level)
     common = sigma[0] if bool((sigma == sigma[0]).all()) else None

@@ -20,9 +20,9 @@ from regression.fits.build import FitOptions, build_fit
 from regression.fits.convergence import OptimumDistance, safe_rate
 from regression.fits.cross_validation import squares_left_out
 from regression.fits.degree_choice import Candidate, Choice, Comparison, choose_degree
+from regression.fits.fit import Fit
 from regression.fits.optimum import Optimum
 from regression.fits.refinement import refine, second_pass
-from regression.fits.result import Fit
 from regression.fits.robust import TotalOf, find_optimum
 from regression.fits.solution import Solution
 from regression.fits.solver import solve

@@ -1,7 +1,6 @@
-"""What the reader of a fit should know, and the curve's formula, in words."""
+"""What the reader of a fit should know, in words."""
 
 import math
-from collections.abc import Sequence
 from decimal import Decimal
 from itertools import accumulate
 from operator import mul
@@ -17,21 +16,7 @@ FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_ROUNDING_SE = 0.01  # a tenth of the distance at which a fit counts as converged
 MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
 
-__all__ = ["UNDETERMINED", "formula", "notes"]
-
-
-def formula(params: Sequence[float], names: Sequence[str]) -> str:
-    """Return the curve in words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
-
-    Args:
-        params: Coefficients in ascending powers of x; the first is that of x where there is no intercept.
-        names: Their names.
-    """
-    if len(params) > 5:
-        return f"degree {names[-1].removeprefix('c')}"
-    powers = ["", " x", " x²", " x³", " x⁴", " x⁵"][int(names[0] in ("slope", "c1")) :]
-    signed = [f"{'−' if c < 0 else '+'} {abs(c):.4g}{power}" for c, power in zip(params, powers, strict=False)]
-    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+__all__ = ["UNDETERMINED", "notes"]
 
 
 def notes(

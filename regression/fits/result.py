@@ -1,35 +1,41 @@
-"""What a fit is: coefficients with errors, bands, and how well they describe the points. Torch and scipy only."""
+"""The numbers of a fit: coefficients with errors, bands, and how well they describe the points."""
 
 import json
 import math
 import warnings
 from dataclasses import asdict, dataclass, field, fields
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
+from regression.common.points import Points
 from regression.common.text import counted
-from regression.common.value_and_error import value_and_error
 from regression.fits.bands import Prediction, predicted
 from regression.fits.notes import UNDETERMINED
 from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
 from regression.moments.curve import Curve
 
-__all__ = ["Fit"]
+__all__ = ["FitResult"]
 
-LATER: dict[str, Any] = {"criterion": None, "ess": None, "fixed": {}, "through": []}  # which release 0.1 did not write
+Array = NDArray[np.float64]
+ARRAYS = ("params", "bse", "cov_params")
+
+LATER: dict[str, Any] = {  # which release 0.1 did not write
+    "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Fit(Answers):
-    """A fitted curve. The names are those of statsmodels where it has one.
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult(Answers):
+    """The numbers of a fitted curve. The names are those of statsmodels where it has one.
 
     With points' sigma the sums are weighted, ``w = 1 / sigma²``, as in ``scipy.optimize.curve_fit``: the covariance
     is ``(AᵀWA)⁻¹ · s²`` with ``s² = ssr / df_resid``, or without the factor s² if ``absolute_sigma``.
@@ -76,6 +82,9 @@ class Fit(Answers):
         degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
         fixed: Values of the coefficients that were kept, by name.
         through: Points (x, y) that the curve was made to go through.
+        axes: Names of x and y.
+        source: Where the points came from, such as ``24 rows of meas.csv``.
+        sample: Some of the points, for a small picture; not in the JSON.
     """
 
     model: str
@@ -95,9 +104,9 @@ class Fit(Answers):
     omitted: int
     df_resid: int
     names: tuple[str, ...]
-    params: tuple[float, ...]
-    bse: tuple[float, ...] | None
-    cov_params: tuple[tuple[float, ...], ...] | None
+    params: Array
+    bse: Array | None
+    cov_params: Array | None
     sigma: float | None
     ssr: float | None
     rsquared: float | None
@@ -116,14 +125,29 @@ class Fit(Answers):
     ess: float | None = None
     fixed: dict[str, float] = field(default_factory=dict)
     through: tuple[tuple[float, float], ...] = ()
+    axes: tuple[str, str] = ("x", "y")
+    source: str | None = None
+    sample: Points | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Let the numbers of the coefficients be arrays that nobody can change by accident."""
+        for name in ARRAYS:
+            if (values := getattr(self, name)) is not None:
+                numbers = np.array(values, dtype=np.float64)
+                numbers.flags.writeable = False
+                object.__setattr__(self, name, numbers)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether all digits, and all words, are the same."""
+        return isinstance(other, FitResult) and self.to_json() == other.to_json()
 
     @cached_property
-    def conf_int(self) -> tuple[tuple[float, float], ...] | None:
-        """Confidence intervals of the coefficients: Student's t, or normal if ``absolute_sigma``."""
+    def conf_int(self) -> Array | None:
+        """Confidence intervals of the coefficients, shape (K, 2): Student's t, or normal if ``absolute_sigma``."""
         if self.bse is None:
             return None
-        factor = self._factor()
-        return tuple((p - factor * e, p + factor * e) for p, e in zip(self.params, self.bse, strict=True))
+        half = self._factor() * self.bse
+        return np.stack([self.params - half, self.params + half], axis=1)
 
     def warn_if_undetermined(self) -> None:
         """Warn where the points do not determine all coefficients."""
@@ -174,18 +198,12 @@ class Fit(Answers):
         Args:
             facts: More to write beside it, such as where the points came from.
         """
-        return (
-            json.dumps(
-                _finite(asdict(self) | {"conf_int": self.conf_int} | self.tests | facts),
-                indent=2,
-                allow_nan=False,
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
+        own = {name: getattr(self, name) for name in _stored()} | {"curve": asdict(self.curve)}
+        content = _finite(own | {"conf_int": self.conf_int} | self.tests | facts)
+        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | Path) -> "Fit":
+    def from_json(cls, text: str | Path) -> Self:
         """Return the fit that gave a JSON text, or that stands in a file.
 
         Args:
@@ -200,7 +218,8 @@ class Fit(Answers):
             content = {**LATER, **content}
             require_stored_fit(content)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
-            return cls(curve=curve, **{f.name: _frozen(content[f.name]) for f in fields(cls) if f.name != "curve"})
+            values: dict[str, Any] = {name: _frozen(content[name]) for name in _stored() if name in content}
+            return cls(**values | {"curve": curve})
         except OSError as error:
             raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
         except KeyError as error:
@@ -208,13 +227,16 @@ class Fit(Answers):
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
 
-    def __str__(self) -> str:
-        """Return the report: what was fitted, coefficients with errors, goodness, and notes."""
-        return _report(self)
+
+def _stored() -> list[str]:
+    """Return the names of what the JSON has."""
+    return [f.name for f in fields(FitResult) if f.name != "sample"]
 
 
 def _finite(value: Any) -> Any:
-    """Return the value with ``None`` for numbers that are not finite, also inside lists and mappings."""
+    """Return the value with ``None`` for numbers that are not finite, also inside arrays, lists and mappings."""
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -224,63 +246,3 @@ def _finite(value: Any) -> Any:
 
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _report(fit: Fit) -> str:
-    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes."""
-    width = max(map(len, fit.names))
-    errors = fit.bse or (None,) * len(fit.params)
-    rows = [
-        f"  {name:<{width}}  {value_and_error(value, error):<24}  {value: .8g}"
-        for name, value, error in zip(fit.names, fit.params, errors, strict=True)
-    ]
-    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
-    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
-    goodness = {"R²": fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}
-    lines = [
-        f"{fit.model}, degree {fit.degree}, {how}",
-        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
-        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
-        *_weight_lines(fit),
-        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
-        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
-        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
-        *rows,
-        ", ".join(_known(goodness)),
-        *_table_lines(fit),
-        *(f"note: {note}" for note in fit.notes),
-    ]
-    return "\n".join(line for line in lines if line)
-
-
-def _weight_lines(fit: Fit) -> list[str]:
-    """Say how points with a sigma count, and what their errors go by."""
-    if fit.absolute_sigma:  # also where each is 1
-        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
-    if not fit.weighted:
-        return []
-    if fit.sigma is None:
-        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
-    square: float | Decimal = fit.sigma * fit.sigma
-    if fit.sigma and not 0 < square < math.inf:
-        square = Decimal(fit.sigma) ** 2
-    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
-
-
-def _table_lines(fit: Fit) -> list[str]:
-    """Return the table of degrees in words, the chosen one marked."""
-    if not fit.degree_table:
-        return []
-    last = fit.degree_table[-1]  # the first has no degree below to be tested against
-    columns = [name for name, value in last.items() if value is not None]
-    lines = ["".join(f"{name:>12}" for name in columns)]
-    chosen = "  ← chosen" + (f" by {fit.criterion}" if fit.criterion else "")
-    for row in fit.degree_table:
-        mark = chosen if row["degree"] == fit.degree else ""
-        cells = ("" if (value := row[name]) is None else f"{value:.6g}" for name in columns)
-        lines.append("".join(f"{cell:>12}" for cell in cells).rstrip() + mark)
-    return lines
-
-
-def _known(values: dict[str, float | None]) -> list[str]:
-    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]

@@ -26,7 +26,8 @@ CANDIDATE = Rule("a degree with its numbers", lambda row: isinstance(row, dict) 
 BY_NAME = Rule("numbers by name", lambda found: isinstance(found, dict) and all(map(NUMBER.holds, found.values())))
 FIT = {
     **dict.fromkeys(("model", "basis", "solver", "loss_name"), TEXT),
-    **dict.fromkeys(("optimizer", "criterion"), or_null(TEXT)),
+    **dict.fromkeys(("optimizer", "criterion", "source"), or_null(TEXT)),
+    "axes": list_of(TEXT, 2),
     **dict.fromkeys(("absolute_sigma", "weighted"), BOOLEAN),
     **dict.fromkeys(("degree", "updates", "omitted", "df_resid", "rank"), whole()),
     **dict.fromkeys(("loss", "val_loss", "ess", "rsquared", "aic", "aicc", "bic"), KNOWN),

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, as_whole
@@ -20,6 +22,8 @@ from regression.inference.places import Places
 
 __all__ = ["Answers"]
 
+Array = NDArray[np.float64]
+
 
 class Answers:
     """What follows from a fitted curve and its errors alone, as methods of ``Fit``, whose attributes these are.
@@ -29,9 +33,9 @@ class Answers:
     NaN in tensors and ``None`` elsewhere.
     """
 
-    params: tuple[float, ...]
-    bse: tuple[float, ...] | None
-    cov_params: tuple[tuple[float, ...], ...] | None
+    params: Array
+    bse: Array | None
+    cov_params: Array | None
     names: tuple[str, ...]
     degree: int
     nobs: int
@@ -61,31 +65,34 @@ class Answers:
         return self.powers[0] == 0 and self.names[0] not in self.fixed and not self.through
 
     @property
+    def is_about_mean(self) -> bool:
+        """Whether R² compares to the mean of y, not to 0."""
+        return bool(self.has_intercept or self.fixed or self.through)
+
+    @property
     def _df_denom(self) -> int | None:
         return None if self.absolute_sigma else self.df_resid
 
     @cached_property
-    def tvalues(self) -> tuple[float, ...] | None:
+    def tvalues(self) -> Array | None:
         """The coefficients in standard errors, ``params / bse``."""
-        return None if self.bse is None else hypotheses.t_values(self.params, self.bse)
+        return None if self.bse is None else np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
 
     @cached_property
-    def pvalues(self) -> tuple[float, ...] | None:
+    def pvalues(self) -> Array | None:
         """Probability of a t as large or larger, in size, if the coefficient were 0; normal if ``absolute_sigma``."""
         if self.tvalues is None:
             return None
-        return tuple(two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues)
+        return np.array([two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues.tolist()])
 
     @cached_property
-    def corr_params(self) -> tuple[tuple[float, ...], ...] | None:
+    def corr_params(self) -> Array | None:
         """Correlation of the coefficients, ``cov_params[i, j] / (bse[i] bse[j])``."""
         if self.cov_params is None or self.bse is None or 0 in self.bse:
             return None
-        errors = self.bse
-        return tuple(
-            tuple(1.0 if i == j else value / errors[i] / errors[j] for j, value in enumerate(row))
-            for i, row in enumerate(self.cov_params)
-        )
+        found: Array = self.cov_params / self.bse[:, None] / self.bse
+        np.fill_diagonal(found, 1.0)
+        return found
 
     @property
     def df_model(self) -> int:
@@ -97,8 +104,7 @@ class Answers:
         """``1 − (1 − R²) (N − c) / df_resid``, with c = 1 where R² is about the mean, 0 where it is about 0."""
         if self.rsquared is None or self.df_resid <= 0:
             return None
-        about_mean = bool(self.has_intercept or self.fixed or self.through)
-        return 1 - (1 - self.rsquared) * (self.nobs - about_mean) / self.df_resid
+        return 1 - (1 - self.rsquared) * (self.nobs - self.is_about_mean) / self.df_resid
 
     @property
     def fvalue(self) -> float | None:

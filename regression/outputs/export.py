@@ -23,7 +23,7 @@ from regression.curves.change_of_basis import Chart
 from regression.curves.decimals import combine, precise
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.fits.result import Fit
+from regression.fits.fit import Fit
 
 __all__ = ["SUFFIXES", "Format", "export"]
 

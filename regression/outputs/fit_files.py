@@ -18,8 +18,9 @@ from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.common.text import counted, shown_path
 from regression.fits.bands import without_bands
-from regression.fits.notes import formula
-from regression.fits.result import Fit
+from regression.fits.equation import formula
+from regression.fits.fit import Fit
+from regression.outputs.report_lines import Report
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.base import CurveModule
 from regression.training.descent import Trace
@@ -124,7 +125,9 @@ class FitFiles(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         source = None if data is None else data.source()
         write_whole(folder / "fit.json", fit.to_json(data=source).encode())
-        write_whole(folder / "fit.txt", f"{fit}\n".encode())
+        is_full = any(callback.full for callback in _callbacks(trainer) if isinstance(callback, Report))
+        report = fit.report(is_full)
+        write_whole(folder / "fit.txt", f"{report}\n".encode())
         losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
         picture = self._picture(trainer, module, fit, fit.updates, losses_made)
         if isinstance(picture, Exception):
@@ -135,7 +138,7 @@ class FitFiles(Callback):
         for logger in tensorboards(trainer):
             if isinstance(picture, bytes):
                 add_png(logger, "fit", picture, fit.updates)
-            logger.experiment.add_text("report", f"```\n{fit}\n```", fit.updates)
+            logger.experiment.add_text("report", f"```\n{report}\n```", fit.updates)
             _log_settings(logger, fit, module, data)
 
     def _picture(self, *of: Any) -> bytes | Exception:
@@ -169,6 +172,10 @@ class FitFiles(Callback):
         powers = [*[0.0] * (not module.model.fit_intercept), *curve]
         on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, module.model.names))
         return figure(title, ShownPoints(points, axes), on_the_way, panel)
+
+
+def _callbacks(trainer: pl.Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined, no-any-return]
 
 
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:

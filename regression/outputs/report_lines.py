@@ -45,11 +45,13 @@ class Report(Callback):
         rows: About how many lines a run prints.
         loss: Whether a line shows the loss ``before`` its update or ``after`` it. The coefficients are always those
             after it. The last line is the state at the end.
+        full: Whether the report shows intervals, tests and correlations of the coefficients too.
     """
 
-    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before") -> None:
+    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before", full: bool = False) -> None:
         self.rows = rows
         self.loss = loss
+        self.full = full
         self._has_head = False
 
     def on_train_batch_end(
@@ -85,7 +87,7 @@ class Report(Callback):
             self._head(trainer, module)
             self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
             print()
-        print(fit)
+        print(fit.report(self.full, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
         if trainer.loggers and folder is not None:
             print(f"files in {shown_path(folder)}")
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from regression.common.atomic_files import write_whole
 from regression.common.errors import SaveError, UsageError
 from regression.common.version import __version__
-from regression.fits.result import Fit
+from regression.fits.fit import Fit
 
 __all__ = ["SafeCheckpointIO", "read_checkpoint", "read_fit", "read_undamaged"]
 

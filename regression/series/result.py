@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.errors import UndeterminedWarning
+from regression.common.frames import as_frame
 from regression.common.text import counted, left_out
 from regression.series.fits import Found
 from regression.series.room import Model
@@ -112,6 +113,14 @@ class SeriesFit:
         errors = {f"{name}_se": self.bse[:, k] for k, name in enumerate(self.names)}
         goodness = {"ssr": self.ssr, "sigma": self.sigma, "rsquared": self.rsquared}
         return {"series": self.series, "nobs": self.nobs, "rank": self.rank, **params, **errors, **goodness}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as arrays of numpy, each of shape (S,)."""
+        return {name: np.asarray(values) for name, values in self.columns().items()}
+
+    def to_frame(self) -> Any:
+        """Return the same as a ``pandas.DataFrame``, a row for each series."""
+        return as_frame(self.to_dict())
 
     def summary(self) -> dict[str, tuple[float, float, float] | None]:
         """Return smallest, median and largest of each coefficient and of R², where there is one."""

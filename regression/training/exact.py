@@ -55,6 +55,6 @@ class ExactSolution(Engine):
         fit = module.required_result()
         loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
         module.log_loss("train_loss", torch.tensor(loss, device=module.device), fit.nobs)
-        module.log_update(0, {"train_loss": loss}, fit.params)
+        module.log_update(0, {"train_loss": loss}, fit.params.tolist())
         count_updates(module.trainer, 1)
         module.trainer.should_stop = True

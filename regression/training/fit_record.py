@@ -14,9 +14,9 @@ from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.fits.build import FitOptions
+from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 from regression.fits.optimum import Optimum
-from regression.fits.result import Fit
 
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 
@@ -43,6 +43,8 @@ class Origin:
         loss: Loss of all training points at these weights where it is no function of the squares.
         val_loss: Loss of the held-out points at these weights.
         notes: What the reader should know of the way to them.
+        axes: Names of x and y.
+        source: Where the points came from, in words.
     """
 
     solver: str
@@ -52,6 +54,8 @@ class Origin:
     loss: float | None = None
     val_loss: float | None = None
     notes: tuple[str, ...] = ()
+    axes: tuple[str, str] = ("x", "y")
+    source: str | None = None
 
 
 class FitRecord:
@@ -75,6 +79,7 @@ class FitRecord:
         self.model, self.name, self.absolute_sigma, self.level = model, name, absolute_sigma, level
         self.least_squares = LeastSquares(model)
         self.origin: Origin | None = None
+        self._names: dict[str, Any] = {}
         self._origin_weights: Tensor | None = None
         self._fit: Fit | None = None
         self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain of this fit
@@ -98,14 +103,22 @@ class FitRecord:
         with torch.no_grad():
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
-    def begin(self, frame: Frame, omitted: int) -> None:
-        """Forget the points of an earlier fit, and how the weights came about; see ``LeastSquares.begin``."""
+    def begin(self, frame: Frame, omitted: int, axes: tuple[str, str], source: str | None) -> None:
+        """Forget the points of an earlier fit, and how the weights came about.
+
+        Args:
+            frame: Coordinates of the sums.
+            omitted: Number of rows that were left out.
+            axes: Names of x and y.
+            source: Where the points came from, in words.
+        """
         self.least_squares.begin(frame, omitted)
+        self._names = {"axes": axes, "source": source}
         self.origin = self._fit = self._fitted = None
 
     def note(self, origin: Origin) -> None:
         """Remember how the weights come about, while they change."""
-        self.origin, self._origin_weights, self._fitted = origin, None, None
+        self.origin, self._origin_weights, self._fitted = replace(origin, **self._names), None, None
 
     def pin(self) -> None:
         """Take the present weights for those that the origin tells of, with its losses."""
@@ -174,7 +187,8 @@ class FitRecord:
         try:
             self.least_squares.restore(state)
             require_stored(state["origin"], ORIGIN, "origin.")
-            self.origin = Origin(**{**state["origin"], "notes": tuple(state["origin"]["notes"])})
+            lists = {name: tuple(value) for name, value in state["origin"].items() if isinstance(value, list | tuple)}
+            self.origin = Origin(**{**state["origin"], **lists})
         except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
             why = str(error) if isinstance(error, ValueError) else repr(error)
             raise UsageError(f"the weights come with no fit of this program: {why}; take another file") from error

@@ -128,7 +128,9 @@ class Regression(CurveModule):
             self.scan(self.loader.bounds(), found.add)
         frame = found.frame()
         self._settle_domain(frame)
-        self.record.begin(frame, self.loader.rows.omitted)
+        data = run_data(self.trainer)
+        axes, source = (("x", "y"), None) if data is None else (data.axes, data.provenance)
+        self.record.begin(frame, self.loader.rows.omitted, axes, source)
         self.engine.begin()
 
     def _require_data(self) -> None:

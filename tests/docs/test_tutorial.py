@@ -94,8 +94,16 @@ def test_ways_out_reach_the_optimum(played: Tutorial) -> None:
     twelve, exact = (Fit.from_json(played.folder / "lightning_logs" / f"version_{k}" / "fit.json") for k in (2, 3))
     assert twelve.updates == 12
     assert twelve.opt_error_se == pytest.approx(0.001, rel=0.5)
-    assert exact.params == played.names["curve"].params == pytest.approx(played.names["best"].tolist(), rel=1e-9)
-    assert exact.bse == played.names["curve"].bse == pytest.approx(played.names["errors"].tolist(), rel=1e-9)
+    assert (
+        exact.params.tolist()
+        == played.names["curve"].params.tolist()
+        == pytest.approx(played.names["best"].tolist(), rel=1e-9)
+    )
+    assert (
+        exact.bse.tolist()
+        == played.names["curve"].bse.tolist()
+        == pytest.approx(played.names["errors"].tolist(), rel=1e-9)
+    )
     assert f"{3 * 1.5 + np.sin(6 * 1.5) + 1:.2f} at 1.5" in TEXT
 
 

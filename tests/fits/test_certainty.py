@@ -93,7 +93,7 @@ def judge(seed: int) -> str | None:
             return f"{seed}: singular, and not said"
         for name, values in right.items():
             found = getattr(fit, name)
-            for got, value in zip(found if isinstance(found, tuple) else [found], values, strict=True):
+            for got, value in zip(np.atleast_1d(found).tolist(), values, strict=True):
                 if not math.isfinite(got) or abs(Decimal(got) - value) > LAST_DIGIT * abs(value):
                     return f"{seed}: {name} {got!r}, right {float(value)!r}, notes {fit.notes}"
     return None

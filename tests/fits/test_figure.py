@@ -16,8 +16,8 @@ from regression import Fit, fit
 from regression.common.points import Points
 from regression.fits import figure as drawing
 from regression.fits.bands import without_bands
+from regression.fits.equation import formula
 from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
-from regression.fits.notes import formula
 from tests.support import textbook
 from tests.support.command import Command, config
 

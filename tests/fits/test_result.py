@@ -132,14 +132,16 @@ def test_errors_scale_with_the_points() -> None:
     x, y, sigma = drawn(2)
     fit = regression.fit(x, y, 2, sigma)
     louder = regression.fit(x, 8 * y, 2, sigma)
-    assert louder.bse == tuple(8 * error for error in fit.bse or ())
+    assert louder.bse.tolist() == (8 * fit.bse).tolist()
     assert (louder.rsquared, louder.ssr) == (fit.rsquared, 64 * fit.ssr)
     wider = regression.fit(x, y, 2, 1024 * sigma)
-    assert (wider.params, wider.bse, wider.aic) == (fit.params, fit.bse, pytest.approx(fit.aic, rel=1e-14, abs=0))
+    assert (wider.params == fit.params).all()
+    assert (wider.bse == fit.bse).all()
+    assert wider.aic == pytest.approx(fit.aic, rel=1e-14, abs=0)
     known, doubled = (regression.fit(x, y, 2, factor * sigma, absolute_sigma=True) for factor in (1, 2))
-    assert doubled.bse == tuple(2 * error for error in known.bse or ())
+    assert doubled.bse.tolist() == (2 * known.bse).tolist()
     twice = regression.fit(np.tile(x, 2), np.tile(y, 2), 2, np.tile(sigma, 2))
-    assert twice.bse == pytest.approx([error * math.sqrt(37 / 77) for error in fit.bse or ()], rel=1e-14, abs=0)
+    assert twice.bse == pytest.approx([error * math.sqrt(37 / 77) for error in fit.bse], rel=1e-14, abs=0)
 
 
 def test_as_many_points_as_coefficients() -> None:
@@ -173,7 +175,8 @@ def test_undetermined_coefficients_are_null_with_a_reason() -> None:
 def test_curve_through_every_point() -> None:
     """A curve through every point has errors of 0, said so, and no AIC of minus infinity."""
     fit = regression.fit([0, 1, 2, 5], [2, 5, 8, 17])
-    assert (fit.params, fit.bse, fit.ssr, fit.sigma, fit.rsquared) == ((2.0, 3.0), (0.0, 0.0), 0.0, 0.0, 1.0)
+    assert (fit.params.tolist(), fit.bse.tolist()) == ([2.0, 3.0], [0.0, 0.0])
+    assert (fit.ssr, fit.sigma, fit.rsquared) == (0.0, 0.0, 1.0)
     assert (fit.aic, fit.aicc, fit.bic) == (None, None, None)
     assert "goes through every point" in str(fit)
     assert [line.split()[2] for line in str(fit).splitlines() if line.startswith("  c")] == ["exact", "exact"]
@@ -184,7 +187,7 @@ def test_curve_through_every_point() -> None:
 def test_equal_y_leave_rsquared_unknown() -> None:
     """Where all y are equal there is no variance to explain: R² is null, with a note."""
     fit = regression.fit([0, 1, 2, 5], [7, 7, 7, 7])
-    assert (fit.params, fit.rsquared) == ((7.0, 0.0), None)
+    assert (fit.params.tolist(), fit.rsquared) == ([7.0, 0.0], None)
     assert "R² is unknown: y does not vary, or too little against its size" in fit.notes
 
 
@@ -303,11 +306,11 @@ def test_arrays_of_any_order_are_fitted() -> None:
     """Reversed arrays, those of another byte order and those that may not be written to are arrays like others."""
     x = np.linspace(0, 1, 20)
     y = np.sin(x)
-    expected = regression.fit(x, y, 2).params
+    expected = regression.fit(x, y, 2).params.tolist()
     fixed = x.copy()
     fixed.flags.writeable = False
     for own_x, own_y in ((x[::-1], y[::-1]), (x.astype(">f8"), y.astype(">f8")), (fixed, y), (np.stack([x, x])[0], y)):
-        assert regression.fit(own_x, own_y, 2).params == expected
+        assert regression.fit(own_x, own_y, 2).params.tolist() == expected
     ids = np.repeat([2, 1], 10)
     found = regression.fit_series(x[::-1], y[::-1], ids[::-1]).params
     assert torch.equal(found, regression.fit_series(x, y, ids.astype(">i4")).params)

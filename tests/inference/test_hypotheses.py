@@ -56,7 +56,7 @@ def test_summaries_are_those_of_r(data: str, degree: int, right: dict[str, Any])
     for name, value in right.items():
         np.testing.assert_allclose(getattr(fit, name), value, rtol=1e-9, err_msg=name)
         if name != "corr_params":
-            assert content[name] == json.loads(json.dumps(getattr(fit, name)))
+            assert content[name] == np.asarray(getattr(fit, name)).tolist()
     assert (fit.chi2, fit.chi2_pvalue) == (None, None)
 
 
@@ -148,8 +148,8 @@ def test_a_file_without_these_numbers_loads() -> None:
         del content[name]
     old = regression.Fit.from_json(json.dumps(content))
     assert old.fvalue is None
-    assert old.pvalues == regression.fit(*CARS).pvalues
-    assert {field.name for field in fields(old)} <= set(json.loads(old.to_json()))
+    np.testing.assert_array_equal(old.pvalues, regression.fit(*CARS).pvalues)
+    assert {field.name for field in fields(old)} - {"sample"} <= set(json.loads(old.to_json()))
 
 
 def test_ess_is_what_the_curve_accounts_for() -> None:

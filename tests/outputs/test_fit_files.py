@@ -82,7 +82,7 @@ def test_report_and_files_of_a_trainer_of_ones_own(tmp_path: Path, capsys: pytes
         pl.Trainer(logger=False, callbacks=callbacks, **QUIET).fit(module, **data)
         fit = regression.Fit.from_json(folder / "fit.json")
         assert module.result is not None
-        assert fit.params == module.result.params
+        assert fit.params.tolist() == module.result.params.tolist()
         assert (folder / "fit.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / "fit.txt").read_text() in capsys.readouterr().out
     pl.Trainer(logger=CSVLogger(tmp_path / "csv"), callbacks=[regression.FitFiles()], **QUIET).fit(module, loader)

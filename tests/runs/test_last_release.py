@@ -38,7 +38,7 @@ def old_values(content: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
 def test_a_fit_in_json_loads(name: str) -> None:
     """The curve, its errors and every number of the report are those of the old file."""
     content, fit = left(name), Fit.from_json(FOLDER / f"{name}.json")
-    assert (list(fit.params), list(fit.bse or []), fit.sigma) == (content["params"], content["bse"], content["sigma"])
+    assert (list(fit.params), list(fit.bse), fit.sigma) == (content["params"], content["bse"], content["sigma"])
     assert fit.conf_int is not None
     assert [list(pair) for pair in fit.conf_int] == [pytest.approx(pair, rel=1e-13) for pair in content["conf_int"]]
     x = torch.linspace(*content["x_range"], 7, dtype=torch.float64)

@@ -87,7 +87,7 @@ def test_high_degrees_equal_fit(degree: int) -> None:
     y = np.sin(5 * x) + random.normal(size=len(x))
     fit, right = regression.fit_series(x, y, np.zeros(len(x), int), degree), regression.fit(x, y, degree)
     assert fit.params[0].tolist() == pytest.approx(list(right.params), rel=1e-13)
-    assert fit.bse[0].tolist() == pytest.approx(list(right.bse or ()), rel=1e-13)
+    assert fit.bse[0].tolist() == pytest.approx(list(right.bse), rel=1e-13)
 
 
 def test_exact_curves_leave_nothing() -> None:

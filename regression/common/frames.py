@@ -1,0 +1,71 @@
+"""Frames: columns that users name in one of any library, and the frames of pandas that they get back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regression.common.errors import UsageError
+from regression.common.text import did_you_mean, printable
+
+__all__ = ["as_frame", "chosen_columns", "column_name"]
+
+
+def as_frame(columns: Mapping[str, Any], index: Sequence[str] | None = None) -> Any:
+    """Return columns as a ``pandas.DataFrame``.
+
+    Args:
+        columns: The columns by their names, each of shape (N,).
+        index: Names of the rows.
+
+    Raises:
+        UsageError: If pandas is not installed.
+    """
+    try:
+        import pandas as pd  # type: ignore[import-untyped]  # half a second to import, and most never need it
+    except ImportError:
+        raise UsageError("to_frame needs pandas, not installed here: pip install pandas, or use to_dict()") from None
+    return pd.DataFrame(dict(columns), index=index)
+
+
+def chosen_columns(data: Any, names: Mapping[str, Any]) -> list[Any]:
+    """Return the columns of a frame that are named.
+
+    Args:
+        data: A frame of pandas or polars, a table of pyarrow, an array of numpy with fields, or a mapping.
+        names: What each column is for, and its name; of a ``sigma`` also a number, which stays as it is.
+
+    Raises:
+        UsageError: If a name is none, or the frame has no such column.
+    """
+    known = _names(data)
+    return [_chosen(data, known, purpose, name) for purpose, name in names.items()]
+
+
+def column_name(values: Any, default: str) -> str:
+    """Return the name that a column has by itself, as those of pandas and polars have."""
+    name = getattr(values, "name", None)
+    return name if isinstance(name, str) and name else default
+
+
+def _names(data: Any) -> list[str]:
+    for found in (
+        getattr(data, "column_names", None),  # of pyarrow
+        getattr(data, "columns", None),
+        getattr(getattr(data, "dtype", None), "names", None),
+        data if isinstance(data, Mapping) else None,
+    ):
+        if found is not None:
+            return [name for name in found if isinstance(name, str)]
+    raise UsageError(f"data must be a frame or a mapping with named columns, got {type(data).__name__}")
+
+
+def _chosen(data: Any, known: Sequence[str], purpose: str, name: Any) -> Any:
+    if purpose == "sigma" and isinstance(name, int | float):
+        return name
+    if not isinstance(name, str):
+        raise UsageError(f"{purpose} must name a column of data, got {type(name).__name__}: leave data out for values")
+    if name not in known:
+        there = f"; it has {', '.join(printable(column) for column in known[:20]) or 'none'}"
+        raise UsageError(
+            f"data has no column {printable(name)!r} for {purpose}{did_you_mean(name, known, there, repr, cutoff=0.4)}"
+        )
+    return data[name]

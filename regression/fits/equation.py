@@ -1,0 +1,71 @@
+"""The equation of a curve, as text and for LaTeX."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from regression.common.value_and_error import value_and_error
+from regression.curves.polynomial import power_of
+
+__all__ = ["equation", "formula", "latex_equation"]
+
+MOST_TERMS = 5  # of a formula in a legend
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def formula(params: Sequence[float], names: Sequence[str]) -> str:
+    """Return the curve in few words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
+
+    Args:
+        params: Coefficients in ascending powers of x.
+        names: Their names, which tell the powers.
+    """
+    if len(params) > MOST_TERMS:
+        return f"degree {names[-1].removeprefix('c')}"
+    return _signed([(c, f"{abs(c):.4g}", power) for c, power in zip(params, _powers(names), strict=True)])
+
+
+def equation(params: Sequence[float], names: Sequence[str], errors: Sequence[float] | None = None) -> str:
+    """Return the curve with all its terms, such as ``(2.3 ± 0.4) + (2.95 ± 0.16) x``.
+
+    Args:
+        params: Coefficients in ascending powers of x.
+        names: Their names, which tell the powers.
+        errors: Their standard errors, which decide the digits; without them there are eight.
+    """
+    if errors is None:
+        return _signed([(c, f"{abs(c):.8g}", power) for c, power in zip(params, _powers(names), strict=True)])
+    rows = zip(params, errors, _powers(names), strict=True)
+    return " + ".join(f"{_in_brackets(value, error)}{power}" for value, error, power in rows)
+
+
+def latex_equation(params: Sequence[float], names: Sequence[str], errors: Sequence[float] | None = None) -> str:
+    r"""Return the same for LaTeX's mathematics, such as ``(2.3 \pm 0.4) + (2.95 \pm 0.16)\,x``."""
+    text = equation(params, names, errors).translate({ord("−"): "-"})
+    text = re.sub(r" x([⁰¹²³⁴⁵⁶⁷⁸⁹]*)", lambda m: rf"\,x{_exponent(m[1])}", text)
+    text = re.sub(r"e([+-]\d+)", lambda m: rf" \times 10^{{{int(m[1])}}}", text)
+    return text.replace("±", r"\pm")
+
+
+def _powers(names: Sequence[str]) -> list[str]:
+    powers = [power_of(name) or 0 for name in names]
+    return [("", " x")[k] if k < 2 else f" x{str(k).translate(SUPERSCRIPTS)}" for k in powers]
+
+
+def _exponent(superscript: str) -> str:
+    digits = superscript.translate({ord(s): str(k) for k, s in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+    return f"^{{{digits}}}" if digits else ""
+
+
+def _signed(terms: Sequence[tuple[float, str, str]]) -> str:
+    """Join terms by their signs."""
+    signed = [f"{'−' if value < 0 else '+'} {size}{power}" for value, size, power in terms]
+    return " ".join([signed[0].removeprefix("+ ").replace("− ", "−"), *signed[1:]])
+
+
+def _in_brackets(value: float, error: float) -> str:
+    """Return a value with its error in brackets, without them where there is no error to show."""
+    if error == 0 or not math.isfinite(error):
+        return f"{value:.8g}"
+    text = value_and_error(value, error)
+    return text if text.startswith("(") else f"({text})"

@@ -1,0 +1,108 @@
+"""Fit: the numbers of a fit, with its words and pictures."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from regression.common.atomic_files import open_whole
+from regression.common.errors import UsageError
+from regression.common.frames import as_frame
+from regression.common.text import shown_path
+from regression.fits.equation import equation, latex_equation
+from regression.fits.report import report, short_report
+from regression.fits.result import FitResult
+from regression.fits.tables import coefficient_columns, latex_table, markdown_table
+
+__all__ = ["Fit"]
+
+
+class Fit(FitResult):
+    """A fitted curve: its numbers, which are those of ``FitResult``, and how they are read, shown and passed on."""
+
+    def __call__(self, x: Any) -> Any:
+        """Return the curve at x: a number for a number, else a float64 array of the shape of x.
+
+        Args:
+            x: Points, as in ``predict``.
+
+        Raises:
+            UsageError: If x holds other things than real numbers.
+        """
+        mean = self.predict(x).mean
+        return mean.item() if mean.ndim == 0 else mean.numpy()
+
+    def __str__(self) -> str:
+        """Return the report: what was fitted, coefficients with errors, goodness, and notes."""
+        return report(self)
+
+    def __repr__(self) -> str:
+        """Return the report in short: what an interactive session shows."""
+        return short_report(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a table of the coefficients with a small picture."""
+        from regression.fits.html import html
+
+        return html(self)
+
+    def report(self, full: bool = False, width: int | None = None) -> str:
+        """Return the report, with intervals, tests and correlations too if ``full``.
+
+        Args:
+            full: Whether to show them.
+            width: Signs of a line of notes; by default each note is one line.
+        """
+        return report(self, full, width)
+
+    def equation(self, errors: bool = False, latex: bool = False) -> str:
+        """Return the curve with all its terms, such as ``(2.3 ± 0.4) + (2.95 ± 0.16) x``.
+
+        Args:
+            errors: Whether to show the standard errors, which then decide the digits.
+            latex: Whether to write it for LaTeX's mathematics.
+        """
+        write = latex_equation if latex else equation
+        known = None if not errors or self.bse is None else self.bse.tolist()
+        return write(self.params.tolist(), self.names, known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the coefficients as columns: ``name, params, bse``, ends of intervals, ``tvalues, pvalues``."""
+        return {"name": list(self.names), **coefficient_columns(self)}
+
+    def to_frame(self) -> Any:
+        """Return the same as a ``pandas.DataFrame`` with a row for each coefficient.
+
+        Raises:
+            UsageError: If pandas is not installed.
+        """
+        return as_frame(coefficient_columns(self), self.names)
+
+    def to_markdown(self) -> str:
+        """Return the coefficients as a table of Markdown."""
+        return markdown_table(self)
+
+    def to_latex(self) -> str:
+        """Return the coefficients as a ``tabular`` of LaTeX."""
+        return latex_table(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to a new file, which ``regression.load`` reads.
+
+        Args:
+            path: A path that ends in ``.json``.
+
+        Raises:
+            UsageError: If the file is there already, has another ending, or cannot be written.
+        """
+        target = Path(path)
+        if target.suffix != ".json":
+            raise UsageError(f"a fit is saved as JSON: give a name that ends in .json, got {shown_path(target)}")
+        try:
+            with open_whole(target, is_new=True) as file:
+                file.write(self.to_json().encode())
+        except OSError as error:
+            if os.path.lexists(target):
+                words = f"{shown_path(target)} is there, and nothing is written over: give another name"
+            else:
+                words = f"cannot write {shown_path(target)}: {error.strerror}; give another folder"
+            raise UsageError(words) from None

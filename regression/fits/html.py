@@ -1,0 +1,109 @@
+"""A fit in a notebook: a table of the coefficients, with a small picture, as HTML that suits dark pages too."""
+
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from regression.common.text import printable
+from regression.fits.report import title_lines
+from regression.fits.result import FitResult
+from regression.fits.tables import coefficient_rows, interval_head
+
+__all__ = ["html"]
+
+WIDTH, HEIGHT, MARGIN = 300, 190, 22  # in pixels
+GRID = 80  # points of the curve
+LARGE = 1e300  # differences of larger numbers may be beyond float64's range
+CURVE, POINTS = "#d1571b", "#4b8bd0"  # to be seen on white and on black
+
+Array = NDArray[np.float64]
+
+
+def html(fit: FitResult) -> str:
+    """Return a fit as HTML."""
+    first, *others = title_lines(fit)
+    head = _row(["coefficient", "value ± error", interval_head(fit), "t", "p"], "th")
+    body = "".join(_row(cells, "td") for cells in coefficient_rows(fit))
+    notes = "".join(f"<div>note: {_safe(note)}</div>" for note in fit.notes)
+    said = "".join(f"<div>{_safe(line)}</div>" for line in others)
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"><div style="max-width:48em">'
+        f"<div><b>{_safe(first)}</b></div>{said}"
+        f'<table style="margin:.5em 0"><thead>{head}</thead><tbody>{body}</tbody></table>{notes}</div>'
+        f"{_picture(fit)}</div>"
+    )
+
+
+def _safe(text: str) -> str:
+    """Return a text as HTML shows it: names come from files of anybody's."""
+    return escape(printable(text))
+
+
+def _row(cells: Iterable[str], kind: str) -> str:
+    aligned = (
+        f'<{kind} style="text-align:{"right" if k else "left"}">{_safe(c)}</{kind}>' for k, c in enumerate(cells)
+    )
+    return f"<tr>{''.join(aligned)}</tr>"
+
+
+def _picture(fit: FitResult) -> str:
+    """Return the curve, its confidence band and some of the points as SVG, drawn without matplotlib's second."""
+    low, high = fit.x_range
+    x = torch.linspace(low, high, GRID, dtype=torch.float64)
+    values = fit.predict(x)
+    shown = [] if fit.sample is None else [fit.sample.y.double().numpy()]
+    numbers = np.concatenate([values.mean.numpy(), *shown])
+    if not np.isfinite(numbers).all() or low == high or max(abs(low), abs(high), np.abs(numbers).max()) > LARGE:
+        return ""
+    bottom, top = float(numbers.min()), float(numbers.max())
+    room = 0.05 * (top - bottom) or 1.0
+    box = (low, high, bottom - room, top + room)
+    band = [values.mean_ci_lower.numpy(), values.mean_ci_upper.numpy()]
+    parts = [f'<path d="{_path(x.numpy(), values.mean.numpy(), box)}" fill="none" stroke="{CURVE}" stroke-width="2"/>']
+    if np.isfinite(band).all():
+        there, back = _path(x.numpy(), band[0], box), _path(x.numpy()[::-1], band[1][::-1], box)
+        parts.insert(0, f'<path d="{there} L{back[1:]} Z" fill="{CURVE}" fill-opacity="0.25"/>')
+    if fit.sample is not None:
+        places = _places(fit.sample.x.double().numpy(), fit.sample.y.double().numpy(), box)
+        size = 3 if len(places) <= 60 else 1.5
+        dots = "".join(f'<circle cx="{h:.1f}" cy="{v:.1f}" r="{size}"/>' for h, v in places)
+        parts.insert(1, f'<g fill="{POINTS}">{dots}</g>')
+    return _framed("".join(parts), fit.axes, box)
+
+
+def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, float]) -> str:
+    """Put a frame with the ends of both axes, and their names, around a picture."""
+    x, y = (_safe(name) for name in axes)
+    right, base = WIDTH - 4, HEIGHT - MARGIN
+    frame = f'x="{MARGIN}" y="4" width="{right - MARGIN}" height="{base - 4}"'
+    middle = (right + MARGIN) / 2
+    texts = [
+        f'<text x="{MARGIN}" y="{HEIGHT - 7}">{box[0]:.4g}</text>',
+        f'<text x="{right}" y="{HEIGHT - 7}" text-anchor="end">{box[1]:.4g}</text>',
+        f'<text x="{middle}" y="{HEIGHT - 7}" text-anchor="middle">{x}</text>',
+        f'<text transform="translate({MARGIN - 7},{base / 2}) rotate(-90)" text-anchor="middle">{y}</text>',
+        f'<text x="{MARGIN + 4}" y="15">{box[3]:.4g}</text>',
+        f'<text x="{MARGIN + 4}" y="{base - 4}">{box[2]:.4g}</text>',
+    ]
+    # A nested svg cuts off what lies outside of it.
+    view = f"{MARGIN} 4 {right - MARGIN} {base - 4}"
+    return (
+        f'<svg width="{WIDTH}" height="{HEIGHT}" font-size="11" fill="currentColor" role="img" '
+        f'aria-label="{y} against {x}"><svg {frame} viewBox="{view}">{inner}</svg>'
+        f'<rect {frame} fill="none" stroke="currentColor" stroke-opacity="0.4"/>{"".join(texts)}</svg>'
+    )
+
+
+def _places(x: Array, y: Array, box: tuple[float, float, float, float]) -> list[tuple[float, float]]:
+    """Return points in pixels."""
+    low, high, bottom, top = box
+    across = MARGIN + (WIDTH - 4 - MARGIN) * (x - low) / (high - low)
+    down = 4 + (HEIGHT - MARGIN - 4) * (top - y) / (top - bottom)
+    return list(zip(across.tolist(), np.clip(down, -1e4, 1e4).tolist(), strict=True))
+
+
+def _path(x: Array, y: Array, box: tuple[float, float, float, float]) -> str:
+    return "M" + " L".join(f"{h:.1f},{v:.1f}" for h, v in _places(x, y, box))

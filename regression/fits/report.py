@@ -1,0 +1,152 @@
+"""The report of a fit, in words."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import combinations
+from textwrap import fill
+
+from regression.common.text import counted, printable
+from regression.common.value_and_error import value_and_error
+from regression.fits.result import FitResult
+from regression.fits.tables import coefficient_rows, interval_head
+
+__all__ = ["report", "short_report", "title_lines"]
+
+LEAST_CORRELATION, MOST_CORRELATIONS = 0.5, 10  # of those that are shown
+LEAST_WIDTH = 20  # of a terminal that says nothing sensible of itself
+
+
+def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
+    """Return the report of a fit: what was fitted, coefficients with errors, goodness, and notes.
+
+    Args:
+        fit: The fit.
+        full: Whether to show intervals, tests and correlations too.
+        width: Signs of a line of notes; by default each note is one line.
+    """
+    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
+    lines = [
+        *title_lines(fit),
+        *_weight_lines(fit),
+        *_chi_square_lines(fit),
+        *([] if fit.loss is None else [f"{fit.loss_name} {fit.loss:.8g}"]),
+        *([] if fit.val_loss is None else [f"{fit.loss_name} of the held-out points {fit.val_loss:.8g}"]),
+        ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
+        *(_full_lines(fit) if full else _coefficient_lines(fit, 24, [f"{value: .8g}" for value in fit.params])),
+        _goodness_line(fit),
+        *_table_lines(fit),
+        *_note_lines(fit, width),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def short_report(fit: FitResult) -> str:
+    """Return what was fitted, the coefficients with errors, R² and σ, and the notes."""
+    goodness = _known({"R²": fit.rsquared, "residual σ": fit.sigma})
+    coefficients = _coefficient_lines(fit, 0, [""] * len(fit.params))
+    return "\n".join(filter(None, [*title_lines(fit), *coefficients, ", ".join(goodness), *_note_lines(fit, None)]))
+
+
+def title_lines(fit: FitResult) -> list[str]:
+    """Return what was fitted, how, and to how many points."""
+    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    return [
+        *_origin_lines(fit),
+        f"{fit.model}, degree {fit.degree}, {how}",
+        f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
+        f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
+    ]
+
+
+def _origin_lines(fit: FitResult) -> list[str]:
+    """Say which columns were fitted, where they have names or come from a file."""
+    if fit.source is None and fit.axes == ("x", "y"):
+        return []
+    x, y = fit.axes
+    return [printable(", ".join(filter(None, [f"{y} against {x}", fit.source])))]
+
+
+def _coefficient_lines(fit: FitResult, room: int, more: Sequence[str]) -> list[str]:
+    width = max(map(len, fit.names))
+    errors = [None] * len(fit.params) if fit.bse is None else fit.bse.tolist()
+    rows = zip(fit.names, fit.params.tolist(), errors, more, strict=True)
+    return [
+        f"  {name:<{width}}  {value_and_error(value, error):<{room}}  {last}".rstrip()
+        for name, value, error, last in rows
+    ]
+
+
+def _full_lines(fit: FitResult) -> list[str]:
+    """Return the coefficients with intervals and tests, under a head, and the correlations that matter."""
+    rows = [["", "", "", interval_head(fit), "t", "p"]]
+    rows += [
+        [*row[:2], f"{value: .8g}", *row[2:]] for row, value in zip(coefficient_rows(fit), fit.params, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [*map(str.rstrip, lines), *_correlation_lines(fit)]
+
+
+def _correlation_lines(fit: FitResult) -> list[str]:
+    """Return the largest correlations between coefficients."""
+    found = fit.corr_params
+    if found is None or len(found) < 2:
+        return []
+    pairs = sorted(combinations(range(len(found)), 2), key=lambda pair: -abs(found[pair]))
+    shown = [
+        f"{fit.names[i]} {fit.names[j]} {found[i, j]:.3f}" for i, j in pairs if abs(found[i, j]) >= LEAST_CORRELATION
+    ]
+    words = ", ".join(shown[:MOST_CORRELATIONS]) or f"below {LEAST_CORRELATION} between all coefficients"
+    return [f"correlations: {words}"]
+
+
+def _goodness_line(fit: FitResult) -> str:
+    name = "R²" if fit.is_about_mean else "R² (about 0: no intercept)"
+    return ", ".join(_known({name: fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}))
+
+
+def _chi_square_lines(fit: FitResult) -> list[str]:
+    """Say how well absolute sigma explain the residuals."""
+    if fit.chi2 is None or fit.chi2_pvalue is None:
+        return []
+    probability = f"probability of a larger one {fit.chi2_pvalue:.2g}"
+    return [f"χ² {fit.chi2:.6g}, χ²/df {fit.chi2 / fit.df_resid:.6g}, {probability}"]
+
+
+def _note_lines(fit: FitResult, width: int | None) -> list[str]:
+    notes = [f"note: {note}" for note in fit.notes]
+    return notes if width is None else [fill(note, max(width, LEAST_WIDTH), subsequent_indent="  ") for note in notes]
+
+
+def _weight_lines(fit: FitResult) -> list[str]:
+    """Say how points with a sigma count, and what their errors go by."""
+    if fit.absolute_sigma:  # also where each is 1
+        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
+    if not fit.weighted:
+        return []
+    if fit.sigma is None:
+        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
+    square: float | Decimal = fit.sigma * fit.sigma
+    if fit.sigma and not 0 < square < math.inf:
+        square = Decimal(fit.sigma) ** 2
+    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
+
+
+def _table_lines(fit: FitResult) -> list[str]:
+    """Return the table of degrees in words, the chosen one marked."""
+    if not fit.degree_table:
+        return []
+    last = fit.degree_table[-1]  # the first has no degree below to be tested against
+    columns = [name for name, value in last.items() if value is not None]
+    lines = ["".join(f"{name:>12}" for name in columns)]
+    chosen = "  ← chosen" + (f" by {fit.criterion}" if fit.criterion else "")
+    for row in fit.degree_table:
+        mark = chosen if row["degree"] == fit.degree else ""
+        cells = ("" if (value := row[name]) is None else f"{value:.6g}" for name in columns)
+        lines.append("".join(f"{cell:>12}" for cell in cells).rstrip() + mark)
+    return lines
+
+
+def _known(values: dict[str, float | None]) -> list[str]:
+    return [f"{key} {value:.6g}" for key, value in values.items() if value is not None and math.isfinite(value)]
