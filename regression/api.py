@@ -1,7 +1,8 @@
 """The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from regression.common.errors import UsageError
 from regression.common.frames import chosen_columns, column_name
 from regression.common.points import Points
 from regression.common.text import counted
+from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
 from regression.data.readers.series_names import Labels
@@ -46,6 +48,8 @@ def fit(
     terms: Sequence[int] | None = None,
     fix: Mapping[str, float] | None = None,
     through: Sequence[tuple[float, float]] | None = None,
+    weights: Any = None,
+    counts: Any = None,
     data: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
@@ -69,7 +73,10 @@ def fit(
         terms: The powers of x that have a coefficient, instead of all up to a degree.
         fix: Values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``: they are kept.
         through: Points (x, y) that the curve goes through exactly.
-        data: A frame, table or mapping of which x, y and sigma are then the names of columns.
+        weights: Reciprocal variances 1 / sigma² instead of sigma, in a unit that does not matter unless
+            ``absolute_sigma``.
+        counts: Of how many equal observations each row is the summary: the result is that of a table with so many rows.
+        data: A frame, table or mapping of which x, y, sigma, weights and counts are then the names of columns.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands, ``plot`` draws it.
@@ -79,15 +86,15 @@ def fit(
             differ, a number is not finite, a sigma not positive, or the degree is out of range; if no curve meets the
             constraints, or only one.
     """
-    names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], [x, y, sigma][: 2 + (sigma is not None)]
+    _require_one_sigma(sigma, weights, absolute_sigma)
+    every = {"x": x, "y": y, "sigma": sigma, "weights": weights, "counts": counts}
+    named = {name: values for name, values in every.items() if name in "xy" or values is not None}
     axes = (column_name(x, "x"), column_name(y, "y")) if data is None else (x, y)
-    given = given if data is None else chosen_columns(data, dict(zip(names, given, strict=True)))
+    names, given = list(named), list(named.values()) if data is None else chosen_columns(data, named)
     columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
-    if absolute_sigma and sigma is None:
-        raise UsageError("absolute_sigma needs the sigma of the points, got none")
     require_level(level)
-    points = Points(*columns)
+    points, scan = _points(dict(zip(names, columns, strict=True)))
     constraints = None
     if terms is not None or fix or through:
         constraints = _constraints(terms, fix, through, degree, fit_intercept)
@@ -100,14 +107,14 @@ def fit(
     least_squares = LeastSquares(model, comparison if is_auto else None, constraints)
     found = Range()
     try:
-        points.scan(found.add)
+        scan(found.add)
     except UsageError:
         require_complete(names, columns)  # which counts the rows of all points
         raise
     frame = found.frame()
     least_squares.begin(frame, omitted=int((~is_complete).sum()))
-    points.scan(least_squares.add)
-    least_squares.solve(points.x.device, points.scan)
+    scan(least_squares.add)
+    least_squares.solve(points.x.device, scan)
     model.set_domain(frame.low, frame.high)
     sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level, axes=axes, sample=sample)
@@ -127,6 +134,24 @@ def load(path: str | os.PathLike[str]) -> Fit:
     """
     found = Path(path)
     return Fit.from_json(found / "fit.json" if found.is_dir() else found)
+
+
+def _require_one_sigma(sigma: Any, weights: Any, absolute_sigma: bool) -> None:
+    if sigma is not None and weights is not None:
+        raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
+    if absolute_sigma and sigma is None and weights is None:
+        raise UsageError("absolute_sigma needs the sigma of the points, got none")
+
+
+def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Callable[[Points], None]], None]]:
+    """Return points, and what calls a function with parts of all observations."""
+    sigma = as_sigma(columns["weights"]) if "weights" in columns else columns.get("sigma")
+    points = Points(columns["x"], columns["y"], sigma)
+    if "counts" not in columns:
+        return points, points.scan
+    counts = whole_counts(columns["counts"])
+    points, counts = points.chosen((counts > 0).nonzero().flatten()), counts[counts > 0]
+    return points, partial(scan_repeated, points, counts)
 
 
 def _constraints(

@@ -9,6 +9,7 @@
 - ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
 - ``frames``: columns that users name in a frame, and the frames that they get back.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
+- ``weights``: weights as reciprocal variances, and as numbers of observations.
 - ``row_ranges``: how rows are divided into parts, blocks and shares.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.

@@ -27,6 +27,7 @@ __all__ = [
     "as_whole",
     "complete_columns",
     "require_complete",
+    "require_each",
 ]
 
 NanPolicy = Literal["raise", "omit"]
@@ -198,14 +199,15 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
     for name, column in zip(names, columns, strict=False):
         if not column.sum().isfinite():  # a finite sum has finite terms, and is quicker than to look at each
             advice = '; nan_policy="omit" leaves such rows out' if can_omit else ""
-            _refuse(name, column, ~column.isfinite(), "finite", advice)
+            require_each(name, column, column.isfinite(), "finite", advice)
         if name == "sigma":
-            _refuse(name, column, column <= 0, "positive")
+            require_each(name, column, column > 0, "positive")
 
 
-def _refuse(name: str, column: Tensor, bad: Tensor, expected: str, advice: str = "") -> None:
-    """Raise an error with the first of the bad rows and their number, if there is one."""
-    if bad.any():
+def require_each(name: str, column: Tensor, good: Tensor, expected: str, advice: str = "") -> None:
+    """Refuse a column of which not each row is good: with the first of the others, and their number."""
+    if not good.all():
+        bad = ~good
         row = int(bad.int().argmax())
         raise UsageError(
             f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "

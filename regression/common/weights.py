@@ -1,0 +1,52 @@
+"""Weights of points in other words than sigma: as reciprocal variances, and as numbers of observations."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from regression.common.arrays import require_complete, require_each
+from regression.common.errors import UsageError
+from regression.common.points import Points
+
+__all__ = ["as_sigma", "scan_repeated", "whole_counts"]
+
+OBSERVATIONS_AT_ONCE = 1 << 20
+MOST_OBSERVATIONS = 10**11  # which take a quarter of an hour on one core
+
+
+def as_sigma(weights: Tensor) -> Tensor:
+    """Return the sigma of points with weights w, shape (N,): ``1 / √w``.
+
+    Raises:
+        UsageError: If a weight is not positive and finite.
+    """
+    require_complete(["weights"], [weights])
+    require_each("weights", weights, weights > 0, "positive (leave rows without weight out)")
+    return 1 / weights.sqrt()
+
+
+def whole_counts(counts: Tensor) -> Tensor:
+    """Return numbers of observations as whole numbers, shape (N,).
+
+    Raises:
+        UsageError: If one is no whole number of at least 0, or they add up to none, or to more than can be summed.
+    """
+    require_complete(["counts"], [counts])
+    require_each("counts", counts, (counts >= 0) & (counts == counts.round()), "a whole number of at least 0")
+    total = float(counts.sum())
+    if not 1 <= total <= MOST_OBSERVATIONS:
+        raise UsageError(f"counts must add up to 1 to 10^11 observations, got {total:g}")
+    return counts.long()
+
+
+def scan_repeated(points: Points, counts: Tensor, work: Callable[[Points], None]) -> None:
+    """Call ``work`` with parts of points of which each is there as often as its count says, shape (N,).
+
+    So nothing else needs to know of counts, and the sums are those of the observations, to the bit.
+    """
+    ends = counts.cumsum(0)
+    total = int(ends[-1])
+    for start in range(0, total, OBSERVATIONS_AT_ONCE):
+        observations = torch.arange(start, min(start + OBSERVATIONS_AT_ONCE, total), device=ends.device)
+        points.chosen(torch.searchsorted(ends, observations, right=True)).scan(work)
