@@ -75,8 +75,11 @@ class Answers:
 
     @cached_property
     def tvalues(self) -> Array | None:
-        """The coefficients in standard errors, ``params / bse``."""
-        return None if self.bse is None else np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
+        """The coefficients in standard errors, ``params / bse``; NaN for those that were kept and not fitted."""
+        if self.bse is None:
+            return None
+        found = np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
+        return np.where((self.bse == 0) & bool(self.fixed or self.through), math.nan, found)
 
     @cached_property
     def pvalues(self) -> Array | None:

@@ -17,6 +17,7 @@ def test_constrained_fits_are_those_of_r() -> None:
     """A fixed slope, a point to go through and chosen powers give coefficients and errors of R."""
     fixed = regression.fit(*CARS, fix={"slope": 4})
     assert fixed.params[:2] == pytest.approx((-18.620000000000001, 4), rel=1e-12)
+    assert np.isnan(fixed.tvalues[1])  # it was not tested
     assert fixed.bse == pytest.approx((2.1532869985116205, 0), rel=1e-9)
     assert (fixed.df_resid, fixed.rank, fixed.fixed, fixed.through) == (49, 1, {"c1": 4.0}, ())
     through = regression.fit(*CARS, degree=2, through=[(4, 2)])
