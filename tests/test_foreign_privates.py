@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 
 import lightning.pytorch as pl
+import pytest
 from jsonargparse import _actions, _typehints
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from regression.cli.parser_internals import IMPORTER
+from regression import LineRegression, PolynomialRegression
+from regression.cli.parser_internals import IMPORTER, MAKER, remembered_parsers
 from tests.test_architecture import PACKAGE, dotted
 
 DOORS = {
@@ -95,3 +97,16 @@ def test_the_names_are_there() -> None:
     assert callable(LightningCLI._parse_ckpt_path)
     assert IMPORTER in vars(_typehints)
     assert IMPORTER in vars(_actions)
+
+
+def test_a_class_has_one_parser_until_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks by this name for the parser of a class gets the same one, and a new one again afterwards."""
+    owner = _typehints.ActionTypeHint
+    assert list(inspect.signature(getattr(owner, MAKER)).parameters) == ["val_class", "sub_add_kwargs", "skip_args"]
+    monkeypatch.setattr(owner, MAKER, staticmethod(lambda *_: object()))
+    with remembered_parsers():
+        assert owner.get_class_parser(LineRegression) is owner.get_class_parser(LineRegression)
+        assert owner.get_class_parser(LineRegression) is not owner.get_class_parser(PolynomialRegression)
+        linked = {"linked_targets": {"degree"}}
+        assert owner.get_class_parser(LineRegression, linked) is not owner.get_class_parser(LineRegression, linked)
+    assert owner.get_class_parser(LineRegression) is not owner.get_class_parser(LineRegression)

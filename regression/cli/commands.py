@@ -58,7 +58,8 @@ class ConfigFile(SaveConfigCallback):
             return
         self.already_saved = True
         with open_whole(Path(folder, self.config_filename)) as file:
-            file.write(self.parser.dump(self.config, skip_none=False).encode())
+            # It is as it was parsed, and checked then.
+            file.write(self.parser.dump(self.config, skip_none=False, skip_validation=True).encode())
 
 
 class RegressionCLI(OwnCheckpoints):

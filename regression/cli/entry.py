@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 from regression.cli.commands import RegressionCLI
 from regression.cli.help_page import help_text
 from regression.cli.messages import one_line
+from regression.cli.parser_internals import remembered_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
 from regression.common.text import printable, spell_out_signs
@@ -84,7 +85,7 @@ def _flushed(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Do what the command line says and return how it ended."""
     try:
-        with warnings.catch_warnings(), only_trusted_names(), silent_writer():
+        with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
             _quieten()
             require_working_folder()
             require_plain_files(args)
