@@ -13,6 +13,7 @@ from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_co
 from regression.common.errors import UsageError
 from regression.common.frames import chosen_columns, column_name
 from regression.common.points import Points
+from regression.common.rules import BOOLEAN, require_option
 from regression.common.text import counted
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
@@ -117,7 +118,7 @@ def fit(
     least_squares.solve(points.x.device, scan)
     model.set_domain(frame.low, frame.high)
     sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
-    options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=level, axes=axes, sample=sample)
+    options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), axes=axes, sample=sample)
     result = least_squares.fit(None, options)
     result.warn_if_undetermined()
     return result
@@ -137,6 +138,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
 
 
 def _require_one_sigma(sigma: Any, weights: Any, absolute_sigma: bool) -> None:
+    require_option("absolute_sigma", absolute_sigma, BOOLEAN)
     if sigma is not None and weights is not None:
         raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
     if absolute_sigma and sigma is None and weights is None:
@@ -207,6 +209,7 @@ def fit_series(
     """
     names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
     columns, is_complete = complete_columns(names, given, nan_policy)
+    require_option("absolute_sigma", absolute_sigma, BOOLEAN)
     if absolute_sigma and sigma is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
     labels = Labels()

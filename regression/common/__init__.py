@@ -5,7 +5,7 @@
 - ``value_and_error``: a number rounded to what its error says of it.
 - ``version``: the version of the package.
 - ``atomic_files``: files written whole or not at all.
-- ``stored_values``: values that a file of an earlier run holds, and what each must be.
+- ``rules``: what options, and values that a file of an earlier run holds, must be.
 - ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
 - ``frames``: columns that users name in a frame, and the frames that they get back.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.

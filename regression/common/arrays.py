@@ -7,7 +7,7 @@ would round.
 import math
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.errors import UsageError
+from regression.common.rules import one_of, require_option
 from regression.common.text import counted
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "as_column",
     "as_columns",
     "as_float64",
+    "as_plain",
     "as_points",
     "as_tensor",
     "as_whole",
@@ -167,6 +169,15 @@ def as_whole(value: Any) -> Any:
     return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
+def as_plain(value: Any) -> Any:
+    """Return options with Python's numbers in place of numpy's, which JSON and a checkpoint cannot hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {name: as_plain(item) for name, item in value.items()}
+    return type(value)(map(as_plain, value)) if type(value) in (list, tuple) else value
+
+
 def complete_columns(
     names: Sequence[str], given: Sequence[Any], nan_policy: NanPolicy, may_stay: bool = False
 ) -> tuple[list[Tensor], Tensor]:
@@ -174,8 +185,7 @@ def complete_columns(
 
     With the policy ``raise`` they have all, and the latter is empty: whoever reads them next looks at each number.
     """
-    if nan_policy not in get_args(NanPolicy):
-        raise UsageError(f"nan_policy must be one of {', '.join(get_args(NanPolicy))}, got {nan_policy!r}")
+    require_option("nan_policy", nan_policy, one_of(NanPolicy))
     columns = as_columns(names, given, may_stay)
     if nan_policy == "raise":
         return columns, torch.ones(0, dtype=torch.bool)

@@ -1,12 +1,12 @@
 """The curves as plain ``nn.Module``s that start from zeros: parameters and a forward pass, nothing else."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from regression.common.errors import UsageError
+from regression.common.rules import BOOLEAN, RANGE, require_option, whole
 from regression.curves.basis import Basis, design, require_basis
 
 __all__ = ["Line", "Polynomial", "power_of"]
@@ -48,12 +48,12 @@ class Polynomial(nn.Module):
         fit_intercept: bool = True,
     ) -> None:
         super().__init__()
-        if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE:
-            raise UsageError(f"degree must be a whole number from 0 to {MAX_DEGREE}, got {degree!r}")
+        require_option("degree", degree, whole(0, MAX_DEGREE))
+        require_option("fit_intercept", fit_intercept, BOOLEAN)
         require_basis(basis)
         if not fit_intercept and degree == 0:
             raise UsageError("degree 0 without an intercept leaves nothing to fit: use degree 1 or more")
-        self.degree, self.basis, self.fit_intercept = degree, basis, fit_intercept
+        self.degree, self.basis, self.fit_intercept = int(degree), basis, bool(fit_intercept)
         self.coefficients = nn.Parameter(torch.zeros(degree + fit_intercept))
         self.domain: tuple[float, float] | None = None
         if domain is not None:
@@ -61,14 +61,13 @@ class Polynomial(nn.Module):
 
     def set_domain(self, low: float, high: float) -> None:
         """Map the interval from low to high to [−1, 1]; without an intercept, the smallest such one about 0."""
-        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-            raise UsageError(f"domain must be two finite numbers in ascending order, got {low} and {high}")
+        require_option("domain", (low, high), RANGE)
         if not self.fit_intercept:
             high = max(abs(low), abs(high))
             low = -high
         if low == high:  # one x only: any scale will do
             low, high = low - max(1.0, abs(low)), high + max(1.0, abs(high))
-        self.domain = (low, high)
+        self.domain = (float(low), float(high))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Where points come from."""
 
-import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from regression.common.arrays import NanPolicy, complete_columns, require_complete
+from regression.common.arrays import NanPolicy, as_plain, complete_columns, require_complete
 from regression.common.errors import DataError, UsageError
 from regression.common.frames import column_name
 from regression.common.points import Points, unknown_y
+from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, one_of, or_null, require_option, whole
 from regression.common.text import counted
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column, find_columns
@@ -20,6 +20,9 @@ from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
 
 __all__ = ["ArrayDataModule", "PointsDataModule", "SineLineDataModule", "TableDataModule"]
+
+SEED = Rule("a whole number from 0 to 2^32 - 1", whole(0, 2**32 - 1).holds)
+FRACTION = Rule("from 0 to below 1", lambda value: NOT_NEGATIVE.holds(value) and value < 1)
 
 
 class PointsDataModule(pl.LightningDataModule, ABC):
@@ -49,10 +52,11 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         self, seed: int = 0, batch_size: int | None = None, shuffle: bool = True, validation_fraction: float = 0.0
     ) -> None:
         super().__init__()
-        _require(0 <= seed < 2**32, "seed must be from 0 to 2^32 - 1", seed)
-        _require(batch_size is None or batch_size >= 1, "batch_size must be at least 1", batch_size)
-        _require(0 <= validation_fraction < 1, "validation_fraction must be from 0 to below 1", validation_fraction)
-        self.seed, self.batch_size, self.shuffle = seed, batch_size, shuffle
+        require_option("seed", seed, SEED)
+        require_option("batch_size", batch_size, or_null(whole(1)))
+        require_option("shuffle", shuffle, BOOLEAN)
+        require_option("validation_fraction", validation_fraction, FRACTION)
+        self.seed, self.batch_size, self.shuffle = as_plain((seed, batch_size, shuffle))
         self.validation_fraction = validation_fraction
 
     @abstractmethod
@@ -84,7 +88,7 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     def source(self) -> dict[str, Any] | None:
         """Return the class and the options that build the module again, as a configuration has them, if it can."""
-        return {**self.state_dict(), "init_args": dict(self.hparams_initial)}
+        return {**self.state_dict(), "init_args": as_plain(dict(self.hparams_initial))}
 
     def train_dataloader(self) -> GlobalBatches | Shares:
         """Return this process's slices of the training batches; as many together as the model updates on in a row.
@@ -184,14 +188,15 @@ class SineLineDataModule(PointsDataModule):
         self, points: int = 10, low: float = 0.0, high: float = 1.0, noise: float = 0.0, **options: Any
     ) -> None:
         super().__init__(**options)
-        _require(points >= 1, "points must be at least 1", points)
-        _require(math.isfinite(low) and math.isfinite(high), "low and high must be finite", (low, high))
+        require_option("points", points, whole(1))
+        require_option("low", low, NUMBER)
+        require_option("high", high, NUMBER)
+        require_option("noise", noise, NOT_NEGATIVE)
         _require(max(abs(low), abs(high)) < 1e38, "low and high must be within float32's 1e38", (low, high))
         _require(low <= high, "low must not be above high", (low, high))
-        _require(math.isfinite(noise) and noise >= 0, "noise must be a finite number of at least 0", noise)
         _require_rest(self.validation_fraction, points, points - round(points * self.validation_fraction))
         self.save_hyperparameters()
-        self.number, self.low, self.high, self.noise = points, low, high, noise
+        self.number, self.low, self.high, self.noise = as_plain((points, low, high, noise))
 
     def rows(self, stage: str) -> MemoryRows:
         """Return the points; for a test the same x with other noise."""
@@ -239,7 +244,8 @@ class TableDataModule(PointsDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        _require(in_memory_rows >= 0, "in_memory_rows must be at least 0", in_memory_rows)
+        require_option("nan_policy", nan_policy, one_of(NanPolicy))
+        require_option("in_memory_rows", in_memory_rows, whole())
         if validation_path is not None and self.validation_fraction:
             raise UsageError("give validation_path or validation_fraction, not both")
         self.save_hyperparameters()

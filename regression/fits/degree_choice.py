@@ -6,9 +6,10 @@ Plain AIC is not offered: on few points it prefers degrees that are too high.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Literal
 
 from regression.common.errors import UsageError
+from regression.common.rules import one_of, require_option, whole
 from regression.curves.decimals import Vector, finite_float, precise
 from regression.fits.criteria import information_criteria
 from regression.fits.solution import Solution
@@ -38,10 +39,8 @@ class Comparison:
     absolute_sigma: bool = False
 
     def __post_init__(self) -> None:
-        if self.criterion not in get_args(Criterion):
-            raise UsageError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {self.criterion!r}")
-        if not isinstance(self.folds, int) or self.folds < 2:
-            raise UsageError(f"folds must be a whole number of at least 2, got {self.folds}")
+        require_option("criterion", self.criterion, one_of(Criterion))
+        require_option("folds", self.folds, whole(2))
 
 
 @dataclass(frozen=True)

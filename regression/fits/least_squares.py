@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regression.common.points import Points
-from regression.common.stored_values import or_null, require_stored, whole
+from regression.common.rules import or_null, require_stored, whole
 from regression.curves.change_of_basis import Chart
 from regression.curves.constraints import Constraints
 from regression.curves.decimals import precise, root

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from regression.common.stored_values import (
+from regression.common.rules import (
     BOOLEAN,
     NOT_NEGATIVE,
     NUMBER,

@@ -5,15 +5,14 @@
 
 import math
 
-from regression.common.errors import UsageError
+from regression.common.rules import PROBABILITY, require_option
 
 __all__ = ["chi2_tail", "f_tail", "quantile", "require_level", "scheffe", "two_sided"]
 
 
 def require_level(level: float) -> None:
     """Refuse what is no probability of an interval."""
-    if not 0 < level < 1:
-        raise UsageError(f"level must be between 0 and 1, got {level}")
+    require_option("level", level, PROBABILITY)
 
 
 def quantile(level: float, df_resid: int, is_normal: bool) -> float:

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from regression.common.points import Batch
+from regression.common.rules import BOOLEAN, one_of, require_option, whole
 from regression.common.text import shown_path
 from regression.training.base import CurveModule
 from regression.training.descent import Trace
@@ -20,6 +21,7 @@ from regression.training.trainer_parts import as_curve_module
 __all__ = ["Report", "milestones"]
 
 LABEL_WIDTH, WIDTH = 8, 12
+ReportedLoss = Literal["before", "after"]
 
 
 def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
@@ -48,10 +50,11 @@ class Report(Callback):
         full: Whether the report shows intervals, tests and correlations of the coefficients too.
     """
 
-    def __init__(self, rows: int = 10, loss: Literal["before", "after"] = "before", full: bool = False) -> None:
-        self.rows = rows
-        self.loss = loss
-        self.full = full
+    def __init__(self, rows: int = 10, loss: ReportedLoss = "before", full: bool = False) -> None:
+        require_option("report.rows", rows, whole())
+        require_option("report.loss", loss, one_of(ReportedLoss))
+        require_option("report.full", full, BOOLEAN)
+        self.rows, self.loss, self.full = rows, loss, full
         self._has_head = False
 
     def on_train_batch_end(

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from regression.common.errors import DivergenceError, UsageError
+from regression.common.rules import NOT_NEGATIVE, POSITIVE, or_null, require_option, whole
 from regression.data.batches import GlobalBatches, Shares
 from regression.inference.distributions import require_level
 from regression.training.base import CurveModule
@@ -49,12 +50,9 @@ def require_sane_numbers(
     learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None, level: float
 ) -> None:
     """Refuse numbers out of their range."""
-    if learning_rate is not None and not (math.isfinite(learning_rate) and learning_rate >= 0):
-        raise UsageError(f"learning_rate must be a finite number of at least 0, got {learning_rate}")
-    if not 1 <= updates_per_batch <= MOST_UPDATES:
-        raise UsageError(f"updates_per_batch must be from 1 to {MOST_UPDATES:,}, got {updates_per_batch}")
-    if stop_at_opt_error is not None and not stop_at_opt_error > 0:
-        raise UsageError(f"stop_at_opt_error must be positive, got {stop_at_opt_error}")
+    require_option("learning_rate", learning_rate, or_null(NOT_NEGATIVE))
+    require_option("updates_per_batch", updates_per_batch, whole(1, MOST_UPDATES))
+    require_option("stop_at_opt_error", stop_at_opt_error, or_null(POSITIVE))
     require_level(level)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regression.common.errors import UsageError
-from regression.common.stored_values import NUMBER, TEXT, list_of, or_null, require_stored, whole
+from regression.common.rules import NUMBER, TEXT, list_of, or_null, require_stored, whole
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules import loss as torch_losses
 
 from regression.common.errors import UsageError
+from regression.common.rules import MAPPING, TEXT, or_null, require_option
 from regression.common.text import did_you_mean
 
 __all__ = ["GlobalLoss", "NormLoss"]
@@ -45,6 +46,8 @@ class GlobalLoss:
     """
 
     def __init__(self, name: str, args: dict[str, Any] | None = None) -> None:
+        require_option("loss", name, TEXT)
+        require_option("loss_args", args, or_null(MAPPING))
         self.name = name
         self.is_norm = name == "NormLoss"
         if "reduction" in (args or {}):

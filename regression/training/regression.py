@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from regression.common.arrays import as_plain
 from regression.common.errors import UsageError
 from regression.common.points import Batch
+from regression.common.rules import BOOLEAN, RANGE, Rule, one_of, require_option
 from regression.common.version import __version__
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -41,6 +43,10 @@ from regression.training.trainer_parts import run_data
 __all__ = ["Regression"]
 
 Domain = Literal["data", "raw"] | tuple[float, float]
+DOMAIN = Rule(
+    "data, raw, or [low, high] with low below high",
+    lambda value: value in ("data", "raw") if isinstance(value, str) else RANGE.holds(value) and value[0] < value[1],
+)
 
 
 class Regression(CurveModule):
@@ -82,8 +88,12 @@ class Regression(CurveModule):
         stop_at_opt_error: float | None = None,
         level: float = 0.95,
     ) -> None:
+        require_option("solver", solver, one_of(Solver))
+        require_option("domain", domain, DOMAIN)
+        require_option("absolute_sigma", absolute_sigma, BOOLEAN)
         super().__init__(model, solver, loss, loss_args)
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
+        domain, updates_per_batch, level = as_plain((domain, updates_per_batch, level))
         self.domain, self.absolute_sigma, self.level = domain, absolute_sigma, level
         self.updates_per_batch = updates_per_batch
         self.record = FitRecord(model, type(self).__name__, absolute_sigma, level)
@@ -91,8 +101,6 @@ class Regression(CurveModule):
             model.double()  # its coefficients are known to more digits than float32 has
             require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
         if not isinstance(domain, str):
-            if not domain[0] < domain[1]:
-                raise UsageError(f"domain must be [low, high] with low below high, got {list(domain)}")
             model.set_domain(*domain)
         self.engine = (
             ExactSolution(self)
@@ -238,6 +246,9 @@ class Regression(CurveModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the class, so that a checkpoint alone is enough to build the module again; keep where the run stands."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
+        for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+            if key in checkpoint:
+                checkpoint[key] = as_plain(dict(checkpoint[key]))
         checkpoint["regression_version"] = __version__
         # A callback that averages weights puts those of a copy here, which never saw the points.
         weights = checkpoint["state_dict"]

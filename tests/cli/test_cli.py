@@ -155,11 +155,11 @@ REFUSED = [
     ((*LINE, "--model", "regression.LinRegression"), "did you mean LineRegression?"),
     ((*LINE, "--lr_scheduler", "torch.optim.lr_scheduler.Step"), "--lr_scheduler: there is no class 'Step'"),
     ((*LINE, "--trainer.accumulate_grad_batches", "2", "--model.solver", "exact"), "needs --model.solver gradient"),
-    ((*LINE, "--data.points", "0"), "points must be at least 1, got 0"),
+    ((*LINE, "--data.points", "0"), "points must be a whole number of at least 1, got 0"),
     ((*LINE, "--data.points", "many"), "--data.points must be a whole number, got many"),
     ((*LINE, "--data.noise", "-1"), "noise must be a finite number of at least 0"),
     ((*LINE, "--data.low", "2"), "low must not be above high"),
-    ((*LINE, "--data.batch_size", "0"), "batch_size must be at least 1"),
+    ((*LINE, "--data.batch_size", "0"), "batch_size must be a whole number of at least 1"),
     ((*LINE, "--data.validation_fraction", "1"), "validation_fraction must be from 0 to below 1"),
     ((*LINE, "--data.validation_fraction", "0.99"), "leaves no point of 10"),
     ((*LINE, "--model.loss", "CrossEntropyLoss"), "cannot be summed over a global batch"),
@@ -168,7 +168,7 @@ REFUSED = [
     ((*LINE, "--model.loss", "HubberLoss"), "did you mean HuberLoss?"),
     ((*LINE, "--model.loss_args.delta", "1"), "loss MSELoss cannot be made with the arguments"),
     ((*LINE, "--model.learning_rate", "0.1"), "use --optimizer.lr"),
-    ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be from 1 to 10,000,000"),
+    ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be a whole number from 1 to 10,000,000"),
     (
         (*BLOCKS, "--data.points", "200000", "--data.batch_size", "70000"),
         "needs all rows in one batch, or batches of up to 65,536 rows, got 70,000 of more",
@@ -244,7 +244,7 @@ def test_an_option_overrules_a_file_wherever_it_stands(command: Command, option:
 
 def test_debug_shows_the_traceback(command: Command) -> None:
     """With ``--debug`` an error is raised as it is."""
-    with pytest.raises(Exception, match="points must be at least 1"):
+    with pytest.raises(Exception, match="points must be a whole number of at least 1"):
         command(*LINE, "--data.points", "0", "--debug")
 
 

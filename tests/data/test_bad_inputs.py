@@ -262,10 +262,10 @@ LINE = ("fit", "-c", config("line"))
 POLYNOMIAL = (*LINE, "--model", "PolynomialRegression")
 REFUSED_OPTIONS = [
     ((*POLYNOMIAL, "--model.degree", "five"), "--model.degree must be"),
-    ((*LINE, "--data.batch_size", "-1"), "batch_size must be at least 1, got -1"),
+    ((*LINE, "--data.batch_size", "-1"), "batch_size must be a whole number of at least 1, or null, got -1"),
     ((*LINE, "--data.num_workers", "-1"), "num_workers"),
-    ((*LINE, "--data.seed", "-1"), "seed must be from 0"),
-    ((*LINE, "--data.seed", str(2**40)), "seed must be from 0"),
+    ((*LINE, "--data.seed", "-1"), "seed must be a whole number from 0"),
+    ((*LINE, "--data.seed", str(2**40)), "seed must be a whole number from 0"),
     ((*LINE, "--seed_everything", "-1"), "seed_everything"),
     ((*LINE, "--seed_everything", str(2**40)), "seed_everything"),
     ((*LINE, "--trainer.max_epochs", "-5"), "max_epochs"),

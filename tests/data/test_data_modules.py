@@ -80,12 +80,12 @@ def test_one_point_is_a_data_set() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"points": 0}, "points must be at least 1, got 0"),
-        ({"low": float("nan")}, "low and high must be finite"),
+        ({"points": 0}, "points must be a whole number of at least 1, got 0"),
+        ({"low": float("nan")}, "low must be a finite number"),
         ({"low": 2.0}, "low must not be above high"),
         ({"noise": float("inf")}, "noise must be a finite number"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"validation_fraction": 1.0}, "validation_fraction must be from 0 to below 1"),
         ({"points": 2, "validation_fraction": 0.9}, "leaves no point of 2 to fit"),
     ],

@@ -106,7 +106,7 @@ def test_absolute_sigma_needs_sigma(command: Command) -> None:
         (("--optimizer", "SGD", "--optimizer.lr", "0.1"), "solver exact takes no optimizer"),
         (("--model.loss", "HuberLoss"), "solver exact minimises squares"),
         (("--model.updates_per_batch", "5"), "updates_per_batch is for the gradient solver"),
-        (("--model.domain", "[1, 0]"), "domain must be [low, high] with low below high"),
+        (("--model.domain", "[1, 0]"), "domain must be data, raw, or [low, high] with low below high"),
         (("--trainer.precision", "bf16-mixed"), "solver exact needs full precision"),
     ],
 )

@@ -1,13 +1,19 @@
-"""Values that a file of an earlier run holds: what each must be, before anything is computed from it."""
+"""What values must be: options given in Python, and what a file of an earlier run holds."""
 
 import math
 import reprlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+
+from regression.common.errors import UsageError
 
 __all__ = [
     "BOOLEAN",
+    "MAPPING",
     "NOT_NEGATIVE",
     "NUMBER",
     "POSITIVE",
@@ -16,7 +22,9 @@ __all__ = [
     "TEXT",
     "Rule",
     "list_of",
+    "one_of",
     "or_null",
+    "require_option",
     "require_stored",
     "whole",
 ]
@@ -30,7 +38,12 @@ class Rule(NamedTuple):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    own = value.item() if isinstance(value, np.generic) else value
+    return isinstance(own, int | float) and not isinstance(own, bool) and abs(own) <= sys.float_info.max
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_range(value: Any) -> bool:
@@ -40,16 +53,23 @@ def _is_range(value: Any) -> bool:
 NUMBER = Rule("a finite number", _is_number)
 NOT_NEGATIVE = Rule("a finite number of at least 0", lambda value: _is_number(value) and value >= 0)
 POSITIVE = Rule("a finite number above 0", lambda value: _is_number(value) and value > 0)
-PROBABILITY = Rule("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
+PROBABILITY = Rule("between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
 RANGE = Rule("two finite numbers, the smaller one first", _is_range)
-BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
+BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool | np.bool_))
+MAPPING = Rule("a mapping of names to values", lambda value: isinstance(value, Mapping))
 TEXT = Rule("a text", lambda value: isinstance(value, str))
 
 
 def whole(low: int = 0, high: float = math.inf) -> Rule:
     """Return the rule of whole numbers from ``low`` to ``high``."""
-    words = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
-    return Rule(f"a whole number {words}", lambda value: type(value) is int and low <= value <= high)
+    words = f"of at least {low}" if high == math.inf else f"from {low:,} to {high:,}"
+    return Rule(f"a whole number {words}", lambda value: _is_whole(value) and low <= value <= high)
+
+
+def one_of(literal: Any) -> Rule:
+    """Return the rule of the words of a ``Literal``."""
+    words = get_args(literal)
+    return Rule(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
 
 
 def or_null(rule: Rule) -> Rule:
@@ -66,6 +86,16 @@ def list_of(rule: Rule, length: int | None = None) -> Rule:
 
     count = "" if length is None else f" of {length}"
     return Rule(f"a list{count}, each {rule.words}", holds)
+
+
+def require_option(name: str, value: Any, rule: Rule) -> None:
+    """Refuse an option that is not what it must be.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    if not rule.holds(value):
+        raise UsageError(f"{name} must be {rule.words}, got {reprlib.repr(value)}")
 
 
 def require_stored(values: Mapping[str, Any], rules: Mapping[str, Rule], of: str = "") -> None:
