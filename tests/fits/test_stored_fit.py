@@ -97,7 +97,11 @@ STATES: list[tuple[str, Any, str]] = [
     ("moments.sums", ["0x1"], "moments.sums must be 10 whole numbers"),
     ("moments.sums", ["-0x1"] * 10, "those of weights and of squares at least 0"),
     ("moments.frame.stretch", 0.0, "moments.frame.stretch must be a finite number above 0, got 0.0"),
-    ("moments.frame.exponent", 10**6, "moments.frame.exponent must be a whole number from -2,200 to 2,200, got 1000000"),
+    (
+        "moments.frame.exponent",
+        10**6,
+        "moments.frame.exponent must be a whole number from -2,200 to 2,200, got 1000000",
+    ),
     ("moments.frame.low", 99.0, "moments.frame.low must not be above high, got 99.0 and "),
     ("omitted", -1, "omitted must be a whole number of at least 0, got -1"),
     ("degree", 3, "degree must be a whole number from 0 to 2, or null, got 3"),
