@@ -14,7 +14,7 @@ from regression.common.version import __version__ as __version__
 from regression.runs.parent_watch import LIFELINE as LIFELINE  # before all that takes long to import
 
 if TYPE_CHECKING:
-    from regression.api import fit, fit_series, load
+    from regression.api import fit, load
     from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
     from regression.data.data_modules import ArrayDataModule, SineLineDataModule, TableDataModule
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from regression.outputs.report_lines import Report
     from regression.runs.checkpoint_file import SafeCheckpointIO
     from regression.series.result import SeriesFit
+    from regression.series_api import compare_series, fit_series
     from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
     from regression.training.losses import NormLoss
     from regression.training.series_regression import SeriesRegression
@@ -50,13 +51,14 @@ __all__ = [
     "TableDataModule",
     "UndeterminedWarning",
     "UsageError",
+    "compare_series",
     "fit",
     "fit_series",
     "load",
 ]
 
 _NAMES = {
-    "api": ("fit", "fit_series", "load"),
+    "api": ("fit", "load"),
     "common.errors": ("DivergenceError", "SaveError", "UndeterminedWarning", "UsageError"),
     "curves.polynomial": ("Line", "Polynomial"),
     "data.data_modules": ("ArrayDataModule", "SineLineDataModule", "TableDataModule"),
@@ -67,6 +69,7 @@ _NAMES = {
     "outputs.report_lines": ("Report",),
     "runs.checkpoint_file": ("SafeCheckpointIO",),
     "series.result": ("SeriesFit",),
+    "series_api": ("compare_series", "fit_series"),
     "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),
     "training.losses": ("NormLoss",),
     "training.series_regression": ("SeriesRegression",),

@@ -6,30 +6,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from regression.common.arrays import NanPolicy, as_tensor, as_whole, complete_columns, require_complete
+from regression.common.arrays import NanPolicy, as_whole, complete_columns, require_complete
 from regression.common.errors import UsageError
 from regression.common.frames import chosen_columns, column_name
 from regression.common.points import Points
 from regression.common.rules import BOOLEAN, require_option
-from regression.common.text import counted
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
-from regression.data.readers.series_names import Labels
 from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range
-from regression.series.fits import Found, fit_all
-from regression.series.result import SeriesFit
-from regression.series.room import Model
 
-__all__ = ["fit", "fit_series", "load"]
+__all__ = ["fit", "load"]
 
 MOST_SAMPLED = 500  # of the points, for a small picture in notebooks
 
@@ -174,71 +168,3 @@ def _constraints(
     if degree not in (1, powers[-1]) or not fit_intercept:
         raise UsageError("terms say which powers there are: leave out degree and fit_intercept")
     return Constraints.of(powers, fix, through)
-
-
-def fit_series(
-    x: Any,
-    y: Any,
-    series: Any,
-    degree: int = 1,
-    sigma: Any = None,
-    absolute_sigma: bool = False,
-    fit_intercept: bool = True,
-    nan_policy: NanPolicy = "raise",
-) -> SeriesFit:
-    """Fit a polynomial to each of many series of points by exact least squares.
-
-    The same answer as ``train.py fit`` with ``--data.series``, bit for bit, for every order of the points.
-
-    Args:
-        x: Points of all series, as in ``fit``.
-        y: Values, likewise.
-        series: The series of each point, shape (N,): whole numbers or texts.
-        degree: Highest power of x.
-        sigma: Standard deviations of y, likewise, or one number for all.
-        absolute_sigma: Whether sigma is in y's unit, not only relative.
-        fit_intercept: Whether there is a constant term.
-        nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
-            counted (``omit``).
-
-    Returns:
-        The fits, in ascending order of the series: ``params``, ``bse`` and others are tensors.
-
-    Raises:
-        UsageError: If lengths differ, a number is not finite, a sigma not positive, or a series has no name.
-    """
-    names, given = ("x", "y", "sigma")[: 2 + (sigma is not None)], (x, y, sigma)[: 2 + (sigma is not None)]
-    columns, is_complete = complete_columns(names, given, nan_policy)
-    require_option("absolute_sigma", absolute_sigma, BOOLEAN)
-    if absolute_sigma and sigma is None:
-        raise UsageError("absolute_sigma needs the sigma of the points, got none")
-    labels = Labels()
-    codes = _codes(series, labels)
-    rows = len(is_complete) or len(columns[0])
-    if len(codes) != rows:
-        raise UsageError(f"series must have a name for each of {counted(rows, 'point')}, got {len(codes)}")
-    codes = codes[is_complete] if len(is_complete) else codes
-    if nan_policy == "raise":
-        require_complete(names, columns)
-    size = len(Polynomial(as_whole(degree), fit_intercept=fit_intercept).names)
-    model = Model(size, fit_intercept, sigma is not None, absolute_sigma)
-    points = (codes, columns[0], columns[1], columns[2] if sigma is not None else None)
-    found = fit_all(Found.of(points, model), lambda: [points], model)
-    result = SeriesFit.of(found, model, labels.names(found.codes), "Polynomial", omitted=int((~is_complete).sum()))
-    result.warn_if_undetermined()
-    return result
-
-
-def _codes(series: Any, labels: Labels) -> torch.Tensor:
-    """Return the codes of whole numbers or texts, shape (N,)."""
-    names = np.asarray(series)
-    if names.dtype.kind in "iu" and names.ndim == 1:
-        if len(names) and int(names.max()) >= 2**63:
-            raise UsageError(f"series must be whole numbers below 2^63, got {names.max()}: name them by texts")
-        return as_tensor(names.astype(np.int64, copy=False))
-    texts = names.tolist()
-    if names.ndim != 1 or not all(isinstance(text, str) for text in texts):
-        raise UsageError(f"series must be whole numbers or texts, shape (N,), got {names.dtype}, shape {names.shape}")
-    import pyarrow as pa
-
-    return torch.from_numpy(labels.codes(pa.array(texts, pa.string())))
