@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,8 +11,9 @@ from jsonargparse import Namespace
 import regression
 from regression.cli.trusted_classes import OPTIONS
 from regression.common.errors import UsageError
+from regression.runs.find_checkpoint import LAST_OR_NEW
 
-__all__ = ["checkpoint_settings", "files_first", "option_value", "require_same_model"]
+__all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", "require_same_model"]
 
 
 def files_first(args: Sequence[str]) -> list[str]:
@@ -48,6 +49,26 @@ def option_value(args: Sequence[str], name: str) -> str | None:
         elif word == name and at + 1 < len(args):
             value = args[at + 1]
     return value
+
+
+def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list[str]:
+    """Return the command line with ``--ckpt_path last_or_new`` as ``last``, or without it where nothing was saved.
+
+    A job that is started again with the same words goes on so.
+
+    Args:
+        args: The subcommand and what follows it.
+        has_checkpoint: Tells whether a run has saved.
+    """
+    if option_value(args, "--ckpt_path") != LAST_OR_NEW:
+        return list(args)
+    if args[0] != "fit":
+        raise UsageError(f"--ckpt_path {LAST_OR_NEW} is for fit; {args[0]} takes a path, last or best")
+    word = ["--ckpt_path=last"] if has_checkpoint() else []
+    rest = [*args]
+    while (at := next((k for k, word in enumerate(rest) if word.startswith("--ckpt_path")), None)) is not None:
+        del rest[at : at + (1 if "=" in rest[at] else 2)]
+    return [*rest, *word]
 
 
 def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:

@@ -16,7 +16,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 
 import regression.data.data_modules
 import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
-from regression.cli.arguments import checkpoint_settings, files_first, option_value, require_same_model
+from regression.cli.arguments import (
+    checkpoint_settings,
+    files_first,
+    last_or_new,
+    option_value,
+    require_same_model,
+)
 from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
@@ -31,7 +37,14 @@ from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
-from regression.runs.find_checkpoint import WORDS, checkpoint_path, lacks_files, sweep
+from regression.runs.find_checkpoint import (
+    LAST_OR_NEW,
+    WORDS,
+    checkpoint_path,
+    has_checkpoint,
+    lacks_files,
+    sweep,
+)
 from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
 from regression.runs.lightning_internals import close_ended_run
 from regression.runs.processes import Ranks
@@ -146,7 +159,10 @@ class RegressionCLI(OwnCheckpoints):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line; what it leaves open, its files supply, and the checkpoint it names."""
         args = files_first(write_out(args))
-        word, root = option_value(args, "--ckpt_path"), option_value(args, "--trainer.default_root_dir")
+        root = option_value(args, "--trainer.default_root_dir")
+        self._may_be_ended = option_value(args, "--ckpt_path") == LAST_OR_NEW
+        args = last_or_new(args, lambda: self._ranks.checkpoint is not None or has_checkpoint(root or os.getcwd()))
+        word = option_value(args, "--ckpt_path")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
             raise UsageError(needs)
@@ -202,6 +218,9 @@ class RegressionCLI(OwnCheckpoints):
             return
         config, line = self.config_init[str(self.subcommand)], ended_line(self.checkpoint, self.trainer)
         if line is not None:
+            if not lacks_files(config.ckpt_path) and self._may_be_ended:
+                print(line)
+                raise SystemExit(0)
             if not lacks_files(config.ckpt_path):
                 raise UsageError(line)
             close_ended_run(self.trainer)

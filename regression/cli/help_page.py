@@ -64,7 +64,7 @@ GROUPS = (
     }),
     Group("Run", FIT, {
         "-c, --config FILE": "options from a file, as configs/line.yaml",
-        "--ckpt_path PATH": "go on with a checkpoint, last or best",
+        "--ckpt_path PATH": "go on with a checkpoint, last, last_or_new",
         "--name NAME": "of the run: its folder is version_N-NAME",
         "--report.rows": "about how many lines a run prints",
         "--seed_everything": "seed of all random numbers; by default 0",

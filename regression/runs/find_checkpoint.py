@@ -11,9 +11,10 @@ from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.folder import is_first_process, run_number
 from regression.runs.parent_watch import say
 
-__all__ = ["WORDS", "checkpoint_path", "lacks_files", "sweep"]
+__all__ = ["LAST_OR_NEW", "WORDS", "checkpoint_path", "has_checkpoint", "lacks_files", "sweep"]
 
 WORDS = ("last", "best")
+LAST_OR_NEW = "last_or_new"
 FILES = ("fit.json", "fit.txt", "fit.png")
 
 
@@ -48,6 +49,11 @@ def checkpoint_path(word: str, root: str) -> str:
         f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
         "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"
     )
+
+
+def has_checkpoint(root: str) -> bool:
+    """Tell whether a run has saved in the folder that holds ``lightning_logs``: ``last_or_new`` then means ``last``."""
+    return next(_newest_first(Path(root), "last.ckpt"), None) is not None
 
 
 def _newest_first(root: Path, name: str) -> Iterator[Path]:
