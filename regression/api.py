@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 
 from regression.common.arrays import NanPolicy, as_whole, complete_columns, require_complete
+from regression.common.data_frames import chosen_columns, column_name
 from regression.common.errors import UsageError
-from regression.common.frames import chosen_columns, column_name
 from regression.common.points import Points
 from regression.common.rules import BOOLEAN, require_option
 from regression.common.weights import as_sigma, scan_repeated, whole_counts

@@ -1,21 +1,21 @@
 """What every wing may use. Imports no other wing.
 
-- ``errors``: what can go wrong.
-- ``text``: the words that lines are made of.
-- ``value_and_error``: a number rounded to what its error says of it.
+- ``errors``: the errors that a user can cause.
+- ``text``: counted nouns, suggestions for misspelt words, and text made safe for terminals and spreadsheets.
+- ``value_and_error``: a value rounded to the digits that its standard error leaves significant.
 - ``version``: the version of the package.
 - ``atomic_files``: files written whole or not at all.
-- ``rules``: what options, and values that a file of an earlier run holds, must be.
-- ``arrays``: columns that users hand in, of whatever library, as float64 or refused.
-- ``frames``: columns that users name in a frame, and the frames that they get back.
+- ``rules``: checks of options, and of values read from the files of earlier runs.
+- ``arrays``: converts columns of any library to float64, or refuses them.
+- ``data_frames``: picks named columns from a data frame, and makes pandas data frames.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
-- ``weights``: weights as reciprocal variances, and as numbers of observations.
-- ``row_ranges``: how rows are divided into parts, blocks and shares.
+- ``weights``: converts weights to sigma, and repeats points by their counts.
+- ``row_ranges``: divides rows into parts, blocks and shares.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.
 - ``compiled``: plain Python loops, compiled by numba where there is much to do.
-- ``compilation``: how, and where the result is kept for other processes; needs numba.
-- ``folder_lock``: one process at a time in a folder.
+- ``compilation``: compiles them with numba, and keeps the result in a folder that processes share.
+- ``folder_lock``: a lock that lets one process at a time work in a folder.
 - ``double_double``: arithmetic on numbers of 106 bits, each held as two float64 numbers.
-- ``fixed_point``: sums that do not depend on the order, as whole numbers.
+- ``fixed_point``: sums of whole numbers, which do not depend on the order of their terms.
 """

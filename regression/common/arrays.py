@@ -1,6 +1,6 @@
-"""Columns that users hand in, of whatever library: taken by their values as float64, or refused in one line.
+"""Converts columns of any library to float64 by their values, or refuses them with one line.
 
-What a file is refused for an array is refused for too: other things than real numbers, and whole numbers that float64
+Arrays and files are refused for the same reasons: values that are not real numbers, and whole numbers that float64
 would round.
 """
 
@@ -34,7 +34,7 @@ __all__ = [
 
 NanPolicy = Literal["raise", "omit"]
 EXACT = 2**53  # whole numbers up to here are float64 numbers
-KINDS = {  # numpy's letters of what is refused, and what to do
+KINDS = {  # numpy's letters for the kinds of numbers that are refused, and what to do instead
     "b": "give 0 and 1 if they are meant as numbers",
     "c": "take its real part, or its size, first",
     "M": "give numbers, such as seconds since the first moment",
@@ -48,10 +48,10 @@ def as_columns(names: Sequence[str], given: Sequence[Any], may_stay: bool = Fals
     """Return columns of one length, float64 of shape (N,); missing and masked numbers are NaN.
 
     Args:
-        names: What the columns are called.
+        names: Names of the columns, for error messages.
         given: Lists, arrays, tensors, or columns of pandas, polars or pyarrow, of shape (N,) or (N, 1); after the first
             one also a single number for all rows.
-        may_stay: Whether tensors may stay on a CUDA device, and float32 there.
+        may_stay: Whether a tensor on a CUDA device stays there, and in float32 if it is that.
 
     Raises:
         UsageError: If a column does not hold real numbers, or they differ in length or device.
@@ -69,15 +69,15 @@ def as_columns(names: Sequence[str], given: Sequence[Any], may_stay: bool = Fals
 
 
 def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
-    """Return numbers as a float64 tensor of their own shape; missing and masked ones are NaN.
+    """Return numbers as a float64 tensor of the same shape; missing and masked ones are NaN.
 
     Args:
-        name: What the column is called.
+        name: Name of the column, for error messages.
         values: The numbers.
-        may_stay: Whether a tensor may stay on a CUDA device, and float32 there.
+        may_stay: Whether a tensor on a CUDA device stays there, and in float32 if it is that.
 
     Raises:
-        UsageError: If they are no real numbers, or whole ones that float64 would round.
+        UsageError: If they are not real numbers, or are whole numbers that float64 would round.
     """
     if isinstance(values, Tensor):
         return _of_tensor(name, values.detach(), may_stay)
@@ -87,7 +87,7 @@ def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
         return column
     array = as_float64(name, _as_array(name, values))
     if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in values):
-        raise _rounded(name)  # numpy may have made float64 numbers of them
+        raise _rounded(name)  # numpy may have converted them to float64 already
     return as_tensor(array)
 
 
@@ -100,7 +100,10 @@ def as_points(name: str, values: Any) -> Tensor:
 
 
 def as_tensor(array: Array) -> Tensor:
-    """Return an array as a tensor; as a copy where torch would warn of it, or refuse it."""
+    """Return an array as a tensor: a view, or a copy if the array is read-only or not contiguous.
+
+    Torch warns of read-only arrays and refuses negative strides.
+    """
     is_plain = array.flags.writeable and array.flags.c_contiguous
     return torch.from_numpy(array if is_plain else array.copy(order="C"))
 
@@ -118,20 +121,20 @@ def _of_tensor(name: str, values: Tensor, may_stay: bool) -> Tensor:
 
 
 def _as_array(name: str, values: Any) -> Array:
-    """Return the values of a column of any library, whatever its labels."""
+    """Return the values of a column of any library, without its labels."""
     try:
-        if hasattr(values, "combine_chunks"):  # of pyarrow, in several arrays
+        if hasattr(values, "combine_chunks"):  # a pyarrow column that consists of several arrays
             values = values.combine_chunks()
         if type(values).__module__.startswith("pyarrow"):
             return np.asarray(values.to_numpy(zero_copy_only=False))
         return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
-    except Exception as error:  # libraries raise many kinds for what is no column
+    except Exception as error:  # libraries raise exceptions of many types for objects that are not columns
         reason = " ".join(str(error).split())[:120]
         raise UsageError(f"{name} must be a column of numbers, got {type(values).__name__}: {reason}") from None
 
 
 def as_float64(name: str, array: Array) -> Array:
-    """Return an array as float64, uncopied where it is; refuse what is no real number, or would be rounded."""
+    """Return an array as float64, without a copy if it is that; refuse values that are not real or would be rounded."""
     kind = array.dtype.kind
     if kind == "O":
         array = _of_objects(name, array)
@@ -165,12 +168,12 @@ def _rounded(name: str) -> UsageError:
 
 
 def as_whole(value: Any) -> Any:
-    """Return a whole number of any library as Python's; what is none is returned as it is, to be judged elsewhere."""
+    """Return a whole number of any library as an int; return anything else unchanged, for a later check to refuse."""
     return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
 def as_plain(value: Any) -> Any:
-    """Return options with Python's numbers in place of numpy's, which JSON and a checkpoint cannot hold."""
+    """Return options with numpy's numbers converted to Python's, because JSON and checkpoints cannot hold numpy's."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
@@ -181,9 +184,9 @@ def as_plain(value: Any) -> Any:
 def complete_columns(
     names: Sequence[str], given: Sequence[Any], nan_policy: NanPolicy, may_stay: bool = False
 ) -> tuple[list[Tensor], Tensor]:
-    """Return columns as ``as_columns`` does, and which rows they have of those given, shape (N,).
+    """Return columns as ``as_columns`` does, and a mask of the rows that are kept, shape (N,).
 
-    With the policy ``raise`` they have all, and the latter is empty: whoever reads them next looks at each number.
+    With the policy ``raise`` all rows are kept and the mask is empty: the caller checks the numbers when it reads them.
     """
     require_option("nan_policy", nan_policy, one_of(NanPolicy))
     columns = as_columns(names, given, may_stay)
@@ -199,15 +202,15 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
     """Refuse rows with a number that is missing or infinite, or a sigma that is not positive.
 
     Args:
-        names: What the columns are called.
+        names: Names of the columns, for error messages.
         columns: The columns, of one length.
-        can_omit: Whether there is a ``nan_policy`` that leaves such rows out.
+        can_omit: Whether the caller has a ``nan_policy`` that can leave such rows out, for the advice.
 
     Raises:
-        UsageError: With the first such row and their number.
+        UsageError: If there are such rows; names the first one and their number.
     """
     for name, column in zip(names, columns, strict=False):
-        if not column.sum().isfinite():  # a finite sum has finite terms, and is quicker than to look at each
+        if not column.sum().isfinite():  # if the sum is finite, all terms are: faster than a check of each number
             advice = '; nan_policy="omit" leaves such rows out' if can_omit else ""
             require_each(name, column, column.isfinite(), "finite", advice)
         if name == "sigma":
@@ -215,7 +218,7 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
 
 
 def require_each(name: str, column: Tensor, good: Tensor, expected: str, advice: str = "") -> None:
-    """Refuse a column of which not each row is good: with the first of the others, and their number."""
+    """Refuse a column unless all its rows are good; name the first row that is not, and the number of such rows."""
     if not good.all():
         bad = ~good
         row = int(bad.int().argmax())

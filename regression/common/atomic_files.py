@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all: beside their place, and renamed once they are complete.
+"""Writes files whole or not at all: to a temporary file in the same folder, which is renamed when it is complete.
 
-A temporary file is named ``.NAME.WRITER.PROCESS.RANDOM.tmp``. WRITER stands for the running system and the space of
-process numbers in it, so that nobody takes the process of another container or node for one that is gone.
+A temporary file is named ``.NAME.WRITER.PROCESS.RANDOM.tmp``. WRITER identifies the running system and its namespace of
+process numbers, because a process number says nothing about processes of another container or node.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ SECONDS_OF_A_DAY = 86_400.0
 
 @contextmanager
 def open_whole(target: Path, is_new: bool = False) -> Iterator[IO[bytes]]:
-    """Yield a file that takes its place when the block ends and all is on the disk, and that an error removes.
+    """Yield a temporary file; at the end of the block sync it to the disk and rename it, after an error remove it.
 
-    The temporary file is made anew and follows no link. A link that stands in the file's place is replaced, not
+    The temporary file is always a new one, so writing follows no link. A link with the target's name is replaced, not
     followed.
 
     Args:
         target: The file.
-        is_new: Whether to leave a file that exists as it is.
+        is_new: Whether to refuse to replace a file that exists.
 
     Raises:
-        OSError: If it cannot be written; ``FileExistsError`` if it exists and must not.
+        OSError: If it cannot be written; ``FileExistsError`` if it exists and ``is_new``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{writer()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
@@ -47,14 +47,14 @@ def open_whole(target: Path, is_new: bool = False) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         _rename_new(temporary, target) if is_new else os.replace(temporary, target)
     finally:
-        with suppress(OSError):  # renamed, or never made; what cannot be removed now is swept at the next start
+        with suppress(OSError):  # it is renamed, or was not made; otherwise the next start removes it
             temporary.unlink()
     _sync_folder(target)
 
 
 @contextmanager
 def saving(target: Path) -> Iterator[None]:
-    """Turn errors of the system into a ``SaveError`` that says what became of a file, and what to do."""
+    """Turn an ``OSError`` into a ``SaveError`` that says whether an older file is intact, and what to do."""
     try:
         yield
     except OSError as error:
@@ -62,7 +62,7 @@ def saving(target: Path) -> Iterator[None]:
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write a file whole, or leave the older one.
+    """Write a file whole, or leave the older one as it is.
 
     Args:
         target: The file.
@@ -78,14 +78,14 @@ def write_whole(target: Path, content: bytes) -> None:
 def sweep(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote.
 
-    Another system's process cannot be asked: its file is removed once nothing was written to it for a day.
+    Whether a process of another system still runs is not known: its file is removed a day after the last write to it.
 
     Args:
-        folder: Where to look, but not in its folders.
+        folder: The folder; folders in it are left alone.
     """
     for path in folder.glob(".*.tmp"):
         match = TEMPORARY.fullmatch(path.name)
-        with suppress(OSError):  # another start was faster, or the folder is read-only
+        with suppress(OSError):  # another process removed it first, or the folder is read-only
             if match and (
                 not _is_running(int(match[2]))
                 if match[1] == writer()
@@ -96,7 +96,7 @@ def sweep(folder: Path) -> None:
 
 @cache
 def writer() -> str:
-    """Return a name for the running system and the space of process numbers that this process is in."""
+    """Return an identifier of the running system and of this process's namespace of process numbers."""
     parts = [socket.gethostname()]
     with suppress(OSError):  # not on Linux
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
@@ -105,19 +105,19 @@ def writer() -> str:
 
 
 def _is_running(process: int) -> bool:
-    if process == os.getpid():  # a new process may have the number of the killed one, and this one writes nothing yet
+    if process == os.getpid():  # this process has written nothing yet: it was given the number of the killed one
         return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # a process of another user
         return True
     return True
 
 
 def _rename_new(temporary: Path, target: Path) -> None:
-    """Give a file its name if no other file has it."""
+    """Rename a file unless the target exists."""
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -129,7 +129,7 @@ def _rename_new(temporary: Path, target: Path) -> None:
 
 
 def _sync_folder(target: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+    if not hasattr(os, "O_DIRECTORY"):  # on Windows a folder cannot be opened
         return
     try:
         opened = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Sums and gathers over the processes of a run; alone, each of them changes nothing."""
+"""Sums and gathers over the processes of a run; with a single process each returns its argument."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ __all__ = ["all_gather_objects", "all_gather_rows", "all_max", "all_sum", "globa
 
 
 def rank_and_size() -> tuple[int, int]:
-    """Return this process's number, from 0, and the number of processes."""
+    """Return the number of this process, from 0, and how many processes there are."""
     return (dist.get_rank(), dist.get_world_size()) if _is_shared() else (0, 1)
 
 
 def all_sum(value: Tensor) -> Tensor:
-    """Sum a tensor over all processes, in place, and return it; alone, return it as it is."""
+    """Sum a tensor over all processes, in place, and return it."""
     if _is_shared():
         dist.all_reduce(value)
     return value
 
 
 def all_max(value: Tensor) -> Tensor:
-    """Take the largest of a tensor's elements over all processes, in place, and return it."""
+    """Replace each element of a tensor by its maximum over all processes, in place, and return it."""
     if _is_shared():
         dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return value
@@ -42,7 +42,7 @@ def all_gather_rows(value: Tensor) -> Tensor:
 
 
 def all_gather_objects(value: Any) -> list[Any]:
-    """Return the small plain values of all processes, in rank order."""
+    """Return a list of the value of each process, in rank order; for small values, as they are pickled."""
     if not _is_shared():
         return [value]
     values = [None] * dist.get_world_size()
@@ -55,10 +55,10 @@ def _is_shared() -> bool:
 
 
 class _GlobalSum(torch.autograd.Function):
-    """Sum over processes whose gradient survives the averaging of ``DistributedDataParallel``.
+    """Sum over processes, with the gradient of the global sum under ``DistributedDataParallel``.
 
-    DDP divides the sum of the processes' gradients by their number W. The backward pass multiplies by W beforehand, so
-    that the averaged gradient is that of the global sum.
+    DDP averages the gradients of the W processes. The backward pass multiplies by W, so that the average is the
+    gradient of the global sum.
     """
 
     @staticmethod
@@ -71,7 +71,7 @@ class _GlobalSum(torch.autograd.Function):
 
 
 def global_sum(value: Tensor) -> Tensor:
-    """Return the sum over all processes as a differentiable tensor, for use under DDP; alone, the value itself."""
+    """Return the sum over all processes as a differentiable tensor, for use under DDP."""
     if not _is_shared():
         return value
     total: Tensor = _GlobalSum.apply(value)  # type: ignore[no-untyped-call]

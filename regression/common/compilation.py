@@ -1,8 +1,8 @@
-"""How loops are compiled and kept: the one file that relies on numba's inner parts, imported with numba when needed.
+"""Compiles loops with numba and caches them: the only file that uses numba's internals, imported when first needed.
 
-numba keeps compiled functions where ``NUMBA_CACHE_DIR`` says, else in the ``__pycache__`` beside their source, else in
-the user's own cache folder. Nothing about that place can fail a fit: where there is none (numba 4908, 5566), or where
-it cannot be read or written, a loop is compiled for the process at hand.
+numba caches compiled functions in ``NUMBA_CACHE_DIR``, else in the ``__pycache__`` beside their source, else in the
+user's cache folder. A problem with that folder must not fail a fit: where there is none (numba issues 4908 and 5566),
+or it cannot be read or written, a loop is compiled for the present process alone.
 """
 
 import hashlib
@@ -28,22 +28,22 @@ from regression.common.folder_lock import FolderLock
 
 __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 
-# A division by 0 gives inf or nan, as the processor has it. Loops make no arrays: without numba's counts of who uses a
-# row of one, a row costs nothing; the counts take two thirds of the time of loops over some hundred numbers.
+# error_model numpy: a division by 0 gives inf or nan instead of an exception. _nrt False: no reference counts, which
+# take two thirds of the time of loops over some hundred numbers; loops allocate no arrays, so none are needed.
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
-SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few
-SECONDS_TO_SAY = 1.0  # a compilation that ends sooner is not worth a line
-SECONDS_TO_REPEAT = 60.0  # processes that start together compile one loop or another in turn
+SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few seconds
+SECONDS_TO_SAY = 1.0  # a compilation that takes less gets no line
+SECONDS_TO_REPEAT = 60.0  # processes that start together compile different loops in turn: one line is enough
 SAID = "regression.said"
 KEPT = "once"
 NOT_KEPT = "for this run alone: name a folder to keep them in by NUMBA_CACHE_DIR"
 
 
 class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
-    """A loop that numba compiles at its first call with arguments of each type, or loads where it was kept.
+    """A loop that numba compiles, or loads from the cache, at its first call with arguments of each type.
 
     Args:
-        function: The loop, a Python function that stands in a file.
+        function: The loop, a Python function that is defined in a file.
     """
 
     def __init__(self, function: FunctionType) -> None:
@@ -60,9 +60,9 @@ class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
 
 
 class SharedCache(FunctionCache):  # type: ignore[misc]
-    """Loops kept in a folder that processes share: one compiles, the others wait for it and load what it kept.
+    """A cache folder that processes share: one process compiles, the others wait and load the result.
 
-    Many processes that start at once would otherwise all compile, and write the same files (numba 10128).
+    Without the lock, processes that start at once would all compile, and write the same files (numba issue 10128).
     """
 
     def __init__(self, function: FunctionType) -> None:
@@ -71,7 +71,7 @@ class SharedCache(FunctionCache):  # type: ignore[misc]
         self._notice = Notice(KEPT, Path(self.cache_path) / SAID)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the loop for arguments of given types, or ``None`` where this process is to compile it."""
+        """Return the loop for arguments of given types, or ``None`` if this process has to compile it."""
         found = self._load(sig, target_context)
         if found is None and self._lock.acquire(SECONDS_TO_WAIT):
             found = self._load(sig, target_context)
@@ -80,41 +80,41 @@ class SharedCache(FunctionCache):  # type: ignore[misc]
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled loop if that is possible: the disk may be full, the folder gone, a file damaged."""
+        """Cache a compiled loop, and ignore errors: the disk may be full, the folder gone, a file damaged."""
         with suppress(Exception):
             super().save_overload(sig, data)
 
     def end(self) -> None:
-        """Let the other processes go on, once the loop is kept or could not be compiled."""
+        """Release the lock, after the loop has been cached or could not be compiled."""
         self._notice.cancel()
         self._lock.release()
 
     def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # files that are cut short or damaged raise whatever pickle comes upon
+        except Exception:  # pickle raises exceptions of many types for truncated or damaged files
             with suppress(OSError):
                 self.flush()
             return None
 
 
 class NoCache(NullCache):  # type: ignore[misc]
-    """No place to keep loops in."""
+    """The cache where no folder can be written: every loop is compiled anew."""
 
     def __init__(self) -> None:
         self._notice = Notice(NOT_KEPT)
 
     def load_overload(self, sig: Any, target_context: Any) -> None:
-        """Find nothing."""
+        """Return ``None``, so that the loop is compiled."""
         self._notice.start(SECONDS_TO_SAY)
 
     def end(self) -> None:
-        """End the compilation."""
+        """Cancel the notice, after the loop has been compiled."""
         self._notice.cancel()
 
 
 class CheckedContent(CompileResultCacheImpl):  # type: ignore[misc]
-    """A compiled loop with a digest of its bytes: damaged machine code would end the process, or be wrong."""
+    """A cached loop with a digest of its bytes, because damaged machine code would crash or give wrong numbers."""
 
     def reduce(self, data: Any) -> tuple[bytes, bytes]:
         """Return the digest and the bytes of a loop."""
@@ -137,11 +137,11 @@ SharedCache._impl_class = CheckedContent
 
 
 class Notice:
-    """A line on stderr about compilations that take a while, once a process, and once for processes that share a file.
+    """A line on stderr about compilations that take longer; printed by one process of those that share a mark, once.
 
     Args:
         how_often: When loops are compiled, in words.
-        mark: A file that says that another process has just said it.
+        mark: A file whose time of modification is when a process last printed the line.
     """
 
     is_said: ClassVar[bool] = False
@@ -152,13 +152,13 @@ class Notice:
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float) -> None:
-        """Say it after some seconds, unless it is cancelled before."""
+        """Print the line after some seconds, unless it is cancelled before."""
         self._timer = threading.Timer(seconds, self._say)
         self._timer.daemon = True
         self._timer.start()
 
     def cancel(self) -> None:
-        """Leave it unsaid, unless it is said."""
+        """Do not print the line, unless that is done."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -183,21 +183,21 @@ class Notice:
 def _cache(function: FunctionType) -> SharedCache | NoCache:
     try:
         return SharedCache(function)
-    except (RuntimeError, OSError):  # "no locator available": no folder can be written
+    except (RuntimeError, OSError):  # numba's "no locator available": no folder can be written
         return NoCache()
 
 
 def compile_called(function: FunctionType) -> Any:
-    """Return a loop as compiled loops call it: compiled within each of them, and kept as a part of them."""
+    """Return a loop that other compiled loops can call; it is compiled and cached as a part of each caller."""
     return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
 
 
 def operation(build: Callable[..., Any], result: str, arguments: list[str]) -> Any:
-    """Return an operation of the processor as compiled loops call it; see ``compiled_as``."""
+    """Return an operation of the processor that compiled loops can call; see ``compiled_as``."""
     signature = getattr(types, result)(*(getattr(types, name) for name in arguments))
 
     def typed(*_: Any) -> Any:
         return signature, lambda _context, builder, _signature, values: build(builder, *values)
 
     names = ", ".join(f"a{k}" for k in range(len(arguments)))
-    return intrinsic(eval(f"lambda typingcontext, {names}: typed()", {"typed": typed}))  # numba counts the arguments
+    return intrinsic(eval(f"lambda typingcontext, {names}: typed()", {"typed": typed}))  # numba reads the signature

@@ -1,13 +1,13 @@
 """Plain Python loops, compiled by numba where there is much to do.
 
-A loop is written once, as plain Python on float64 numbers and rows of them. It runs as it stands where there is little
-to do, so that small fits need neither numba's import nor a compilation, and compiled otherwise: the same bits either
-way, and on every processor. That is known because numba, without ``fastmath``, marks no operation as one that may be
-reordered or fused, and LLVM then rounds each one on its own as IEEE 754 says (LLVM Language Reference, Fast-Math
-Flags); tests look at the loops' machine code for x86 and ARM. Loops are compiled without ``parallel=True``: whoever
-calls them divides the work among threads, each of which runs without Python's lock.
+A loop is written once, as plain Python on float64 numbers and rows of them. Where there is little to do it runs as
+plain Python, so that small fits need neither numba's import nor a compilation; otherwise it runs compiled. The bits are
+the same either way, and on every processor: without ``fastmath`` numba marks no operation as one that may be reordered
+or fused, and LLVM then rounds each operation as IEEE 754 says (LLVM Language Reference, Fast-Math Flags); tests check
+the loops' machine code for x86 and ARM. Loops are compiled without ``parallel=True``: the caller divides the work
+among threads, each of which runs without Python's lock.
 
-Rows come from ``rows_for``. Beware of ``float(value)`` in a loop: compiled, it leaves a float32 number as it is, and
+Rows come from ``rows_for``. Do not use ``float(value)`` in a loop: compiled, it leaves a float32 number as it is, and
 the product of two is then rounded to float32. An operation with a float64 number widens it: ``value - center``.
 """
 
@@ -25,25 +25,25 @@ import numpy as np
 
 __all__ = ["PLAIN_STEPS", "choose", "compiled", "compiled_as", "loop", "rows_for"]
 
-PLAIN_STEPS = 400_000  # inner steps of 1.2 µs each: as long as numba takes to be imported (0.32 s) and to load (0.18 s)
+PLAIN_STEPS = 400_000  # of 1.2 µs in plain Python: as long as the import of numba (0.32 s) and a cached loop's (0.18 s)
 DIGEST_LETTERS = 12
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _lock = threading.RLock()
-_compiled: dict[Callable[..., Any], Callable[..., Any]] = {}  # what ``compiled`` has returned
-_called: dict[Callable[..., Any], Any] = {}  # what those call
+_compiled: dict[Callable[..., Any], Callable[..., Any]] = {}  # results of ``compiled``
+_called: dict[Callable[..., Any], Any] = {}  # functions that those call, compiled
 _plain_steps: Counter[Callable[..., Any]] = Counter()
 
 
 def loop(function: Function) -> Function:
-    """Mark a function that ``compiled`` may be asked for, or that such a function calls."""
+    """Mark a function as one that can be compiled, by itself or as a part of a loop that calls it."""
     function.is_loop = True  # type: ignore[attr-defined]
     return function
 
 
 def compiled_as(build: Callable[..., Any], result: str, arguments: list[str]) -> Callable[[Function], Function]:
-    """Mark a function for which compiled loops have an operation of the processor with the same result.
+    """Mark a function that compiled loops replace by an operation of the processor with the same result.
 
     Args:
         build: Makes the operation from llvmlite's builder and the values of the arguments.
@@ -59,10 +59,10 @@ def compiled_as(build: Callable[..., Any], result: str, arguments: list[str]) ->
 
 
 def choose(function: Function, work: int) -> Function:
-    """Return a loop as it stands while there is little to do, else compiled: the same bits either way.
+    """Return a loop as plain Python while there is little to do, else compiled: the same bits either way.
 
-    Once all that was asked for as it stands comes to ``PLAIN_STEPS``, the loop is compiled: many small pieces of work
-    take at most twice the time that they would have taken had their number been known.
+    The loop is compiled once its plain runs have added up to ``PLAIN_STEPS``. So many small runs take at most twice the
+    time that they would have taken if their number had been known.
 
     Args:
         function: A function marked with ``loop``.
@@ -77,16 +77,16 @@ def choose(function: Function, work: int) -> Function:
 
 
 def rows_for(function: Callable[..., Any], values: "np.ndarray[Any, Any]") -> Any:
-    """Return an array as a loop takes it, for reading only.
+    """Return an array in the form that a loop reads.
 
     Args:
-        function: What ``choose`` or ``compiled`` has returned.
+        function: The result of ``choose`` or ``compiled``.
         values: Numbers of any shape, strides and byte order.
 
     Returns:
-        Lists of Python's own numbers for the loop as it stands: numpy's scalars are slow, warn, and multiply float32
-        numbers in float32. For a compiled loop a read-only array, contiguous and aligned, copied only if it has to be:
-        numba compiles one version of the loop for each kind of array, and so has one for each dtype.
+        For plain Python, lists of Python's numbers: numpy's scalars are slow, warn, and multiply float32 numbers in
+        float32. For a compiled loop a read-only array, contiguous and aligned, copied only if needed: numba compiles a
+        version of the loop for each kind of array, so this leaves one for each dtype.
     """
     if isinstance(function, FunctionType):
         return values.tolist()
@@ -98,9 +98,9 @@ def rows_for(function: Callable[..., Any], values: "np.ndarray[Any, Any]") -> An
 
 
 def compiled(function: Function) -> Function:
-    """Return a loop compiled; with ``NUMBA_DISABLE_JIT=1`` as it stands.
+    """Return a loop compiled; with ``NUMBA_DISABLE_JIT=1`` the plain function.
 
-    It is compiled at its first call with arguments of each type, by one thread while the others wait, and kept for
+    It is compiled at its first call with arguments of each type, by one thread while the others wait, and cached for
     other processes; see ``compilation``.
     """
     with _lock:
@@ -120,7 +120,7 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _twin(function: Callable[..., Any]) -> FunctionType:
-    """Return a copy of a loop that calls compiled loops and has a digest of all that it is made of in its name."""
+    """Return a copy of a loop that calls compiled functions, with a digest of its source and theirs in its name."""
     assert isinstance(function, FunctionType)
     called = {name: _called_compiled(value) for name, value in _used(function) if _is_marked(value)}
     twin = FunctionType(function.__code__, function.__globals__ | called, function.__name__, function.__defaults__)
@@ -130,7 +130,7 @@ def _twin(function: Callable[..., Any]) -> FunctionType:
 
 
 def _called_compiled(function: Callable[..., Any]) -> Any:
-    """Return a loop or operation as compiled loops call it; it is kept as a part of them, not by itself."""
+    """Return a function that compiled loops can call; it is cached as a part of them, not by itself."""
     if function not in _called:
         from regression.common.compilation import compile_called, operation
 
@@ -141,9 +141,9 @@ def _called_compiled(function: Callable[..., Any]) -> Any:
 
 @cache
 def _digest(function: Callable[..., Any]) -> str:
-    """Return a digest of the source of a loop, of all that it calls, and of the numbers that it finds in modules.
+    """Return a digest of the source of a loop, of all functions that it calls, and of the constants that it uses.
 
-    numba keeps a compiled loop until the file changes that the loop stands in. What it calls may stand in others.
+    numba compiles a cached loop anew only if the loop's own file has changed, and these may be defined in others.
     """
     parts = [_source(function)]
     if hasattr(function, "operation"):
@@ -158,7 +158,7 @@ def _digest(function: Callable[..., Any]) -> str:
 
 
 def _source(function: Callable[..., Any]) -> str:
-    with suppress(OSError):  # there is no file, and numba then keeps nothing
+    with suppress(OSError):  # there is no source file: numba then caches nothing
         return inspect.getsource(function)
     return ""
 
@@ -168,7 +168,7 @@ def _is_marked(value: object) -> bool:
 
 
 def _used(function: Callable[..., Any]) -> Sequence[tuple[str, Any]]:
-    """Return the globals that a function names, sorted by name."""
+    """Return the global names that a function uses, with their values, sorted by name."""
     assert isinstance(function, FunctionType)
     names = sorted(set(_names(function.__code__)))
     return [(name, function.__globals__[name]) for name in names if name in function.__globals__]

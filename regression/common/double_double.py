@@ -1,8 +1,8 @@
-"""Double-double arithmetic: a number is ``high + low``, two float64 numbers, good to about 104 bits.
+"""Double-double arithmetic: a number is ``high + low``, two float64 numbers, with about 104 correct bits.
 
-Every function is plain Python on float64 numbers, and the same bits when it is compiled: each operation is rounded on
-its own. References: Knuth, The Art of Computer Programming 2, 4.2.2 (two-sum); Dekker, A floating-point technique for
-extending the available precision, Numer. Math. 18, 1971, with Veltkamp's splitting (exact products).
+Every function is plain Python on float64 numbers and gives the same bits when it is compiled, because each operation is
+rounded separately. References: Knuth, The Art of Computer Programming 2, 4.2.2 (two-sum); Dekker, A floating-point
+technique for extending the available precision, Numer. Math. 18, 1971, with Veltkamp's splitting (exact products).
 """
 
 from typing import Any
@@ -16,23 +16,24 @@ SPLIT = 2.0**27 + 1  # Veltkamp's constant: multiplying by it cuts a float64 num
 
 @loop
 def two_sum(a: float, b: float) -> tuple[float, float]:
-    """Return ``a + b`` rounded to float64, and exactly what the rounding took."""
+    """Return ``a + b`` rounded to float64, and the rounding error, exactly."""
     total = a + b
     step = total - a
     return total, (a - (total - step)) + (b - step)
 
 
 def _fused(builder: Any, a: Any, b: Any) -> Any:
-    # A fused multiply-add has the rounding error of a product in one operation. It is exact, as Dekker's way is, so the
-    # bits are the same with and without it; nothing else is fused.
+    # A fused multiply-add gives the rounding error of a product in one operation. It is exact, like Dekker's method, so
+    # the bits are the same with and without it; no other operation is fused.
     return builder.fma(a, b, builder.fneg(builder.fmul(a, b)))
 
 
 @compiled_as(_fused, "float64", ["float64", "float64"])
 def product_error(a: float, b: float) -> float:
-    """Return ``a b`` less its rounding to float64, exactly.
+    """Return ``a b`` minus its rounding to float64, exactly.
 
-    For products between 2^-960 and 2^960 in size, of factors below 2^996: as it stands, larger ones overflow.
+    Valid for products between 2^-960 and 2^960 in size, of factors below 2^996: the plain Python overflows with larger
+    ones.
     """
     wide = SPLIT * a
     a_upper = wide - (wide - a)

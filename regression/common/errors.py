@@ -1,4 +1,4 @@
-"""The errors a user can cause, each worth one line on the terminal."""
+"""The errors that a user can cause; the command prints each as one line."""
 
 __all__ = ["DataError", "DivergenceError", "SaveError", "Stopped", "UndeterminedWarning", "UsageError"]
 
@@ -20,11 +20,11 @@ class SaveError(Exception):
 
 
 class Stopped(SystemExit):
-    """The run was told to stop; the command exits with 128 plus the signal's number.
+    """A signal stopped the run; the command exits with 128 plus the signal's number.
 
     Args:
         signum: The signal.
-        saved: What to say of the state that was saved.
+        saved: What to print about the state that was saved.
     """
 
     def __init__(self, signum: int, saved: str = "nothing is lost: no update was under way") -> None:

@@ -1,9 +1,9 @@
 """Sums that are the same in any order: each term is rounded to a multiple of 2^-100, and the multiples are summed.
 
-Whole numbers do not round, so neither the order nor the division into parts matters. Adding a number from [4, 8) to a
-term rounds it to a multiple of 2^-50, whose count stands in the sum's last bits; what is left is rounded to a multiple
-of 2^-100 in the same way. References: Demmel and Nguyen, Fast reproducible floating-point summation, ARITH 2013; Neal,
-Fast exact summation using small and large superaccumulators, 2015.
+Sums of whole numbers are exact, so neither the order nor the division into parts matters. Adding a number from [4, 8)
+to a term rounds the term to a multiple of 2^-50, and the last bits of the sum count these; the rest of the term is
+rounded to a multiple of 2^-100 in the same way. References: Demmel and Nguyen, Fast reproducible floating-point
+summation, ARITH 2013; Neal, Fast exact summation using small and large superaccumulators, 2015.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from regression.common.compiled import compiled_as, loop
 __all__ = ["COARSE_UNITS", "UNIT_BITS", "add_to", "parts", "total"]
 
 UNIT_BITS = 100  # sums are whole numbers in units of 2^-100
-COARSE_UNITS = 2**50  # of a coarse part in 1
-COARSE, FINE = 6.0, 6.0 * 2.0**-50  # the middle of where a float64 number is a multiple of 2^-50, and of 2^-100
-LOWER_BITS, LOWER = 32, 2**32 - 1  # a total is kept as two numbers, the lower one of 32 bits: 2^31 sums may be added
+COARSE_UNITS = 2**50  # units of 2^-50, those of the coarse part, in 1
+COARSE, FINE = 6.0, 6.0 * 2.0**-50  # middle of the range where float64 numbers are multiples of 2^-50, and of 2^-100
+LOWER_BITS, LOWER = 32, 2**32 - 1  # a sum is kept as two numbers, the lower one of 32 bits, so that 2^31 can be added
 
 
 def _bit_patterns(builder: Any, value: Any, middle: Any, _per_unit: Any) -> Any:
@@ -31,7 +31,7 @@ def _bit_patterns(builder: Any, value: Any, middle: Any, _per_unit: Any) -> Any:
 def steps(value: float, middle: float, per_unit: float) -> int:
     """Return how many float64 numbers a value is above ``middle``, if both are between the same powers of two."""
     count = (value - middle) * per_unit
-    return int(count) if abs(count) < 2.0**52 else 0  # neither NaN nor a number far outside has a count
+    return int(count) if abs(count) < 2.0**52 else 0  # 0 for NaN and for numbers far outside, which have no count
 
 
 @loop

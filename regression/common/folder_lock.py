@@ -1,4 +1,4 @@
-"""One process at a time in a folder, on one machine or on several that share a file system; standard library only."""
+"""A lock for processes that share a folder, on one machine or several; standard library only."""
 
 import sys
 import time
@@ -16,12 +16,12 @@ SECONDS_TO_LOOK = 0.05
 
 
 class FolderLock:
-    """A lock that never fails: where locks do not work, or another process keeps one too long, all go on without.
+    """A lock that raises no error: where locks do not work, or another process holds it too long, the caller goes on.
 
-    The system lets go of a lock when the process that holds it ends, however it ends.
+    The system releases the lock when the process that holds it ends, however it ends.
 
     Args:
-        folder: Where the lock's file is made, and left.
+        folder: Where the lock's file is made; the file stays there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +29,7 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self, seconds: float) -> bool:
-        """Wait for the lock some seconds at most, and return whether it is held."""
+        """Wait for the lock for at most some seconds, and return whether it is held."""
         try:
             file = self._path.open("w")
         except OSError:
@@ -41,11 +41,11 @@ class FolderLock:
         return False
 
     def release(self) -> None:
-        """Let go of the lock if it is held."""
+        """Release the lock if it is held."""
         if self._file is not None:
             with suppress(OSError):
                 if sys.platform != "win32":
-                    fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone would leave it with a forked process
+                    fcntl.flock(self._file, fcntl.LOCK_UN)  # after closing alone, a forked process would still hold it
             self._file.close()
             self._file = None
 

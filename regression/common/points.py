@@ -15,9 +15,9 @@ __all__ = ["Batch", "Points", "gathered", "unknown_y"]
 
 
 class Points(NamedTuple):
-    """Points to fit: x and y of shape (N,), the standard deviations of y, and the codes of series, or ``None``.
+    """Points: x and y, the standard deviations of y, and the codes of series, of shape (N,) each, or ``None``.
 
-    Points to predict have no y: it is NaN.
+    Where points have no y, because it is to be predicted, y is NaN.
     """
 
     x: Tensor
@@ -26,7 +26,7 @@ class Points(NamedTuple):
     series: Tensor | None = None
 
     def scan(self, work: Callable[["Points"], None]) -> None:
-        """Call ``work`` with parts of these points from several threads; with all of them where they are on a GPU."""
+        """Call ``work`` with parts of these points from several threads; on a GPU, once with all of them."""
         if self.x.device.type != "cpu":
             work(self)
             return
@@ -39,12 +39,12 @@ class Points(NamedTuple):
         return Points(*columns)  # type: ignore[arg-type]
 
     def to_cpu(self) -> "Points":
-        """Return points of their own memory, in that of the processor."""
+        """Return a copy on the CPU."""
         columns = (None if values is None else values.to("cpu", copy=True) for values in self)
         return Points(*columns)  # type: ignore[arg-type]
 
     def copied(self) -> "Points":
-        """Return points in memory of their own, as float64."""
+        """Return a copy in float64."""
         columns = (None if values is None else values.to(torch.float64, copy=True) for values in self)
         return Points(*columns)  # type: ignore[arg-type]
 
@@ -58,18 +58,18 @@ class Points(NamedTuple):
 
 
 def unknown_y(x: Tensor) -> Tensor:
-    """Return the y of points to predict: NaN for each x, in the memory of one number."""
+    """Return y of points whose y is to be predicted: NaN for each x, in the memory of one number."""
     return x.new_full((1,), torch.nan).expand(len(x))
 
 
 def _chosen(values: Tensor, rows: Tensor | slice) -> Tensor:
-    # What values[rows] does as well, in twice the time for a tensor of numbers.
+    # values[rows] gives the same, but takes twice the time if rows is a tensor.
     return values.index_select(0, rows) if isinstance(rows, Tensor) else values[rows]
 
 
 @dataclass(eq=False)
 class Batch:
-    """One device's slice of a global batch: ``x, y = batch``, or ``x, y, sigma = batch`` where there is a sigma.
+    """One device's slice of a global batch; it unpacks as ``x, y = batch``, or ``x, y, sigma = batch`` with a sigma.
 
     Attributes:
         x: Points of this slice, shape (n,).
@@ -86,7 +86,7 @@ class Batch:
     series: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield what a ``DataLoader`` of the same points would: x, y, and sigma where there is one."""
+        """Yield the columns as a batch of a ``DataLoader`` has them: x, y, and sigma if there is one."""
         yield from (self.x, self.y) if self.sigma is None else (self.x, self.y, self.sigma)
 
     def to(self, device: torch.device) -> "Batch":
@@ -105,11 +105,11 @@ class Batch:
         return Points(self.x, self.y, self.sigma, self.series)
 
     def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
-        """Call ``work`` with parts of the points from several threads; with all at once where they are on a GPU."""
+        """Call ``work`` with parts of the points from several threads; on a GPU, once with all of them."""
         self.points.scan(work)
 
     def split(self, size: int) -> list["Batch"]:
-        """Return the batches of ``size`` rows that follow each other in this one, all of whose rows must be here."""
+        """Return consecutive batches of ``size`` rows; this batch must be a whole global batch, not a slice of one."""
         assert len(self.x) == self.rows
         parts = (slice(start, min(start + size, self.rows)) for start in range(0, self.rows, size))
         sigma = self.sigma

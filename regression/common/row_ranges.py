@@ -1,4 +1,4 @@
-"""How consecutive rows are divided: into parts, blocks and shares, each given by the rows at which it begins."""
+"""Divides consecutive rows into parts, blocks and shares; a division is a list of the rows at which they begin."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -6,26 +6,26 @@ from itertools import pairwise
 
 __all__ = ["ROWS_PER_PART", "even_borders", "even_slices", "merged_cuts", "overlaps", "part_cuts"]
 
-ROWS_PER_PART = 1 << 16  # of a few columns: a core's own cache holds them with what is made of them
+ROWS_PER_PART = 1 << 16  # a core's own cache holds a few columns of so many rows, and the results computed from them
 
 
 def part_cuts(start: int, stop: int, most_rows: int = ROWS_PER_PART) -> list[int]:
-    """Return where to cut the rows from start to before stop into parts of nearly even length, from start to stop."""
+    """Return the borders of parts of nearly equal length of the rows from start to before stop, both ends included."""
     count = max(1, -(-(stop - start) // most_rows))
     return [start + (stop - start) * k // count for k in range(count + 1)]
 
 
 def even_slices(rows: int, threads: int) -> list[Iterator[slice]]:
-    """Return for each thread an iterator over its slices of so many rows, which follow each other in memory."""
+    """Return for each thread an iterator over its slices of so many rows; the slices of a thread are consecutive."""
     slices = [slice(*ends) for ends in pairwise(part_cuts(0, rows))] if rows else []
     return [iter(slices[len(slices) * k // threads : len(slices) * (k + 1) // threads]) for k in range(threads)]
 
 
 def overlaps(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """Yield for each piece that has some of the rows from start to before stop its number, and the first and last ones.
+    """Yield the number of each piece that overlaps the rows from start to before stop, and the overlap.
 
     Args:
-        starts: Rows at which the pieces begin, and the end.
+        starts: Rows at which the pieces begin, and the end of the last piece.
         start: First row.
         stop: Row after the last.
     """
@@ -45,10 +45,10 @@ def even_borders(places: Sequence[int], start: int, stop: int, count: int, reach
         start: First row.
         stop: Row after the last.
         count: Number of shares.
-        reach: How far a border may be moved to the nearest such place; where there is none it stays.
+        reach: Largest number of rows by which a border is moved to the nearest such place; otherwise it is not moved.
 
     Returns:
-        ``count + 1`` rows from start to stop; of even shares, but for the moves.
+        ``count + 1`` rows from start to stop: the borders of equal shares, each moved to the nearest place.
     """
     even = (start + (stop - start) * k // count for k in range(1, count))
     return [start, *(min(max(_moved(border, places, reach), start), stop) for border in even), stop]
@@ -61,9 +61,13 @@ def _moved(row: int, places: Sequence[int], reach: float) -> int:
 
 
 def merged_cuts(sizes: Sequence[int], block: int) -> list[int]:
-    """Return where to cut rows that are stored in groups of so many into blocks of at most so many.
+    """Return the borders of blocks of rows that are stored in groups.
 
-    Small groups are joined and large ones are divided evenly, so that blocks begin with a group where they can.
+    Small groups are joined and large ones are divided evenly, so that a block begins with a group where possible.
+
+    Args:
+        sizes: Number of rows of each group.
+        block: Largest number of rows of a block.
     """
     cuts, end = [0], 0
     for size in sizes:

@@ -1,4 +1,4 @@
-"""What values must be: options given in Python, and what a file of an earlier run holds."""
+"""Checks of values: of options given in Python, and of what the files of earlier runs hold."""
 
 import math
 import reprlib
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Rule(NamedTuple):
-    """What a value must be: in words, and whether one is."""
+    """A condition on a value: in words for the message, and as a function that tells whether a value meets it."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -61,24 +61,24 @@ TEXT = Rule("a text", lambda value: isinstance(value, str))
 
 
 def whole(low: int = 0, high: float = math.inf) -> Rule:
-    """Return the rule of whole numbers from ``low`` to ``high``."""
+    """Return the rule for whole numbers from ``low`` to ``high``."""
     words = f"of at least {low}" if high == math.inf else f"from {low:,} to {high:,}"
     return Rule(f"a whole number {words}", lambda value: _is_whole(value) and low <= value <= high)
 
 
 def one_of(literal: Any) -> Rule:
-    """Return the rule of the words of a ``Literal``."""
+    """Return the rule for the words of a ``Literal``."""
     words = get_args(literal)
     return Rule(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
 
 
 def or_null(rule: Rule) -> Rule:
-    """Return the rule of values that may be unknown."""
+    """Return the rule for values that meet another rule or are ``None``."""
     return Rule(f"{rule.words}, or null", lambda value: value is None or rule.holds(value))
 
 
 def list_of(rule: Rule, length: int | None = None) -> Rule:
-    """Return the rule of lists, of so many values."""
+    """Return the rule for lists, of a given length or any, whose values all meet another rule."""
 
     def holds(value: Any) -> bool:
         is_list = isinstance(value, list | tuple) and length in (None, len(value))
@@ -89,25 +89,25 @@ def list_of(rule: Rule, length: int | None = None) -> Rule:
 
 
 def require_option(name: str, value: Any, rule: Rule) -> None:
-    """Refuse an option that is not what it must be.
+    """Refuse an option that breaks a rule.
 
     Raises:
-        UsageError: If it is something else.
+        UsageError: If it does; names the option, the rule and the value.
     """
     if not rule.holds(value):
         raise UsageError(f"{name} must be {rule.words}, got {reprlib.repr(value)}")
 
 
 def require_stored(values: Mapping[str, Any], rules: Mapping[str, Rule], of: str = "") -> None:
-    """Refuse values that are not what they must be.
+    """Refuse stored values if one is missing or breaks its rule.
 
     Args:
         values: The values, by their names.
-        rules: What each must be.
-        of: What to put before a name, such as ``curve.``.
+        rules: The rule for each name.
+        of: Prefix of the names in messages, such as ``curve.``.
 
     Raises:
-        ValueError: If one is not there, or is something else; it names the first such.
+        ValueError: If one does; names the first.
     """
     for name, rule in rules.items():
         if name not in values:

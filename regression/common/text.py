@@ -1,4 +1,4 @@
-"""The words that lines on the terminal are made of."""
+"""Text for the terminal and for tables: counted nouns, suggestions for misspelt words, and harmless spellings."""
 
 import codecs
 import difflib
@@ -11,9 +11,9 @@ from pathlib import Path
 __all__ = ["counted", "did_you_mean", "harmless_cell", "left_out", "printable", "shown_path", "spell_out_signs"]
 
 SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # what spreadsheets run, and the mark against it
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # signs that begin a formula, and the one that marks text
 HIDDEN = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters, and ends of lines
-STOPPING = ("strict", "surrogateescape", "backslashreplace")  # what Python does by itself with a sign it cannot encode
+STOPPING = ("strict", "surrogateescape", "backslashreplace")  # Python's own handlers of signs that it cannot encode
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -30,14 +30,14 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def did_you_mean(
     word: str, known: Iterable[str], otherwise: str = "", shown: Callable[[str], str] = str, cutoff: float = 0.6
 ) -> str:
-    """Return the end of a refusal, such as ``; did you mean fit?``.
+    """Return the end of an error message, such as ``; did you mean fit?``.
 
     Args:
-        word: What was given.
-        known: The words there are; blanks around them and capitals do not count.
-        otherwise: What to say if none of them is near.
-        shown: How a word is written.
-        cutoff: Share of equal letters from which on a word is near.
+        word: The word that was given.
+        known: The words that exist; blanks around them and capitals are ignored.
+        otherwise: The text to return if none of them is similar.
+        shown: Formats the suggested word.
+        cutoff: Least share of equal letters of a similar word.
     """
     folded = {name.strip().casefold(): name for name in known}
     near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=cutoff)
@@ -45,29 +45,28 @@ def did_you_mean(
 
 
 def printable(text: str) -> str:
-    """Return a text with its control characters spelt out: a terminal shows them and does not obey them.
+    """Return a text with its control characters spelt out, so that a terminal does not execute them.
 
     Args:
-        text: Any text, such as a name that stands in somebody else's file.
+        text: Any text, such as a name from another person's file.
     """
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def harmless_cell(text: str) -> str:
-    """Return a text as a cell that no spreadsheet takes for a formula, and whose characters no terminal obeys.
+    """Return a text as a cell that no spreadsheet runs as a formula, with control characters spelt out.
 
-    An apostrophe, spreadsheets' mark of a text, goes before what begins like a formula, or with an apostrophe; control
-    characters are spelt out.
+    A text that begins like a formula, or with an apostrophe, gets an apostrophe in front: spreadsheets' mark of a text.
 
     Args:
-        text: A name from somebody else's file.
+        text: A name from another person's file.
     """
     shown = "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in HIDDEN else sign for sign in text)
     return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
 
 
 def spell_out_signs() -> None:
-    """Let the terminal's streams spell out the signs that their encoding lacks, such as ``sigma`` for σ."""
+    """Make standard output and error spell out the signs that their encoding lacks, such as ``sigma`` for σ."""
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", None) in STOPPING and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="regression.spelt")
@@ -84,7 +83,7 @@ codecs.register_error("regression.spelt", _spelt)
 
 
 def left_out(omitted: int) -> str:
-    """Say how many rows were left out."""
+    """Return a sentence about the number of rows that were left out."""
     return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
 
 

@@ -1,4 +1,4 @@
-"""Work on many parts of rows, shared out over threads of our own."""
+"""Shares work on parts of rows out over threads."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ class _Stream(Generic[T]):
         self._items, self._lock = iter(items), Lock()
 
     def take(self) -> T | object:
-        """Make the next item, in the thread that asks for it."""
+        """Return the next item, made in the calling thread, or ``END``."""
         with self._lock:
             return next(self._items, END)
 
@@ -30,17 +30,17 @@ class _Stream(Generic[T]):
 def share_out(work: Callable[[T], object], streams: Sequence[Iterable[T]], threads: int) -> None:
     """Call ``work`` with each item of each stream, from several threads at once, in no particular order.
 
-    A thread takes the items of a stream of its own, then helps with the streams of others: no thread waits while there
-    is work. An item is made by the thread that works on it, so that what was decoded is still in that core's cache.
-    Torch works in one thread inside, since sharing out each operation would make the threads wait for each other.
+    A thread takes the items of a stream of its own, then those of other streams, so that no thread waits while there is
+    work. An item is made in the thread that works on it, so that decoded rows are still in that core's cache. Inside,
+    torch runs its operations in one thread, because sharing out each of them would make the threads wait.
 
     Args:
-        work: Called with one item; must bear being called by several threads at once.
-        streams: What yields the items; only one thread at a time asks a stream for the next one.
-        threads: Number of threads; 1 does all of it in the thread of the caller.
+        work: Called with one item; must be safe to call from several threads at once.
+        streams: Iterables of items; only one thread at a time takes the next item of a stream.
+        threads: Number of threads; with 1 the calling thread does all the work.
 
     Raises:
-        BaseException: The first that ``work`` or a stream raised; no further item is begun.
+        BaseException: The first exception of ``work`` or a stream; no further item is begun.
     """
     if threads <= 1:
         for stream in streams:
@@ -70,25 +70,25 @@ def _join(crew: list[Thread], failures: list[BaseException]) -> None:
             member.start()
         for member in crew:
             member.join()
-    except BaseException as error:  # of a signal, which only this thread hears of
+    except BaseException as error:  # from a signal handler, which Python runs in this thread only
         failures.append(error)
         for member in crew:
             if member.ident is not None:
                 member.join()
     finally:
-        torch.set_num_threads(threads)  # of threads that start later; in this one it never changed
+        torch.set_num_threads(threads)  # for threads that start later; the setting of this thread did not change
 
 
 def share_chunks(
     work: Callable[[Iterator[slice]], Result], count: int, items_per_chunk: int, threads: int
 ) -> list[Result]:
-    """Return what each thread makes of the chunks that it takes, one after the other, until none is left.
+    """Return the results of ``work`` of each thread; a thread takes chunks, one after the other, until none is left.
 
     Args:
-        work: Makes something from the chunks that an iterator yields.
+        work: Computes a result from an iterator over chunks.
         count: Number of items in all.
         items_per_chunk: Number of items of a chunk.
-        threads: Number of threads; alone, the calling one does the work.
+        threads: Number of threads; with 1 the calling thread does the work.
     """
     starts, lock = iter(range(0, count, items_per_chunk)), Lock()
 
@@ -108,5 +108,5 @@ def share_chunks(
 
 
 def threads_for(rows: int) -> int:
-    """Return the number of threads that share out so many rows: as many as torch uses, each with a part to work on."""
+    """Return the number of threads for so many rows: as many as torch uses, but no more than there are parts."""
     return max(1, min(torch.get_num_threads(), -(-rows // ROWS_PER_PART)))

@@ -1,12 +1,12 @@
-"""How a value and its error are rounded for people."""
+"""Rounds a value and its standard error to the digits that the error leaves significant."""
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
 __all__ = ["value_and_error"]
 
-DIGITS = 17  # that tell any two float64 numbers apart
-MOST_PLACES = 15  # before the decimal point
+DIGITS = 17  # enough to tell any two float64 numbers apart
+MOST_PLACES = 15  # digits before the decimal point; longer numbers get an exponent
 
 
 def value_and_error(value: float, error: float | None) -> str:
@@ -36,9 +36,10 @@ def value_and_error(value: float, error: float | None) -> str:
         return f"{value:.6g} ± unknown"
     if error == 0:
         return f"{value:.8g}, exact"
-    if not math.isfinite(value) or error < abs(value) * 10.0**-DIGITS:  # which no float64 number shows
+    if not math.isfinite(value) or error < abs(value) * 10.0**-DIGITS:  # the error is smaller than float64's digits
         return f"{value:.{DIGITS}g} ± {error:.1e}"
-    number, spread = Decimal(repr(float(value))), Decimal(repr(float(error)))  # numpy's own have another repr
+    number, spread = Decimal(repr(float(value))), Decimal(repr(float(error)))  # float: numpy's repr is another
+
     exponent = spread.adjusted()
     leading = round(spread.scaleb(2 - exponent))
     if leading >= 1000:
@@ -54,5 +55,5 @@ def value_and_error(value: float, error: float | None) -> str:
 
 
 def _rounded(number: Decimal, places: int) -> str:
-    """Return a number with so many decimals, halves rounded up as people do, and never with an exponent."""
+    """Return a number with so many decimals, halves rounded up, and never with an exponent."""
     return f"{number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"

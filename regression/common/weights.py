@@ -1,4 +1,4 @@
-"""Weights of points in other words than sigma: as reciprocal variances, and as numbers of observations."""
+"""Weights of points given otherwise than as sigma: as reciprocal variances, or as counts of equal observations."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from regression.common.points import Points
 __all__ = ["as_sigma", "scan_repeated", "whole_counts"]
 
 OBSERVATIONS_AT_ONCE = 1 << 20
-MOST_OBSERVATIONS = 10**11  # which take a quarter of an hour on one core
+MOST_OBSERVATIONS = 10**11  # so many take a quarter of an hour on one core
 
 
 def as_sigma(weights: Tensor) -> Tensor:
@@ -27,10 +27,10 @@ def as_sigma(weights: Tensor) -> Tensor:
 
 
 def whole_counts(counts: Tensor) -> Tensor:
-    """Return numbers of observations as whole numbers, shape (N,).
+    """Return counts of observations as int64, shape (N,).
 
     Raises:
-        UsageError: If one is no whole number of at least 0, or they add up to none, or to more than can be summed.
+        UsageError: If one is not a whole number of at least 0, or if they add up to 0 or to more than 10^11.
     """
     require_complete(["counts"], [counts])
     require_each("counts", counts, (counts >= 0) & (counts == counts.round()), "a whole number of at least 0")
@@ -41,9 +41,9 @@ def whole_counts(counts: Tensor) -> Tensor:
 
 
 def scan_repeated(points: Points, counts: Tensor, work: Callable[[Points], None]) -> None:
-    """Call ``work`` with parts of points of which each is there as often as its count says, shape (N,).
+    """Call ``work`` with parts of the points, each point repeated as often as its count says, shape (N,).
 
-    So nothing else needs to know of counts, and the sums are those of the observations, to the bit.
+    So the sums are those of the single observations, to the bit, and no other code has to handle counts.
     """
     ends = counts.cumsum(0)
     total = int(ends[-1])

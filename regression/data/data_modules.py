@@ -8,8 +8,8 @@ import lightning.pytorch as pl
 import torch
 
 from regression.common.arrays import NanPolicy, as_plain, complete_columns, require_complete
+from regression.common.data_frames import column_name
 from regression.common.errors import DataError, UsageError
-from regression.common.frames import column_name
 from regression.common.points import Points, unknown_y
 from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, one_of, or_null, require_option, whole
 from regression.common.text import counted

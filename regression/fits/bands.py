@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from regression.common.frames import as_frame
+from regression.common.data_frames import as_frame
 from regression.common.row_ranges import ROWS_PER_PART
 from regression.curves.basis import polynomial
 from regression.curves.decimals import Vector, pairs, precise, root

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from regression.common.atomic_files import open_whole
+from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
-from regression.common.frames import as_frame
 from regression.common.text import shown_path
 from regression.fits.equation import equation, latex_equation
 from regression.fits.report import report, short_report

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regression.common.data_frames import as_frame
 from regression.common.errors import UndeterminedWarning
-from regression.common.frames import as_frame
 from regression.common.text import counted, left_out
 from regression.series.fits import Found
 from regression.series.room import Model

@@ -1,4 +1,4 @@
-"""Frames: columns that users name in one of any library, and the frames of pandas that they get back."""
+"""Picks named columns from a data frame of any library, and makes pandas data frames."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,28 +20,29 @@ def as_frame(columns: Mapping[str, Any], index: Sequence[str] | None = None) -> 
         UsageError: If pandas is not installed.
     """
     try:
-        import pandas as pd  # type: ignore[import-untyped]  # half a second to import, and most never need it
+        import pandas as pd  # type: ignore[import-untyped]  # half a second to import, and most runs do not need it
     except ImportError:
         raise UsageError("to_frame needs pandas, not installed here: pip install pandas, or use to_dict()") from None
     return pd.DataFrame(dict(columns), index=index)
 
 
 def chosen_columns(data: Any, names: Mapping[str, Any]) -> list[Any]:
-    """Return the columns of a frame that are named.
+    """Return the named columns of a data frame.
 
     Args:
-        data: A frame of pandas or polars, a table of pyarrow, an array of numpy with fields, or a mapping.
-        names: What each column is for, and its name; of a ``sigma`` also a number, which stays as it is.
+        data: A data frame of pandas or polars, a table of pyarrow, an array of numpy with fields, or a mapping.
+        names: Name of the column for each purpose (``x``, ``y``, ``sigma``, …); for ``sigma`` also a number, which is
+            returned as it is.
 
     Raises:
-        UsageError: If a name is none, or the frame has no such column.
+        UsageError: If a name is not a text, or the data frame has no such column.
     """
     known = _names(data)
     return [_chosen(data, known, purpose, name) for purpose, name in names.items()]
 
 
 def column_name(values: Any, default: str) -> str:
-    """Return the name that a column has by itself, as those of pandas and polars have."""
+    """Return the column's own name, as columns of pandas and polars have one, or the default."""
     name = getattr(values, "name", None)
     return name if isinstance(name, str) and name else default
 
