@@ -91,6 +91,11 @@ class RunLogger(TensorBoardLogger):
         if shown:
             super().log_metrics(shown, step)
 
+    @rank_zero_only
+    def save(self) -> None:
+        """Write out the events; Lightning writes an ``hparams.yaml`` too, in place, and ``config.yaml`` has it all."""
+        self.experiment.flush()
+
     def finalize(self, status: str) -> None:
         """Close the files; remove the folder of a run that was refused, unless it holds a checkpoint."""
         super().finalize(status)

@@ -16,7 +16,7 @@ from tests.faults.conftest import Counts
 from tests.faults.starts import FIRST
 from tests.support.command import ROOT, versions
 
-NAMES = {"checkpoints", "config.yaml", "fit.json", "fit.png", "fit.txt", "hparams.yaml"}
+NAMES = {"checkpoints", "config.yaml", "fit.json", "fit.png", "fit.txt"}
 
 
 def owners(folder: Path, root: Path) -> set[int]:

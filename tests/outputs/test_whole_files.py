@@ -54,6 +54,8 @@ def test_every_output_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
                "fit.onnx", "fit.pt2", "s.csv", "s.parquet"}  # fmt: skip
     assert outputs <= set(named)
     assert not outputs & set(written)
+    left = {path.name for path in tmp_path.glob("lightning_logs/**/*") if path.is_file()}
+    assert {name for name in left - set(named) if not name.startswith("events.out.tfevents.")} == set()
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 
