@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from regression.common.collectives import all_sum, global_sum
+from regression.common.collectives import all_max, all_sum, global_sum
 from regression.common.errors import UsageError
 from regression.common.points import Batch, Points, gathered
 from regression.common.text import counted
@@ -227,9 +227,13 @@ class CurveModule(pl.LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
-        self.is_fitted_now = stage == "fit"
+        self.is_fitted_now, self.is_stopped = stage == "fit", self._is_told_to_stop
         if str(self.trainer.precision).startswith("64"):
             self.model.double()
+
+    def _is_told_to_stop(self) -> bool:
+        """Tell whether Lightning's handler has noted a SIGTERM in any process; it is looked at after a batch only."""
+        return bool(all_max(torch.tensor(int(self.trainer.received_sigterm), device=self.device)))
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add the batch to the validation loss."""

@@ -35,6 +35,7 @@ __all__ = [
     "require_known_monitors",
     "require_known_optimum",
     "require_no_series",
+    "require_one_pass",
     "require_one_precision",
     "require_same_division",
     "require_same_optimizer",
@@ -102,6 +103,13 @@ def require_one_precision(trainer: pl.Trainer, updates_per_batch: int) -> None:
             f"updates_per_batch {updates_per_batch} needs one number type, got precision {trainer.precision}: "
             "use 32-true or 64-true, or updates_per_batch 1"
         )
+
+
+def require_one_pass(trainer: pl.Trainer) -> None:
+    """Refuse more updates or epochs than the one of the exact solver."""
+    for name in ("min_steps", "min_epochs"):
+        if (least := getattr(trainer, name) or 0) > 1:
+            raise UsageError(f"solver exact makes one update in one epoch, got {name} {least}: leave it out")
 
 
 def require_full_precision(trainer: pl.Trainer) -> None:

@@ -7,7 +7,7 @@ import torch
 from regression.common.points import Batch
 from regression.data.batches import Share
 from regression.training.base import CurveModule
-from regression.training.checks import require_full_precision
+from regression.training.checks import require_full_precision, require_one_pass
 from regression.training.engine import Engine
 from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates
@@ -30,8 +30,9 @@ class ExactSolution(Engine):
         return 1
 
     def require_options(self) -> None:
-        """Refuse number types that would round the points."""
+        """Refuse number types that would round the points, and more updates than one."""
         require_full_precision(self.module.trainer)
+        require_one_pass(self.module.trainer)
 
     def begin(self) -> None:
         """Add the points of a plain loader, all of which have been read; of others the steps take the sums."""

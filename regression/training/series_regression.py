@@ -14,7 +14,7 @@ from regression.series.fits import Columns, Found, fit_all
 from regression.series.result import SeriesFit
 from regression.series.room import Model
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
-from regression.training.checks import require_full_precision
+from regression.training.checks import require_full_precision, require_one_pass
 from regression.training.regression import Regression
 
 __all__ = ["SeriesRegression"]
@@ -70,6 +70,7 @@ class SeriesRegression(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Refuse number types that would round the points."""
         require_full_precision(self.trainer)
+        require_one_pass(self.trainer)
         require_usable_callbacks(self.trainer)
         require_logged_monitors(self.trainer, [])
 

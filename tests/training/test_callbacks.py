@@ -1,5 +1,7 @@
 """Callbacks in a Trainer of a user's own: they run, or one line says why not, before the first update."""
 
+import os
+import signal
 from typing import Any
 
 import lightning.pytorch as pl
@@ -101,3 +103,28 @@ def test_callbacks_of_the_command(command: Command) -> None:
     finder = command(*add[:-1], f"{add[-1]}BatchSizeFinder")
     assert (finder.code, finder.folder) == (2, None)
     assert "BatchSizeFinder does not go with this model" in finder.err
+
+
+class Terminate(Callback):
+    """Sends this process SIGTERM when the first batch begins."""
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning says that it was told
+def test_sigterm_ends_a_block_of_updates() -> None:
+    """In a Trainer of a user's own, too, SIGTERM does not wait for the millions of updates of a block."""
+    module = LineRegression(updates_per_batch=10_000_000)
+    trainer = pl.Trainer(**QUIET | {"enable_checkpointing": False, "max_epochs": 1}, callbacks=[Terminate()])
+    with pytest.raises(SystemExit):
+        trainer.fit(module, datamodule=SineLineDataModule())
+    assert 0 < trainer.global_step <= 1000
+
+
+@pytest.mark.parametrize("option", ["min_steps", "min_epochs"])
+def test_the_exact_solver_makes_one_update(option: str) -> None:
+    """More updates or epochs than one are refused before the exact solver begins."""
+    trainer = pl.Trainer(**QUIET | {option: 2})
+    with pytest.raises(UsageError, match=f"solver exact makes one update in one epoch, got {option} 2: leave it out"):
+        trainer.fit(LineRegression(solver="exact"), datamodule=SineLineDataModule())
