@@ -213,6 +213,19 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
         table.scan(0, ROWS, lambda *_: None)
 
 
+@pytest.mark.parametrize("name", ["a.npy", "fortran.npy", "plain.arrow", "packed.arrow", "uneven.parquet"])
+def test_a_file_that_is_replaced_between_two_reads_is_refused(tmp_path: Path, name: str) -> None:
+    """No rows of two files are mixed: another file of the same name and size in its place is refused by name."""
+    table = numbered().slice(0, 1000)
+    for path, written in ((tmp_path / name, table), (tmp_path / f"new-{name}", table.set_column(1, "y", table["x"]))):
+        WRITERS[name](path, written)
+    rows = Table(str(tmp_path / name), ["x", "y"])
+    assert rows.read(0, 10)[1].tolist() == [-x for x in range(10)]
+    (tmp_path / f"new-{name}").replace(tmp_path / name)
+    with pytest.raises(DataError, match=re.escape(f"{name} was changed while it was read")):
+        rows.read(500, 510)
+
+
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", ["uneven.parquet", "small.parquet", "one.parquet"])
 def test_scans_that_follow_each_other_decode_a_row_group_once(folder: Path, name: str) -> None:
