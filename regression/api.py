@@ -20,6 +20,7 @@ from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
+from regression.fits.sandwich import CovType, with_errors_of
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range
 
@@ -45,6 +46,8 @@ def fit(
     through: Sequence[tuple[float, float]] | None = None,
     weights: Any = None,
     counts: Any = None,
+    cov_type: CovType = "nonrobust",
+    maxlags: int | None = None,
     data: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
@@ -71,6 +74,9 @@ def fit(
         weights: Reciprocal variances 1 / sigma² instead of sigma, in a unit that does not matter unless
             ``absolute_sigma``.
         counts: Of how many equal observations each row is the summary: the result is that of a table with so many rows.
+        cov_type: What errors, bands and tests go by: ``nonrobust`` takes the scatter of all points for equal, but for
+            sigma; ``HC0``, ``HC1`` and ``HC3`` do not, and ``HAC`` allows for residuals that follow each other.
+        maxlags: Of ``HAC``: how many rows apart residuals may depend on each other, ``4 (N / 100)^(2/9)`` by default.
         data: A frame, table or mapping of which x, y, sigma, weights and counts are then the names of columns.
 
     Returns:
@@ -114,6 +120,7 @@ def fit(
     sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), axes=axes, sample=sample)
     result = least_squares.fit(None, options)
+    result = with_errors_of(result, least_squares.solution, cov_type, maxlags, points, scan)
     result.warn_if_undetermined()
     return result
 

@@ -13,6 +13,7 @@
 - ``cross_validation``: how well each degree fits points that were left out.
 - ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
 - ``group_comparison``: whether groups have one curve, parallel curves, or curves of their own.
+- ``sandwich``: errors for unequal scatter, and for residuals that follow each other.
 - ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
 - ``result``: the numbers of a fit: coefficients, errors, bands, JSON.

@@ -30,6 +30,7 @@ ARRAYS = ("params", "bse", "cov_params")
 
 LATER: dict[str, Any] = {  # which release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
+    "cov_type": "nonrobust",
 }  # fmt: skip
 
 
@@ -82,6 +83,7 @@ class FitResult(Answers):
         degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
         fixed: Values of the coefficients that were kept, by name.
         through: Points (x, y) that the curve was made to go through.
+        cov_type: What the errors go by, see ``regression.fit``.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
         sample: Some of the points, for a small picture; not in the JSON.
@@ -125,6 +127,7 @@ class FitResult(Answers):
     ess: float | None = None
     fixed: dict[str, float] = field(default_factory=dict)
     through: tuple[tuple[float, float], ...] = ()
+    cov_type: str = "nonrobust"
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     sample: Points | None = field(default=None, kw_only=True)

@@ -189,7 +189,11 @@ class Solution:
 
     @cached_property
     def _functions_in_powers(self) -> Matrix:
-        return [self._in_terms(function, dict.fromkeys(self._fixed, 0.0)) for function in self.functions]
+        return [self.error_in_terms(function) for function in self.functions]
+
+    def error_in_terms(self, function: Vector) -> Vector:
+        """Return what may be added to a curve in powers of x, shape (K,), 0 for coefficients that are kept."""
+        return self._in_terms(function, dict.fromkeys(self._fixed, 0.0))
 
     def _inverse(self, functions: Matrix) -> Matrix:
         """Return ``(AᵀWA)⁻¹ = Σ_j f_j f_jᵀ / Σ w f_j²`` from the orthogonal functions in those of A."""
@@ -255,9 +259,7 @@ class Solution:
 
     @cached_property
     def condition(self) -> float | None:
-        """Estimated condition number of the design matrix, columns scaled to equal length.
-
-        ``None`` with a rank short, and within constraints, whose functions may be chosen in many ways.
+        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` where it is open.
 
         It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept,
         S scaling G to a unit diagonal: at least the 2-norm condition.

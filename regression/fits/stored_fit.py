@@ -25,7 +25,7 @@ KNOWN = or_null(NUMBER)  # null stands for a number beyond float64
 CANDIDATE = Rule("a degree with its numbers", lambda row: isinstance(row, dict) and _is_candidate(row))
 BY_NAME = Rule("numbers by name", lambda found: isinstance(found, dict) and all(map(NUMBER.holds, found.values())))
 FIT = {
-    **dict.fromkeys(("model", "basis", "solver", "loss_name"), TEXT),
+    **dict.fromkeys(("model", "basis", "solver", "loss_name", "cov_type"), TEXT),
     **dict.fromkeys(("optimizer", "criterion", "source"), or_null(TEXT)),
     "axes": list_of(TEXT, 2),
     **dict.fromkeys(("absolute_sigma", "weighted"), BOOLEAN),

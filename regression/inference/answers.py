@@ -53,6 +53,7 @@ class Answers:
     curve: FittedCurve
     fixed: dict[str, float]
     through: tuple[tuple[float, float], ...]
+    cov_type: str
 
     @property
     def powers(self) -> tuple[int, ...]:
@@ -113,10 +114,13 @@ class Answers:
     def fvalue(self) -> float | None:
         """F of all coefficients but the constant: ``(ess / df_model) / s²``, s² being 1 if ``absolute_sigma``.
 
-        ``None`` with fixed coefficients or points to go through, within which there is no curve to compare to.
+        ``None`` with fixed coefficients or points to go through, within which there is no curve to compare to; by
+        ``wald_test`` where the errors are not those of equal scatter.
         """
         if self.fixed or self.through or self.ess is None or self.sigma is None or self.df_model <= 0:
             return None
+        if self.cov_type != "nonrobust":
+            return self.wald_test(np.eye(len(self.params))[int(self.has_intercept) :]).fvalue
         square = 1.0 if self.absolute_sigma else self.sigma * self.sigma
         return self.ess / self.df_model / square if square else None
 
