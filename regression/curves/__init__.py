@@ -2,8 +2,8 @@
 
 - ``basis``: the table of bases, and the design matrix of points.
 - ``polynomial``: Line and Polynomial: parameters and the curve.
-- ``frame``: the coordinates of the sums over points.
+- ``frame``: the coordinates in which the sums over points are taken.
 - ``decimals``: numbers of 150 digits, and linear algebra with them.
 - ``constraints``: the curves with some powers only, given coefficients, or through given points.
-- ``change_of_basis``: between a model's basis, that of the sums, and powers of x.
+- ``change_of_basis``: exact changes between a model's basis, the basis of the sums, and powers of x.
 """

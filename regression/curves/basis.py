@@ -10,8 +10,8 @@ from regression.common.errors import UsageError
 
 __all__ = ["RECURRENCES", "Basis", "design", "polynomial", "recur", "require_basis"]
 
-# A basis is a row: the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d`` for each k, from φ_0 = 1 and
-# φ_{-1} = 0 on.
+# A basis is a row: for each k the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d``, which starts from φ_0 = 1
+# and φ_{-1} = 0.
 RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
     "power": lambda _: (1, 0, 1),
     "chebyshev": lambda k: (2 if k else 1, 1, 1),
@@ -21,17 +21,17 @@ RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
 if TYPE_CHECKING:
     Basis = str
 else:
-    Basis = Literal[tuple(RECURRENCES)]  # so that --help and the command's parser have the words of the table
+    Basis = Literal[tuple(RECURRENCES)]  # --help and the command's parser take the words from here
 
 
 def require_basis(basis: str) -> None:
-    """Refuse a word that the table does not have."""
+    """Refuse a word that is not in the table of bases."""
     if basis not in RECURRENCES:
         raise UsageError(f"basis must be one of {', '.join(RECURRENCES)}, got {basis!r}")
 
 
 def recur(first: Any, times_argument: Callable[[Any], Any], degree: int, basis: str) -> list[Any]:
-    """Return φ_0 … φ_d of a basis, whatever stands for a function: its values at points, or its coefficients.
+    """Return φ_0 … φ_d of a basis; a function is represented by its values at points, or by its coefficients.
 
     Args:
         first: φ_0 = 1, as a tensor or an array.
@@ -71,10 +71,10 @@ def design(t: Tensor, degree: int, basis: str = "power") -> Tensor:
     Returns:
         Matrix of shape (N, degree + 1), in the dtype and on the device of t.
     """
-    # The rounding of a power grows with each factor, so powers are multiplied up in float64.
+    # The rounding error of a power grows with each factor, so powers are computed in float64.
     argument = t.double() if basis == "power" else t
     columns = recur(torch.ones_like(argument), argument.mul, degree, basis)
-    # A column's numbers lie side by side: quicker to make, and to multiply with.
+    # The numbers of a column are contiguous in memory, which makes this and products with the matrix faster.
     return torch.stack([column.to(t.dtype) for column in columns]).T
 
 

@@ -1,6 +1,6 @@
-"""Between a model's own coefficients, the Chebyshev polynomials of the moments, and powers of the user's x.
+"""Exact changes between a model's basis, the Chebyshev polynomials of the moments, and powers of the user's x.
 
-Every change of basis is a triangular matrix of decimal numbers with 150 digits, made by the basis's own recurrence.
+Every change of basis is a triangular matrix of decimal numbers with 150 digits, computed by the basis's recurrence.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from regression.curves.polynomial import Polynomial
 
 __all__ = ["Chart", "powers_in_u", "u_in_powers"]
 
-Multiplication = Callable[[Any], Any]  # of a polynomial, an array of the K coefficients in a basis, by an argument
+Multiplication = Callable[[Any], Any]  # multiplies a polynomial, an array of K coefficients in a basis, by an argument
 
 
 def _expand(basis: str, degree: int, times_argument: Multiplication) -> Matrix:
-    """Return the polynomials of a basis in terms of another one, a row for each, shape (K, K)."""
+    """Return the polynomials of a basis in terms of another basis, a row for each, shape (K, K)."""
     first = np.array([Decimal(int(k == 0)) for k in range(degree + 1)], dtype=object)
     return [row.tolist() for row in recur(first, times_argument, degree, basis)]
 
 
 def _argument(shift: Decimal, scale: Decimal) -> Multiplication:
-    """Return the multiplication by ``shift + scale u`` in T_k(u), where ``u T_k = (T_{k+1} + T_{|k-1|}) / 2``."""
+    """Return the multiplication by ``shift + scale u`` in T_k(u), as ``u T_k = (T_{k+1} + T_{|k-1|}) / 2``."""
 
     def multiply(values: Any) -> Any:
         product, parts = shift * values, scale * values / 2
@@ -64,7 +64,7 @@ def u_in_powers(frame: Frame, degree: int) -> Matrix:
 
 
 def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, Decimal]:
-    """Return shift and scale of ``t = shift + scale u`` for x mapped from a domain to [−1, 1], or left as it is."""
+    """Return shift and scale of ``t = shift + scale u``, where t is x mapped from a domain to [−1, 1], or x itself."""
     shift, scale = Decimal(frame.center), _scale(frame)
     if domain is None or domain[0] == domain[1]:
         return shift, scale
@@ -74,11 +74,11 @@ def _mapped(frame: Frame, domain: tuple[float, float] | None) -> tuple[Decimal, 
 
 @dataclass(frozen=True)
 class Chart:
-    """The functions of a model, ready for every change between bases.
+    """The functions of a model in terms of other bases, for changes from and to its own.
 
     Attributes:
         frame: The moments' coordinate u.
-        model: The curve; its domain is settled.
+        model: The curve; its domain must not change any more.
     """
 
     frame: Frame
@@ -103,7 +103,7 @@ class Chart:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the model's own coefficients are those of powers of x, to the bit."""
+        """Whether the model's own coefficients are the coefficients of powers of x."""
         return self.model.domain is None and self.model.basis == "power"
 
     def curve(self, coefficients: Tensor) -> Vector:
@@ -118,5 +118,5 @@ class Chart:
             return list(map(float, solve_triangular([row[missing:] for row in self.in_u], curve[missing:])))
 
     def params_matrix(self) -> Tensor:
-        """Return the float64 matrix P for which ``coefficients @ P`` are those of powers of x, shape (K, K)."""
+        """Return the float64 matrix P that changes a model's coefficients a to powers of x, ``a @ P``, shape (K, K)."""
         return torch.tensor([[float(value) for value in row] for row in self.in_powers], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a polynomial must keep: the powers that it has, coefficients with given values, and points it goes through."""
+"""Constraints on a polynomial: the powers that it has, coefficients with given values, and points it goes through."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from regression.curves.polynomial import power_of
 
 __all__ = ["Constraints", "Family"]
 
-NEGLIGIBLE = Decimal("1e-60")  # what elimination in 150 digits may leave of 0
+NEGLIGIBLE = Decimal("1e-60")  # elimination in 150 digits may leave so much where the result is 0
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Family:
     """The curves that meet constraints: ``base + Σ a_k free_k`` in T_k(u).
 
     Attributes:
-        base: One of them, shape (d + 1,).
-        free: What may be added, shape (K, d + 1).
+        base: One curve that meets the constraints, shape (d + 1,).
+        free: Curves of which any multiple may be added to it, shape (K, d + 1).
     """
 
     base: Vector
@@ -32,11 +32,11 @@ class Family:
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a polynomial of some degree must keep.
+    """The constraints on a polynomial.
 
     Attributes:
         powers: The powers of x that have a coefficient, ascending.
-        fixed: Power and value of each coefficient that is given.
+        fixed: Power and value of each coefficient with a given value.
         through: The points (x, y) that the curve goes through.
     """
 
@@ -59,7 +59,7 @@ class Constraints:
             through: Points (x, y) that the curve goes through.
 
         Raises:
-            UsageError: If a power is none, a value is not finite, or a coefficient is not there.
+            UsageError: If a name is not that of a coefficient, a number is not finite, or a point is not a pair.
         """
         fixed = {}
         for name, value in (fix or {}).items():
@@ -74,12 +74,12 @@ class Constraints:
 
     @property
     def count(self) -> int:
-        """The number of values and points that the curve keeps."""
+        """The number of given coefficients and points."""
         return len(self.fixed) + len(self.through)
 
     @property
     def known(self) -> dict[int, float]:
-        """The coefficients that are given, by power: by value, or as the curve at x = 0."""
+        """The values of coefficients that follow from the constraints alone, by power: given ones, and f(0)."""
         at_0 = [(0, y) for x, y in self.through if x == 0]
         return dict([*at_0, *self.fixed])
 
@@ -123,7 +123,7 @@ def _chebyshev(u: Decimal, degree: int) -> Vector:
 
 
 def _solve(rows: Matrix, degree: int, constant: Decimal) -> Family:
-    """Return all solutions of equations, a row of d + 1 factors and the right side for each, by elimination."""
+    """Return all solutions of linear equations by elimination; a row holds d + 1 factors and the right side."""
     pivots: dict[int, Vector] = {}
     for row in rows:
         largest = max(map(abs, row[:-1]))

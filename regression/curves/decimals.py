@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 DIGITS = 150
-FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for what is rounded to float64 next: roots and logarithms take long
-# A row counts as dependent on those before it if what is left of its square is less than this many times what the
-# rounding of the matrix can make of nothing.
+FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for roots and logarithms: slow, and rounded to float64 next
+# A row counts as dependent on the rows before it if the square of its orthogonal part is less than so many times the
+# largest value that the rounding of the matrix can give to a square that is 0.
 FEWEST_ROUNDINGS = 4
 
 Vector = list[Decimal]
@@ -55,7 +55,7 @@ def logarithm(value: Decimal) -> Decimal:
 
 
 def finite_float(value: Decimal | float | None) -> float | None:
-    """Return a number as float64, ``None`` for one beyond their range."""
+    """Return a number as float64, ``None`` if it is beyond the range of float64."""
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
@@ -110,14 +110,14 @@ def orthogonalize(
 ) -> tuple[Matrix, Vector, Matrix]:
     """Return orthogonal functions, their squares, and functions that count as 0, by Gram and Schmidt.
 
-    A row that counts as 0 is one whose square could be the rounding of the matrix; where one power of x depends on
-    those before it, the next ones do too.
+    A function counts as 0 if its square is no larger than the rounding of the matrix can make it. If a power of x
+    depends on the powers before it, so do all that follow.
 
     Args:
         rows: Functions f in terms of others, shape (J, K).
         matrix: Sums of products of those others, shape (K, K).
-        noise: How far an entry of the matrix may be off.
-        are_nested: Whether the rows are powers one after the other.
+        noise: Largest error of an entry of the matrix.
+        are_nested: Whether the rows are consecutive powers.
     """
     functions: Matrix = []
     squares: Vector = []
@@ -137,7 +137,7 @@ def orthogonalize(
 
 
 def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
-    """Return the solution with the least norm in powers of x, from one solution and what may be added to it."""
+    """Return the solution with the least norm in powers of x, from one solution and a basis of the null space."""
     goal = solve_triangular(powers, particular)
     directions = [solve_triangular(powers, vector) for vector in null]
     units = unit_vectors(len(null))

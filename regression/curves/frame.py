@@ -1,4 +1,4 @@
-"""The coordinates of the sums over points: x, y and sigma scaled to numbers of at most 1, without loss."""
+"""The coordinates in which sums over points are taken: x, y and weights scaled to at most 1 without rounding."""
 
 import math
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from regression.common.errors import UsageError
 
 __all__ = ["Frame"]
 
-MIN_EXPONENT = -1000  # of a scale: its reciprocal is a float64 number too
-LARGEST_REACH = 2.0**1023  # half the range of a column: a larger one is no float64 number
+MIN_EXPONENT = -1000  # of a scale, so that its reciprocal is a float64 number too
+LARGEST_REACH = 2.0**1023  # half of the largest range of a column that is a float64 number
 
 
 @dataclass(frozen=True)
 class Frame:
     """``u = (x - center) stretch / 2^exponent`` and ``v = (y - y_center) / 2^y_exponent`` in [-1, 1], and weights.
 
-    Differences are double-double numbers, so u and v are known to about 104 bits however small the range of a column is
-    against its size. The weight of a point is ``w = (2^sigma_exponent / sigma)²``, at most 1.
+    Differences are double-double numbers, so u and v have about 104 correct bits, even where the range of a column is
+    small against its size. The weight of a point is ``w = (2^sigma_exponent / sigma)²``, at most 1.
 
     Attributes:
         center: Float64 number near the middle of the x range.
-        exponent: Binary exponent of the power of two that is not below half the x range.
-        stretch: From 1 to 2: takes the points' range to all of [-1, 1], as on a part of it the Chebyshev polynomials of
-            high degree are hard to tell apart.
+        exponent: Exponent of the smallest power of two that is at least half the x range.
+        stretch: Factor from 1 to 2 that makes the range of u all of [-1, 1]: on a part of it Chebyshev polynomials of
+            high degree are nearly dependent.
         y_center: Float64 number near the middle of the y range.
-        y_exponent: Binary exponent of the power of two that is not below half the y range.
-        sigma_exponent: Binary exponent of the power of two next below the smallest sigma; 0 without sigma.
+        y_exponent: Exponent of the smallest power of two that is at least half the y range.
+        sigma_exponent: Exponent of the largest power of two that is at most the smallest sigma; 0 without sigma.
         low: Smallest x.
         high: Largest x.
     """
@@ -69,11 +69,11 @@ class Frame:
 
     @property
     def scale(self) -> Fraction:
-        """What u is multiplied by to give ``x - center``, exactly."""
+        """The factor from u to ``x - center``, exactly."""
         return Fraction(2) ** self.exponent / Fraction(self.stretch)
 
     def numbers(self) -> tuple[float, float, float, float, float, float]:
-        """Return what the loops subtract and multiply by: center, power, stretch; y's center, power; sigma's power."""
+        """Return the numbers for the loops: center, power and stretch of x; center and power of y; power of sigma."""
         return (
             self.center, math.ldexp(1, -self.exponent), self.stretch,
             self.y_center, math.ldexp(1, -self.y_exponent), math.ldexp(1, -self.sigma_exponent),
@@ -81,7 +81,7 @@ class Frame:
 
 
 def _middle(name: str, low: float, high: float) -> tuple[float, float]:
-    """Return the middle of a range and the larger distance of its ends from there."""
+    """Return the middle of a range, and the larger of the distances to its ends."""
     center = low / 2 + high / 2
     reach = max(high - center, center - low)
     if reach > LARGEST_REACH:
@@ -90,12 +90,12 @@ def _middle(name: str, low: float, high: float) -> tuple[float, float]:
 
 
 def _power_above(size: float) -> int:
-    """Return the exponent of the smallest power of two that is not below a size; 0 for size 0."""
+    """Return the exponent of the smallest power of two that is at least a size; 0 for size 0."""
     mantissa, exponent = math.frexp(size)
     return max(exponent - (mantissa == 0.5), MIN_EXPONENT)
 
 
 def _rounded_down(value: Fraction) -> float:
-    """Return the largest float64 number that is not above a value."""
+    """Return the largest float64 number that is at most a value."""
     nearest = float(value)
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, 0.0)

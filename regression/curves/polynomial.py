@@ -1,4 +1,4 @@
-"""The curves as plain ``nn.Module``s that start from zeros: parameters and a forward pass, nothing else."""
+"""Line and polynomial as plain ``nn.Module``s: parameters, zero at first, and a forward pass."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from regression.curves.basis import Basis, design, require_basis
 
 __all__ = ["Line", "Polynomial", "power_of"]
 
-MAX_DEGREE = 60  # above it even equally spaced points in [−1, 1] leave double-double sums no digits
+MAX_DEGREE = 60  # above it the sums determine no digit of a coefficient, even of equally spaced points in [−1, 1]
 
 
 def power_of(name: str) -> int | None:
-    """Return the power of x that a coefficient's name belongs to, ``None`` for no name of one."""
+    """Return the power of x of a coefficient's name, ``None`` if the text is not such a name."""
     if name in ("intercept", "slope"):
         return int(name == "slope")
     return int(name[1:]) if name[:1] == "c" and name[1:].isdecimal() else None
@@ -24,7 +24,7 @@ def power_of(name: str) -> int | None:
 class Polynomial(nn.Module):
     """A polynomial ``f(x) = Σ a_k φ_k(t)`` with K = degree + 1 coefficients, where t is x or x mapped to [−1, 1].
 
-    Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain lies evenly about 0.
+    Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain is symmetric about 0.
 
     Args:
         degree: Highest power of x. Degree 4 has five coefficients.
@@ -34,7 +34,7 @@ class Polynomial(nn.Module):
 
     Attributes:
         coefficients: The parameter a, shape (K,), zeros at first.
-        domain: The interval; it travels with the ``state_dict``.
+        domain: The interval; the ``state_dict`` contains it.
 
     Raises:
         UsageError: If the degree is not a whole number from 0 to 60, or the domain is not an interval.
@@ -60,12 +60,12 @@ class Polynomial(nn.Module):
             self.set_domain(*domain)
 
     def set_domain(self, low: float, high: float) -> None:
-        """Map the interval from low to high to [−1, 1]; without an intercept, the smallest such one about 0."""
+        """Map the interval from low to high to [−1, 1]; without an intercept, the smallest symmetric one around it."""
         require_option("domain", (low, high), RANGE)
         if not self.fit_intercept:
             high = max(abs(low), abs(high))
             low = -high
-        if low == high:  # one x only: any scale will do
+        if low == high:  # all x are equal: any scale serves
             low, high = low - max(1.0, abs(low)), high + max(1.0, abs(high))
         self.domain = (float(low), float(high))
 
@@ -78,7 +78,7 @@ class Polynomial(nn.Module):
         """Return the matrix A, shape (N, K), for which ``forward(x) = A @ coefficients``, in the parameter's dtype."""
         if self.domain is not None:
             low, high = self.domain
-            x = (x - (low / 2 + high / 2)) / (high / 2 - low / 2)  # in x's own dtype: the parameter's may be too short
+            x = (x - (low / 2 + high / 2)) / (high / 2 - low / 2)  # in x's dtype, whose precision may be higher
         t = x.to(self.coefficients.dtype)
         if self.fit_intercept:
             return design(t, self.degree, self.basis)
@@ -89,7 +89,7 @@ class Polynomial(nn.Module):
         return self.design(x) @ self.coefficients
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what the ``state_dict`` holds besides the parameter."""
+        """Return what the ``state_dict`` contains besides the parameter."""
         return {"domain": self.domain}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class Polynomial(nn.Module):
 
 
 class Line(Polynomial):
-    """A line ``f(x) = intercept + slope x``: the polynomial of degree 1, with names of its own.
+    """A line ``f(x) = intercept + slope x``: the polynomial of degree 1, with its own names of coefficients.
 
     Args:
         domain: Interval of x that is mapped to [−1, 1]; ``None`` for raw x.

@@ -1,12 +1,12 @@
 """The sums over points that least squares needs, in one exact arithmetic; may import common and curves.
 
 - ``loops``: the loops over points, plain Python that is compiled where there is much to do.
-- ``scan``: what the points are put into, part by part and from several threads: their range, their sums.
-- ``moments``: the sums as whole numbers, how they merge, and how they travel between processes and into checkpoints.
+- ``scan``: accumulates range and sums of points, part by part and from several threads.
+- ``moments``: the sums as whole numbers: merged, added up over processes, and stored in checkpoints.
 - ``curve``: a curve and its standard error at any x, in the same arithmetic.
-- ``second_pass``: what a second pass over the points sums: residuals of the optimum so far.
-- ``older``: the sums that checkpoints of release 0.1 hold.
+- ``second_pass``: what a second pass over the points sums: products with residuals of the optimum so far.
+- ``older``: reads the sums in checkpoints of release 0.1.
 - ``gpu``: the same sums on a CUDA device.
-- ``gpu_kernels``: … by a kernel.
-- ``gpu_operations``: … by operations of torch, where there is no kernel.
+- ``gpu_kernels``: the same sums by one kernel of Triton.
+- ``gpu_operations``: the same sums by operations of torch, where the kernel cannot be used.
 """

@@ -1,4 +1,4 @@
-"""A curve and its standard error at any x, to the last digit: in the arithmetic of the sums."""
+"""A curve and its standard error at any x, to float64's last digit: in the double-double arithmetic of the sums."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from regression.moments.scan import loop_room
 
 __all__ = ["Curve", "root_of_squares"]
 
-FAR = 2.0**30  # times half the range of the points
+FAR = 2.0**30  # half-ranges of the points from their middle, beyond which float64 arithmetic is used
 
 
 @loop
@@ -69,14 +69,14 @@ def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: 
 class Curve:
     """The curve in Chebyshev polynomials of ``u = (x - center) stretch / 2^exponent``, in the unit ``2^y_exponent``.
 
-    Its variance at x is ``Σ e_j(u)²``: a sum of squares of few functions, in which nothing cancels, instead of a
-    covariance matrix. Coefficients are double-double numbers ``[high, low]``.
+    Its variance at x is ``Σ e_j(u)²``, a sum of squares in which nothing cancels, unlike in a product with a covariance
+    matrix. Coefficients are double-double numbers ``[high, low]``.
 
     Attributes:
         center: Middle of the x range.
-        exponent: Binary exponent of the power of two that is not below half the x range.
-        stretch: What takes the range to all of [-1, 1].
-        y_exponent: Binary exponent of the unit of the coefficients.
+        exponent: Exponent of the smallest power of two that is at least half the x range.
+        stretch: Factor that makes the range of u all of [-1, 1].
+        y_exponent: Exponent of two of the unit of the coefficients.
         coefficients: Coefficients of T_k(u), shape (K, 2).
         error_functions: Coefficients of e_j, shape (K, K, 2), or ``None`` where the errors are unknown.
     """
@@ -90,7 +90,7 @@ class Curve:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Curve":
-        """Return the curve that stands in a file; release 0.1 had float64 coefficients and their covariance."""
+        """Return the curve of a file; files of release 0.1 have float64 coefficients and their covariance."""
         if "scale" not in content:
             return cls(**content)
         mantissa, exponent = math.frexp(content["scale"])
@@ -124,7 +124,7 @@ class Curve:
             own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
         room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))
         run(rows_for(run, x.numpy()), numbers, degree, *own, room, values, sizes)
-        with np.errstate(over="ignore"):  # far outside the points, where the numbers come from below
+        with np.errstate(over="ignore"):  # overflows are far outside the points, where _far_away replaces the numbers
             mean, error = (torch.from_numpy(np.ldexp(column, self.y_exponent)) for column in (values, sizes))
         is_far = ~(((x - self.center) / self.scale).abs() <= FAR)
         if is_far.any():
@@ -132,9 +132,9 @@ class Curve:
         return mean, error if self.error_functions is not None else torch.full_like(mean, math.nan)
 
     def _far_away(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``at`` does, in float64: far outside the points the highest power decides, and nothing cancels.
+        """Return what ``at`` does, in float64: far outside the points the highest power dominates, and nothing cancels.
 
-        The products of double-double numbers leave float64 sooner than the curve does.
+        Double-double products overflow there although the curve does not.
         """
         columns = design((x - self.center) / self.scale, len(self.coefficients) - 1, "chebyshev")  # (n, K)
         functions = torch.tensor(self.error_functions or [], dtype=torch.float64).reshape(-1, columns.shape[1], 2)
@@ -147,9 +147,9 @@ class Curve:
 
 
 def root_of_squares(a: Tensor, b: Tensor) -> Tensor:
-    """Return ``√(a² + b²)`` of numbers that are not negative, by operations that are rounded alike in every lane.
+    """Return ``√(a² + b²)`` of numbers that are not negative, with the same bits at every position of a tensor.
 
-    ``torch.hypot`` gives other last digits at the end of a vector than within it.
+    ``torch.hypot`` gives other last digits at the end of a tensor, where its vector instructions are not used.
     """
     larger, smaller = torch.maximum(a, b), torch.minimum(a, b)
     share = (smaller / larger).where(larger > 0, larger)

@@ -1,7 +1,7 @@
-"""The sums over points that are on a CUDA device, with the bits of the loops.
+"""The sums over points that are on a CUDA device, with the same bits as the loops.
 
-One kernel reads each number once, where Triton is there to compile it and there are rows enough to pay for that; else
-operations of torch take the sums.
+A kernel that reads each number once takes them, if Triton is installed and there are so many rows that its compilation
+pays; otherwise operations of torch do.
 """
 
 import warnings
@@ -17,10 +17,10 @@ from regression.moments.gpu_operations import carry, residuals
 
 __all__ = ["compiles_kernels", "moments", "moments_by_kernel", "residuals"]
 
-FEWEST_ROWS = 1 << 22  # for the kernel: operations of torch take less time for fewer rows than its compilation
-HIGHEST_DEGREE = 10  # for the kernel: the sums of a higher one do not fit into the registers
-LANES, STEPS_PER_PROGRAM = 128, 256  # rows at a time, and how often a program takes them: at most 2048 times
-TYPES = (torch.float32, torch.float64)  # that the kernel reads
+FEWEST_ROWS = 1 << 22  # for the kernel: with fewer, operations of torch take less time than its compilation
+HIGHEST_DEGREE = 10  # for the kernel: the sums of higher degrees do not fit into the registers
+LANES, STEPS_PER_PROGRAM = 128, 256  # rows at a time, and number of times in a program, at most 2048 (see add_to)
+TYPES = (torch.float32, torch.float64)  # types of numbers that the kernel reads
 
 
 def moments(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int) -> tuple[list[list[int]], int]:
@@ -45,7 +45,7 @@ def moments(x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: in
 def moments_by_kernel(
     x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int, steps_per_program: int = STEPS_PER_PROGRAM
 ) -> tuple[list[list[int]], int]:
-    """Return what ``moments`` does, by programs that each take rows so many times."""
+    """Return what ``moments`` does, by programs that each take ``LANES`` rows so many times."""
     from regression.moments.gpu_kernels import sum_moments  # Triton takes half a second to import, and may be missing
 
     programs = -(-len(x) // (LANES * steps_per_program))
@@ -64,11 +64,11 @@ def moments_by_kernel(
 
 @cache
 def compiles_kernels(device: torch.device) -> bool:
-    """Tell whether kernels can be compiled and run: Triton may be missing, or the C compiler that it needs."""
+    """Tell whether kernels can be compiled and run: Triton, or the C compiler that it needs, may be missing."""
     one = torch.ones(1, dtype=torch.float64, device=device)
     try:
         moments_by_kernel(one, one, None, Frame.of((0.0, 1.0), (0.0, 1.0), None), 0)
-    except Exception as error:  # whatever it is, operations of torch do the same
+    except Exception as error:  # of any type: operations of torch give the same result
         reason = (str(error) or repr(error)).splitlines()[0]
         warnings.warn(f"sums on {device} take several times as long without Triton's kernel: {reason}", stacklevel=2)
         return False

@@ -1,8 +1,8 @@
 """The sums of ``loops.add_moments`` as one kernel for CUDA devices, which reads each number once.
 
-Triton compiles it when it is first used, with the loops' own functions for single numbers; only the error of a product
-is one fused operation, exact either way. Numbers that every row needs come in a tensor: as arguments they would be
-rounded to float32.
+Triton compiles it at its first use, from the same functions of single numbers as the loops; only the error of a product
+is one fused operation, exact either way. Numbers that are the same for all rows are passed in a tensor, because Triton
+would round arguments to float32.
 """
 
 from types import FunctionType
@@ -17,7 +17,7 @@ __all__ = ["sum_moments"]
 
 
 def for_triton(function, **names):
-    """Return a function of the loops for Triton's compiler, with other meanings of some names that it uses."""
+    """Return a function of the loops for Triton's compiler, with some of the names that it uses replaced."""
     return triton.jit(FunctionType(function.__code__, function.__globals__ | {"tl": tl} | names, function.__name__))
 
 

@@ -1,8 +1,9 @@
-"""The sums over points that are on a CUDA device, by operations of torch, with the bits of the loops.
+"""The sums over points that are on a CUDA device, by operations of torch, with the same bits as the loops.
 
-They are the formulas of the loops on tensors in the place of numbers: each operation reads and writes a vector. They
-serve where no kernel does: without Triton, for few rows, high degrees, and all sums of a second pass, which few fits
+The formulas are those of the loops, with tensors in place of numbers: each operation reads and writes a vector. They
+are used where the kernel is not: without Triton, for few rows, for high degrees, and for a second pass, which few fits
 need.
+
 """
 
 import math
@@ -22,7 +23,7 @@ from regression.moments.second_pass import SecondPass
 __all__ = ["carry", "moments", "residuals"]
 
 Number = tuple[Any, Any]  # a double-double number, high and low, of each point: tensors of shape (n,)
-NUMBERS_PER_CHUNK = 1 << 24  # that are kept at a time, of 16 bytes
+NUMBERS_PER_CHUNK = 1 << 24  # double-double numbers in memory at a time, of 16 bytes each
 
 
 def moments(
@@ -128,7 +129,7 @@ def polynomials(u: Number, degree: int) -> list[Number]:
 
 
 def times(w: Number | None, a: Number) -> Number:
-    """Return ``w a``, for no weight a itself."""
+    """Return ``w a``, or a if w is ``None``."""
     return a if w is None else multiply(*w, *a)
 
 

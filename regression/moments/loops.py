@@ -1,9 +1,9 @@
 """The loops over points: plain Python on numbers, compiled where there is much to do, with the same bits.
 
-A pass goes over 1,024 rows at a time, which stay in a processor's own cache. A *row of numbers* holds one function
-at these points as double-double numbers, ``high`` and ``low``. Functions follow from the Chebyshev recurrence
-``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
-``common/fixed_point.py``. Each loop ``for i in range(rows)`` becomes vector instructions.
+A pass takes 1,024 points at a time, which stay in a core's own cache. A *row of numbers* holds the values of one
+function at these points as double-double numbers, ``high`` and ``low``. The functions are computed by the Chebyshev
+recurrence ``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
+``common/fixed_point.py``. The compiler turns each loop ``for i in range(rows)`` into vector instructions.
 """
 
 import math
@@ -16,8 +16,8 @@ from regression.common.fixed_point import COARSE_UNITS, add_to, parts
 __all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals"]
 
 ROWS_PER_STEP = 1024
-LARGEST_SIGMA = 2.0**400  # in units of the smallest: the weights of larger ones are 0 in units of 2^-100 anyway
-LARGEST_TERM = 1.5  # of a sum, in its unit; a term that is known to be at most 1 is at most this after rounding
+LARGEST_SIGMA = 2.0**400  # in units of the smallest sigma: weights of larger ones round to 0 in units of 2^-100 anyway
+LARGEST_TERM = 1.5  # of a sum, in its unit: a term that is at most 1 exactly is at most this after rounding
 LOGARITHM_UNIT = 2.0**11  # larger than the logarithm of any float64 number
 
 

@@ -1,4 +1,4 @@
-"""Moments: all that least squares needs to know of the points, in one pass.
+"""Moments: the sums over points that determine the least-squares polynomial, taken in one pass.
 
 A polynomial fit needs the sums ``S_k = Σ w T_k(u)`` for k = 0 … 2 d and ``B_k = Σ w T_k(u) v`` for k = 0 … d, as
 ``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``. Their terms are double-double numbers, rounded to multiples of 2^-100 and
@@ -21,7 +21,7 @@ from regression.moments.older import older_moments
 
 __all__ = ["Moments", "reduced"]
 
-LIMB_BITS, LIMBS = 32, 8  # how whole numbers travel between processes
+LIMB_BITS, LIMBS = 32, 8  # of a whole number that is sent between processes
 EXPONENT = whole(-2200, 2200)
 FRAME = {
     **dict.fromkeys(("center", "y_center", "low", "high"), NUMBER),
@@ -96,7 +96,7 @@ class Moments:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Moments":
-        """Return the moments that gave a state, which may be one of the last release."""
+        """Return the moments of a state, which may be one of release 0.1."""
         sums = tuple(int(total, 16) for total in state["sums"])
         if "term_bits" not in state:
             moments = cls(**older_moments(state["frame"], state["degree"], state["nobs"], sums))
@@ -106,7 +106,7 @@ class Moments:
         return moments
 
     def _require_sense(self) -> None:
-        """Refuse stored moments that no points have."""
+        """Refuse stored moments that cannot be those of any points."""
         require_stored(vars(self.frame), FRAME, "moments.frame.")
         require_stored(vars(self), MOMENTS, "moments.")
         if self.frame.low > self.frame.high:

@@ -1,4 +1,4 @@
-"""Moments in the checkpoints of release 0.1, which had two arithmetics: how they become those of today."""
+"""Converts moments in checkpoints of release 0.1, which had two arithmetics, to those of today."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ __all__ = ["older_moments"]
 
 OLDER_UNIT_BITS = 1074  # sums were whole numbers in units of 2^-1074
 OLDER_STRETCH = 1024  # the stretch was counted in steps of 1 / 1024
-OLDER_BITS = {"double-double": 97, "double": 48}  # to which terms were known
+OLDER_BITS = {"double-double": 97, "double": 48}  # correct bits of a term
 
 
 def older_moments(frame: dict[str, Any], degree: int, nobs: int, sums: tuple[int, ...]) -> dict[str, Any]:
     """Return the fields of moments from those of release 0.1.
 
-    There y was not centred, and in the arithmetic ``double`` it had a unit of its own; the scale of u was a float64
-    number there.
+    Release 0.1 did not center y, and scaled it in its arithmetic ``double`` only. There the scale of u was any float64
+    number, not a power of two with a stretch in steps.
 
     Args:
         frame: Fields of the coordinates.

@@ -1,4 +1,4 @@
-"""What points are put into, part by part and from several threads: their range, their sums, their residuals' sums."""
+"""Accumulates the range, the sums and the residuals' sums of points, part by part and from several threads."""
 
 import math
 import threading
@@ -24,7 +24,7 @@ from regression.moments.second_pass import SecondPass
 
 __all__ = ["Range", "ResidualSums", "Sums", "loop_room"]
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # that loops are compiled for
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # types that loops are compiled for
 
 
 class Range:
@@ -35,7 +35,7 @@ class Range:
         self._lock = threading.Lock()
 
     def add(self, points: Points) -> None:
-        """Take in points.
+        """Extend the range by points.
 
         Raises:
             UsageError: If a number is not finite, or a sigma not positive.
@@ -43,7 +43,7 @@ class Range:
         x, y, sigma = points[:3]
         if not len(x):
             return
-        # One reading of each column: NaN and infinities show in its smallest or largest number.
+        # Reads each column once: NaN and infinities show up in its minimum or maximum.
         (low, high), (y_low, y_high) = ([float(value) for value in column.aminmax()] for column in (x, y))
         smallest, largest = (1.0, 1.0) if sigma is None else [float(value) for value in sigma.aminmax()]
         if not all(map(math.isfinite, (low, high, y_low, y_high, smallest, largest))) or smallest <= 0:
@@ -168,7 +168,7 @@ class ResidualSums(Accumulator):
 
 
 def loop_columns(run: Callable[..., Any], x: Tensor, y: Tensor, sigma: Tensor | None) -> list[Any]:
-    """Return columns as a loop takes them, all of one type; an empty one without sigma."""
+    """Return columns in the form that a loop reads, all of one type; an empty one in place of a missing sigma."""
     arrays = [column.numpy(force=True) for column in ((x, y) if sigma is None else (x, y, sigma))]
     if len({array.dtype for array in arrays}) > 1 or arrays[0].dtype not in FLOATS:
         arrays = [array.astype(np.float64) for array in arrays]
@@ -178,7 +178,7 @@ def loop_columns(run: Callable[..., Any], x: Tensor, y: Tensor, sigma: Tensor | 
 
 
 def loop_room(is_plain: bool, rows_of_numbers: int) -> Any:
-    """Return room for rows of double-double numbers."""
+    """Return working memory for rows of double-double numbers."""
     if is_plain:
         return [[[0.0] * ROWS_PER_STEP, [0.0] * ROWS_PER_STEP] for _ in range(rows_of_numbers)]
     return np.empty((rows_of_numbers, 2, ROWS_PER_STEP))

@@ -1,4 +1,4 @@
-"""What a second pass over the points takes: the residuals of a curve, and their products with some functions."""
+"""What a second pass over the points sums: products of the residuals of a curve and some functions."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class SecondPass:
         frame: Coordinates u, v and weights.
         curve: Coefficients of f in T_0(u) … T_d(u), in v's unit, shape (d + 1, 2).
         functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2); ``Σ w q_j²`` is about 1.
-        exponent: Binary exponent of a power of two that no ``|r| √w`` exceeds.
+        exponent: Exponent of a power of two that is at least as large as every ``|r| √w``.
     """
 
     frame: Frame
@@ -35,7 +35,7 @@ class SecondPass:
 
     @property
     def power(self) -> float:
-        """What residuals are multiplied by."""
+        """The factor of residuals that makes them at most 1 in size."""
         return math.ldexp(1, -self.exponent)
 
     @property
