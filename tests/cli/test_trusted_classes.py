@@ -130,3 +130,38 @@ def test_every_tensorboard_command_stays_on_this_machine(command: Command) -> No
     commands = re.findall(r"tensorboard --[^`\n]*", "\n".join([*texts, command("fit", "-c", config("line")).out]))
     assert len(commands) >= 2
     assert all("--host 127.0.0.1" in line for line in commands)
+
+
+LINE_YAML = (ROOT / "configs" / "line.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (LINE_YAML + "#" * (2**20 - len(LINE_YAML.encode())), ""),
+        (LINE_YAML + "#" * (2**20 - len(LINE_YAML.encode()) + 1), "of at most 1,048,576 bytes"),
+        ("[" * 40 + "]" * 40, ""),
+        ("[" * 41 + "]" * 41, "expected at most 40 levels of YAML, got more: write it flatter"),
+        ("[" + "1," * 99_999 + "]", ""),
+        ("[" + "1," * 100_000 + "]", "expected at most 100,000 values in YAML, got more with its aliases: write less"),
+    ],
+    ids=["largest", "larger", "deepest", "deeper", "most", "more"],
+)
+def test_limits_of_a_configuration(command: Command, content: str, words: str) -> None:
+    """The largest, deepest and longest file is read as any other, and one byte, level or value more is refused."""
+    Path("big.yaml").write_text(content)
+    done = command("fit", "-c", "big.yaml", "--trainer.max_epochs", "1")
+    if content.startswith("["):  # read, it is no configuration
+        assert done.code == 2
+        assert ("write" in done.err) == bool(words)
+    else:
+        assert done.code == (2 if words else 0)
+    assert words in done.err
+
+
+@pytest.mark.parametrize(("seed", "code"), [(0, 0), (2**32 - 1, 0), (2**32, 2)])
+def test_ends_of_the_seeds(command: Command, seed: int, code: int) -> None:
+    """The seeds of a run are those of 32 bits, both ends included."""
+    done = command("fit", "-c", config("line"), "--seed_everything", str(seed), "--trainer.max_epochs", "1")
+    assert done.code == code
+    assert ("seed_everything must be from 0 to 2^32 - 1, got 4294967296" in done.err) == (code == 2)

@@ -1,5 +1,7 @@
 """Standard errors, and the distance from the optimum in them: one rule for the report, the log and the notes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -88,3 +90,29 @@ def test_without_errors_there_is_no_distance(rows: int, y: np.ndarray) -> None:
     off = squares.coefficients() + 1
     fit = squares.fit(off, FitOptions("Polynomial"))
     assert (squares.distance(off), fit.opt_error_se, fit.converged) == (None, None, None)
+
+
+NODES = np.cos(np.pi * (np.arange(24) + 0.5) / 24)  # where Chebyshev polynomials are orthogonal
+
+
+@pytest.mark.parametrize(
+    ("basis", "x", "is_best", "is_trace"),
+    [("chebyshev", NODES, True, False), ("power", 3 * NODES, False, True), ("power", np.sign(NODES), False, True)],
+    ids=["2 / (low + high), 2 K", "1.9 / high, the trace", "both are equal"],
+)
+def test_the_step_follows_from_the_hessian(basis: Any, x: np.ndarray, is_best: bool, is_trace: bool) -> None:
+    """The step for all points is the best one or the safe one; that of mini-batches goes by the trace, or by 2 K."""
+    points, found = Points(torch.from_numpy(x), torch.from_numpy(x**2)), Range()
+    found.add(points)
+    squares = LeastSquares(Polynomial(2, basis, domain=(-1, 1)).double())
+    squares.begin(found.frame(), omitted=0)
+    squares.add(points)
+    squares.solve(torch.device("cpu"), points.scan)
+    functions = {"chebyshev": np.polynomial.chebyshev.chebvander, "power": np.polynomial.polynomial.polyvander}
+    design = functions[basis](x, 2)
+    hessian = 2 * design.T @ design / len(x)
+    low, *_, high = np.linalg.eigvalsh(hessian)
+    assert squares.safe_rate(False) == pytest.approx(2 / (low + high) if is_best else 1.9 / high, rel=1e-12)
+    assert (2 / (low + high) < 1.9 / high) == is_best
+    assert squares.safe_rate(True) == pytest.approx(1 / (np.trace(hessian) if is_trace else 6.0), rel=1e-12)
+    assert (np.trace(hessian) > 6 - 1e-9) == is_trace

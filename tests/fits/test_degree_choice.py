@@ -45,6 +45,7 @@ def test_degrees_that_leave_no_room_are_not_compared() -> None:
     """On few points only degrees with two degrees of freedom left are compared; on two there is nothing to compare."""
     fit = regression.fit([0.0, 1, 2, 3, 4], [1.0, 0, 1, 0, 1], "auto")
     assert [row["degree"] for row in fit.degree_table] == [0, 1, 2]
+    assert regression.fit([0.0, 1, 2], [1.0, 0, 1], "auto").degree == 0
     with pytest.raises(regression.UsageError, match="at least 3 points, got 2"):
         regression.fit([0.0, 1], [1.0, 0], "auto")
 

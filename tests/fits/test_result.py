@@ -212,6 +212,14 @@ def test_unknown_values_survive_json() -> None:
     assert Fit.from_json(fit.to_json()) == fit
 
 
+def test_the_ends_of_the_range_are_inside() -> None:
+    """The smallest and the largest fitted x are not extrapolated, and the next numbers beyond them are."""
+    fit = regression.fit([0.5, 1, 3], [1.0, 2, -2], 1)
+    low, high = fit.x_range
+    x = [np.nextafter(low, -1), low, high, np.nextafter(high, 9)]
+    assert fit.predict(x).extrapolated.tolist() == [True, False, False, True]
+
+
 def test_report_shows_the_numbers() -> None:
     """The report has the model, the points, each coefficient with its rounded error, and the goodness of the fit."""
     x, y = [0.0, 1, 2, 3], [1.0, 3, 2, 5]

@@ -219,6 +219,11 @@ def test_regressions_refuse_a_table_of_series(tmp_path: Path) -> None:
     trainer = pl.Trainer(max_epochs=1, enable_model_summary=False, num_sanity_val_steps=0, **quiet)  # type: ignore[arg-type]
     with pytest.raises(regression.UsageError, match="is for SeriesRegression"):
         trainer.fit(regression.LineRegression(solver="exact"), data)
+    module = regression.SeriesRegression(2, fit_intercept=False)
+    trainer.fit(module, data)
+    assert dict(module.hparams) == {
+        "degree": 2, "fit_intercept": False, "absolute_sigma": False, "model": "PolynomialRegression"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("absolute", ["true", "false"])
@@ -253,6 +258,7 @@ def test_report_has_the_pooled_sigma_and_the_median_of_the_middle(command: Comma
     fit = regression.fit_series(x, y, ids)
     assert fit.ssr.tolist() == pytest.approx([2 / 3, 3.2, 0, 6])
     assert fit.pooled == pytest.approx(math.sqrt((2 / 3 + 3.2 + 6) / 4))
+    assert str(fit).splitlines()[1] == "12 points, 2 to 4 a series, 2 coefficients"
     slopes = sorted(fit.params[:, 1].tolist())
     run = command(*fit_options("a.parquet"))
     assert run.fit["min_median_max"]["c1"][1] == (slopes[1] + slopes[2]) / 2

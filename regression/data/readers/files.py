@@ -45,9 +45,9 @@ OTHERS = {  # what files of no such format begin with, and what to do
     b"\xff\xff\xff\xff": "an Arrow stream: save it as an Arrow file, such as with pyarrow.ipc.new_file",
 }
 LAKES = {  # what marks folders whose files are a table only as another library reads them
-    "_delta_log": ("Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
-    ".hoodie": ("Hudi", "spark.read.format('hudi').load(folder)"),
-    "metadata/*.metadata.json": ("Iceberg", "pyiceberg's table.scan().to_arrow()"),
+    "_delta_log": ("a Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
+    ".hoodie": ("a Hudi", "spark.read.format('hudi').load(folder)"),
+    "metadata/*.metadata.json": ("an Iceberg", "pyiceberg's table.scan().to_arrow()"),
 }
 LEVELS = 3  # of folders above a file in which such a table may begin: it may be parted by values
 
@@ -89,7 +89,7 @@ def _require_plain(folder: Path) -> None:
             if any(place.glob(mark)):
                 where = "" if place == folder.absolute() else f" in {place}, which is"
                 raise DataError(
-                    f"{folder} is{where} a {name} table, and may hold removed rows: give a file of what it holds now, "
+                    f"{folder} is{where} {name} table, and may hold removed rows: give a file of what it holds now, "
                     f"such as from {reader}"
                 )
 
