@@ -2,6 +2,7 @@
 
 - ``entry``: the one entry, and how it ends.
 - ``commands``: fit, validate, test and predict, as Lightning's command line has them.
+- ``plot_command``: plot, which needs no Trainer.
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the words of the command line.
 - ``short_options``: a file and short options, as the long options that they stand for.

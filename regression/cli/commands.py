@@ -30,6 +30,7 @@ from regression.cli.short_options import write_out
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
+from regression.outputs.figure_options import FigureOptions
 from regression.outputs.fit_files import FitFiles
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.progress_bar import RunProgress
@@ -146,6 +147,7 @@ class RegressionCLI(OwnCheckpoints):
         if self._command == "fit":
             parser.add_lightning_class_args(Report, "report")
             parser.add_lightning_class_args(SeriesFiles, "series")
+            parser.add_class_arguments(FigureOptions, "figure")
             parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
@@ -262,7 +264,7 @@ class RegressionCLI(OwnCheckpoints):
         path, taken = options.ckpt_path, self.checkpoint
         callbacks = [Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
         if config.get("logger") is not False:
-            callbacks.insert(0, FitFiles())
+            callbacks.insert(0, FitFiles(figure=options.get("figure")))
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)

@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
 import torch.distributed as dist
@@ -89,8 +90,8 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
             _quieten()
             require_working_folder()
             require_plain_files(args)
-            if args[0] == "export":
-                print(printable(_export(args[1:])))
+            if args[0] in ("export", "plot"):
+                print(printable(_without_trainer(*args)))
             else:
                 RegressionCLI(args, ranks, signals)
         signals.require_none()
@@ -136,21 +137,22 @@ def _disconnect() -> None:
         dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
 
 
-def _export(args: Sequence[str]) -> str:
-    """Run the subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
-    from regression.cli.export_command import export_checkpoint  # torch's exporter takes a while to import
-
-    parser = ArgumentParser(prog="train.py export", exit_on_error=False, allow_abbrev=False)
-    parser.description = inspect.cleandoc(export_checkpoint.__doc__ or "").partition("\n\nArgs:")[0]
+def _without_trainer(name: str, *args: str) -> str:
+    """Run a subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
+    module = import_module(f"regression.cli.{name}_command")  # torch's exporter takes a while to import
+    command: Callable[..., str] = getattr(module, f"{name}_checkpoint")
+    parser = ArgumentParser(prog=f"train.py {name}", exit_on_error=False, allow_abbrev=False)
+    parser.description = inspect.cleandoc(command.__doc__ or "").partition("\n\nArgs:")[0]
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
-    parser.add_function_arguments(export_checkpoint)
+    parser.add_function_arguments(command)
     if not args:
-        raise UsageError("export needs a fitted model: give --ckpt_path PATH, such as a run's best.ckpt, and --to")
+        more = {"export": "--to", "plot": "--output"}[name]
+        raise UsageError(f"{name} needs a fitted model: give --ckpt_path PATH, such as a run's best.ckpt, and {more}")
     try:
         options = vars(parser.parse_args(args))
     except Exception as error:
         raise UsageError(one_line(error, [f"--{key}" for key in vars(parser.get_defaults())])) from error
-    return export_checkpoint(**{name: value for name, value in options.items() if name != "debug"})
+    return command(**{option: value for option, value in options.items() if option != "debug"})
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:

@@ -16,7 +16,7 @@ from regression.runs.find_checkpoint import checkpoint_path
 from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
 from regression.training.regression import Regression
 
-__all__ = ["export_checkpoint"]
+__all__ = ["export_checkpoint", "rebuilt"]
 
 CLASSES: dict[str, type[Regression]] = {f"regression.{c.__name__}": c for c in (LineRegression, PolynomialRegression)}
 
@@ -39,7 +39,7 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
         UsageError: If there is no fitted curve in the file, or the output exists or cannot be written.
     """
     source = Path(checkpoint_path(ckpt_path, os.getcwd()))
-    model = Fit.from_json(source) if source.suffix == ".json" else _rebuilt(str(source))
+    model: Polynomial | Fit = Fit.from_json(source) if source.suffix == ".json" else rebuilt(str(source)).model
     folder = source.parent
     if folder.resolve().name == "checkpoints":
         folder = Path(os.path.normpath(folder / ".."))
@@ -52,15 +52,15 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
     return f"wrote {path}; with x in float64: {load[to]}"
 
 
-def _rebuilt(path: str) -> Polynomial:
-    """Return the model of a checkpoint, if it is one of this package's classes."""
+def rebuilt(path: str) -> Regression:
+    """Return the module of a checkpoint with its fit, if it is one of this package's classes."""
     checkpoint = read_checkpoint(path)
     state: dict[str, Any] = checkpoint["state_dict"]
     try:
         regression = CLASSES[checkpoint["class_path"]](**checkpoint["hyper_parameters"])
         double = state["model.coefficients"].dtype == torch.float64
         regression.model.to(torch.float64 if double else torch.float32)
-        regression.load_state_dict(state)
+        regression.restore(checkpoint)
     except Exception as error:  # many kinds, for options and tensors that do not belong together
         raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
-    return regression.model
+    return regression

@@ -17,6 +17,7 @@ COMMANDS = {
     "validate": "evaluate a fit on its held-out points, or on other points",
     "test": "the same on test points",
     "predict": "write a fitted curve with its bands at given points",
+    "plot": "draw the figure of a run again, as PDF, SVG or PNG",
     "export": "write a fitted curve for other programs, as ONNX or for torch",
 }
 FIT, REST, ALL = ("fit",), ("validate", "test", "predict"), ("fit", "validate", "test", "predict")
@@ -67,6 +68,8 @@ GROUPS = (
         "--ckpt_path PATH": "go on with a checkpoint, last, last_or_new",
         "--name NAME": "of the run: its folder is version_N-NAME",
         "--report.rows": "about how many lines a run prints",
+        "--report.full": "whether it has intervals and tests too",
+        "--figure.file NAME": "more files of the figure, as fit.pdf",
         "--seed_everything": "seed of all random numbers; by default 0",
         "--trainer.max_epochs": "end after so many epochs; by default 1000",
         "--trainer.max_steps": "end after so many updates",

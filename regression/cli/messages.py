@@ -67,7 +67,7 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def _unknown_choice(match: re.Match[str]) -> str:
-    choices = [*re.findall(r"[\w-]+", match[2]), "export"]  # the one command that Lightning's parser does not know
+    choices = [*re.findall(r"[\w-]+", match[2]), "plot", "export"]  # which Lightning's parser does not know
     return f"unknown command {match[1]!r}, expected one of {', '.join(choices)}{_near(match[1], choices)}"
 
 

@@ -56,7 +56,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     rest = iter(words)
     for word in rest:
         name, sign, value = word.partition("=")
-        if name not in (*SHORT, "--data"):
+        if name not in (*SHORT, "--data") and not name.startswith("--data."):
             yield word, None
         elif sign:
             yield name, value

@@ -24,5 +24,8 @@
 - ``html``: a table with a small picture, for notebooks.
 - ``fit``: Fit: the numbers with words and pictures.
 - ``notes``: what its reader should know, in words.
-- ``figure``: the picture of a fit, the only file with matplotlib.
+- ``figure``: the picture of a fit, and its files; matplotlib is in the files called figure alone.
+- ``figure_panels``: its panels of curve and residuals.
+- ``figure_history``: its panel of losses, or of degrees.
+- ``figure_diagnostics``: four pictures of the residuals.
 """

@@ -1,226 +1,272 @@
-"""Figures: the only file with matplotlib, and without its global state.
+"""The figure of a fit, on its own or in axes of a user's, and its files; without matplotlib's global state."""
 
-Points go to it as arrays of numpy: it takes a tensor for a sequence of numbers, and makes an object of each.
-"""
-
+import gc
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from textwrap import fill
+from typing import Any, Literal, get_args
 
-import torch
+import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from torch import Tensor
+from matplotlib.ticker import LogLocator
 
+from regression.common.arrays import complete_columns, require_complete
+from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.text import printable
 from regression.fits.equation import formula
-from regression.fits.fit import Fit
+from regression.fits.figure_history import Degrees, Losses
+from regression.fits.figure_panels import (
+    BANDS,
+    GREY,
+    ShownCurve,
+    ShownPoints,
+    draw_curve,
+    draw_residuals,
+    name_axes,
+    plain_text,
+    points_label,
+)
+from regression.fits.notes import UNDETERMINED
+from regression.fits.result import FitResult
 
-__all__ = [
-    "Degrees",
-    "Figure",
-    "Losses",
-    "ShownCurve",
-    "ShownPoints",
-    "compared_degrees",
-    "figure",
-    "png",
-    "shown_fit",
-]
+__all__ = ["ENDINGS", "Bands", "Figure", "figure", "figure_file", "plot", "shown_fit", "styled"]
 
-BLUE, ORANGE, GREY = "#1f5fa8", "#d1571b", "#8a8a8a"
-RESOLUTION = 120  # dots per inch of a file
+Bands = Literal["both", "confidence", "prediction", "none"]
+
 COMPRESSION = 3  # a tenth larger than 6, the usual, in two thirds of the time
-FEW = 30  # up to this many points are drawn large
-MOST_BARS = 150  # of points with error bars: more hide each other
+ENDINGS = (".png", ".pdf", ".svg")
+GAPS, SHARES = (0.1, 0.65), (5, 2, 2.5)  # of the panels, in inches, and of the height
+LEFT, RIGHT, BOTTOM = 0.8, 0.2, 0.55  # margins in inches
+NARROW = 5  # inches of a figure in which all is smaller
+SMALL: dict[Any, Any] = {"font.size": 8, "lines.markersize": 3.5, "lines.linewidth": 1.0}
+MOST_SHOWN = 2000  # points: more hide each other
+REMARK_WIDTH = 90  # signs of a line
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file; drawing takes a while."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=RESOLUTION, pil_kwargs={"compress_level": COMPRESSION})
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        return figure_file(self, ".png")
+
+
+def figure_file(figure: Figure, ending: str, dpi: float = 120) -> bytes:
+    """Return a figure as the bytes of a PNG, PDF or SVG file; drawing takes a while.
+
+    Args:
+        figure: The figure.
+        ending: Which of ``ENDINGS`` the file has.
+        dpi: Dots per inch of a PNG.
+    """
+    file, undated = io.BytesIO(), {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same bytes each time
+    options = {"pil_kwargs": {"compress_level": COMPRESSION}} if ending == ".png" else {"metadata": undated[ending]}
+    with _undisturbed(), matplotlib.rc_context({"svg.hashsalt": "regression"}):
+        figure.savefig(file, format=ending[1:], dpi=dpi, **options)
     return file.getvalue()
 
 
-@dataclass(frozen=True)
-class ShownPoints:
-    """Data to draw.
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put the collection of garbage off: it looks through all of torch several times while a figure is drawn."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
-    Attributes:
-        points: The points.
-        axes: Names of x and y.
-        errors: Standard deviations of y, shape (N,), for bars at up to 150 of the points, or ``None``.
-        label: Name in the legend.
+
+@contextmanager
+def styled(style: str | None) -> Iterator[None]:
+    """Draw in a style of matplotlib's, by its name or the path of its file.
+
+    Raises:
+        UsageError: If there is no such style.
     """
-
-    points: Points
-    axes: tuple[str, str] = ("x", "y")
-    errors: Tensor | None = None
-    label: str = "data"
-
-
-@dataclass(frozen=True)
-class ShownCurve:
-    """A curve to draw.
-
-    Attributes:
-        predict: From points (N,) to the curve: an object with ``mean`` and the limits of ``mean_ci`` and ``obs_ci``,
-            NaN where unknown.
-        label: Name in the legend.
-        level: Probability of the bands.
-    """
-
-    predict: Callable[[Tensor], Any]
-    label: str
-    level: float = 0.95
+    if style is None:
+        yield
+        return
+    try:
+        context = matplotlib.style.context(style)
+        context.__enter__()
+    except OSError:
+        known = ", ".join(name for name in matplotlib.style.available if not name.startswith("_"))
+        raise UsageError(f"there is no style {style!r}; give a file, or one of {known}") from None
+    try:
+        yield
+    finally:
+        context.__exit__(None, None, None)
 
 
-@dataclass(frozen=True)
-class Losses:
-    """A panel of the losses on the way, by the number of updates made before each.
-
-    Attributes:
-        by_update: The losses, at least one.
-        name: Name of the loss.
-    """
-
-    by_update: Mapping[int, float]
-    name: str
-
-    def draw(self, axes: Axes) -> None:
-        """Draw the losses."""
-        updates, losses = list(self.by_update), list(self.by_update.values())
-        axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker="o" if len(losses) <= FEW else "", markersize=4)
-        _use_log_scale(axes, losses)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set(xlabel="updates made", ylabel=self.name)
-
-
-@dataclass(frozen=True)
-class Degrees:
-    """A panel of the degrees that were compared; the lowest criterion is marked.
-
-    Attributes:
-        by_degree: The criterion of each degree, at least one.
-        name: Name of the criterion.
-    """
-
-    by_degree: Mapping[int, float]
-    name: str
-
-    def draw(self, axes: Axes) -> None:
-        """Draw the criteria."""
-        degrees, criteria = list(self.by_degree), list(self.by_degree.values())
-        best = min(self.by_degree, key=lambda degree: self.by_degree[degree])
-        axes.plot(degrees, criteria, "o-", color=BLUE, linewidth=1, markersize=4)
-        axes.plot(best, self.by_degree[best], "o", color=ORANGE, markersize=9, label="lowest")
-        axes.set_xticks(degrees)
-        _use_log_scale(axes, criteria)
-        axes.legend(frameon=False, fontsize="small")
-        axes.set(xlabel="degree", ylabel=self.name)
-
-
-def shown_fit(fit: Fit, points: Points, axes: tuple[str, str]) -> tuple[ShownPoints, ShownCurve]:
+def shown_fit(
+    fit: FitResult,
+    points: Points,
+    axes: tuple[str, str] | None = None,
+    *,
+    held_out: Points | None = None,
+    first_row: int | None = None,
+    bands: Sequence[str] = tuple(BANDS),
+) -> tuple[ShownPoints, ShownCurve]:
     """Return what a figure shows of points and a fit to them.
 
     One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
-    relative sigma have the length that the residuals give them, as in the prediction band.
+    relative sigma have the length that the residuals give them, as in the prediction band. A descent that has not
+    converged has no bands: they would be those of the optimum.
+
+    Args:
+        fit: The fit.
+        points: Some of its points, or all.
+        axes: Names of x and y; by default those of the fit.
+        held_out: Points that were not fitted.
+        first_row: Number of the row of the first point, where the points are rows that follow each other.
+        bands: Which bands are drawn.
     """
-    label, sigma = formula(fit.params.tolist(), fit.names), points.sigma
-    if sigma is None:
-        return ShownPoints(points, axes), ShownCurve(fit.predict, label, fit.level)
-    common = sigma[0] if bool((sigma == sigma[0]).all()) else None
-    curve = ShownCurve(partial(fit.predict, sigma=common), label, fit.level)
-    if not (fit.absolute_sigma or fit.sigma):
-        return ShownPoints(points, axes), curve
-    factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
-    return ShownPoints(points, axes, fit.spread(sigma.double()), f"data ± {factor}sigma"), curve
+    sigma, label = points.sigma, points_label(len(points.x), fit.nobs)
+    common = None if sigma is None or not bool((sigma == sigma[0]).all()) else sigma[0]
+    curve = ShownCurve(
+        fit.predict if sigma is None else partial(fit.predict, sigma=common),
+        _curve_label(fit),
+        fit.level,
+        () if fit.converged is False else bands,
+        _remark(fit),
+    )
+    errors = None
+    if sigma is not None and (fit.absolute_sigma or fit.sigma):
+        factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
+        errors, label = fit.spread(sigma.double()), f"{label} ± {factor}sigma"
+    return ShownPoints(points, axes or fit.axes, errors, label, held_out, first_row), curve
 
 
-def compared_degrees(fit: Fit) -> Degrees | None:
-    """Return the panel of the degrees that a fit's degree was chosen from, by the criterion that chose it."""
-    known = {int(row["degree"] or 0): row.get(fit.criterion or "") for row in fit.degree_table}
-    criteria = {degree: value for degree, value in known.items() if value is not None}
-    return Degrees(criteria, fit.criterion) if criteria and fit.criterion else None
+def _curve_label(fit: FitResult) -> str:
+    known = {"R²": fit.rsquared, "σ": fit.sigma}
+    goodness = ", ".join(
+        f"{name} {value:.{6 if name == 'R²' and value > 0.999 else 4}g}"
+        for name, value in known.items()
+        if value is not None
+    )
+    return "\n".join(filter(None, [formula(fit.params.tolist(), fit.names), goodness]))
 
 
-def figure(title: str, shown: ShownPoints, curve: ShownCurve, history: Losses | Degrees | None = None) -> Figure:
-    """Draw data and a curve with its bands, the residuals, and what led to the curve.
+def _remark(fit: FitResult) -> str | None:
+    """Return the note without which the curve would be taken for more than it is."""
+    grave = [note for note in fit.notes if note.startswith((UNDETERMINED, "not converged"))]
+    return fill(grave[0].partition(";")[0], REMARK_WIDTH) if grave else None
+
+
+def figure(
+    title: str,
+    shown: ShownPoints,
+    curve: ShownCurve,
+    history: Losses | Degrees | None = None,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw points and a curve with its bands, the residuals, and what led to the curve.
 
     An axis of losses or criteria is logarithmic where they span two decades or more.
 
     Args:
         title: Title of the figure.
-        shown: The data.
+        shown: The points.
         curve: The curve.
         history: A third panel.
+        size: Width and height in inches.
 
     Returns:
         A figure of its own, not known to pyplot.
     """
-    x, y = shown.points.x.double(), shown.points.y.double()
-    result = Figure(figsize=(7, 8 if history else 6.5))
-    # Fixed margins: a layout engine takes most of the time of drawing.
-    margins = {"left": 0.11, "right": 0.97, "bottom": 0.07, "top": 0.95, "hspace": 0.32}
-    heights = (5, 2, 3) if history else (5, 2)
-    above, middle, *below = result.subplots(len(heights), 1, height_ratios=heights, gridspec_kw=margins)
-    grid = torch.linspace(float(x.min()), float(x.max()), 400, dtype=torch.float64)
-    values = curve.predict(grid)
-    _draw_bands(above, grid, values, curve.level)
-    _draw_points(above, x, y, shown.errors, shown.label)
-    above.plot(grid.numpy(), values.mean.numpy(), color=ORANGE, linewidth=2, label=curve.label)
-    above.legend(frameon=False, fontsize="small")
-    x_name, y_name = (printable(name).replace("$", r"\$") for name in shown.axes)  # a file's words are no mathematics
-    above.set_ylabel(y_name)
-    above.set_title(title, y=1)  # left to itself it looks for what it might hide, which takes a tenth of the time
-    middle.axhline(0, color=ORANGE, linewidth=1)
-    _draw_points(middle, x, y - curve.predict(x).mean, shown.errors)
-    middle.set(xlabel=x_name, ylabel=f"{y_name} − fit")
-    if history:
-        history.draw(below[0])
-        below[0].grid(True, color=GREY, alpha=0.25)
+    result = NotebookFigure(figsize=size or (7, 8 if history else 6))
+    with matplotlib.rc_context(SMALL if result.get_figwidth() < NARROW else {}):
+        _fill(result, title, shown, curve, history)
     return result
 
 
-def _draw_bands(axes: Axes, grid: Tensor, curve: Any, level: float) -> None:
-    for lower, upper, alpha, label in (
-        (curve.obs_ci_lower, curve.obs_ci_upper, 0.12, "of new points"),
-        (curve.mean_ci_lower, curve.mean_ci_upper, 0.3, "confidence"),
-    ):
-        if not lower.isnan().any():
-            name = f"{100 * level:g} % {label}"
-            axes.fill_between(
-                grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, linewidth=0, label=name
-            )
+def _fill(result: Figure, title: str, shown: ShownPoints, curve: ShownCurve, history: Losses | Degrees | None) -> None:
+    lines = 0 if curve.remark is None else curve.remark.count("\n") + 1
+    above, below, *last = _panels(result, 3 if history else 2, 0.4 + 0.18 * lines)
+    draw_curve(above, shown, curve)
+    draw_residuals(below, shown, curve)
+    name_axes(above, below, shown.axes)
+    _write_title(above, title, curve.remark)
+    if history:
+        history.draw(last[0])
+        if last[0].get_yscale() == "log":
+            last[0].yaxis.set_major_locator(LogLocator(numticks=6))
+        last[0].grid(True, color=GREY, alpha=0.25)
+    for axes in (above, below, *last):
+        axes.tick_params(labelsize=matplotlib.rcParams["font.size"])
 
 
-def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, label: str = "") -> None:
-    """Draw the data under their label, few of them joined by a line; or residuals, which have none."""
-    order = x.argsort()
-    style = "o--" if label and errors is None and len(x) <= FEW else "o"
-    size = _size(x) if label else _size(x) * 2 / 3
-    axes.plot(x[order].numpy(), y[order].numpy(), style, color=BLUE, markersize=size, linewidth=1, label=label)
-    if errors is not None:
-        _draw_bars(axes, *(values[:: -(-len(x) // MOST_BARS)] for values in (x[order], y[order], errors[order])))
+def _panels(figure: Figure, count: int, top: float) -> list[Axes]:
+    """Return panels one below the other, with margins in inches: a layout engine takes most of the time of drawing."""
+    width, height = figure.get_size_inches()
+    gaps, shares = (*GAPS[: count - 1], 0.0), SHARES[:count]
+    room, at, found = height - top - BOTTOM - sum(gaps), height - top, list[Axes]()
+    for share, gap in zip(shares, gaps, strict=True):
+        tall = room * share / sum(shares)
+        at -= tall
+        found.append(figure.add_axes((LEFT / width, at / height, 1 - (LEFT + RIGHT) / width, tall / height)))
+        at -= gap
+    return found
 
 
-def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor) -> None:
-    """Draw error bars; one that is out of all proportion runs out of the panel instead of flattening all else."""
-    ends = torch.stack([torch.stack([x, y - errors], dim=1), torch.stack([x, y + errors], dim=1)], dim=1)
-    axes.add_collection(LineCollection(list(ends.numpy()), colors=BLUE, linewidths=0.8, alpha=0.7), autolim=False)
-    shown = errors.clamp(max=max(float(y.max() - y.min()), 3 * float(errors.median())))
-    axes.update_datalim(torch.cat([torch.stack([x, end], dim=1) for end in (y - shown, y + shown)]).numpy())
+def _write_title(axes: Axes, title: str, remark: str | None) -> None:
+    """Write the title, and below it in colour what must be known before the curve is trusted."""
+    lines = 0 if remark is None else remark.count("\n") + 1
+    # With a place of its own matplotlib need not look for what it might hide, which takes a tenth of the time.
+    axes.set_title(plain_text(title), y=1, pad=6 + 13 * lines)
+    if remark is not None:
+        axes.annotate(plain_text(remark), (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
+                      ha="center", va="bottom", color="#c62f2f", fontsize="small")  # fmt: skip
 
 
-def _size(x: Tensor) -> float:
-    """Return the size of a marker in points: large for a few points, small for thousands."""
-    return 6 if len(x) <= FEW else 4 if len(x) <= 10 * FEW else 1.5
+def plot(
+    fit: FitResult,
+    x: Any,
+    y: Any,
+    sigma: Any = None,
+    *,
+    ax: Any = None,
+    bands: Bands = "both",
+    residuals: bool = True,
+    labels: tuple[str, str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw points and a fit to them, in a figure of its own or in the axes of a user's; see ``Fit.plot``."""
+    names = ("x", "y", "sigma")[: 2 + (sigma is not None)]
+    columns, _ = complete_columns(names, (x, y, sigma)[: len(names)], "raise")
+    require_complete(names, columns, can_omit=False)
+    if bands not in get_args(Bands):
+        raise UsageError(f"bands must be one of {', '.join(get_args(Bands))}, got {bands!r}")
+    if ax is not None and not isinstance(ax, Axes):
+        raise UsageError(f"ax must be axes of matplotlib, such as plt.gca(), got {type(ax).__name__}")
+    points = Points(*columns)
+    if not len(points.x):
+        raise UsageError("expected at least one point to draw, got none")
+    some = points.chosen(slice(None, None, -(-len(points.x) // MOST_SHOWN)))
+    chosen = tuple(BANDS) if bands == "both" else () if bands == "none" else (bands,)
+    first_row = 0 if len(some.x) == len(points.x) else None  # as arrays count
+    shown, curve = shown_fit(fit, some, labels, first_row=first_row, bands=chosen)
+    if ax is None and residuals:
+        return figure(title or "", shown, curve)
+    above = NotebookFigure(figsize=(7, 4.5), layout="constrained").add_subplot() if ax is None else ax
+    below = _panel_below(above) if residuals else None
+    draw_curve(above, shown, curve)
+    if below is not None:
+        draw_residuals(below, shown, curve)
+    name_axes(above, below, shown.axes)
+    _write_title(above, title or "", curve.remark)
+    drawn = above.get_figure(root=True)
+    assert drawn is not None
+    return drawn
 
 
-def _use_log_scale(axes: Axes, values: Sequence[float]) -> None:
-    if values and min(values) > 0 and max(values) >= 100 * min(values):
-        axes.set_yscale("log")
+def _panel_below(axes: Axes) -> Axes:
+    """Return new axes that take the lower part of the room of others."""
+    from mpl_toolkits.axes_grid1 import make_axes_locatable  # type: ignore[import-untyped]
+
+    below: Axes = make_axes_locatable(axes).append_axes("bottom", size="40%", pad=0.1, sharex=axes)
+    return below

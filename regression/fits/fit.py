@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from regression.common.atomic_files import open_whole
 from regression.common.data_frames import as_frame
@@ -12,6 +12,9 @@ from regression.fits.equation import equation, latex_equation
 from regression.fits.report import report, short_report
 from regression.fits.result import FitResult
 from regression.fits.tables import coefficient_columns, latex_table, markdown_table
+
+if TYPE_CHECKING:  # a second to import
+    from regression.fits.figure import Figure
 
 __all__ = ["Fit"]
 
@@ -64,6 +67,41 @@ class Fit(FitResult):
         write = latex_equation if latex else equation
         known = None if not errors or self.bse is None else self.bse.tolist()
         return write(self.params.tolist(), self.names, known)
+
+    def plot(
+        self,
+        x: Any,
+        y: Any,
+        sigma: Any = None,
+        *,
+        ax: Any = None,
+        bands: Literal["both", "confidence", "prediction", "none"] = "both",
+        residuals: bool = True,
+        labels: tuple[str, str] | None = None,
+        title: str | None = None,
+    ) -> "Figure":
+        """Draw points and the curve with its bands and residuals, as a run's ``fit.png`` has them.
+
+        Args:
+            x: Points, as in ``regression.fit``.
+            y: Values, likewise.
+            sigma: Standard deviations of y, likewise, or one number for all: for error bars.
+            ax: Axes of matplotlib to draw in; the residuals take the lower part of their room.
+            bands: Which bands are drawn, where they are known.
+            residuals: Whether there is a panel of residuals.
+            labels: Names of x and y; by default those of the fitted columns.
+            title: Title of the figure.
+
+        Returns:
+            The figure, which a notebook shows, and whose ``savefig`` writes files. It is not known to pyplot, unless
+            the axes are.
+
+        Raises:
+            UsageError: If the points are none, or ``ax`` is no axes.
+        """
+        from regression.fits.figure import plot  # matplotlib takes a second to import
+
+        return plot(self, x, y, sigma, ax=ax, bands=bands, residuals=residuals, labels=labels, title=title)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the coefficients as columns: ``name, params, bse``, ends of intervals, ``tvalues, pvalues``."""

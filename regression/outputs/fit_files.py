@@ -2,32 +2,26 @@
 
 import math
 import warnings
-from collections.abc import Sequence
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 
 from regression.common.atomic_files import write_whole
 from regression.common.errors import UsageError
 from regression.common.points import Batch
-from regression.common.text import counted, shown_path
-from regression.fits.bands import without_bands
-from regression.fits.equation import formula
+from regression.common.text import shown_path
 from regression.fits.fit import Fit
+from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way
 from regression.outputs.report_lines import Report
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.base import CurveModule
 from regression.training.descent import Trace
 from regression.training.trainer_parts import as_curve_module, run_data
-
-if TYPE_CHECKING:  # a second to import
-    from regression.fits.figure import Figure
 
 __all__ = ["FitFiles", "updates_shown"]
 
@@ -56,13 +50,16 @@ class FitFiles(Callback):
     Args:
         points: Number of losses kept for the figure, and of data points drawn in it, at most.
         folder: Where to write; by default the folder of the Trainer's logger.
+        figure: How the figure looks, and which other files it has; by default ``fit.png`` alone.
 
     Attributes:
         losses: The losses kept, by the number of updates made before each.
     """
 
-    def __init__(self, points: int = 2000, folder: str | Path | None = None) -> None:
-        self.points, self.folder = points, folder
+    def __init__(
+        self, points: int = 2000, folder: str | Path | None = None, figure: FigureOptions | None = None
+    ) -> None:
+        self.points, self.folder, self.figure = points, folder, figure or FigureOptions()
         self._stride = 1
         self.losses: dict[int, float] = {}
 
@@ -85,10 +82,11 @@ class FitFiles(Callback):
         loggers, total = tensorboards(trainer), module.total_updates()
         is_due = any(trace.first < update <= trace.end for update in updates_shown(total))
         if loggers and is_due and trace.end < total:  # after the last update follows the figure of the fit
-            losses_made = [*self.losses.items(), (trace.end, trace.final_loss)]
-            picture = self._picture(trainer, module, trace.coefficients[-1].tolist(), trace.end, losses_made)
-            for logger in loggers:
-                if isinstance(picture, bytes):  # a failure is told at the end
+            losses = [*self.losses.items(), (trace.end, None if trace.final_loss is None else float(trace.final_loss))]
+            with suppress(Exception):  # which is told at the end
+                own = trace.coefficients[-1].tolist()
+                picture = picture_on_the_way(self.figure, module, own, run_data(trainer), losses, self.points)
+                for logger in loggers:
                     add_png(logger, "fit", picture, trace.end)
 
     def keep(self, trace: Trace) -> None:
@@ -128,50 +126,25 @@ class FitFiles(Callback):
         is_full = any(callback.full for callback in _callbacks(trainer) if isinstance(callback, Report))
         report = fit.report(is_full)
         write_whole(folder / "fit.txt", f"{report}\n".encode())
-        losses_made = [*self.losses.items(), (fit.updates, fit.loss)]
-        picture = self._picture(trainer, module, fit, fit.updates, losses_made)
-        if isinstance(picture, Exception):
-            cause = " ".join(str(picture).split()) or type(picture).__name__
-            warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=2)
-        else:
-            write_whole(folder / "fit.png", picture)
+        picture = self._write_pictures(folder, fit, module, data)
         for logger in tensorboards(trainer):
-            if isinstance(picture, bytes):
+            if picture is not None:
                 add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{report}\n```", fit.updates)
             _log_settings(logger, fit, module, data)
 
-    def _picture(self, *of: Any) -> bytes | Exception:
-        """Return a figure as a PNG file, or why there is none: matplotlib without LaTeX, fonts, memory, or the like."""
+    def _write_pictures(self, folder: Path, fit: Fit, module: CurveModule, data: Any) -> bytes | None:
+        """Write the pictures and return ``fit.png``; warn where none can be drawn, without fonts, LaTeX or memory."""
+        losses = [*self.losses.items(), (fit.updates, fit.loss)]
         try:
-            from regression.fits.figure import png  # matplotlib takes a second to import, and predict never needs it
-
-            return png(self._figure(*of))
+            pictures = fit_pictures(self.figure, fit, module.loader.rows, data, losses, self.points)
         except Exception as error:
-            return error
-
-    def _figure(
-        self,
-        trainer: pl.Trainer,
-        module: CurveModule,
-        curve: Fit | Sequence[float],
-        updates: int,
-        losses: Sequence[tuple[int, float | Tensor | None]],
-    ) -> "Figure":
-        """Draw a fit, or the coefficients on the way to it."""
-        from regression.fits.figure import Losses, ShownCurve, ShownPoints, compared_degrees, figure, shown_fit
-
-        data = run_data(trainer)
-        points, axes = module.loader.rows.sample(self.points), ("x", "y") if data is None else data.axes
-        known = {update: float(loss) for update, loss in losses if loss is not None}
-        is_exact = module.solver == "exact"
-        title = f"{type(module).__name__}, " + ("exact" if is_exact else counted(updates, "update"))
-        panel = Losses(known, module.loss.name) if known and not is_exact else None
-        if isinstance(curve, Fit):
-            return figure(title, *shown_fit(curve, points, axes), panel or compared_degrees(curve))
-        powers = [*[0.0] * (not module.model.fit_intercept), *curve]
-        on_the_way = ShownCurve(partial(without_bands, powers), formula(curve, module.model.names))
-        return figure(title, ShownPoints(points, axes), on_the_way, panel)
+            cause = " ".join(str(error).split()) or type(error).__name__
+            warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=2)
+            return None
+        for name, content in pictures.items():
+            write_whole(folder / name, content)
+        return pictures["fit.png"]
 
 
 def _callbacks(trainer: pl.Trainer) -> list[Callback]:

@@ -19,6 +19,7 @@ from regression.data.readers.files import ENDINGS
 from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN
 from regression.fits.convergence import CONVERGED_SE
+from regression.outputs.figure_options import FigureOptions
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
@@ -31,6 +32,7 @@ OWN = {
     "model": [LineRegression, PolynomialRegression, Regression],
     "data": [SineLineDataModule, TableDataModule, PointsDataModule],
     "report": [Report],
+    "figure": [FigureOptions],
     "checkpoint": [LastCheckpoint],
     "series": [SeriesFiles],
     "predictions": [PredictionFile],
@@ -94,7 +96,7 @@ def test_arguments_of_fit_have_the_defaults_that_are_stated() -> None:
     table = stated(page, "argument")
     signature = {name: repr(value).replace("'", '"') for name, value in defaults(regression.fit).items()}
     assert table == {name: "needed" if "empty" in value else value for name, value in signature.items()}
-    for function in (regression.fit_series, Fit.predict):
+    for function in (regression.fit_series, Fit.predict, Fit.plot):
         given = [argument.replace(annotation=argument.empty) for argument in parameters(function)]
         assert f"{function.__name__}{inspect.Signature(given)}".replace("'", '"') in page.read_text()
 

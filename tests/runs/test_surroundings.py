@@ -142,10 +142,10 @@ def test_a_figure_that_fails_leaves_the_fit(
 ) -> None:
     """Whatever stops the drawing: the other files are whole, the report is printed, and one line says what is not."""
 
-    def fail(_: object) -> bytes:
+    def fail(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(drawing, "png", fail)
+    monkeypatch.setattr(drawing, "figure_file", fail)
     words = " ".join(str(error).split()) or "MemoryError"
     with pytest.warns(UserWarning, match=rf"^fit\.png is missing, the other files are there: {re.escape(words)}$"):
         done = command("fit", "-c", config("line"))

@@ -1,0 +1,150 @@
+"""Four pictures of residuals that tell whether a fit may be believed, as R's ``plot(lm)`` has them."""
+
+from dataclasses import dataclass
+
+import matplotlib
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from regression.common.errors import UsageError
+from regression.common.points import Points
+from regression.fits.figure_panels import BLUE, GREY, ORANGE, few_ticks, plain_text
+from regression.fits.result import FitResult
+
+__all__ = ["Residuals", "diagnostics"]
+
+COOK = 0.5, 1.0  # distances that are drawn: beyond 1 a point moves the curve much
+MOST_NAMED = 3  # remarkable points, with the numbers of their rows
+SMOOTHED = 30  # points from which on a running median is drawn
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Residuals of points, and how much each point counts; every tensor has shape (N,).
+
+    Attributes:
+        fitted: The curve at the points.
+        residuals: What it leaves of y.
+        leverage: ``h``, how much the curve at a point follows its own y.
+        standardized: ``r / (s √(1 − h))``, with a standard deviation of about 1.
+        cook: Cook's distance ``r² h / (K (1 − h))`` of the standardized r: how far the curve moves without the point.
+    """
+
+    fitted: Tensor
+    residuals: Tensor
+    leverage: Tensor
+    standardized: Tensor
+    cook: Tensor
+
+    @classmethod
+    def of(cls, fit: FitResult, points: Points) -> "Residuals":
+        """Return the residuals of a fit.
+
+        Raises:
+            UsageError: If the errors of the fit are unknown, or 0.
+        """
+        unit = torch.ones_like(points.x, dtype=torch.float64)
+        spread = fit.spread(unit if points.sigma is None else points.sigma.double())
+        bands = fit.predict(points.x)
+        leverage = (bands.mean_se / spread).square()
+        if not leverage.isfinite().all() or not spread.all():
+            raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
+        left = points.y.double() - bands.mean
+        rest = (1 - leverage).clamp(min=torch.finfo(torch.float64).eps)  # the curve goes through the point
+        standardized = left / spread / rest.sqrt()
+        cook = standardized.square() * leverage / rest / len(fit.params)
+        return cls(bands.mean, left, leverage, standardized, cook)
+
+
+def diagnostics(
+    fit: FitResult,
+    points: Points,
+    title: str,
+    first_row: int | None = None,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw residuals against fitted values, their quantiles, their size, and leverage with Cook's distance.
+
+    The three most remarkable points of each picture have the numbers of their rows.
+
+    Args:
+        fit: The fit.
+        points: Some of its points, or all.
+        title: Title of the figure.
+        first_row: Number of the row of the first point, where the points are rows that follow each other.
+        size: Width and height in inches.
+
+    Raises:
+        UsageError: If the errors of the fit are unknown, or 0.
+    """
+    found = Residuals.of(fit, points)
+    size_of_root = found.standardized.abs().sqrt()
+    result = Figure(figsize=size or (9, 8), layout="constrained")
+    result.suptitle(plain_text(title))
+    (first, second), (third, fourth) = result.subplots(2, 2)
+    remarkable = _remarkable(found.standardized.abs())
+    _scatter(first, found.fitted, found.residuals, remarkable, first_row, "residuals and fitted values")
+    first.axhline(0, color=GREY, linewidth=1)
+    first.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="residual")
+    _draw_quantiles(second, found.standardized, remarkable, first_row)
+    _scatter(third, found.fitted, size_of_root, remarkable, first_row, "scale and location")
+    third.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="√|standardized residual|", ylim=(0, None))
+    for axes, values in ((first, found.residuals), (third, size_of_root)):
+        _draw_median(axes, found.fitted, values)
+    _draw_leverage(fourth, found, len(fit.params), first_row)
+    return result
+
+
+def _remarkable(size: Tensor) -> list[int]:
+    return size.topk(min(MOST_NAMED, len(size))).indices.tolist()
+
+
+def _scatter(axes: Axes, x: Tensor, y: Tensor, named: list[int], first_row: int | None, title: str) -> None:
+    axes.plot(x.numpy(), y.numpy(), "o", color=BLUE, markersize=4 if len(x) <= 300 else 1.5, markeredgewidth=0)
+    axes.set_title(title, fontsize="medium")
+    for index in named if first_row is not None else []:
+        is_right = float(x[index]) > float(x.min() + x.max()) / 2
+        axes.annotate(f"{(first_row or 0) + index}", (float(x[index]), float(y[index])), (-5 if is_right else 5, 2),
+                      textcoords="offset points", ha="right" if is_right else "left", fontsize="small")  # fmt: skip
+    few_ticks(axes)
+
+
+def _draw_quantiles(axes: Axes, standardized: Tensor, named: list[int], first_row: int | None) -> None:
+    """Draw residuals against the quantiles that normal ones would have, and the line that these lie on."""
+    order = standardized.argsort()
+    places = torch.empty_like(standardized)
+    places[order] = (torch.arange(len(order), dtype=torch.float64) + 0.5) / len(order)
+    normal = torch.special.ndtri(places)
+    ends = torch.stack([normal.min(), normal.max()])
+    axes.plot(ends.numpy(), ends.numpy(), color=ORANGE, linewidth=1)
+    _scatter(axes, normal, standardized, named, first_row, "normal Q–Q")
+    axes.set(xlabel="quantile of normal residuals", ylabel="standardized residual")
+
+
+def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
+    """Draw the medians of about ten stretches, where there are enough points for a tendency."""
+    if len(x) < SMOOTHED:
+        return
+    parts = x.argsort().tensor_split(min(10, len(x) // 10))
+    middles = [(float(x[part].median()), float(y[part].median())) for part in parts]
+    axes.plot(*zip(*middles, strict=True), color=ORANGE, linewidth=1.5, label="running median")
+    axes.legend(frameon=False, fontsize="small", loc="upper right")
+
+
+def _draw_leverage(axes: Axes, found: Residuals, size: int, first_row: int | None) -> None:
+    """Draw residuals against leverage, with lines of equal distance of Cook's."""
+    axes.axhline(0, color=GREY, linewidth=1)
+    _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, "leverage")
+    low, high = axes.get_ylim()
+    top = float(found.leverage.max())
+    leverage = torch.linspace(top / 100, min(1.15 * top, 0.999), 100, dtype=torch.float64)
+    color = matplotlib.rcParams["text.color"]
+    for distance, style in zip(COOK, (":", "--"), strict=True):
+        edge = (distance * size * (1 - leverage) / leverage).sqrt()
+        for sign in (1, -1):
+            label = f"Cook's distance {distance:g}" if sign > 0 else ""
+            axes.plot(leverage.numpy(), (sign * edge).numpy(), style, color=color, linewidth=1, label=label)
+    axes.set(xlabel="leverage", ylabel="standardized residual", xlim=(0, 1.15 * top), ylim=(low, high))
+    axes.legend(frameon=False, fontsize="small", loc="lower left")

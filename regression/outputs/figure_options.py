@@ -1,0 +1,171 @@
+"""How figures of a fit look and what their files are called, and the figures drawn so."""
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regression.common.errors import UsageError
+from regression.common.points import Points
+from regression.common.text import counted
+from regression.data.data_modules import PointsDataModule
+from regression.data.rows import Rows
+from regression.fits.bands import without_bands
+from regression.fits.equation import formula
+from regression.fits.fit import Fit
+from regression.training.base import CurveModule
+
+if TYPE_CHECKING:  # a second to import
+    from regression.fits.figure_history import Losses
+
+__all__ = ["FigureOptions", "fit_pictures", "picture_on_the_way"]
+
+ENDINGS = (".png", ".pdf", ".svg")
+SMALLEST, LARGEST = 2.0, 100.0  # inches of a figure
+LEAST_DPI, MOST_DPI = 20, 2400
+
+
+class FigureOptions:
+    """How the figure of a fit looks, and which files it has beside ``fit.png``.
+
+    Args:
+        file: More files of the figure in the run's folder, ending in .pdf, .svg or .png: a name or a list of names.
+        dpi: Dots per inch of PNG files.
+        size: Width and height in inches, such as ``[3.4, 2.8]``.
+        title: Title; by default the model and how it was fitted.
+        style: A style of matplotlib's, by its name or the path of its file.
+        diagnostics: Whether the residuals are drawn in four ways too, in ``diagnostics.png`` and its like.
+
+    Raises:
+        UsageError: If a name has another ending or a folder, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        file: str | list[str] | None = None,
+        dpi: int = 120,
+        size: tuple[float, float] | None = None,
+        title: str | None = None,
+        style: str | None = None,
+        diagnostics: bool = False,
+    ) -> None:
+        self.files = [] if file is None else [file] if isinstance(file, str) else list(file)
+        self.dpi, self.size, self.title, self.style, self.diagnostics = dpi, size, title, style, diagnostics
+        for name in self.files:
+            if Path(name).name != name or Path(name).suffix not in ENDINGS or not name.isprintable():
+                raise UsageError(f"figure.file must be a file name ending in .pdf, .svg or .png, got {name}")
+            if name == "fit.png":
+                raise UsageError("figure.file is for more files than fit.png, which is always there: leave it out")
+        if not LEAST_DPI <= dpi <= MOST_DPI:
+            raise UsageError(f"figure.dpi must be from {LEAST_DPI} to {MOST_DPI}, got {dpi}")
+        if size is not None and not all(SMALLEST <= length <= LARGEST for length in size):
+            raise UsageError(f"figure.size must be two lengths from {SMALLEST:g} to {LARGEST:g} inches, got {size}")
+        if style is not None:
+            from regression.fits.figure import styled  # matplotlib takes a second to import
+
+            with styled(style):
+                pass
+
+
+def fit_pictures(
+    options: FigureOptions,
+    fit: Fit,
+    rows: Rows,
+    data: PointsDataModule | None,
+    losses: Sequence[tuple[int, float | None]],
+    most: int = 2000,
+) -> dict[str, bytes]:
+    """Draw a fit, and return its files by their names, ``fit.png`` first.
+
+    Args:
+        options: How the figures look.
+        fit: The fit.
+        rows: The rows that were fitted.
+        data: The data module that they come from, if it is one of this package.
+        losses: Losses on the way, each with the number of updates made before it.
+        most: Number of points that are drawn, at most.
+    """
+    from regression.fits.figure import figure, figure_file, shown_fit, styled  # matplotlib takes a second to import
+    from regression.fits.figure_diagnostics import diagnostics
+    from regression.fits.figure_history import compared_degrees
+
+    points, axes = rows.sample(most), fit.axes if data is None else data.axes
+    first_row = 1 if _are_all_rows(rows, points, data) else None
+    title = options.title if options.title is not None else _title(fit.model, fit.solver == "exact", fit.updates)
+    with styled(options.style):
+        shown = shown_fit(fit, points, axes, held_out=_held_out(data, most), first_row=first_row)
+        panel = _loss_panel(losses, fit.loss_name) if fit.solver == "gradient" else None
+        made = figure(title, *shown, panel or compared_degrees(fit), options.size)
+        names = ("fit.png", *options.files)
+        found = {name: figure_file(made, Path(name).suffix, options.dpi) for name in names}
+        if options.diagnostics and has_diagnostics(fit):
+            four = diagnostics(fit, points, title, first_row, options.size)
+            endings = dict.fromkeys(Path(name).suffix for name in names)
+            found |= {f"diagnostics{ending}": figure_file(four, ending, options.dpi) for ending in endings}
+    return found
+
+
+def picture_on_the_way(
+    options: FigureOptions,
+    module: CurveModule,
+    coefficients: Sequence[float],
+    data: PointsDataModule | None,
+    losses: Sequence[tuple[int, float | None]],
+    most: int,
+) -> bytes:
+    """Draw coefficients before the end of a run, without bands, and return the PNG file.
+
+    Args:
+        options: How the figure looks.
+        module: The module that is fitted.
+        coefficients: Its coefficients in powers of x.
+        data: The data module, if it is one of this package.
+        losses: Losses so far, each with the number of updates made before it.
+        most: Number of points that are drawn, at most.
+    """
+    from regression.fits.figure import figure, figure_file, styled
+    from regression.fits.figure_panels import ShownCurve, ShownPoints, points_label
+
+    rows = module.loader.rows
+    points, axes = rows.sample(most), ("x", "y") if data is None else data.axes
+    powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
+    title = _title(type(module).__name__, False, losses[-1][0])
+    with styled(options.style):
+        shown = ShownPoints(points, axes, label=points_label(len(points.x), len(rows)), held_out=_held_out(data, most))
+        curve = ShownCurve(partial(without_bands, powers), formula(coefficients, module.model.names))
+        panel = _loss_panel(losses, module.loss.name)
+        return figure_file(figure(title, shown, curve, panel, options.size), ".png", options.dpi)
+
+
+def has_diagnostics(fit: Fit) -> bool:
+    """Tell whether there can be diagnostics, and warn if not."""
+    if fit.bse is not None and fit.sigma:
+        return True
+    words = "there are no diagnostics: they need the errors of the fit, which are unknown or 0; its notes say why"
+    warnings.warn(words, UserWarning, stacklevel=2)
+    return False
+
+
+def _title(name: str, is_exact: bool, updates: int) -> str:
+    return f"{name}, " + ("exact" if is_exact else counted(updates, "update"))
+
+
+def _loss_panel(losses: Sequence[tuple[int, float | None]], name: str) -> "Losses | None":
+    from regression.fits.figure_history import Losses
+
+    known = {update: float(loss) for update, loss in losses if loss is not None}
+    return Losses(known, name) if known else None
+
+
+def _held_out(data: PointsDataModule | None, most: int) -> Points | None:
+    """Return points that were held out, where they are at hand: to read them again may take as long as the fit."""
+    if data is None or data.validation is None or len(data.validation.counts) > 1:
+        return None
+    return data.validation.sample(most)
+
+
+def _are_all_rows(rows: Rows, points: Points, data: PointsDataModule | None) -> bool:
+    """Tell whether points are all rows of the data, in their order, so that the rows' numbers are known."""
+    is_whole = data is not None and data.training is data.all
+    return is_whole and not rows.omitted and len(points.x) == len(rows)
