@@ -24,6 +24,7 @@
 - ``html``: a table with a small picture, for notebooks.
 - ``fit``: Fit: the numbers with words and pictures.
 - ``notes``: what its reader should know, in words.
+- ``diagnostics``: the rows of a fit one by one, and tests of their residuals.
 - ``figure``: the picture of a fit, and its files; matplotlib is in the files called figure alone.
 - ``figure_panels``: its panels of curve and residuals.
 - ``figure_history``: its panel of losses, or of degrees.

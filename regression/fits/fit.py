@@ -8,6 +8,7 @@ from regression.common.atomic_files import open_whole
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.text import shown_path
+from regression.fits.diagnostics import Diagnostics, diagnose
 from regression.fits.equation import equation, latex_equation
 from regression.fits.report import report, short_report
 from regression.fits.result import FitResult
@@ -56,6 +57,19 @@ class Fit(FitResult):
             width: Signs of a line of notes; by default each note is one line.
         """
         return report(self, full, width)
+
+    def diagnostics(self, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
+        """Return the rows that were fitted with residuals, leverages and Cook's distances, and tests of the residuals.
+
+        Args:
+            x: The points that were fitted, in their order.
+            y: Their values.
+            sigma: Their sigma, if they have one.
+
+        Raises:
+            UsageError: If these are other rows, or the errors are unknown.
+        """
+        return diagnose(self, x, y, sigma)
 
     def equation(self, errors: bool = False, latex: bool = False) -> str:
         """Return the curve with all its terms, such as ``(2.3 ± 0.4) + (2.95 ± 0.16) x``.

@@ -1,0 +1,163 @@
+"""The rows of a fit one by one: residuals, leverages, what each does to the curve, and tests of the residuals."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regression.common.arrays import as_columns, require_complete
+from regression.common.data_frames import as_frame
+from regression.common.errors import UsageError
+from regression.curves.basis import design
+from regression.fits.result import FitResult
+from regression.inference.distributions import chi2_tail, f_tail
+
+__all__ = ["Diagnostics", "ResidualTest", "diagnose"]
+
+SAME, ROUNDING = 1e-6, 1e-28  # of sums of squares of the residuals, and of y: more is another set of rows
+
+
+class ResidualTest(NamedTuple):
+    """A test of residuals.
+
+    Attributes:
+        statistic: Its statistic.
+        pvalue: Probability of one as large or larger if nothing is wrong.
+        df: Its degrees of freedom.
+    """
+
+    statistic: float
+    pvalue: float
+    df: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """The rows that were fitted, in their order, each a float64 tensor of shape (N,); the formulas are those of R.
+
+    Attributes:
+        x: Points.
+        y: Values.
+        fitted: The curve f(x).
+        residual: ``r = y − f(x)``.
+        leverage: ``h = w se(f(x))² / s²``, the share of a row in its own fitted value (``hatvalues``).
+        standardised: ``√w r / (s √(1 − h))`` (``rstandard``).
+        studentised: The same with the s of the other rows (``rstudent``), a t with one degree of freedom less.
+        cook: Cook's distance, ``standardised² h / ((1 − h) K)`` (``cooks.distance``).
+        outside: Whether y lies outside the prediction band; a boolean tensor.
+        weight: ``w = 1 / sigma²``, or 1.
+        scaled: ``√w r``.
+        rank: Number of coefficients K.
+        degree: Highest power of x.
+    """
+
+    x: Tensor
+    y: Tensor
+    fitted: Tensor
+    residual: Tensor
+    leverage: Tensor
+    standardised: Tensor
+    studentised: Tensor
+    cook: Tensor
+    outside: Tensor
+    weight: Tensor
+    scaled: Tensor
+    rank: int
+    degree: int
+
+    @property
+    def press(self) -> float:
+        """``Σ w (r / (1 − h))²``, squares of each row's distance from the curve of all others."""
+        return math.fsum(((self.scaled / (1 - self.leverage)) ** 2).tolist())
+
+    @property
+    def loo(self) -> float:
+        """``press / N``: the exact cross-validation that leaves one row out at a time."""
+        return self.press / len(self.x)
+
+    @property
+    def durbin_watson(self) -> float:
+        """``Σ (r_t − r_{t−1})² / Σ r_t²``, of √w r in the order of the rows: near 2 without a memory."""
+        return math.fsum((self.scaled.diff() ** 2).tolist()) / math.fsum((self.scaled**2).tolist())
+
+    @property
+    def breusch_pagan(self) -> ResidualTest | None:
+        """Koenker's test of equal scatter: ``N R²`` of w r² against a polynomial of the fit's degree, χ² (1981)."""
+        low, high = float(self.x.min()), float(self.x.max())
+        squares = (self.scaled**2).numpy()
+        centred = squares - squares.mean()
+        if not self.degree or low == high or not centred.any():
+            return None
+        u = (self.x - (low / 2 + high / 2)) / (high / 2 - low / 2)
+        columns = design(u, self.degree, "chebyshev").numpy()
+        left = centred - columns @ np.linalg.lstsq(columns, centred, rcond=None)[0]
+        statistic = len(squares) * float(1 - (left @ left) / (centred @ centred))
+        return ResidualTest(statistic, chi2_tail(statistic, self.degree), (self.degree,))
+
+    @property
+    def lack_of_fit(self) -> ResidualTest | None:
+        """The F test of the curve against the means of rows of equal x; ``None`` where too few are equal.
+
+        ``F = (Σ_levels W m² / (levels − K)) / (Σ w (r − m)² / (N − levels))``, m the mean residual of a level.
+        """
+        levels, of = np.unique(self.x.numpy(), return_inverse=True)
+        residual, weight = self.residual.numpy(), self.weight.numpy()
+        weights = np.bincount(of, weight)
+        means = np.bincount(of, weight * residual) / weights
+        pure = math.fsum(weight * (residual - means[of]) ** 2)
+        df_num, df_denom = len(levels) - self.rank, len(residual) - len(levels)
+        if df_num <= 0 or df_denom <= 0 or pure == 0:
+            return None
+        statistic = math.fsum(weights * means**2) / df_num / (pure / df_denom)
+        return ResidualTest(statistic, f_tail(statistic, df_num, df_denom), (df_num, df_denom))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rows as arrays of numpy, each of shape (N,)."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: values.numpy() for name, values in columns.items() if isinstance(values, Tensor)}
+
+    def to_frame(self) -> Any:
+        """Return the rows as a ``pandas.DataFrame``."""
+        return as_frame(self.to_dict())
+
+
+def diagnose(fit: FitResult, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
+    """Return the rows of a fit with their diagnostics.
+
+    Args:
+        fit: The fit.
+        x: The points that were fitted, in their order.
+        y: Their values.
+        sigma: Their sigma, if they have one.
+
+    Raises:
+        UsageError: If they are not what was fitted, or errors are unknown or others than those of equal scatter.
+    """
+    names = ["x", "y", *([] if sigma is None else ["sigma"])]
+    columns = as_columns(names, [x, y, *([] if sigma is None else [sigma])])
+    require_complete(names, columns, can_omit=False)
+    points, values, scale = columns[0], columns[1], columns[2] if sigma is not None else torch.ones_like(columns[0])
+    if fit.cov_type != "nonrobust" or fit.bse is None or fit.sigma is None:
+        raise UsageError(f"diagnostics need errors by residual σ, which this fit has not (cov_type {fit.cov_type})")
+    band = fit.predict(points, sigma=scale if fit.weighted else None)
+    residual = values - band.mean
+    scaled, unit = residual / scale, 1.0 if fit.absolute_sigma else fit.sigma or math.nan
+    ssr = math.fsum((scaled * scaled).tolist())
+    slack = SAME * max(ssr, fit.ssr or 0) + ROUNDING * math.fsum(((values / scale) ** 2).tolist())
+    if len(points) != fit.nobs or abs(ssr - (fit.ssr or 0)) > slack:
+        raise UsageError(
+            f"diagnostics need the rows that were fitted: {fit.nobs:,} rows, sum of squares {fit.ssr:.6g}, got "
+            f"{len(points):,} and {ssr:.6g}"
+        )
+    leverage = (band.mean_se / (unit * scale)) ** 2
+    spare = 1 - leverage
+    own = scaled / (unit * spare.clamp_min(0).sqrt())
+    df = fit.df_resid
+    others = own * ((df - 1) / (df - (own * unit / fit.sigma) ** 2).clamp_min(0)).sqrt() * (unit / fit.sigma)
+    return Diagnostics(
+        points, values, band.mean, residual, leverage, own, others, own * own * leverage / spare / fit.rank,
+        (values < band.obs_ci_lower) | (values > band.obs_ci_upper), 1 / (scale * scale), scaled, fit.rank, fit.degree,
+    )  # fmt: skip
