@@ -20,6 +20,7 @@ from regression.outputs.figure_options import FigureOptions, fit_pictures, pictu
 from regression.outputs.report_lines import Report
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.base import CurveModule
+from regression.training.callbacks import callbacks_of
 from regression.training.descent import Trace
 from regression.training.trainer_parts import as_curve_module, run_data
 
@@ -123,7 +124,7 @@ class FitFiles(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         source = None if data is None else data.source()
         write_whole(folder / "fit.json", fit.to_json(data=source).encode())
-        is_full = any(callback.full for callback in _callbacks(trainer) if isinstance(callback, Report))
+        is_full = any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
         report = fit.report(is_full)
         write_whole(folder / "fit.txt", f"{report}\n".encode())
         picture = self._write_pictures(folder, fit, module, data)
@@ -145,10 +146,6 @@ class FitFiles(Callback):
         for name, content in pictures.items():
             write_whole(folder / name, content)
         return pictures["fit.png"]
-
-
-def _callbacks(trainer: pl.Trainer) -> list[Callback]:
-    return trainer.callbacks  # type: ignore[attr-defined, no-any-return]
 
 
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:

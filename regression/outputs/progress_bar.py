@@ -43,9 +43,9 @@ class RunProgress(ProgressBar):
         self._enabled = True
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Let the model tell of its passes over the points."""
+        """Show the model's passes over the points before the first update."""
         if isinstance(pl_module, CurveModule):
-            pl_module.tell_scanned = self._scanned
+            pl_module.on_scanned = self._scanned
 
     def _scanned(self, done: int, total: int, rows: int) -> None:
         self._move("scanning", done, total, rows, "")

@@ -1,4 +1,4 @@
-"""What a LightningModule of a curve can do whatever way it was fitted: losses of global batches, and predictions."""
+"""The LightningModule of a curve without its fitting: losses of global batches, and predictions."""
 
 import math
 from abc import ABC
@@ -36,7 +36,7 @@ Total = Callable[[Tensor], Tensor]
 
 
 class CurveModule(pl.LightningModule, ABC):
-    """A curve with a loss that is evaluated, and the bands of its fit, once there is one: what callbacks rest on.
+    """A curve with its loss, and with predictions from its fit once there is one; the callbacks use its attributes.
 
     Args:
         model: The curve.
@@ -45,16 +45,17 @@ class CurveModule(pl.LightningModule, ABC):
         loss_args: Its arguments.
 
     Attributes:
-        engine: What fits the curve.
+        engine: Fits the curve.
         record: The fit of the weights.
         absolute_sigma: Whether the points' sigma are in y's unit.
-        trace: What the latest updates did.
-        progress: Where the run stands.
+        trace: Losses and coefficients of the latest updates.
+        progress: The position of the run within its epochs.
         evaluated_loss: The loss of the points that were validated or tested last.
         is_fitted_now: Whether the module was last set up for a fit.
         has_small_batches: Whether every process works on the whole of each training batch.
-        is_stopped: Asked within a block of updates whether to end it early; the same on all processes.
-        tell_scanned: Told after each batch of a pass before the first update: its number, how many there are, its rows.
+        is_stopped: Called within a block of updates; whether to end it early, the same on all processes.
+        on_scanned: Called after each batch of a pass before the first update, with its number, the number of batches,
+            and its rows.
     """
 
     engine: Engine
@@ -70,16 +71,16 @@ class CurveModule(pl.LightningModule, ABC):
         self.is_fitted_now = False
         self.has_small_batches = False
         self.is_stopped: Callable[[], bool] = never
-        self.tell_scanned: Callable[[int, int, int], None] = tell_nobody
+        self.on_scanned: Callable[[int, int, int], None] = ignore_scanned
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
         self._is_whole = False  # whether every process has all rows of its batches
         self._read: GlobalBatches | None = None  # the points of a plain loader
-        self._left_out = 0  # rows that it has and leaves out
+        self._left_out = 0  # rows that the plain loader leaves out
         load_with_fit(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle holds: not what belongs to a Trainer and its callbacks."""
-        run = {"is_stopped": never, "tell_scanned": tell_nobody, "trace": None, "_read": None}
+        """Return the state for a copy or a pickle, without what belongs to a Trainer and its callbacks."""
+        run = {"is_stopped": never, "on_scanned": ignore_scanned, "trace": None, "_read": None}
         return super().__getstate__() | run
 
     @property
@@ -102,7 +103,7 @@ class CurveModule(pl.LightningModule, ABC):
         return fit
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what the ``state_dict`` holds of the fit besides the weights."""
+        """Return the state of the fit, which the ``state_dict`` contains besides the weights."""
         return self.record.state()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -111,7 +112,7 @@ class CurveModule(pl.LightningModule, ABC):
 
     @property
     def needs_order(self) -> bool:
-        """Whether it matters which points come together, and when: not where all are added to the moments."""
+        """Whether the order of the points and their division into batches matter: not for the exact solver's sums."""
         return self.solver == "gradient"
 
     @property
@@ -120,7 +121,7 @@ class CurveModule(pl.LightningModule, ABC):
         return self._read or cast("GlobalBatches | Shares", self.trainer.train_dataloader)
 
     def read_plain_loader(self) -> None:
-        """Read the points of a training loader that is none of this package."""
+        """Read the points of a training loader that is not of this package."""
         loader, self._read, self._left_out = self.trainer.train_dataloader, None, 0
         if not isinstance(loader, GlobalBatches | Shares):
             self._require_one_process()
@@ -128,7 +129,7 @@ class CurveModule(pl.LightningModule, ABC):
 
     @property
     def has_plain_loader(self) -> bool:
-        """Whether the training batches come from a loader that is none of this package."""
+        """Whether the training batches come from a loader that is not of this package."""
         return self._read is not None
 
     def _require_one_process(self) -> None:
@@ -139,15 +140,15 @@ class CurveModule(pl.LightningModule, ABC):
             )
 
     def own_batch(self, batch: Any) -> Batch:
-        """Return a batch as one of this package, whatever loader it comes from."""
-        # In a hook before the steps it would be one line; Lightning warns of those in each run with a data module.
+        """Return a batch of any loader as a ``Batch``."""
+        # Not in Lightning's hooks for batches: it warns of them in each run with a data module.
         if isinstance(batch, Batch):
             return batch
         self._require_one_process()
         return as_batch(batch, needs_y=not self.trainer.predicting).to(self.device)
 
     def left_out_notes(self) -> tuple[str, ...]:
-        """Say how many rows the run did not take, for another reason than a missing number."""
+        """Return a note on rows that the run left out for another reason than a missing number."""
         nobs = self.least_squares.moments.nobs
         rows = self._left_out + len(self.loader.rows) - nobs
         why = "limit_train_batches, or drop_last of the DataLoader," if self.has_plain_loader else "limit_train_batches"
@@ -170,10 +171,10 @@ class CurveModule(pl.LightningModule, ABC):
         self.scan(list(islice(shares, int(self.trainer.num_training_batches))) if self.is_cut else shares, work)
 
     def scan(self, batches: Shares | Sequence[Batch | Share], work: Callable[[Points], None]) -> None:
-        """Call ``work`` with parts of some batches, from several threads, and tell of each."""
+        """Call ``work`` with parts of some batches, from several threads, and call ``on_scanned`` after each batch."""
         for done, batch in enumerate(cast("Iterable[Batch | Share]", batches), start=1):
             batch.scan(work, is_checked_by_work=True)
-            self.tell_scanned(done, len(batches), batch.rows)
+            self.on_scanned(done, len(batches), batch.rows)
 
     def total_of_points(self, work: Callable[[Points], Tensor]) -> Tensor:
         """Return the sum of a function over all training points, always in the same order."""
@@ -185,7 +186,7 @@ class CurveModule(pl.LightningModule, ABC):
         return torch.stack(parts).sum(dim=0)
 
     def log_update(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
-        """Give the loggers the values of an update, and the coefficients of powers of x."""
+        """Log the values of an update, and the coefficients of powers of x."""
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
         for logger in self.trainer.loggers:
             logger.log_metrics(values | named, step=update)
@@ -214,11 +215,11 @@ class CurveModule(pl.LightningModule, ABC):
         return self.loss.value(total(self.loss_sum(batch)), batch.rows)
 
     def taken(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
-        """Return what this process works on, and how its sums become those of the batch: a small batch is whole."""
+        """Return the rows that this process works on, all of a small batch, and how its sums become the batch's."""
         return (gathered(batch), _alone) if self.has_small_batches else (batch, total)
 
     def whole_loss(self, batches: Iterable[Batch]) -> float:
-        """Return the loss of all rows of some batches, of which every process has its own slices."""
+        """Return the loss of all rows of some batches; every process must call it with its own slices."""
         with torch.no_grad():
             for index, batch in enumerate(batches):
                 self._add(batch.to(self.device), index)
@@ -226,7 +227,7 @@ class CurveModule(pl.LightningModule, ABC):
         return float(loss)
 
     def setup(self, stage: str) -> None:
-        """Give the model the run's number type before a checkpoint fills it; Lightning does so after, too late."""
+        """Give the model the run's number type before a checkpoint is loaded; Lightning does so only afterwards."""
         self.is_fitted_now, self.is_stopped = stage == "fit", self._is_told_to_stop
         if str(self.trainer.precision).startswith("64"):
             self.model.double()
@@ -258,7 +259,7 @@ class CurveModule(pl.LightningModule, ABC):
         self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
 
     def _evaluated(self) -> tuple[Tensor, int]:
-        """Return the loss of the batches that were added, and their rows, and forget them."""
+        """Return the loss of the batches that were added, and their number of rows, and reset the sums."""
         sums = self._sums.to(self.device, copy=True)
         self._sums.zero_()
         total, rows = sums if self._is_whole else all_sum(sums)
@@ -271,10 +272,10 @@ class CurveModule(pl.LightningModule, ABC):
 
     def log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
         """Log a loss of so many rows, which is the same on every process, at the end of the epoch."""
-        # "max" over the processes keeps its bits, a mean might not.
+        # The maximum over the processes keeps its bits; a mean might round.
         self.log(
             key, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, reduce_fx="max", sync_dist=True,
-            logger=None if logger else False,  # None: where there is one, without a warning where there is none
+            logger=None if logger else False,  # None: logs if there is a logger, and does not warn if there is none
         )  # fmt: skip
 
     def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, ...]:
@@ -285,14 +286,14 @@ class CurveModule(pl.LightningModule, ABC):
 
 
 def never() -> bool:
-    """Return that nothing is to be stopped."""
+    """Return False: no signal stops the updates."""
     return False
 
 
-def tell_nobody(done: int, batches: int, rows: int) -> None:
-    """Keep to oneself how far a pass is."""
+def ignore_scanned(done: int, batches: int, rows: int) -> None:
+    """Do nothing: no progress bar shows the pass."""
 
 
 def _alone(value: Tensor) -> Tensor:
-    """Stand in for a sum over processes where each of them holds the whole batch."""
+    """Return a value as its sum over processes, where each of them has the whole batch."""
     return value

@@ -1,4 +1,4 @@
-"""Callbacks of a user's Trainer that a fit could not serve: refused before the first update."""
+"""Refuses callbacks that cannot work with a fit, before the first update."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import BatchSizeFinder, Callback, LearningRateF
 
 from regression.common.errors import UsageError
 
-__all__ = ["require_logged_monitors", "require_usable_callbacks"]
+__all__ = ["callbacks_of", "require_logged_monitors", "require_usable_callbacks"]
 
 REASONS = {
     BatchSizeFinder: "all rows, or 4,194,304 of a streamed table, are one batch by default: leave it out, or give the "
@@ -15,33 +15,33 @@ REASONS = {
     LearningRateFinder: "without a learning_rate SGD takes the best constant step, which follows from the points: "
     "leave it out, or give learning_rate",
 }
-KNOWN = {"lightning", "regression"}  # packages whose callbacks log no number that others could wait for
-COUNTERS = {"epoch", "step"}  # what ModelCheckpoint may go by besides
+KNOWN = {"lightning", "regression"}  # packages whose callbacks log no number that another callback could monitor
+COUNTERS = {"epoch", "step"}  # counters that ModelCheckpoint can monitor besides logged numbers
 
 
 def require_usable_callbacks(trainer: pl.Trainer) -> None:
-    """Refuse Lightning's searches for numbers that are known here.
+    """Refuse Lightning's callbacks that search for a batch size or a learning rate: both are known here.
 
     Raises:
-        UsageError: With the reason.
+        UsageError: If there is one; gives the reason.
     """
-    for callback in _callbacks(trainer):
+    for callback in callbacks_of(trainer):
         for kind, reason in REASONS.items():
             if isinstance(callback, kind):
                 raise UsageError(f"{type(callback).__name__} does not go with this model: {reason}")
 
 
 def require_logged_monitors(trainer: pl.Trainer, logged: Iterable[str]) -> None:
-    """Refuse callbacks that wait for a number that nobody logs.
+    """Refuse callbacks that monitor a number that is not logged.
 
     Args:
         trainer: The Trainer of the fit.
-        logged: What the module logs for callbacks.
+        logged: Names of the numbers that the module logs for callbacks.
 
     Raises:
-        UsageError: If a callback waits for another one, and there is none that may log it.
+        UsageError: If a callback monitors another one, and no callback of the user's own may log it.
     """
-    callbacks, known = _callbacks(trainer), sorted(logged)
+    callbacks, known = callbacks_of(trainer), sorted(logged)
     if any(type(callback).__module__.partition(".")[0] not in KNOWN for callback in callbacks):
         return
     for callback in callbacks:
@@ -55,6 +55,7 @@ def require_logged_monitors(trainer: pl.Trainer, logged: Iterable[str]) -> None:
             raise UsageError(f"{type(callback).__name__} waits for {monitor}, and this fit logs {said}: {advice}")
 
 
-def _callbacks(trainer: pl.Trainer) -> list[Callback]:
+def callbacks_of(trainer: pl.Trainer) -> list[Callback]:
+    """Return the callbacks of a Trainer, an attribute that Lightning does not declare."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return callbacks

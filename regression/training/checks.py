@@ -1,4 +1,7 @@
-"""What a run may not combine, refused before the first update, and losses that end it; each with what to try."""
+"""Refuses options that cannot be combined, before the first update, and ends a run whose loss is not finite.
+
+Each message says what to try instead.
+"""
 
 import math
 import warnings
@@ -43,7 +46,7 @@ __all__ = [
     "require_short_blocks",
 ]
 
-MOST_UPDATES = 10_000_000  # of a block, all of whose coefficients are kept
+MOST_UPDATES = 10_000_000  # of a block, because the coefficients after each of its updates are kept in memory
 NO_STEP = "the learning rate is 0: no update moves the coefficients"
 
 
@@ -68,7 +71,7 @@ def never_moves(optimizer: Optimizer, has_scheduler: bool) -> bool:
 def require_exact_options(
     learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None, loss: GlobalLoss
 ) -> None:
-    """Refuse options of the gradient solver that the exact one would leave unused."""
+    """Refuse options of the gradient solver that the exact solver does not use."""
     given = {
         "learning_rate": learning_rate is not None,
         "updates_per_batch": updates_per_batch != 1,
@@ -81,7 +84,7 @@ def require_exact_options(
 
 
 def require_known_optimum(stop_at_opt_error: float | None, loss: GlobalLoss) -> None:
-    """Refuse to stop near an optimum that nobody knows."""
+    """Refuse to stop near the optimum of a loss whose optimum is unknown."""
     if stop_at_opt_error is not None and not loss.is_squared and loss.threshold is None:
         raise UsageError(
             f"stop_at_opt_error needs a loss whose optimum is known, got {loss.name}: leave it out, or use MSELoss, "
@@ -97,7 +100,7 @@ def require_finite_rate(optimizer: Optimizer) -> None:
 
 
 def require_one_precision(trainer: pl.Trainer, updates_per_batch: int) -> None:
-    """Refuse mixed number types, of which a block of updates needs one."""
+    """Refuse mixed precision for blocks of updates, which use one number type."""
     if updates_per_batch > 1 and "mixed" in str(trainer.precision):
         raise UsageError(
             f"updates_per_batch {updates_per_batch} needs one number type, got precision {trainer.precision}: "
@@ -119,13 +122,13 @@ def require_full_precision(trainer: pl.Trainer) -> None:
 
 
 def require_no_series(loader: GlobalBatches | Shares) -> None:
-    """Refuse a table of series, which would be one curve through all of them."""
+    """Refuse a table of series, because this module would fit one curve to all of them."""
     if loader.rows.labels is not None:
         raise UsageError("a table with series is for SeriesRegression, and train.py fit: leave out series, or use that")
 
 
 def require_short_blocks(updates_per_batch: int, batch_size: int, most: int, is_plain: bool) -> None:
-    """Refuse several updates in a row that each have a large batch of its own: it would have to be on one device."""
+    """Refuse blocks of updates on large mini-batches: a block gathers its batches on every device."""
     if updates_per_batch > 1 and is_plain:
         raise UsageError(
             f"updates_per_batch {updates_per_batch} needs all rows in one batch of a DataLoader, got several: use "
@@ -139,7 +142,7 @@ def require_short_blocks(updates_per_batch: int, batch_size: int, most: int, is_
 
 
 def require_same_division(stored: Position, loader: GlobalBatches | Shares, is_plain: bool) -> None:
-    """Refuse to go on within an epoch that was handed out in other batches, or by a loader that does not know which."""
+    """Refuse to resume within an epoch if its batches were others, or if their loader cannot begin in the middle."""
     (*then, order), (*now, own_order) = stored.division, loader.division
     if not (stored.batches or stored.made):
         return
@@ -161,7 +164,7 @@ def require_same_division(stored: Position, loader: GlobalBatches | Shares, is_p
 
 
 def require_same_optimizer(optimizer: Optimizer, stored: dict[str, Any] | None) -> None:
-    """Refuse to go on from a checkpoint with another optimizer, or the same one with other options."""
+    """Refuse to resume from a checkpoint with another optimizer, or with other options of the same one."""
     stored = stored or described(optimizer)
     if stored["name"] != type(optimizer).__name__:
         raise UsageError(f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}")
@@ -171,11 +174,11 @@ def require_same_optimizer(optimizer: Optimizer, stored: dict[str, Any] | None) 
 
 
 def require_known_monitors(trainer: pl.Trainer, validates_in_time: bool) -> None:
-    """Refuse a scheduler that waits for a number that nobody logs, or logs in time.
+    """Refuse a scheduler that monitors a number that is not logged before the scheduler steps.
 
     Args:
         trainer: The Trainer, with its schedulers.
-        validates_in_time: Whether points that are held out are looked at before a scheduler steps.
+        validates_in_time: Whether a validation is run before a scheduler steps.
     """
     known = {"train_loss"}
     if validates_in_time and any(trainer.num_val_batches):
@@ -190,40 +193,47 @@ def require_known_monitors(trainer: pl.Trainer, validates_in_time: bool) -> None
 
 
 def awaited(plan: LRSchedulerConfig) -> str | None:
-    """Return the number that a scheduler waits for; Lightning knows it only where it makes the updates itself."""
+    """Return the name of the number that a scheduler monitors, or ``None``.
+
+    Lightning sets ``plan.monitor`` only if it makes the updates itself.
+    """
     if not isinstance(plan.scheduler, ReduceLROnPlateau):
         return None
     return str(plan.monitor or getattr(plan.scheduler, "monitor", "train_loss"))
 
 
 def has_validation(trainer: pl.Trainer) -> bool:
-    """Tell whether a fit has points to validate on, be it in its first epoch or later."""
+    """Tell whether a fit has points to validate on, in its first epoch or later."""
     data = run_data(trainer)
     held_out = 0 if data is None else data.held_out
     return any(trainer.num_val_batches) or bool(held_out and trainer.limit_val_batches)
 
 
 def may_validate(trainer: pl.Trainer) -> bool:
-    """Tell whether a fit will have validated before a callback goes by that: loaders of a user come into view late."""
+    """Tell whether a fit may validate; a user's own loader is not known before its first validation epoch."""
     is_late = trainer.check_val_every_n_epoch != 1 and run_data(trainer) is None
     return has_validation(trainer) or bool(is_late and trainer.limit_val_batches)
 
 
 def described(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the optimizer's class and the options it was made with, as plain numbers and strings."""
+    """Return the optimizer's class and options as plain numbers and strings, for a checkpoint."""
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
     kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list | None)}
     return {"name": type(optimizer).__name__, "options": kept}
 
 
 def require_finite_losses(module: CurveModule, losses: Tensor, update: int, is_new: bool = True) -> None:
-    """Stop the run at the first loss that is not finite, and before the first if that is below the number type.
+    """End the run if a loss is not finite, or if the first loss is too small for the number type.
 
     Args:
         module: The regression.
         losses: Losses before consecutive updates, shape (U,).
-        update: Number of the first of them.
-        is_new: Whether no step has been tried from these coefficients yet.
+        update: Number of the first of these updates.
+        is_new: Whether these are the first losses at these coefficients; an optimizer that searches asks for more.
+
+    Raises:
+        UsageError: If the first loss of the run is too large or too small for the number type.
+        DivergenceError: If a later loss is not finite.
     """
     finite = losses.isfinite()
     if update == 0 and is_new:
@@ -242,7 +252,7 @@ def require_finite_losses(module: CurveModule, losses: Tensor, update: int, is_n
 
 
 def require_finite_coefficients(module: CurveModule, coefficients: Tensor, update: int) -> None:
-    """Stop the run where an update has left coefficients, shape (K,), that are not finite."""
+    """End the run if the coefficients, shape (K,), after an update are not finite."""
     if not coefficients.isfinite().all():
         raise _diverged(module, update, "a coefficient")
 

@@ -1,7 +1,7 @@
-"""Many gradient updates without a framework step in between, on one batch or each on its own. Torch only.
+"""Many gradient updates without a step of the Trainer in between, on one batch or on one batch each. Torch only.
 
-On ten points an update is a few microseconds of arithmetic. The model is linear in its coefficients, so the gradient
-needs no graph through the model: with residuals ``r = A c − y`` and the loss's slope ``d = ∂loss/∂f`` it is ``Aᵀ d``.
+On ten points an update takes a few microseconds of arithmetic. The model is linear in its coefficients, so the gradient
+needs no autograd through the model: with the loss's slope ``d = ∂loss/∂f`` it is ``Aᵀ d``.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,15 +15,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from regression.common.collectives import all_sum
 from regression.training.losses import GlobalLoss
 
-__all__ = ["Trace", "descend", "sweep"]
+__all__ = ["Trace", "descend", "descend_each"]
 
-CHUNK = 1 << 20  # elements of one temporary matrix of predictions: 4 MiB of float32
-LONGEST_SPAN = 500  # updates: some milliseconds on few points, and few views alive at a time are cheaper
+NUMBERS_PER_CHUNK = 1 << 20  # of one temporary matrix of predictions: 4 MiB of float32
+UPDATES_PER_SPAN = 500  # at most: some milliseconds on few points; longer spans keep more views alive and are slower
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a block of n updates did.
+    """Losses and coefficients of a block of n updates.
 
     Attributes:
         first: Index of the first update of the block, counted from 0 over the whole run.
@@ -63,7 +63,7 @@ class Objective:
 
     def losses(self, coefficients: Tensor) -> Tensor:
         """Return the losses, shape (U,), of U sets of coefficients, shape (U, K)."""
-        per_chunk = max(1, CHUNK // max(1, len(self.target)))
+        per_chunk = max(1, NUMBERS_PER_CHUNK // max(1, len(self.target)))
         sums = []
         for chunk in torch.split(coefficients, per_chunk):
             predictions = chunk @ self.design.T  # (U, n)
@@ -113,8 +113,8 @@ def descend(
     """Make a number of updates of one parameter vector on one batch.
 
     The steps are those of ``optimizer.step()`` after ``loss.backward()``, and a scheduler steps after each update.
-    The updates come in spans, whose losses are taken together: matrices of other shapes may round differently, so a
-    block that was stopped after a span and goes on later has the bits of one that was not.
+    The updates are made in spans, and the losses of a span are computed together. Products of matrices of another shape
+    may round differently, so a block is stopped only after a span: when it is resumed, the bits are the same.
 
     Args:
         objective: The loss of the batch.
@@ -122,7 +122,7 @@ def descend(
         optimizer: An optimizer of this parameter alone.
         updates: Number of updates U, at least 1.
         scheduler: A learning rate scheduler of the optimizer.
-        is_stopped: Asked after each span whether to leave the other updates out; all processes must get one answer.
+        is_stopped: Called after each span; whether to leave the other updates out, the same on all processes.
 
     Returns:
         The losses before each update made and after the last, shape (U + 1,), and the coefficients after each of
@@ -130,7 +130,7 @@ def descend(
     """
     states = parameter.new_empty(updates + 1, *parameter.shape).detach()
     states[0] = parameter.detach()
-    span = max(1, min(LONGEST_SPAN, CHUNK // objective.rows))  # the same on all processes
+    span = max(1, min(UPDATES_PER_SPAN, NUMBERS_PER_CHUNK // objective.rows))  # the same on all processes
     is_plain = scheduler is None and _is_plain_sgd(optimizer)
     losses, made = [], 0
     with torch.no_grad():
@@ -147,7 +147,7 @@ def descend(
     return torch.cat(losses), states[1 : made + 1]
 
 
-def sweep(
+def descend_each(
     objectives: Iterable[Objective],
     parameter: nn.Parameter,
     optimizer: torch.optim.Optimizer,
@@ -157,11 +157,11 @@ def sweep(
     """Make one update of one parameter vector on each of some batches; see ``descend``.
 
     Args:
-        objectives: The losses of the batches, at least one; each is asked for when its turn has come.
+        objectives: The losses of the batches, at least one; the next one is taken only after the update on the last.
         parameter: The coefficients, shape (K,), changed in place.
         optimizer: An optimizer of this parameter alone.
-        has_scheduler: Whether a learning rate scheduler steps later, which wants to have seen the optimizer's own step.
-        is_stopped: Asked now and then whether to leave the other updates out; all processes must get one answer.
+        has_scheduler: Whether a learning rate scheduler steps later; torch warns unless ``optimizer.step`` was called.
+        is_stopped: Called now and then; whether to leave the other updates out, the same on all processes.
 
     Returns:
         The losses before each update made, shape (U,), and the coefficients after each of them, shape (U, K).
@@ -172,9 +172,9 @@ def sweep(
     rows = 0
     with torch.no_grad():
         for objective in objectives:
-            if rows >= CHUNK and is_stopped():
+            if rows >= NUMBERS_PER_CHUNK and is_stopped():
                 break
-            rows = rows % CHUNK + objective.rows
+            rows = rows % NUMBERS_PER_CHUNK + objective.rows
             losses.append(objective.losses(states[-1][None]))
             part = torch.stack([states[-1], states[-1]])
             if is_plain:
@@ -186,7 +186,7 @@ def sweep(
 
 
 def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether a step is just ``c ← c − lr ∇``: then the optimizer's own bookkeeping can be left out."""
+    """Tell whether a step is ``c ← c − lr ∇``: then it is made here, without the overhead of ``optimizer.step``."""
     group = optimizer.param_groups[0]
     return type(optimizer) is torch.optim.SGD and not any(
         group[option] for option in ("momentum", "weight_decay", "nesterov", "maximize")
@@ -210,7 +210,7 @@ def _any_optimizer(
     scheduler: LRScheduler | ReduceLROnPlateau | None,
     states: Tensor,
 ) -> None:
-    searches = isinstance(optimizer, torch.optim.LBFGS)  # the one optimizer that evaluates the loss itself
+    searches = isinstance(optimizer, torch.optim.LBFGS)  # the only optimizer of torch that evaluates the loss itself
 
     def closure() -> Tensor:
         parameter.grad = gradient(parameter.detach())

@@ -1,4 +1,4 @@
-"""What the exact and the gradient engine have in common: the part of a module that finds its coefficients."""
+"""The interface of the two engines, exact and gradient: the part of a module that finds its coefficients."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """How a module comes to its coefficients. Its methods are called in Lightning's hooks, and need not do anything.
+    """Finds the coefficients of a module. Its methods are called in Lightning's hooks, and may do nothing.
 
     Attributes:
-        is_automatic: Whether the Trainer itself makes an update of the loss that ``step`` returns.
+        is_automatic: Whether the Trainer makes the update from the loss that ``step`` returns.
     """
 
     is_automatic = False
 
     def own_optimizer(self) -> Optimizer | None:
-        """Return the optimizer to use where none is configured, if one is needed."""
+        """Return the optimizer for a run without a configured one, or ``None`` if none is needed."""
 
     def origin(self, updates: int) -> Origin:
-        """Return how the weights came about after so many updates."""
+        """Return how the weights were found, after so many updates."""
         raise NotImplementedError
 
     def total_updates(self) -> float:
@@ -34,16 +34,16 @@ class Engine:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
 
     def begin(self) -> None:
-        """Get ready once the coordinates of the points are known."""
+        """Prepare the run, once the coordinates of the points are known."""
 
     def begin_batch(self) -> None:
-        """Forget the previous batch."""
+        """Reset the state of the previous batch."""
 
     def step(self, batch: Any, index: int) -> Tensor | None:
-        """Work on a batch, and return its loss if the Trainer is to make the update."""
+        """Process a batch, and return its loss if the Trainer has to make the update."""
 
     def end_update(self, index: int) -> None:
-        """Note what the Trainer's update on a batch did."""
+        """Record the Trainer's update on a batch."""
 
     def end_epoch(self) -> None:
-        """Do what follows the loss of an epoch."""
+        """Finish an epoch, after its loss has been logged."""

@@ -16,17 +16,17 @@ __all__ = ["ExactSolution"]
 
 
 class ExactSolution(Engine):
-    """Adds each step of the one epoch to the sums, and solves after the last; the solution counts as one update."""
+    """Adds the points of each step of one epoch to the sums, and solves after the last; this counts as one update."""
 
     def __init__(self, module: CurveModule) -> None:
         self.module = module
 
     def origin(self, updates: int) -> Origin:
-        """Return that the weights are the solution."""
+        """Return that the weights are the exact solution."""
         return Origin("exact", self.module.loss.name, updates=updates, notes=self.module.left_out_notes())
 
     def total_updates(self) -> float:
-        """Return the one update."""
+        """Return 1: the solution counts as one update."""
         return 1
 
     def require_options(self) -> None:
@@ -35,7 +35,7 @@ class ExactSolution(Engine):
         require_one_pass(self.module.trainer)
 
     def begin(self) -> None:
-        """Add the points of a plain loader, all of which have been read; of others the steps take the sums."""
+        """Add the points of a plain loader, which have all been read; ``step`` adds those of other loaders."""
         if self.module.has_plain_loader:
             self.module.scan_all(self.module.least_squares.add)
 
@@ -47,14 +47,14 @@ class ExactSolution(Engine):
             self._solve()
 
     def _solve(self) -> None:
-        """Put the optimum into the model and end the run."""
+        """Set the model's coefficients to the optimum and end the run."""
         module, least_squares = self.module, self.module.least_squares
         least_squares.solve(module.device, module.scan_all)
         with torch.no_grad():
             module.model.coefficients.copy_(least_squares.coefficients())
         module.record.note(self.origin(1))
         fit = module.required_result()
-        loss = math.inf if fit.loss is None else fit.loss  # it is larger than float64 numbers are
+        loss = math.inf if fit.loss is None else fit.loss  # None: larger than float64 can represent
         module.log_loss("train_loss", torch.tensor(loss, device=module.device), fit.nobs)
         module.log_update(0, {"train_loss": loss}, fit.params.tolist())
         count_updates(module.trainer, 1)

@@ -1,4 +1,4 @@
-"""The fit that belongs to a module's weights, and travels with them in its ``state_dict``."""
+"""The fit that belongs to a module's weights, and is stored beside them in the ``state_dict``."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from regression.fits.optimum import Optimum
 
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 
-MOST_GROWTH = 1000  # times that coefficients may grow with another domain
+MOST_GROWTH = 1000  # largest factor by which a change of the domain may enlarge the coefficients
 ORIGIN = {
     **dict.fromkeys(("solver", "loss_name"), TEXT),
     **dict.fromkeys(("loss", "val_loss"), or_null(NUMBER)),
@@ -28,21 +28,21 @@ ORIGIN = {
     "updates": whole(),
     "notes": list_of(TEXT),
 }
-ROUNDING = 1e-6  # relative: sums of regression 0.1 in its arithmetic ``double`` give back no more digits
+ROUNDING = 1e-6  # relative: sums of regression 0.1 in its arithmetic ``double`` reproduce no more digits
 
 
 @dataclass(frozen=True)
 class Origin:
-    """How weights came about.
+    """How weights were found.
 
     Attributes:
-        solver: What found them.
+        solver: Name of the solver.
         loss_name: Name of the loss.
         optimizer: Class of the optimizer, if there was one.
         updates: Number of updates made.
-        loss: Loss of all training points at these weights where it is no function of the squares.
+        loss: Loss of all training points at these weights, unless it follows from the sum of squares.
         val_loss: Loss of the held-out points at these weights.
-        notes: What the reader should know of the way to them.
+        notes: Notes for the reader of the report.
         axes: Names of x and y.
         source: Where the points came from, in words.
     """
@@ -61,8 +61,8 @@ class Origin:
 class FitRecord:
     """Makes the fit of a module's present weights from the sums over its training points.
 
-    The sums are few numbers, and stand in the ``state_dict`` beside the weights. So whoever loads it, from a checkpoint
-    or from another process, has the fit of what was loaded, with every digit.
+    The sums are few numbers, and the ``state_dict`` contains them beside the weights. So a module that loads it, from a
+    checkpoint or from another process, has the fit of these weights with all digits.
 
     Args:
         model: The curve, whose coefficients are the weights.
@@ -72,7 +72,7 @@ class FitRecord:
 
     Attributes:
         least_squares: The sums and the optimum of the points.
-        origin: How the weights came about, once something was fitted.
+        origin: How the weights were found; ``None`` before a fit.
     """
 
     def __init__(self, model: Polynomial, name: str, absolute_sigma: bool, level: float) -> None:
@@ -80,14 +80,14 @@ class FitRecord:
         self.least_squares = LeastSquares(model)
         self.origin: Origin | None = None
         self._names: dict[str, Any] = {}
-        self._origin_weights: Tensor | None = None
+        self._origin_weights: Tensor | None = None  # the weights that the losses and notes of the origin are of
         self._fit: Fit | None = None
-        self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain of this fit
+        self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain that this fit is of
 
     def set_domain(self, domain: tuple[float, float] | None, frame: Frame) -> None:
-        """Map an interval of x, not that of the last fit, to [−1, 1], ``None`` for raw x; the curve stays the same.
+        """Map another interval of x to [−1, 1], ``None`` for raw x, and convert the coefficients: the curve is kept.
 
-        Where it is much larger at the new points, far from the old ones, zeros take its place.
+        If the coefficients would grow too much, because the new interval is far from the old one, set them to 0.
         """
         model, before = self.model, self.model.domain
         model.domain = None
@@ -104,7 +104,7 @@ class FitRecord:
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
     def begin(self, frame: Frame, omitted: int, axes: tuple[str, str], source: str | None) -> None:
-        """Forget the points of an earlier fit, and how the weights came about.
+        """Reset the sums and the origin, for a new fit.
 
         Args:
             frame: Coordinates of the sums.
@@ -117,15 +117,15 @@ class FitRecord:
         self.origin = self._fit = self._fitted = None
 
     def note(self, origin: Origin) -> None:
-        """Remember how the weights come about, while they change."""
+        """Set how the weights are found, while updates still change them."""
         self.origin, self._origin_weights, self._fitted = replace(origin, **self._names), None, None
 
     def pin(self) -> None:
-        """Take the present weights for those that the origin tells of, with its losses."""
+        """Record that the losses and notes of the origin are those of the present weights."""
         self._origin_weights, self._fitted = self._weights(), None
 
-    def give(self, fit: Fit) -> None:
-        """Take a fit for that of the present weights."""
+    def set_fit(self, fit: Fit) -> None:
+        """Set the fit of the present weights."""
         self._fit, self._fitted = fit, (self._weights(), self.model.domain)
 
     def fit(self) -> Fit | None:
@@ -137,13 +137,13 @@ class FitRecord:
             return None
         origin = self.origin
         if self._origin_weights is None or not _same(self._origin_weights, weights):
-            origin = replace(origin, loss=None, val_loss=None, notes=())  # they are those of other weights
+            origin = replace(origin, loss=None, val_loss=None, notes=())  # these are of other weights
         if origin.solver == "exact":
             self._require_optimum(weights)
         given = {name: value for name, value in vars(origin).items() if name != "notes"}
         options = FitOptions(self.name, absolute_sigma=self.absolute_sigma, level=self.level, **given)
         fit = self.least_squares.fit(None if origin.solver == "exact" else weights, options)
-        self.give(replace(fit, notes=(*origin.notes, *fit.notes)))
+        self.set_fit(replace(fit, notes=(*origin.notes, *fit.notes)))
         return self._fit
 
     def _weights(self) -> Tensor:
@@ -159,7 +159,7 @@ class FitRecord:
             )
 
     def state(self) -> dict[str, Any]:
-        """Return what a ``state_dict`` holds of the fit, as plain numbers and strings; nothing before there is one."""
+        """Return the state of the fit for a ``state_dict``, as plain numbers and strings; empty before a fit."""
         if self.origin is None or not self.least_squares.is_solved:
             return {}
         origin = asdict(self.origin)
@@ -167,12 +167,12 @@ class FitRecord:
         return {**self.least_squares.state(), "curve": self._curve(), "origin": known}
 
     def _curve(self) -> dict[str, Any]:
-        """Return what weights must have in common to be those of the same curve."""
+        """Return the options that a module must share with stored weights to load them."""
         model = self.model
         return {"degree": model.degree, "basis": model.basis, "fit_intercept": model.fit_intercept}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state`` returned, or ``state_of`` found; refuse the state of another curve."""
+        """Load what ``state`` or ``state_of`` returned; refuse the state of another curve."""
         self.origin = self._fit = self._fitted = self._origin_weights = None
         self.least_squares.forget()
         if not state:
@@ -195,7 +195,7 @@ class FitRecord:
 
 
 def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of the fit in a checkpoint; in one of the last release it does not stand beside the weights."""
+    """Return the state of the fit in a checkpoint; release 0.1 did not store it in the ``state_dict``."""
     state: dict[str, Any] = checkpoint["state_dict"].get("_extra_state")
     if state or "moments" not in checkpoint:
         return state or {}
@@ -207,24 +207,24 @@ def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         updates=checkpoint["global_step"],
     )
     unknown = None
-    if origin.loss_name not in ("MSELoss", "NormLoss"):  # the last release did not look for it
+    if origin.loss_name not in ("MSELoss", "NormLoss"):  # release 0.1 did not look for it
         unknown = Optimum(None, None, origin.loss_name, reason="it is not in this checkpoint").state()
     points = {name: checkpoint.get(name) for name in ("moments", "omitted", "second_pass", "degree")}
     return {**points, "optimum": unknown, "origin": asdict(origin)}
 
 
 def load_with_fit(module: Any) -> None:
-    """Let a module with a ``record`` take weights of a ``state_dict`` and their fit together."""
+    """Make ``load_state_dict`` of a module with a ``record`` load weights and their fit together."""
     module.register_load_state_dict_pre_hook(_expect_fit)
     module.register_load_state_dict_post_hook(_pin_fit)
 
 
 def _expect_fit(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Let weights that come without a fit be loaded as such: those of the last release, and parts of a state."""
+    """Add an empty fit to a ``state_dict`` without one: that of release 0.1, or a part of a state."""
     state_dict.setdefault(f"{prefix}_extra_state", {})
     weights = state_dict.get(f"{prefix}model.coefficients")
     if weights is not None and not module.is_fitted_now:
-        module.model.to(weights.dtype)  # lest float64 be cut short; a run has a type of its own
+        module.model.to(weights.dtype)  # so that float64 weights are not rounded; a run sets its own type
 
 
 def _pin_fit(module: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The gradient engine: updates by any torch optimizer, one a batch or in blocks, measured against the optimum."""
+"""The gradient engine: updates by any torch optimizer, one for each batch or in blocks, compared with the optimum."""
 
 import math
 from typing import Any
@@ -29,19 +29,19 @@ from regression.training.update_blocks import on_all_rows, on_mini_batches
 __all__ = ["GradientDescent"]
 
 DEFAULT_LOG_EVERY = 50  # updates: Lightning's log_every_n_steps where none is given
-LEAST_POINTS = 50  # of a series in TensorBoard, as far as there are updates
+LEAST_POINTS = 50  # of a curve in TensorBoard, if the run has as many updates
 
 
 class GradientDescent(Engine):
-    """Makes updates, checks and logs each, and ends the run where it is close enough.
+    """Makes updates, checks and logs each, and ends the run if it is close enough to the optimum.
 
-    One update a batch is the Trainer's own way, with gradient clipping, accumulation and mixed precision; several are
-    made here.
+    With one update for each batch the Trainer makes it, with its gradient clipping, accumulation and mixed precision;
+    blocks of updates are made here.
 
     Args:
         module: The module.
         learning_rate: Step size of plain SGD; ``None`` for the best constant one.
-        updates_per_batch: Number of consecutive updates made before the Trainer gets its turn.
+        updates_per_batch: Number of consecutive updates within a step of the Trainer.
         stop_at_opt_error: Distance from the optimum in standard errors at which to stop; ``None`` does not stop.
     """
 
@@ -64,7 +64,7 @@ class GradientDescent(Engine):
         self._loss_before: Tensor | None = None
 
     def own_optimizer(self) -> torch.optim.Optimizer:
-        """Return plain SGD, whose safe step is not known before the points are."""
+        """Return plain SGD; its default step is set later, as it follows from the points."""
         self._takes_safe_rate = self.learning_rate is None
         return torch.optim.SGD(self.module.parameters(), lr=self.learning_rate or 0.0)
 
@@ -82,7 +82,7 @@ class GradientDescent(Engine):
         return min(limits)
 
     def require_options(self) -> None:
-        """Refuse an optimizer that is not that of the checkpoint, an infinite rate, and mixed precision in blocks."""
+        """Refuse another optimizer than that of the checkpoint, an infinite rate, and mixed precision with blocks."""
         module, optimizer = self.module, self.module.optimizer()
         require_finite_rate(optimizer)
         require_one_precision(module.trainer, self.updates_per_batch)
@@ -91,7 +91,7 @@ class GradientDescent(Engine):
         self._notes = (NO_STEP,) if not self._takes_safe_rate and never_moves(optimizer, has_scheduler) else ()
 
     def begin(self) -> None:
-        """Find the optimum to measure the distance from, the step size if none is given, and take up a resumed run."""
+        """Find the optimum, to compare updates with, and the step size if none is given; restore a resumed run."""
         module, least_squares = self.module, self.module.least_squares
         module.scan_all(least_squares.add)
         least_squares.solve(module.device, module.scan_all)
@@ -119,14 +119,14 @@ class GradientDescent(Engine):
         return 2 / curvature * least_squares.safe_rate(mini_batches=self.module.loader.is_divided)
 
     def _updates_per_point(self) -> int:
-        """Return how often an update is logged: where the Trainer has its default, a short run has points too."""
+        """Return every how many updates one is logged: as the Trainer says, more often in a short run by default."""
         every = max(1, int(self.module.trainer.log_every_n_steps))  # type: ignore[attr-defined]
         if every != DEFAULT_LOG_EVERY:
             return every
         return int(min(every, max(1, self.total_updates() // LEAST_POINTS)))
 
     def begin_batch(self) -> None:
-        """Forget the previous batch."""
+        """Reset the state of the previous batch."""
         self._loss_before, self._first_update = None, self.module.global_step
         count_updates(self.module.trainer, 0)
 
@@ -137,19 +137,19 @@ class GradientDescent(Engine):
             return None
         loss = self.module.batch_loss(batch)
         require_finite_losses(self.module, loss.detach()[None], self._first_update, self._loss_before is None)
-        if self._loss_before is None:  # an optimizer that searches calls this more than once
+        if self._loss_before is None:  # LBFGS calls this more than once for an update
             self._loss_before = loss.detach()
             self.module.progress.epoch.add(float(self._loss_before), batch.rows)
         return loss
 
     def end_update(self, index: int) -> None:
-        """Note what the Trainer's update on a batch did, before any checkpoint can be written."""
+        """Record the Trainer's update on a batch, before a checkpoint can be written."""
         assert self._loss_before is not None
         self.module.progress.updated(index + 1)
         self._finish(self._loss_before[None], self.module.model.coefficients.detach().clone()[None], None)
 
     def _make_block(self, batch: Batch, index: int) -> None:
-        """Make the updates of a block that are left, or as many of them as the run still has to make."""
+        """Make the remaining updates of a block, or as many of them as the run still has to make."""
         module, progress = self.module, self.module.progress
         done = progress.take_block(self.updates_per_batch)
         if module.loader.is_divided:
@@ -183,7 +183,7 @@ class GradientDescent(Engine):
         module.trainer.should_stop |= self._is_close_enough(coefficients[-1])
 
     def origin(self, updates: int) -> Origin:
-        """Return how the present weights came about."""
+        """Return how the present weights were found."""
         name = type(self.module.optimizer()).__name__
         return Origin("gradient", self.module.loss.name, name, updates, notes=self._notes)
 
@@ -194,9 +194,9 @@ class GradientDescent(Engine):
         return distance is not None and distance <= self.stop_at_opt_error
 
     def end_epoch(self) -> None:
-        """Step the schedulers that wait for a number, and in blocks of mini-batches the others too.
+        """Step the schedulers that monitor a number, and with blocks of mini-batches the others too.
 
-        Lightning's own time to step one that waits is after the checkpoint of the epoch, and never in a resumed epoch.
+        Lightning steps the former after the checkpoint of the epoch, and not at all in a resumed epoch.
         """
         module, trainer = self.module, self.module.trainer
         is_complete = trainer.is_last_batch and not module.progress.latest.made

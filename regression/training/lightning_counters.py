@@ -1,6 +1,6 @@
-"""The counters of Lightning's loops: updates within a batch, and where in its epoch a run stands.
+"""Sets the counters of Lightning's loops: updates within a batch, and the position in the epoch.
 
-A checkpoint must say the latter so that a resumed run makes the same updates.
+A checkpoint must contain the position so that a resumed run makes the same updates.
 """
 
 from typing import Any
@@ -9,16 +9,16 @@ import lightning.pytorch as pl
 
 from regression.training.resume import Position
 
-__all__ = ["count_updates", "settle"]
+__all__ = ["count_updates", "rewrite_counters"]
 
 
-def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates: int) -> Position:
-    """Rewrite the counters of Lightning's loops in a checkpoint, so that a run goes on after the latest update.
+def rewrite_counters(fit_loop: dict[str, Any], position: Position, batches: float, updates: int) -> Position:
+    """Rewrite the counters of Lightning's loops in a checkpoint, so that a resumed run begins after the latest update.
 
-    Lightning guesses from its counters in which hook a checkpoint was written. Some of the guesses drop a validation,
-    repeat the end of an epoch, or miscount the batches that are left. Here the counters are always those of one moment:
-    after an update, its validation done or not begun, and before an epoch where the last one is complete. The keys
-    are Lightning's own; this is the only place that writes them.
+    Lightning infers from its counters in which hook a checkpoint was written, and in some hooks infers wrongly: it then
+    drops a validation, repeats the end of an epoch, or miscounts the batches that are left. This function sets the
+    counters to one of two states: after an update, its validation done or not begun; or before an epoch, if the last
+    one is complete. The keys are Lightning's own; this is the only place that writes them.
 
     Args:
         fit_loop: ``checkpoint["loops"]["fit_loop"]``, changed in place.
@@ -33,7 +33,7 @@ def settle(fit_loop: dict[str, Any], position: Position, batches: float, updates
     validation = fit_loop["epoch_loop.val_loop.batch_progress"]
     has_ended = epoch["current"]["processed"] == epoch["current"]["ready"]
     is_within = bool(position.batches or position.made)
-    # By max_steps or a callback: a longer run goes on there.
+    # If max_steps or a callback ended the run within an epoch, a longer run goes on there.
     was_cut = has_ended and is_within and position.batches < batches
     if not is_within or (has_ended and not was_cut):
         position, is_within = Position(), False
@@ -56,10 +56,10 @@ def _counts(begun: int, done: int) -> dict[str, int]:
 
 
 def count_updates(trainer: pl.Trainer, updates: int) -> None:
-    """Make updates done inside one batch count as optimizer steps: ``global_step``, checkpoints, the logs' x axis.
+    """Count updates made inside one batch as optimizer steps: in ``global_step``, checkpoints, and the logs' x axis.
 
-    ``LightningOptimizer.step`` would count them one at a time at more than the price of an update. The counters have
-    no public setter; this is the only place that touches them.
+    ``LightningOptimizer.step`` counts one update at a time, which takes longer than the update. The counters have no
+    public setter; this is the only place that sets them.
     """
     loop = trainer.fit_loop.epoch_loop
     loop.manual_optimization.optim_step_progress.total.ready += updates

@@ -1,4 +1,4 @@
-"""The two models as short final LightningModules."""
+"""LineRegression and PolynomialRegression, the two models that users name."""
 
 from typing import Any, Literal, final
 
@@ -34,9 +34,9 @@ class PolynomialRegression(Regression):
         basis: Functions whose coefficients gradient descent moves: powers, Chebyshev or Legendre polynomials of the
             mapped x. The orthogonal ones converge thousands of times faster. The report is in powers of x anyway.
         max_degree: Highest degree that ``auto`` considers.
-        criterion: What ``auto`` goes by: ``aicc``, Akaike's criterion for small samples; ``gcv``, generalised
-            cross-validation; ``cv``, k-fold cross-validation. Errors and bands do not contain the choice.
-        folds: Number of folds k for ``cv``; as many as points leave out one at a time.
+        criterion: Criterion of ``auto``: ``aicc``, Akaike's for small samples; ``gcv``, generalised cross-validation;
+            ``cv``, k-fold cross-validation. Errors and bands do not include the uncertainty of the choice.
+        folds: Number of folds k for ``cv``; with as many folds as points, one point is left out at a time.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Error functions: ``NormLoss``, and how a torch loss is summed over a global batch."""
+"""Losses: ``NormLoss``, and how a torch loss is summed over a global batch."""
 
 import inspect
 import math
@@ -68,8 +68,8 @@ class GlobalLoss:
     def curvature(self, residual: float) -> float | None:
         """Return the largest second derivative of ρ; ``None`` for a loss whose step size is not known.
 
-        That of ``|r|`` is 0, and its sum's over many points that of normal errors: twice their density at 0. Its step
-        is a tenth of what this alone would allow, as no step brings the slope of one point to 0.
+        For ``|r|``, whose second derivative is 0, it is that of the mean over many normal residuals, twice their
+        density at 0; times 10 for a shorter step, because the slope of a point does not approach 0 with its residual.
 
         Args:
             residual: Root mean square of the residuals.
@@ -97,7 +97,7 @@ class GlobalLoss:
         """Return the loss of a global batch from its sum S and its number of rows N."""
         if not self.is_norm:
             return total / rows
-        # The root has no finite slope at 0; below the smallest normal number the clamp makes the gradient 0.
+        # The slope of the root is infinite at 0; below the smallest normal number the clamp makes the gradient 0.
         root = total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()
         return torch.where(total > 0, root, total) / rows
 

@@ -1,4 +1,4 @@
-"""The abstract LightningModule with all steps of a fit, whatever the curve."""
+"""Regression: Lightning's hooks of a fit, for any curve and either engine."""
 
 import math
 import warnings
@@ -36,7 +36,7 @@ from regression.training.checks import (
 from regression.training.exact import ExactSolution
 from regression.training.fit_record import FitRecord, state_of
 from regression.training.gradient import GradientDescent
-from regression.training.lightning_counters import settle
+from regression.training.lightning_counters import rewrite_counters
 from regression.training.resume import Progress
 from regression.training.trainer_parts import run_data
 
@@ -55,8 +55,8 @@ class Regression(CurveModule):
     Args:
         model: The curve.
         solver: ``exact``: least squares from the moments of the data, in one epoch. ``gradient``: the optimizer.
-        domain: Interval of x mapped to [−1, 1] for the gradient's sake: ``data`` takes it from the training points,
-            ``raw`` leaves x as it is, or give ``[low, high]``. Coefficients are reported in powers of x anyway.
+        domain: Interval of x mapped to [−1, 1], which speeds up gradient descent: ``data`` takes it from the training
+            points, ``raw`` leaves x as it is, or give ``[low, high]``. Coefficients are reported in powers of x anyway.
         loss: Name of a torch loss with a ``reduction`` (``MSELoss``, ``L1Loss``, ``HuberLoss``, ``SmoothL1Loss``, …)
             or ``NormLoss``, the norm of the residuals over their number. Where the points have a sigma, residuals
             are divided by it first.
@@ -64,10 +64,10 @@ class Regression(CurveModule):
         learning_rate: Step size of plain SGD, for use without a configured optimizer; by default the best constant
             one for the mean squared error, from the eigenvalues of its Hessian, times what the curvature of
             ``HuberLoss``, ``SmoothL1Loss`` or ``L1Loss`` allows.
-        updates_per_batch: Number of consecutive updates made before the Trainer gets its turn: on all rows where they
-            are one batch, and a learning rate scheduler then steps once per update; else each on ``batch_size`` rows
-            of its own, as many as 4,194,304 rows hold. The way to make many cheap updates fast: coefficients are the
-            same to rounding, and the Trainer's options count such a block as one batch.
+        updates_per_batch: Number of consecutive updates within a step of the Trainer, which makes many cheap updates
+            faster: on all rows if they are one batch, and a learning rate scheduler then steps once per update; else
+            on ``batch_size`` rows each, as many as 4,194,304 rows hold. Coefficients are the same to rounding, and the
+            Trainer's options count such a block as one batch.
         absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
@@ -98,7 +98,7 @@ class Regression(CurveModule):
         self.updates_per_batch = updates_per_batch
         self.record = FitRecord(model, type(self).__name__, absolute_sigma, level)
         if solver == "exact":
-            model.double()  # its coefficients are known to more digits than float32 has
+            model.double()  # the solution has more digits than float32
             require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
         if not isinstance(domain, str):
             model.set_domain(*domain)
@@ -110,11 +110,11 @@ class Regression(CurveModule):
         self.automatic_optimization = self.engine.is_automatic
 
     def configure_optimizers(self) -> Any:
-        """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section takes its place."""
+        """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section replaces it."""
         return self.engine.own_optimizer()
 
     def setup(self, stage: str) -> None:
-        """Refuse callbacks that search for what is known, and forget an earlier run; a checkpoint is read later."""
+        """Refuse callbacks that cannot be used, and reset the progress; a checkpoint is loaded after this hook."""
         require_usable_callbacks(self.trainer)
         super().setup(stage)
         if stage == "fit":
@@ -125,7 +125,7 @@ class Regression(CurveModule):
         self.engine.require_options()
 
     def on_train_start(self) -> None:
-        """Scan the training points: their range for the domain, their moments for the optimum."""
+        """Scan the training points for their range, set the domain, and prepare the engine."""
         self.read_plain_loader()
         self._require_data()
         self._share_updates(self.loader.batch_size)
@@ -135,14 +135,14 @@ class Regression(CurveModule):
         else:
             self.scan(self.loader.bounds(), found.add)
         frame = found.frame()
-        self._settle_domain(frame)
+        self._set_domain(frame)
         data = run_data(self.trainer)
         axes, source = (("x", "y"), None) if data is None else (data.axes, data.provenance)
         self.record.begin(frame, self.loader.rows.omitted, axes, source)
         self.engine.begin()
 
     def _require_data(self) -> None:
-        """Refuse points and batches that do not go with the options, or with the checkpoint."""
+        """Refuse points and batches that do not fit the options or the checkpoint."""
         loader = self.loader
         if loader.is_divided:
             require_short_blocks(self.updates_per_batch, loader.batch_size, SMALL_BATCH, self.has_plain_loader)
@@ -154,14 +154,14 @@ class Regression(CurveModule):
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
 
     def _share_updates(self, batch_size: int) -> None:
-        """Let small batches be whole on every process: no gradient is sent, and none is rounded by being averaged."""
+        """Use whole small batches on every process: gradients are neither sent nor rounded by averaging."""
         self.has_small_batches = batch_size <= SMALL_BATCH
         wrapper = self.trainer.strategy.model
         if self.has_small_batches and isinstance(wrapper, DistributedDataParallel):
-            wrapper.require_backward_grad_sync = False  # what its no_sync() sets, for all batches
+            wrapper.require_backward_grad_sync = False  # its no_sync() sets this for single batches
 
-    def _settle_domain(self, frame: Frame) -> None:
-        if not self.progress.is_resumed:  # such a model has its own
+    def _set_domain(self, frame: Frame) -> None:
+        if not self.progress.is_resumed:  # a resumed model has the domain of its checkpoint
             domain = (frame.low, frame.high) if self.domain == "data" else self.domain
             self.record.set_domain(None if isinstance(domain, str) else domain, frame)
         if not isinstance(self.domain, str) and not (self.domain[0] <= frame.low and frame.high <= self.domain[1]):
@@ -172,27 +172,27 @@ class Regression(CurveModule):
             )
 
     def on_train_epoch_start(self) -> None:
-        """Forget the previous epoch."""
+        """Reset the progress to the start of an epoch, unless the run was resumed within it."""
         self.progress.begin_epoch(self.loader.division)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Forget the previous batch."""
+        """Reset the state of the previous batch."""
         self.trace = None
         self.engine.begin_batch()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """Return the loss of the batch, or make a block of updates on it, or add it to the moments."""
+        """Return the loss of the batch; or make a block of updates on it; or add it to the moments."""
         return self.engine.step(batch if isinstance(batch, Share) else self.own_batch(batch), batch_idx)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        """Make the update and note what it did."""
+        """Make the update and record it."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.engine.end_update(batch_idx)
 
     def on_train_epoch_end(self) -> None:
-        """Log the loss of the epoch, the mean over its rows of the losses before their updates, and use it.
+        """Log the loss of the epoch, the mean over its rows of the losses before their updates, and finish the epoch.
 
-        ``self.log`` could take the mean itself, but forgets the batches before an interruption.
+        The mean that ``self.log`` takes would lack the batches before an interruption.
         """
         epoch = self.progress.epoch
         if epoch.rows:
@@ -201,17 +201,17 @@ class Regression(CurveModule):
         self.engine.end_epoch()
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a scheduler; one that waits for a number has had its turn at the end of the epoch."""
+        """Step a scheduler, unless it monitors a number: ``GradientDescent.end_epoch`` has stepped that."""
         if metric is None:
             scheduler.step()
 
     def on_train_end(self) -> None:
-        """Describe the fit; a loss that is no function of the squares takes one more pass over the points."""
+        """Record how the fit was made; a loss that does not follow from the squares takes one more pass."""
         if not self.least_squares.is_solved:
             return
         loss = None
         if not self.loss.is_squared:
-            assert isinstance(self.loader, GlobalBatches)  # the exact solver takes no such loss
+            assert isinstance(self.loader, GlobalBatches)  # the exact solver refuses such losses
             loss = self.whole_loss(self.loader.in_order())
         origin = self.engine.origin(self.global_step)
         self.record.note(replace(origin, loss=loss, val_loss=self._final_val_loss()))
@@ -219,11 +219,11 @@ class Regression(CurveModule):
         self.required_result().warn_if_undetermined()
 
     def on_fit_end(self) -> None:
-        """Let go of the points of a plain loader, which the callbacks have seen."""
+        """Release the points of a plain loader, after the callbacks have used them."""
         self._read = None
 
     def _final_val_loss(self) -> float | None:
-        """Return the loss of the validation rows at the final coefficients; the last validation may be older."""
+        """Return the loss of the validation rows at the final coefficients, which the last validation may precede."""
         if not has_validation(self.trainer):
             return None
         if self.progress.validated_at == self.global_step:
@@ -236,7 +236,7 @@ class Regression(CurveModule):
         return self.whole_loss(map(as_batch, islice(loader, None if math.isinf(batches) else int(batches))))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss of all validation rows, and note that they have been looked at."""
+        """Log the loss of all validation rows, and record that the validation is done."""
         super().on_validation_epoch_end()
         self.progress.validated(self.global_step)
         if self.is_fitted_now and self.record.origin is not None:
@@ -244,30 +244,30 @@ class Regression(CurveModule):
             self.record.pin()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the class, so that a checkpoint alone is enough to build the module again; keep where the run stands."""
+        """Add the class, from which a module can be built, and the position of the run to a checkpoint."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
         for key in ("hyper_parameters", "datamodule_hyper_parameters"):
             if key in checkpoint:
                 checkpoint[key] = as_plain(dict(checkpoint[key]))
         checkpoint["regression_version"] = __version__
-        # A callback that averages weights puts those of a copy here, which never saw the points.
+        # A callback that averages weights saves those of a copy of the module, which has no sums of the points.
         weights = checkpoint["state_dict"]
         weights["_extra_state"], weights["model._extra_state"] = self.get_extra_state(), self.model.get_extra_state()
         batches, loops = self.trainer.num_training_batches, checkpoint["loops"]["fit_loop"]
-        checkpoint["position"] = asdict(settle(loops, self.progress.latest, batches, self.global_step))
+        checkpoint["position"] = asdict(rewrite_counters(loops, self.progress.latest, batches, self.global_step))
         checkpoint["metrics"] = {name: value.clone() for name, value in self.trainer.callback_metrics.items()}
         if self.solver == "gradient":
             checkpoint["optimizer"] = described(self.optimizer())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember where the run stood; the fit comes with the ``state_dict``, where the last release had none."""
+        """Load the position of the run, and add the fit to a ``state_dict`` of release 0.1, which lacks it."""
         self.progress = Progress.load(checkpoint)
         checkpoint["state_dict"]["_extra_state"] = state_of(checkpoint)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take weights and fit from a checkpoint, or the fit alone from a ``fit.json``."""
         if "fit" in checkpoint:
-            self.record.give(checkpoint["fit"])
+            self.record.set_fit(checkpoint["fit"])
             return
         self.on_load_checkpoint(checkpoint)
         self.load_state_dict(checkpoint["state_dict"])

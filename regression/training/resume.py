@@ -1,4 +1,4 @@
-"""The state of a run within its epochs: what a checkpoint keeps of it, and a resumed run takes up."""
+"""The position of a run within its epochs: checkpoints contain it, and a resumed run begins there."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,16 +10,16 @@ __all__ = ["Position", "Progress"]
 
 @dataclass
 class Position:
-    """What the latest update of an epoch leaves behind; a checkpoint holds it as ``position``.
+    """The position within an epoch after its latest update; a checkpoint contains it as ``position``.
 
     Attributes:
-        batches: Number of batches of the epoch that updates have been made with.
+        batches: Number of batches of the epoch whose updates are done.
         total: Sum over the rows of these batches of their loss before the update.
         rows: Number of these rows.
         is_validated: Whether the validation that may follow the latest update has been done.
-        made: Number of updates made of a block that was cut short; its batch does not count yet, but rows and losses
-            of updates that each had a batch of its own do.
-        division: How the epoch is handed out; see ``GlobalBatches.division``.
+        made: Number of updates made in a block that was stopped early. Its batch is not in ``batches`` yet; rows and
+            losses of updates that have a mini-batch each are in ``rows`` and ``total``.
+        division: How the epoch is divided into batches; see ``GlobalBatches.division``.
     """
 
     batches: int = 0
@@ -37,24 +37,24 @@ class Position:
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """The position of a run.
 
-    Its states, and the methods that lead from one to the next::
+    Its states, and the methods that change them::
 
         before an epoch ── begin_epoch ──► within it, nothing left to validate ── updated ──► within it, validation due
               ▲                              │                    ▲                                           │
               └── the last batch is done ────┘                    └──────────────── validated ────────────────┘
 
-    ``load`` leads to any of them. In a run resumed within a block of updates, ``begin_epoch`` keeps what the epoch has
-    so far, and ``take_block`` tells once how many updates of its first block were made before.
+    ``load`` leads to any of them. In a run resumed within a block of updates, ``begin_epoch`` keeps the position, and
+    the first call of ``take_block`` returns how many updates of the block were made before.
 
     Attributes:
-        epoch: The epoch so far, with batches whose update is still to come.
-        latest: The epoch as it was at the latest update, from which a checkpoint goes on.
+        epoch: The position in the epoch, including batches whose update is not yet made.
+        latest: The position after the latest update, where a run resumed from a checkpoint begins.
         made: Number of updates of the first block that were made before the run was resumed.
         validated_at: Number of updates made before the last validation in this process.
         metrics: The latest metrics of the interrupted run.
-        optimizer: Class and options of its optimizer, as ``described`` gives them.
+        optimizer: Class and options of its optimizer, as ``checks.described`` returns them.
         is_resumed: Whether it was loaded from a checkpoint.
     """
 
@@ -68,7 +68,7 @@ class Progress:
 
     @classmethod
     def load(cls, checkpoint: dict[str, Any]) -> "Progress":
-        """Return where the run of a checkpoint stood."""
+        """Return the position of the run that wrote a checkpoint."""
         latest = Position(**checkpoint.get("position", {}))
         return cls(
             epoch=replace(latest, made=0),
@@ -80,19 +80,19 @@ class Progress:
         )
 
     def begin_epoch(self, division: tuple[int, int, int]) -> None:
-        """Forget the previous epoch; a run resumed within one comes here only if that was in the first batch."""
+        """Begin an epoch; a run resumed within an epoch calls this only if it was within the first batch."""
         self.epoch = self.epoch if self.made else Position(division=division)
         self.latest = replace(self.epoch, made=self.made)
 
     def take_block(self, updates_per_batch: int) -> int:
-        """Return how many updates of the next block were made before; a resumed run may have other blocks."""
+        """Return how many updates of the next block were made before; a resumed run may have blocks of another size."""
         done, self.made = self.made % updates_per_batch, 0
         return done
 
     def updated(self, batches: int, is_validated: bool = False, made: int = 0) -> None:
-        """Note an update: the batches that are done with, whether none is to validate, and those of a cut block."""
+        """Record an update: the batches that are done, whether no validation is due, and updates of a stopped block."""
         self.latest = replace(self.epoch, batches=batches, is_validated=is_validated, made=made)
 
     def validated(self, updates: int) -> None:
-        """Note a validation after so many updates of the run."""
+        """Record a validation after so many updates of the run."""
         self.latest.is_validated, self.validated_at = True, updates

@@ -46,7 +46,7 @@ class SeriesRegression(pl.LightningModule):
         self.size, self.fit_intercept = len(Polynomial(degree, fit_intercept=fit_intercept).names), fit_intercept
         self.absolute_sigma, self.model_name = absolute_sigma, model
         self.automatic_optimization = False
-        self.anchor = torch.nn.Parameter(torch.zeros(()))  # a module without one is refused by torch's DDP
+        self.anchor = torch.nn.Parameter(torch.zeros(()))  # torch's DDP refuses a module without parameters
         self.result: SeriesFit | None = None
         self._found: Found | None = None
 
@@ -55,7 +55,7 @@ class SeriesRegression(pl.LightningModule):
         """Return the module that fits the curve of a regression to each series.
 
         Raises:
-            UsageError: If the regression has options that series do not go with.
+            UsageError: If the regression has options that cannot be used with series.
         """
         if module.solver != "exact":
             raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
@@ -75,7 +75,7 @@ class SeriesRegression(pl.LightningModule):
         require_logged_monitors(self.trainer, [])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Take what the batch says of its series, and solve after the last one."""
+        """Merge the batch into the fits of its series, and solve after the last batch."""
         if not isinstance(batch, Batch) or batch.series is None:
             raise UsageError("expected a table with series, got one without: give --data.series COLUMN")
         model = self._model(batch)

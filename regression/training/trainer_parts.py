@@ -1,4 +1,4 @@
-"""The module and the data of a Trainer, as the callbacks of this package rest on them."""
+"""The module and the data of a Trainer, with the types that this package needs."""
 
 from typing import TypeGuard, cast
 
@@ -13,7 +13,7 @@ __all__ = ["as_curve_module", "makes_updates", "run_data"]
 
 
 def as_curve_module(module: pl.LightningModule) -> CurveModule:
-    """Return the module of a Trainer as one that the callbacks of this package can rest on, or refuse."""
+    """Return the module of a Trainer as a ``CurveModule``, which the callbacks of this package need, or refuse it."""
     if not isinstance(module, CurveModule):
         raise UsageError(
             f"expected a LineRegression or PolynomialRegression with this callback, got {type(module).__name__}"
@@ -27,8 +27,9 @@ def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
 
 
 def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
-    """Return the data module that the batches of a fit or of predictions come from, if it is one of this package."""
-    # A Trainer keeps the data module of an earlier run that had one.
+    """Return the data module that the batches of a fit or of predictions come from, if it is of this package."""
+    # The loader is checked because a Trainer keeps the data module of an earlier run.
+
     loader = trainer.predict_dataloaders if trainer.predicting else trainer.train_dataloader
     data = trainer.datamodule  # type: ignore[attr-defined]
     is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)

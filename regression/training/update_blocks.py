@@ -1,4 +1,4 @@
-"""Many updates before the Trainer gets its turn: on all rows at once, or each on a mini-batch of its own."""
+"""Blocks of updates within one step of the Trainer: on all rows, or on one mini-batch each."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,19 +8,19 @@ from torch import Tensor
 from regression.common.collectives import all_sum
 from regression.common.points import Batch
 from regression.training.base import CurveModule, Total
-from regression.training.descent import Objective, descend, sweep
+from regression.training.descent import Objective, descend, descend_each
 
 __all__ = ["Block", "on_all_rows", "on_mini_batches"]
 
 
 class Block(NamedTuple):
-    """What a block of U updates did.
+    """Losses and coefficients of a block of U updates.
 
     Attributes:
-        losses: The losses before each update, and after the last one where all rows were there, shape (U,) or (U + 1,).
-        coefficients: The coefficients after each of them, shape (U, K).
+        losses: The losses before each update, shape (U,); on all rows also the one after the last, shape (U + 1,).
+        coefficients: The coefficients after each update, shape (U, K).
         is_whole: Whether no update of the block was left out.
-        seen: Losses of batches that are done with, and their rows.
+        seen: Loss and number of rows of each batch that is finished.
     """
 
     losses: Tensor
@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
 
 def on_all_rows(module: CurveModule, batch: Batch, updates: int) -> Block:
-    """Make the updates of a block on the one batch there is, or as many as the run still has to make.
+    """Make the updates of a block on a batch of all rows, or as many as the run still has to make.
 
     Args:
         module: The module, whose coefficients are changed.
@@ -48,7 +48,7 @@ def on_all_rows(module: CurveModule, batch: Batch, updates: int) -> Block:
 
 
 def on_mini_batches(module: CurveModule, batch: Batch, batch_size: int, done: int) -> Block:
-    """Make the updates of a block that are left, or as many as the run still has to make, each on a batch of its own.
+    """Make the updates of a block that are left, or as many as the run still has to make, each on one mini-batch.
 
     Args:
         module: The module, whose coefficients are changed.
@@ -60,7 +60,7 @@ def on_mini_batches(module: CurveModule, batch: Batch, batch_size: int, done: in
     left = batch.split(batch_size)[done:]
     objectives = (_objective(module, part, total) for part in left[: int(min(len(left), _remaining(module)))])
     has_scheduler, parameter = bool(module.trainer.lr_scheduler_configs), module.model.coefficients
-    losses, coefficients = sweep(objectives, parameter, module.optimizer(), has_scheduler, module.is_stopped)
+    losses, coefficients = descend_each(objectives, parameter, module.optimizer(), has_scheduler, module.is_stopped)
     seen = [(loss, part.rows) for loss, part in zip(losses.tolist(), left, strict=False)]
     return Block(losses, coefficients, len(losses) == len(left), seen)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from regression.curves.polynomial import Polynomial
-from regression.training.descent import CHUNK, Objective, descend
+from regression.training.descent import NUMBERS_PER_CHUNK, Objective, descend
 from regression.training.losses import GlobalLoss, NormLoss
 from tests.support import textbook
 
@@ -100,7 +100,7 @@ def test_a_perfect_start_stays() -> None:
 
 def test_losses_of_many_rows_are_taken_in_chunks() -> None:
     """The losses of a batch too large for one temporary matrix equal those taken one at a time."""
-    rows = CHUNK // 2
+    rows = NUMBERS_PER_CHUNK // 2
     x = torch.linspace(-1, 1, rows, dtype=torch.float64)
     objective = Objective(Polynomial(1).double().design(x), x, rows, GlobalLoss("MSELoss"))
     coefficients = torch.tensor([[0.0, 0.0], [0.5, 1.0], [0.0, 1.0], [1.0, -1.0], [0.0, 2.0]], dtype=torch.float64)
