@@ -11,6 +11,7 @@ from torch import Tensor
 from regression.common.arrays import as_columns, require_complete
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
+from regression.common.points import Points
 from regression.curves.basis import design
 from regression.fits.result import FitResult
 from regression.inference.distributions import chi2_tail, f_tail
@@ -44,9 +45,9 @@ class Diagnostics:
         fitted: The curve f(x).
         residual: ``r = y − f(x)``.
         leverage: ``h = w se(f(x))² / s²``, the share of a row in its own fitted value (``hatvalues``).
-        standardised: ``√w r / (s √(1 − h))`` (``rstandard``).
-        studentised: The same with the s of the other rows (``rstudent``), a t with one degree of freedom less.
-        cook: Cook's distance, ``standardised² h / ((1 − h) K)`` (``cooks.distance``).
+        standardized: ``√w r / (s √(1 − h))`` (``rstandard``).
+        studentized: The same with the s of the other rows (``rstudent``), a t with one degree of freedom less.
+        cook: Cook's distance, ``standardized² h / ((1 − h) K)`` (``cooks.distance``).
         outside: Whether y lies outside the prediction band; a boolean tensor.
         weight: ``w = 1 / sigma²``, or 1.
         scaled: ``√w r``.
@@ -59,14 +60,42 @@ class Diagnostics:
     fitted: Tensor
     residual: Tensor
     leverage: Tensor
-    standardised: Tensor
-    studentised: Tensor
+    standardized: Tensor
+    studentized: Tensor
     cook: Tensor
     outside: Tensor
     weight: Tensor
     scaled: Tensor
     rank: int
     degree: int
+
+    @classmethod
+    def of(cls, fit: FitResult, points: Points) -> "Diagnostics":
+        """Return rows with their diagnostics; some of the fitted ones, or all.
+
+        Raises:
+            UsageError: If the errors of the fit are unknown, 0, or others than those of equal scatter.
+        """
+        unit = torch.ones_like(points.x, dtype=torch.float64)
+        scale = unit if points.sigma is None else points.sigma.double()
+        spread = fit.spread(scale)
+        if fit.cov_type != "nonrobust":
+            raise UsageError(f"diagnostics need errors by residual σ, not those of {fit.cov_type}")
+        band = fit.predict(points.x.double(), sigma=scale if fit.weighted else None)
+        leverage = (band.mean_se / spread).square()
+        if not leverage.isfinite().all() or not spread.all() or not fit.sigma:
+            raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
+        y, df = points.y.double(), fit.df_resid
+        residual, rest = y - band.mean, (1 - leverage).clamp(min=torch.finfo(torch.float64).eps)  # f is y at leverage 1
+        own = residual / spread / rest.sqrt()
+        by_s = own * (spread / scale / fit.sigma)  # by residual σ also where sigma are absolute
+        return cls(
+            x=points.x.double(), y=y, fitted=band.mean, residual=residual, leverage=leverage, standardized=own,
+            studentized=by_s * ((df - 1) / (df - by_s.square()).clamp_min(0)).sqrt(),
+            cook=own.square() * leverage / rest / fit.rank,
+            outside=(y < band.obs_ci_lower) | (y > band.obs_ci_upper),
+            weight=1 / scale.square(), scaled=residual / scale, rank=fit.rank, degree=fit.degree,
+        )  # fmt: skip
 
     @property
     def press(self) -> float:
@@ -139,25 +168,12 @@ def diagnose(fit: FitResult, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
     names = ["x", "y", *([] if sigma is None else ["sigma"])]
     columns = as_columns(names, [x, y, *([] if sigma is None else [sigma])])
     require_complete(names, columns, can_omit=False)
-    points, values, scale = columns[0], columns[1], columns[2] if sigma is not None else torch.ones_like(columns[0])
-    if fit.cov_type != "nonrobust" or fit.bse is None or fit.sigma is None:
-        raise UsageError(f"diagnostics need errors by residual σ, which this fit has not (cov_type {fit.cov_type})")
-    band = fit.predict(points, sigma=scale if fit.weighted else None)
-    residual = values - band.mean
-    scaled, unit = residual / scale, 1.0 if fit.absolute_sigma else fit.sigma or math.nan
-    ssr = math.fsum((scaled * scaled).tolist())
-    slack = SAME * max(ssr, fit.ssr or 0) + ROUNDING * math.fsum(((values / scale) ** 2).tolist())
-    if len(points) != fit.nobs or abs(ssr - (fit.ssr or 0)) > slack:
+    found = Diagnostics.of(fit, Points(*columns))
+    ssr, total = (math.fsum((values * values).tolist()) for values in (found.scaled, found.weight.sqrt() * found.y))
+    slack = SAME * max(ssr, fit.ssr or 0) + ROUNDING * total
+    if len(found.x) != fit.nobs or abs(ssr - (fit.ssr or 0)) > slack:
         raise UsageError(
             f"diagnostics need the rows that were fitted: {fit.nobs:,} rows, sum of squares {fit.ssr:.6g}, got "
-            f"{len(points):,} and {ssr:.6g}"
+            f"{len(found.x):,} and {ssr:.6g}"
         )
-    leverage = (band.mean_se / (unit * scale)) ** 2
-    spare = 1 - leverage
-    own = scaled / (unit * spare.clamp_min(0).sqrt())
-    df = fit.df_resid
-    others = own * ((df - 1) / (df - (own * unit / fit.sigma) ** 2).clamp_min(0)).sqrt() * (unit / fit.sigma)
-    return Diagnostics(
-        points, values, band.mean, residual, leverage, own, others, own * own * leverage / spare / fit.rank,
-        (values < band.obs_ci_lower) | (values > band.obs_ci_upper), 1 / (scale * scale), scaled, fit.rank, fit.degree,
-    )  # fmt: skip
+    return found

@@ -1,61 +1,21 @@
 """Four pictures of residuals that tell whether a fit may be believed, as R's ``plot(lm)`` has them."""
 
-from dataclasses import dataclass
-
 import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from regression.common.errors import UsageError
 from regression.common.points import Points
+from regression.fits.diagnostics import Diagnostics
 from regression.fits.figure_panels import BLUE, GREY, ORANGE, few_ticks, plain_text
 from regression.fits.result import FitResult
 
-__all__ = ["Residuals", "diagnostics"]
+__all__ = ["diagnostics"]
 
 COOK = 0.5, 1.0  # distances that are drawn: beyond 1 a point moves the curve much
 MOST_NAMED = 3  # remarkable points, with the numbers of their rows
 SMOOTHED = 30  # points from which on a running median is drawn
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Residuals of points, and how much each point counts; every tensor has shape (N,).
-
-    Attributes:
-        fitted: The curve at the points.
-        residuals: What it leaves of y.
-        leverage: ``h``, how much the curve at a point follows its own y.
-        standardized: ``r / (s √(1 − h))``, with a standard deviation of about 1.
-        cook: Cook's distance ``r² h / (K (1 − h))`` of the standardized r: how far the curve moves without the point.
-    """
-
-    fitted: Tensor
-    residuals: Tensor
-    leverage: Tensor
-    standardized: Tensor
-    cook: Tensor
-
-    @classmethod
-    def of(cls, fit: FitResult, points: Points) -> "Residuals":
-        """Return the residuals of a fit.
-
-        Raises:
-            UsageError: If the errors of the fit are unknown, or 0.
-        """
-        unit = torch.ones_like(points.x, dtype=torch.float64)
-        spread = fit.spread(unit if points.sigma is None else points.sigma.double())
-        bands = fit.predict(points.x)
-        leverage = (bands.mean_se / spread).square()
-        if not leverage.isfinite().all() or not spread.all():
-            raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
-        left = points.y.double() - bands.mean
-        rest = (1 - leverage).clamp(min=torch.finfo(torch.float64).eps)  # the curve goes through the point
-        standardized = left / spread / rest.sqrt()
-        cook = standardized.square() * leverage / rest / len(fit.params)
-        return cls(bands.mean, left, leverage, standardized, cook)
 
 
 def diagnostics(
@@ -79,21 +39,21 @@ def diagnostics(
     Raises:
         UsageError: If the errors of the fit are unknown, or 0.
     """
-    found = Residuals.of(fit, points)
+    found = Diagnostics.of(fit, points)
     size_of_root = found.standardized.abs().sqrt()
     result = Figure(figsize=size or (9, 8), layout="constrained")
     result.suptitle(plain_text(title))
     (first, second), (third, fourth) = result.subplots(2, 2)
     remarkable = _remarkable(found.standardized.abs())
-    _scatter(first, found.fitted, found.residuals, remarkable, first_row, "residuals and fitted values")
+    _scatter(first, found.fitted, found.residual, remarkable, first_row, "residuals and fitted values")
     first.axhline(0, color=GREY, linewidth=1)
     first.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="residual")
     _draw_quantiles(second, found.standardized, remarkable, first_row)
     _scatter(third, found.fitted, size_of_root, remarkable, first_row, "scale and location")
     third.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="√|standardized residual|", ylim=(0, None))
-    for axes, values in ((first, found.residuals), (third, size_of_root)):
+    for axes, values in ((first, found.residual), (third, size_of_root)):
         _draw_median(axes, found.fitted, values)
-    _draw_leverage(fourth, found, len(fit.params), first_row)
+    _draw_leverage(fourth, found, fit.rank, first_row)
     return result
 
 
@@ -133,7 +93,7 @@ def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
     axes.legend(frameon=False, fontsize="small", loc="upper right")
 
 
-def _draw_leverage(axes: Axes, found: Residuals, size: int, first_row: int | None) -> None:
+def _draw_leverage(axes: Axes, found: Diagnostics, size: int, first_row: int | None) -> None:
     """Draw residuals against leverage, with lines of equal distance of Cook's."""
     axes.axhline(0, color=GREY, linewidth=1)
     _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, "leverage")

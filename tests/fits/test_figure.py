@@ -20,9 +20,10 @@ from regression import Fit, UsageError, fit
 from regression.common.points import Points
 from regression.fits import figure as drawing
 from regression.fits.bands import without_bands
+from regression.fits.diagnostics import Diagnostics
 from regression.fits.equation import formula
 from regression.fits.figure import figure, figure_file, shown_fit, styled
-from regression.fits.figure_diagnostics import Residuals, diagnostics
+from regression.fits.figure_diagnostics import diagnostics
 from regression.fits.figure_history import Losses, compared_degrees
 from regression.fits.figure_panels import ShownCurve, ShownPoints
 from tests.support import textbook
@@ -278,7 +279,7 @@ def test_diagnostics_have_the_numbers_of_statsmodels(weighted: bool) -> None:
     found = fit(X, Y, 2, sigma if weighted else None)
     unit = sigma if weighted else np.ones(40)
     right = sm.OLS(Y / unit, np.vander(X, 3) / unit[:, None]).fit().get_influence()
-    ours = Residuals.of(found, points)
+    ours = Diagnostics.of(found, points)
     np.testing.assert_allclose(ours.leverage, right.hat_matrix_diag, rtol=1e-9)
     np.testing.assert_allclose(ours.standardized, right.resid_studentized_internal, rtol=1e-8)
     np.testing.assert_allclose(ours.cook, right.cooks_distance[0], rtol=1e-7)
