@@ -1,8 +1,10 @@
 """What a fit leaves behind: its files, and TensorBoard's text and figures."""
 
 import math
+import signal
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from regression.common.atomic_files import write_whole
-from regression.common.errors import UsageError
+from regression.common.errors import Stopped, UsageError
 from regression.common.points import Batch
-from regression.common.text import shown_path
+from regression.common.text import counted, shown_path
 from regression.fits.fit import Fit
 from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way
 from regression.outputs.report_lines import Report
@@ -124,8 +126,7 @@ class FitFiles(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         source = None if data is None else data.source()
         write_whole(folder / "fit.json", fit.to_json(data=source).encode())
-        is_full = any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
-        report = fit.report(is_full)
+        report = fit.report(self._is_full(trainer))
         write_whole(folder / "fit.txt", f"{report}\n".encode())
         picture = self._write_pictures(folder, fit, module, data)
         for logger in tensorboards(trainer):
@@ -133,6 +134,21 @@ class FitFiles(Callback):
                 add_png(logger, "fit", picture, fit.updates)
             logger.experiment.add_text("report", f"```\n{report}\n```", fit.updates)
             _log_settings(logger, fit, module, data)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave ``fit.txt`` and ``fit.png`` of where a run stood that was stopped by Ctrl-C."""
+        if not isinstance(exception, Stopped) or exception.signum != signal.SIGINT or not trainer.training:
+            return
+        module = as_curve_module(pl_module)
+        fit, log_dir = module.result, self.folder or trainer.log_dir
+        if fit is None or log_dir is None or not trainer.is_global_zero:
+            return
+        stood = replace(fit, notes=(f"stopped by Ctrl-C after {counted(fit.updates, 'update')}", *fit.notes))
+        write_whole(Path(log_dir) / "fit.txt", f"{stood.report(self._is_full(trainer))}\n".encode())
+        self._write_pictures(Path(log_dir), stood, module, run_data(trainer))
+
+    def _is_full(self, trainer: pl.Trainer) -> bool:
+        return any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
 
     def _write_pictures(self, folder: Path, fit: Fit, module: CurveModule, data: Any) -> bytes | None:
         """Write the pictures and return ``fit.png``; warn where none can be drawn, without fonts, LaTeX or memory."""

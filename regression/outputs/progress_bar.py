@@ -17,11 +17,12 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress(ProgressBar):
-    """A progress bar on a terminal, with the rows per second, for runs that last longer than a moment.
+    """A progress bar on a terminal, for runs that last longer than a moment.
 
-    It counts the updates of the whole run, or batches where there is no update for each: the pass of the exact solver,
-    and predictions. The passes before the first update have a bar of their own. Lightning's Rich bar counts the batches
-    of one epoch, which is 1 of 1 where a batch has all points, and does not see those passes.
+    It tells updates per second, or rows per second of passes over the points. It counts the updates of the whole run,
+    or batches where there is no update for each: the pass of the exact solver, and predictions. The passes before the
+    first update have a bar of their own. Lightning's Rich bar counts the batches of one epoch, which is 1 of 1 where a
+    batch has all points, and does not see those passes.
 
     Args:
         delay: Seconds before the bar appears.
@@ -32,7 +33,7 @@ class RunProgress(ProgressBar):
         self.delay = delay
         self._enabled = True
         self._bar: Progress | None = None
-        self._begun, self._rows = 0.0, 0
+        self._begun, self._rows, self._first_update = 0.0, 0, 0
 
     def disable(self) -> None:
         """Show nothing; the Trainer calls this on all processes but the first."""
@@ -48,13 +49,13 @@ class RunProgress(ProgressBar):
             pl_module.on_scanned = self._scanned
 
     def _scanned(self, done: int, total: int, rows: int) -> None:
-        self._move("scanning", done, total, rows, "")
+        self._move("scanning", done, total, self._counted(rows), "")
         if done == total:
             self._close()
             self._begun, self._rows = time.monotonic(), 0
 
     def _start_clock(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begun, self._rows = time.monotonic(), 0
+        self._begun, self._rows, self._first_update = time.monotonic(), 0, trainer.global_step
 
     on_train_start = on_test_start = on_predict_start = _start_clock
 
@@ -65,9 +66,10 @@ class RunProgress(ProgressBar):
         loss = trainer.callback_metrics.get("train_loss")
         text = "" if loss is None else f"loss {float(loss):.4g}"
         if makes_updates(pl_module):
-            self._move("updates", trainer.global_step, pl_module.total_updates(), batch.rows, text)
+            made = trainer.global_step
+            self._move("updates", made, pl_module.total_updates(), made - self._first_update, text)
         else:
-            self._move("batches", batch_idx + 1, trainer.num_training_batches, batch.rows, text)
+            self._move("batches", batch_idx + 1, trainer.num_training_batches, self._counted(batch.rows), text)
 
     def on_test_batch_end(
         self,
@@ -80,12 +82,17 @@ class RunProgress(ProgressBar):
     ) -> None:
         """Move the bar to the batches done."""
         batches = trainer.num_predict_batches if trainer.predicting else trainer.num_test_batches
-        self._move("batches", batch_idx + 1, sum(batches), batch.rows, "")
+        self._move("batches", batch_idx + 1, sum(batches), self._counted(batch.rows), "")
 
     on_predict_batch_end = on_test_batch_end
 
-    def _move(self, unit: str, done: int, total: float, rows: int, text: str) -> None:
+    def _counted(self, rows: int) -> int:
+        """Return the number of rows since the clock was started."""
         self._rows += rows
+        return self._rows
+
+    def _move(self, unit: str, done: int, total: float, amount: int, text: str) -> None:
+        """Move the bar; ``amount`` is the number of updates, or of rows of a pass, since the clock was started."""
         seconds = time.monotonic() - self._begun
         if self._bar is None:
             if not (self._enabled and sys.stdout.isatty() and seconds > self.delay):
@@ -94,7 +101,7 @@ class RunProgress(ProgressBar):
             self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), transient=True, console=Console())
             self._bar.add_task(unit, total=total if math.isfinite(total) else None, text="")
             self._bar.start()
-        speed = f"{self._rows / max(seconds, 1e-9):.3g} rows/s"
+        speed = f"{amount / max(seconds, 1e-9):,.3g} {'updates' if unit == 'updates' else 'rows'}/s"
         self._bar.update(self._bar.task_ids[0], completed=done, text=f"{speed} {text}")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

@@ -56,7 +56,7 @@ class Signals:
         stop: The number of the first signal to stop, or 0.
         save: Whether a signal to save has come.
         is_held: Whether updates are being made, so that a signal to stop waits for the next look at ``stop``.
-        is_saving: Whether a checkpoint is being written, which takes the time it takes.
+        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure, which take the time they take.
         saved: What to say of the state that was saved, or was not.
     """
 
@@ -137,7 +137,8 @@ class Signals:
             self._note(signum)
             interrupts += signum == signal.SIGINT
             if interrupts == 2:
-                self._leave(stopped_outcome(signal.SIGINT, "not saved, at the second one"))
+                is_saved = self.saved.startswith("saved")
+                self._leave(stopped_outcome(signal.SIGINT, self.saved if is_saved else "not saved, at the second one"))
             if self.stop and end is None:
                 end = time.monotonic() + LONGEST
 
@@ -207,6 +208,7 @@ class StopAtUpdate(Callback):
         stop, save = self._agreed(trainer)
         if stop:
             self.signals.saved = self._saved(trainer)
+            self.signals.is_saving = stop == signal.SIGINT  # report and figure of where the run stood follow
             raise Stopped(stop, self.signals.saved)
         if save:
             self.signals.save = False

@@ -78,6 +78,23 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
     require_cut(args, whole, cut, updates, command)
 
 
+def test_ctrl_c_leaves_report_and_figure_of_where_the_run_stood(command: Command) -> None:
+    """After Ctrl-C ``fit.txt`` and ``fit.png`` are those of the updates made, and say so; there is no ``fit.json``."""
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, Regression, "training_step", 5, signal.SIGINT)
+        cut = command(*BATCHES)
+    assert cut.folder is not None
+    report = (cut.folder / "fit.txt").read_text()
+    assert ", 6 updates by SGD\n" in report
+    assert "\nnote: stopped by Ctrl-C after 6 updates\n" in report
+    assert (cut.folder / "fit.png").read_bytes().startswith(b"\x89PNG")
+    assert not (cut.folder / "fit.json").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        hit_at(patch, Regression, "training_step", 5, signal.SIGTERM)
+        ended = command(*BATCHES)
+    assert not [*(ended.folder or Path()).glob("fit.*")]
+
+
 @pytest.mark.parametrize(("call", "updates"), [(0, 2), (5, 6), (6, 7)])
 def test_a_signal_stops_within_a_block_of_mini_batches(
     command: Command, monkeypatch: pytest.MonkeyPatch, call: int, updates: int
