@@ -35,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "regression",
         ],
     ):  # fmt: skip
-        done = subprocess.run([*pip, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([*pip, *words], cwd=folder, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stderr
     return folder / "site"
 
@@ -52,7 +52,7 @@ def test_the_installed_command_fits_a_table(site: Path, tmp_path: Path) -> None:
     program = "import regression, sys; from regression.cli import main; print(regression.__file__); sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", program, "fit", "meas.csv"], cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(str(site))

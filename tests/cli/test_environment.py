@@ -19,7 +19,7 @@ def limited(folder: Path, trouble: str, number: int, *args: str) -> subprocess.C
     return subprocess.run(
         [sys.executable, str(ROOT / "tests" / "support" / "limited.py"), trouble, str(number), *args],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_a_reader_that_is_gone_is_no_traceback(tmp_path: Path, args: tuple[str, 
     os.close(reading)
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *args], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100, check=False,
+        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=400, check=False,
     )  # fmt: skip
     os.close(writing)
     assert done.returncode in (0, 141)  # the parser itself takes no notice

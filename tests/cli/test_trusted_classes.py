@@ -116,7 +116,7 @@ def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> N
     done = subprocess.run(
         [*under, sys.executable, "-c", LISTENER, subcommand, *options, "--trainer.accelerator", "cpu"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, cwd=folder,
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert "status 0" in done.stdout, done.stderr
     assert "EVENT" not in done.stdout

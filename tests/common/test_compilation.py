@@ -67,7 +67,7 @@ def start(folder: Path, code: str, *args: str, **variables: str) -> "subprocess.
 
 def end(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
     """Return what a process printed, and what it said on stderr."""
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     return json.loads(out), err
 

@@ -34,7 +34,7 @@ class Group:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
         self.own, self.processes = threading.local(), processes
-        self.all_here = threading.Barrier(processes, timeout=30)
+        self.all_here = threading.Barrier(processes, timeout=300)
         self.told: list[Any] = [None] * processes
         self.parsed: list[list[tuple[int, int]]] = [[] for _ in range(processes)]
         share_out, parse = large_csv.share_out, large_csv._parsed

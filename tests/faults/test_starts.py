@@ -50,7 +50,7 @@ def test_parallel_starts_never_mix(tmp_path: Path, counts: Counts, number: int) 
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.starts", str(tmp_path), str(number), "8"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=60 + 5 * number, check=False,
+        capture_output=True, text=True, timeout=300 + 5 * number, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     failed = sum(status != 0 for status in json.loads(done.stdout))

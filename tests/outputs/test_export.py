@@ -249,7 +249,7 @@ def test_wrong_input_costs_one_line(command: Command, args: tuple[str, ...], wor
 
 def test_the_command_knows_export(command: Command) -> None:
     """The help names ``export``, its own help is its docstring, and a misspelt one finds it."""
-    assert "train.py export" in command("--help").out
+    assert "\n  export    write a fitted curve" in command("--help").out
     shown = command("export", "--help")
     assert shown.code == 0
     for text in ("a file that other programs can run", "--ckpt_path", "best.ckpt", "--output"):

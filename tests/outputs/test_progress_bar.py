@@ -79,7 +79,7 @@ def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
             break
         seen += chunk
     os.close(master)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     assert b"scanning" in seen.split(b"updates")[0]
     assert b"updates" in seen
     assert b"/60" in seen

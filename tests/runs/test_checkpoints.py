@@ -37,7 +37,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the bytes of a checkpoint that the command has written."""
     folder = tmp_path_factory.mktemp("real")
     regression_cli = [sys.executable, str(ROOT / "train.py"), *LINE, "--trainer.default_root_dir", str(folder)]
-    subprocess.run(regression_cli, check=True, capture_output=True, timeout=120, cwd=folder)
+    subprocess.run(regression_cli, check=True, capture_output=True, timeout=400, cwd=folder)
     return (folder / "lightning_logs" / "version_0" / "checkpoints" / "last.ckpt").read_bytes()
 
 

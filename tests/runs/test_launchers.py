@@ -40,7 +40,7 @@ def run_all(folder: Path, commands: list[list[str]], variables: list[dict[str, s
         for command, extra in zip(commands, variables, strict=True)
     ]
     try:
-        said = [process.communicate(timeout=120) for process in started]
+        said = [process.communicate(timeout=400) for process in started]
     finally:
         for process in started:
             process.kill()

@@ -58,7 +58,7 @@ def versions(folder: Path) -> set[Path]:
 Command = Callable[..., Run]
 
 
-def run_process(folder: Path, *args: str, timeout: float = 120) -> Run:
+def run_process(folder: Path, *args: str, timeout: float = 400) -> Run:
     """Run ``train.py`` as a user does, in processes of its own."""
     before = versions(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -70,7 +70,7 @@ def run_process(folder: Path, *args: str, timeout: float = 120) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, new.pop() if new else None)
 
 
-def run_python(folder: Path, program: str, timeout: float = 120) -> str:
+def run_python(folder: Path, program: str, timeout: float = 400) -> str:
     """Run a program of a user's, which may start processes of its own, and return what all of them printed."""
     path = folder / "program.py"
     path.write_text(program, encoding="utf-8")

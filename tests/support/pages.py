@@ -90,7 +90,7 @@ def console_commands(content: str) -> list[tuple[str, str]]:
 def run(command: str, may_fail: bool = True) -> str:
     """Run a command from the working folder, the project's own in this process, and return what a terminal shows."""
     if not command.startswith(TRAIN):
-        return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, timeout=300).stdout
     printed, errors = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", shlex.split(command)[1:])

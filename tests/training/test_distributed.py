@@ -62,7 +62,7 @@ def test_shared_batch_gives_the_same_steps(tmp_path: Path) -> None:
     [
         ("line", 9, textbook.LINE[9], 1e-6),
         pytest.param("line_norm", 1800, textbook.NORM_DIGITS[1800], 1e-6, marks=pytest.mark.slow),
-        ("polynomial", 90_000, textbook.POLYNOMIAL[90_000], 1e-4),
+        pytest.param("polynomial", 90_000, textbook.POLYNOMIAL[90_000], 1e-4, marks=pytest.mark.slow),
     ],
 )
 def test_two_devices_give_the_textbooks_numbers(
