@@ -14,6 +14,7 @@ import pytest
 import regression
 from regression import (
     ArrayDataModule,
+    FitFiles,
     LineRegression,
     Polynomial,
     PolynomialRegression,
@@ -38,6 +39,7 @@ KINDS: dict[str, Callable[..., object]] = {
     "array": lambda **given: ArrayDataModule(X, Y, **given),
     "sine": SineLineDataModule,
     "report": Report,
+    "files": FitFiles,
 }
 WORDS: list[tuple[str, str, Any, str]] = [
     ("fit", "nan_policy", "drop", "nan_policy must be one of raise, omit, got 'drop'"),
@@ -71,6 +73,10 @@ WORDS: list[tuple[str, str, Any, str]] = [
     ("Polynomial", "folds", 2.0, "folds must be a whole number of at least 2, got 2.0"),
     ("Series", "degree", 1.0, "degree must be a whole number from 0 to 60, got 1.0"),
     ("curve", "domain", ("a", "b"), "domain must be two finite numbers, the smaller one first, got ('a', 'b')"),
+    ("Series", "absolute_sigma", "no", "absolute_sigma must be true or false, got 'no'"),
+    ("Series", "model", None, "model must be a text, got None"),
+    ("files", "points", 0, "points must be a whole number of at least 1, got 0"),
+    ("files", "folder", 3, "folder must be a path, or null, got 3"),
     ("table", "nan_policy", "drop", "nan_policy must be one of raise, omit, got 'drop'"),
     ("table", "in_memory_rows", -1, "in_memory_rows must be a whole number of at least 0, got -1"),
     ("table", "shuffle", "no", "shuffle must be true or false, got 'no'"),
@@ -120,3 +126,24 @@ def test_numbers_of_numpy_are_options(tmp_path: Path) -> None:
     assert again.result == module.result
     assert module.result is not None
     assert json.loads(module.result.to_json(data=data.source()))["data"]["init_args"]["seed"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
+def test_a_path_is_a_path_of_pathlib_too(tmp_path: Path) -> None:
+    """A table may be given as a ``Path``; a checkpoint and ``fit.json`` hold its text."""
+    (tmp_path / "a.csv").write_text("x,y\n0,1\n1,3\n2,5\n")
+    data = TableDataModule(tmp_path / "a.csv", validation_path=tmp_path / "a.csv")  # type: ignore[arg-type]
+    module = LineRegression(solver="exact")
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=1, enable_progress_bar=False, enable_model_summary=False, logger=False,
+        enable_checkpointing=False, plugins=[SafeCheckpointIO()],
+    )  # fmt: skip
+    trainer.fit(module, data)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    stored = read_checkpoint(str(tmp_path / "a.ckpt"))["datamodule_hyper_parameters"]
+    assert stored["path"] == stored["validation_path"] == str(tmp_path / "a.csv")
+    assert data.source()["init_args"]["path"] == str(tmp_path / "a.csv")  # type: ignore[index]
+    assert module.result is not None
+    assert module.result.params.tolist() == [1, 2]
+    with pytest.raises(UsageError, match="path must be a path, got 3"):
+        TableDataModule(3)  # type: ignore[arg-type]

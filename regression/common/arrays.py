@@ -5,6 +5,7 @@ would round.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Literal
@@ -173,9 +174,11 @@ def as_whole(value: Any) -> Any:
 
 
 def as_plain(value: Any) -> Any:
-    """Return options with numpy's numbers converted to Python's, because JSON and checkpoints cannot hold numpy's."""
+    """Return options with numbers of numpy, and paths, as plain ones, as JSON and checkpoints hold no others."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, dict):
         return {name: as_plain(item) for name, item in value.items()}
     return type(value)(map(as_plain, value)) if type(value) in (list, tuple) else value

@@ -1,6 +1,7 @@
 """Checks of values: of options given in Python, and of what the files of earlier runs hold."""
 
 import math
+import os
 import reprlib
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ __all__ = [
     "MAPPING",
     "NOT_NEGATIVE",
     "NUMBER",
+    "PATH",
     "POSITIVE",
     "PROBABILITY",
     "RANGE",
@@ -57,6 +59,7 @@ PROBABILITY = Rule("between 0 and 1", lambda value: _is_number(value) and 0 < va
 RANGE = Rule("two finite numbers, the smaller one first", _is_range)
 BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool | np.bool_))
 MAPPING = Rule("a mapping of names to values", lambda value: isinstance(value, Mapping))
+PATH = Rule("a path", lambda value: isinstance(value, str | os.PathLike))
 TEXT = Rule("a text", lambda value: isinstance(value, str))
 
 

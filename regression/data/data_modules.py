@@ -11,7 +11,7 @@ from regression.common.arrays import NanPolicy, as_plain, complete_columns, requ
 from regression.common.data_frames import column_name
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Points, unknown_y
-from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, one_of, or_null, require_option, whole
+from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, PATH, Rule, one_of, or_null, require_option, whole
 from regression.common.text import counted
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column, find_columns
@@ -244,12 +244,13 @@ class TableDataModule(PointsDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        require_option("path", path, PATH)
         require_option("nan_policy", nan_policy, one_of(NanPolicy))
         require_option("in_memory_rows", in_memory_rows, whole())
         if validation_path is not None and self.validation_fraction:
             raise UsageError("give validation_path or validation_fraction, not both")
         self.save_hyperparameters()
-        self.path, self.validation_path = path, validation_path
+        self.path, self.validation_path = as_plain((path, validation_path))
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
         self.x, self.y, self.sigma, self.series = x, y, sigma, series
         self.axes = (str(x), str(y))  # once the table is open, those in its header

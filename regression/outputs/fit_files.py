@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from regression.common.atomic_files import write_whole
 from regression.common.errors import Stopped, UsageError
 from regression.common.points import Batch
+from regression.common.rules import PATH, or_null, require_option, whole
 from regression.common.text import counted, shown_path
 from regression.fits.fit import Fit
 from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way
@@ -62,6 +63,8 @@ class FitFiles(Callback):
     def __init__(
         self, points: int = 2000, folder: str | Path | None = None, figure: FigureOptions | None = None
     ) -> None:
+        require_option("points", points, whole(1))
+        require_option("folder", folder, or_null(PATH))
         self.points, self.folder, self.figure = points, folder, figure or FigureOptions()
         self._stride = 1
         self.losses: dict[int, float] = {}

@@ -8,6 +8,7 @@ import torch
 
 from regression.common.errors import UsageError
 from regression.common.points import Batch
+from regression.common.rules import BOOLEAN, TEXT, require_option
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches
 from regression.series.fits import Columns, Found, fit_all
@@ -42,6 +43,8 @@ class SeriesRegression(pl.LightningModule):
         model: str = "PolynomialRegression",
     ) -> None:
         super().__init__()
+        require_option("absolute_sigma", absolute_sigma, BOOLEAN)
+        require_option("model", model, TEXT)
         self.save_hyperparameters()
         self.size, self.fit_intercept = len(Polynomial(degree, fit_intercept=fit_intercept).names), fit_intercept
         self.absolute_sigma, self.model_name = absolute_sigma, model
