@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from regression.common.version import __version__ as __version__
-from regression.runs.parent_watch import LIFELINE as LIFELINE  # before all that takes long to import
+from regression.runs.parent_watch import PARENT as PARENT  # before all that takes long to import
 
 if TYPE_CHECKING:
     from regression.api import fit, load

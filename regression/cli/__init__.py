@@ -13,8 +13,9 @@
 - ``messages``: what went wrong, in one line.
 """
 
-from regression.runs.surroundings import settle
+from regression.runs.surroundings import clean_environment
 
-settle()  # before Lightning and matplotlib are imported, which read the environment then
+clean_environment()  # before Lightning and matplotlib are imported, because they read the environment then
+
 
 from regression.cli.entry import main as main  # noqa: E402

@@ -58,12 +58,12 @@ def main(args: Sequence[str] | None = None) -> int:
         with Signals(ranks.leave) as signals:
             outcome = _run(args, ranks, signals)
             signals.hold()
-            # What all processes refuse alike, or agree on, is said once; a failure under way may be one's own.
+            # An outcome that all processes share is printed once; a failure after connecting may be of this one alone.
             has_own_cause = _is_connected() and outcome.kind != "stopped"
-            speaks = is_first_process() or has_own_cause
+            prints = is_first_process() or has_own_cause
             is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
             _disconnect()
-            status = _flushed(ranks.conclude(outcome, speaks))
+            status = _flushed(ranks.conclude(outcome, prints))
             if is_urgent:
                 _exit(status)
             return status

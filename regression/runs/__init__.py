@@ -1,12 +1,12 @@
 """A run's folder, checkpoints, processes and signals. May import common, fits and training.
 
-- ``parent_watch``: a started process ends with the first one.
-- ``surroundings``: what the environment says of a process, and what is left over.
-- ``folder``: a folder of the run's own.
-- ``checkpoint_file``: a checkpoint, sealed when written and read only undamaged.
-- ``find_checkpoint``: found by last and best.
+- ``parent_watch``: ends a started process when the process that started it is gone.
+- ``surroundings``: reads from the environment whether a launcher started this process, and removes stale variables.
+- ``folder``: makes a new folder for each run.
+- ``checkpoint_file``: writes checkpoints with a checksum, and reads only undamaged ones.
+- ``find_checkpoint``: finds checkpoints by the words last and best.
 - ``checkpoint_callbacks``: when best.ckpt and last.ckpt are written.
 - ``lightning_internals``: the private names of Lightning that processes and signals need.
-- ``processes``: one process fails, all fail and say why.
-- ``signals``: stop after the update, with a checkpoint.
+- ``processes``: starts the processes of a run, and ends all of them with the cause if one fails.
+- ``signals``: stops a fit after the current update, with a checkpoint.
 """

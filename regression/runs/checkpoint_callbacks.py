@@ -1,4 +1,4 @@
-"""When checkpoints are written: ``best.ckpt`` and ``last.ckpt``, the callbacks of a fit."""
+"""The callbacks of a fit that write ``best.ckpt`` and ``last.ckpt``."""
 
 import time
 from contextlib import suppress
@@ -19,7 +19,7 @@ __all__ = ["BestCheckpoint", "LastCheckpoint"]
 class BestCheckpoint(ModelCheckpoint):
     """``checkpoints/best.ckpt``: the lowest validation loss, or training loss where nothing is held out.
 
-    A resumed run goes on in a folder of its own, and takes the best checkpoint so far with it.
+    A resumed run has a new folder; the best checkpoint so far is copied into it.
     """
 
     def __init__(self) -> None:
@@ -28,11 +28,11 @@ class BestCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """The name of the state in a checkpoint; the stock one has the monitor in it, which is chosen later."""
+        """The key of the state in a checkpoint; Lightning's contains the monitor, which is chosen only later."""
         return type(self).__name__
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember the state of the interrupted run until its file can be copied.
+        """Keep the state of the interrupted run until its file can be copied.
 
         Args:
             state_dict: What ``state_dict`` returned.
@@ -40,12 +40,12 @@ class BestCheckpoint(ModelCheckpoint):
         self._resumed = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Choose the loss to go by, now that the batches are known, and take over the best checkpoint so far."""
+        """Choose the monitored loss, now that the batches are known, and copy the best checkpoint so far."""
         self.monitor = "val_loss" if has_validation(trainer) else "train_loss"
         super().on_train_start(trainer, pl_module)
         state, path = self._resumed, str(Path(self.dirpath or "", "best.ckpt"))
         is_comparable = state.get("best_model_path") and state["monitor"] == self.monitor
-        # The first process copies, and the others must decide alike: they save together.
+        # The first process copies; all must use the same score, because they save together.
         copied = is_comparable and trainer.is_global_zero and _copied(_sources(trainer.ckpt_path, state), path)
         if trainer.strategy.broadcast(bool(copied)):
             self.best_model_path = self.kth_best_model_path = path
@@ -54,7 +54,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 def _sources(resumed: str | Path | None, state: dict[str, Any]) -> list[Path]:
-    """Return where the best checkpoint of the interrupted run may be: beside the last one, or where it once was."""
+    """Return where the best checkpoint of the interrupted run may be: beside the last one, or at its old path."""
     return [*([] if resumed is None else [Path(resumed).with_name("best.ckpt")]), Path(state["best_model_path"])]
 
 
@@ -70,10 +70,10 @@ def _copied(sources: list[Path], path: str) -> bool:
 class LastCheckpoint(ModelCheckpoint):
     """``checkpoints/last.ckpt``: written after every epoch, whatever the loss, and within long epochs.
 
-    A class of its own, so that a user's ``ModelCheckpoint`` has its own place in the checkpoint's state.
+    It is a class of its own, so that a user's ``ModelCheckpoint`` has another key in the checkpoint's state.
 
     Args:
-        every_n_updates: Write it after that many updates too; by default an epoch is not interrupted for it but for
+        every_n_updates: Write it after that many updates too; by default it is written within an epoch only after
             ``every_seconds``.
         every_seconds: Longest time in seconds that a killed run can lose.
     """
@@ -89,7 +89,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._has_saved = False
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up nothing: the interrupted run's file stays where it is.
+        """Load nothing: the file of the interrupted run stays where it is.
 
         Args:
             state_dict: What ``state_dict`` returned.
@@ -98,8 +98,8 @@ class LastCheckpoint(ModelCheckpoint):
     def save(self, trainer: pl.Trainer) -> None:
         """Write the state after the latest update; all processes must call it together.
 
-        Whichever hook calls it: what is still to come after the update, such as its validation or the end of the
-        epoch, comes in the resumed run.
+        It may be called in any hook: what follows the update, such as its validation or the end of the epoch, is done
+        by the resumed run.
 
         Args:
             trainer: The Trainer of the fit.
@@ -111,26 +111,26 @@ class LastCheckpoint(ModelCheckpoint):
         self._has_saved = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count updates and seconds."""
+        """Start to count updates and seconds."""
         self._saved_update, self._saved_time, self._next_look = trainer.global_step, time.monotonic(), 0
         self._has_saved = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Write it if it is due; before a batch, because then all is done that follows the latest update."""
+        """Write it if it is due; before a batch, when all that follows the latest update is done."""
         made = trainer.global_step - self._saved_update
         if made and ((self.every_n_updates and made >= self.every_n_updates) or self._is_time(trainer)):
             self.save(trainer)
 
     def _is_time(self, trainer: pl.Trainer) -> bool:
-        """Tell whether the seconds are over on the first process, whose word counts."""
+        """Tell whether the seconds have passed on the first process, whose clock decides for all."""
         if trainer.global_step < self._next_look:
             return False
         passed = time.monotonic() - self._saved_time
         if trainer.world_size == 1:
             return passed >= self.every_seconds
-        # Asking costs a message: about ten times in every_seconds is enough.
+        # Each broadcast takes time: about ten in every_seconds are enough.
         pace = (trainer.global_step - self._saved_update) / max(passed, 1e-9)
         passed, pace = trainer.strategy.broadcast((passed, pace))
         self._next_look = trainer.global_step + max(1, int(pace * self.every_seconds / 10))
@@ -145,13 +145,13 @@ class LastCheckpoint(ModelCheckpoint):
         """Do nothing: the end of the epoch may follow."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it, after the best one, whose score it holds."""
+        """Write it, after the best one, whose score it contains."""
         self.save(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Do nothing: an update may be half done."""
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it if there was no epoch in this run: it went on from a checkpoint that had made all updates."""
+        """Write it if this run had no epoch, because it was resumed from a checkpoint after the last update."""
         if trainer.global_step and not self._has_saved:
             self.save(trainer)

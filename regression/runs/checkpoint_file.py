@@ -1,4 +1,4 @@
-"""Checkpoints as files: written whole or not at all, read only when undamaged, and nothing in them is run."""
+"""Checkpoints as files: written whole or not at all, read only if undamaged, and read without running code in them."""
 
 import hashlib
 import io
@@ -25,35 +25,35 @@ __all__ = ["SafeCheckpointIO", "read_checkpoint", "read_fit", "read_undamaged"]
 
 ZIP_START = b"PK\x03\x04"
 SEAL, DIGEST_SIZE = b"sha256 ", 64
-NEEDED = "plugins=[SafeCheckpointIO()]"  # of a Trainer in Python
+NEEDED = "plugins=[SafeCheckpointIO()]"  # argument of a Trainer in Python that makes checkpoints readable here
 MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
 KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then renames it there, so that a file is old or new, never half.
+    """Writes a checkpoint to a temporary file in its folder and renames that, so that no file is ever partial.
 
-    Lightning's own way writes to the system's temporary folder; where that is another filesystem, the last step is a
-    copy, and a process killed in it leaves half a file. The file is a torch archive whose zip comment is the SHA-256 of
-    all bytes before it, for torch checks none of the zip's own checksums. What ends otherwise is not read.
+    Lightning writes to the system's temporary folder; if that is another filesystem, the last step is a copy, and a
+    process killed during it leaves a partial file. The file is a torch archive whose zip comment is the SHA-256 of all
+    bytes before it, because torch checks none of the zip's own checksums. Files without such a comment are not read.
 
     Args:
-        taken: Contents of checkpoints already read, by path: the file may have been replaced since.
+        taken: Contents of checkpoints already read, by path, because the file may have been replaced since.
     """
 
     def __init__(self, taken: Mapping[str, dict[str, Any]] | None = None) -> None:
         self._taken = dict(taken or {})
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write the checkpoint, through to the disk.
+        """Write the checkpoint, and sync it to the disk.
 
         Args:
             checkpoint: The content.
             path: The file.
-            storage_options: Of no effect; they are for other places than files.
+            storage_options: Not used; they are for remote storage.
 
         Raises:
-            SaveError: If it cannot be written, or is to go to an address.
+            SaveError: If it cannot be written, or the path is a URL.
         """
         if "://" in str(path):
             raise SaveError(f"cannot save {path}: expected a file on this machine; copy the checkpoint there later")
@@ -68,15 +68,15 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
         Args:
             path: The file.
-            map_location: Of no effect; the Trainer moves what it takes from the content.
-            weights_only: Of no effect; no code in the file is ever run.
+            map_location: Not used; the Trainer moves the tensors.
+            weights_only: Not used; code in the file is never run.
         """
         return self._taken.pop(str(path), None) or read_checkpoint(str(path))
 
 
 def _sealed(archive: bytes) -> bytes:
     """Return a zip archive with its own digest as its comment."""
-    assert archive.endswith(b"\0\0")  # torch writes no comment, whose length are the last two bytes
+    assert archive.endswith(b"\0\0")  # the last two bytes are the length of the comment: torch writes none
     body = archive[:-2] + (len(SEAL) + DIGEST_SIZE).to_bytes(2, "little") + SEAL
     return body + hashlib.sha256(body).hexdigest().encode()
 
@@ -96,7 +96,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     checkpoint = _unpacked(read_undamaged(path), path)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= KEYS:
         raise _foreign(path, "lacks what a run of this program stores")
-    if checkpoint["class_path"] not in MODELS:  # a class is imported by this name: never one of somebody else's
+    if checkpoint["class_path"] not in MODELS:  # this class is imported: only those of this package are allowed
         raise _foreign(path, f"holds a {checkpoint['class_path']}")
     checkpoint["hyper_parameters"].pop("arithmetic", None)  # release 0.1 had two of them
     version = str(checkpoint.get("regression_version", __version__))
@@ -109,7 +109,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
 
 def read_fit(path: str) -> dict[str, Any]:
-    """Return what a checkpoint has that predictions need, from a run's ``fit.json``.
+    """Return from a run's ``fit.json`` the part of a checkpoint's content that predictions need.
 
     Args:
         path: The file.
@@ -145,7 +145,7 @@ def read_undamaged(path: str) -> bytes:
     if "://" in path:
         raise UsageError(f"expected a checkpoint on this machine, got {path}: download it and give the file")
     try:
-        if not Path(path).is_file():  # a pipe or a device must not even be opened
+        if not Path(path).is_file():  # opening a pipe or a device could block
             kind = "is not a regular file" if Path(path).exists() else "is not a file"
             raise UsageError(f"checkpoint not found: {path} {kind}; expected a .ckpt in a run's checkpoints folder")
         with Path(path).open("rb") as file:
@@ -166,16 +166,16 @@ def read_undamaged(path: str) -> bytes:
 def _unpacked(content: bytes, path: str) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            # torch packs nothing: what is larger than the file is a bomb.
+            # torch does not compress: an archive that unpacks to more than its size is a zip bomb.
             if sum(entry.file_size for entry in archive.infolist()) > len(content):
                 raise _foreign(path, "unpacks to more than its own size")
-        with warnings.catch_warnings(action="ignore"):  # torch warns of archives that it then refuses
+        with warnings.catch_warnings(action="ignore"):  # torch warns of some archives before it refuses them
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UsageError:
         raise
     except pickle.UnpicklingError as error:
         raise _foreign(path, "holds more than plain data, which would run code") from error
-    except Exception as error:  # torch raises many kinds for an archive that is not its own
+    except Exception as error:  # torch raises exceptions of many types for other archives
         raise _foreign(path, "is an archive of something else") from error
 
 
@@ -189,7 +189,7 @@ def _major(version: str) -> int:
 
 
 def _is_finite(value: Any) -> bool:
-    """Tell whether all numbers are finite; a tensor that claims more numbers than it stores is taken for infinite."""
+    """Tell whether all numbers are finite; a tensor with more elements than its storage counts as not finite."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list | tuple):
@@ -198,4 +198,4 @@ def _is_finite(value: Any) -> bool:
         return False
     if isinstance(value, Tensor):
         return bool(value.isfinite().all())
-    return not isinstance(value, float) or math.isfinite(value)  # as a tensor it would be cut down to float32
+    return not isinstance(value, float) or math.isfinite(value)  # not as a tensor, which would round it to float32

@@ -1,4 +1,4 @@
-"""Where checkpoints are: found by the words ``last`` and ``best``, and what killed processes left beside them."""
+"""Finds checkpoints by the words ``last`` and ``best``, and removes the temporary files that killed processes left."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def checkpoint_path(word: str, root: str) -> str:
         The path, which may not exist if it was given.
 
     Raises:
-        UsageError: If there is no such checkpoint, or the word is empty, or one of Lightning's for other places.
+        UsageError: If there is no such checkpoint, or the word is empty, or one of Lightning's that is not supported.
     """
     if word == "hpc" or word.startswith("registry"):
         raise UsageError(f"--ckpt_path {word} is not supported: give a path, last or best")
@@ -64,7 +64,7 @@ def _newest_first(root: Path, name: str) -> Iterator[Path]:
 
 
 def lacks_files(path: str) -> bool:
-    """Tell whether a checkpoint is that of a run which was killed before it had written all files of its fit."""
+    """Tell whether a file of the fit is missing in the run of a checkpoint: the run was killed before it wrote all."""
     folder = Path(os.path.abspath(path)).parent
     return folder.name == "checkpoints" and not all((folder.parent / name).is_file() for name in FILES)
 

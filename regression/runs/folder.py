@@ -1,4 +1,4 @@
-"""A run's own folder: claimed once, never shared."""
+"""A folder for each run: no two runs write into the same one."""
 
 import re
 import shutil
@@ -41,26 +41,26 @@ LONGEST_NAME = 100
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes and prints, also before the processes know each other."""
+    """Tell whether this process is the one that writes and prints; valid also before the processes are connected."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def forget_rank() -> None:
-    """Let this process write and print unless a launcher has started it; the Trainer numbers those of a group."""
+    """Make this process the first one unless a launcher started it; the number of an earlier run may still be set."""
     if not is_launched():
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
 
 
 class RunLogger(TensorBoardLogger):
-    """A TensorBoard logger whose ``version_N`` folder is its own, also when two runs start at once.
+    """A TensorBoard logger with a ``version_N`` folder of its own, also when two runs start at once.
 
-    The stock logger takes the highest number it sees plus one, so two runs can see the same. Here making the folder
-    is the claim: it fails for all but one. The losses stand first in TensorBoard; the epoch, which Lightning adds to
-    everything, is no curve there.
+    Lightning's logger takes the highest existing number plus one, so two runs can take the same. This one creates the
+    folder at once, which fails for all runs but one, and the others try the next number. TensorBoard shows the losses
+    first, and no curve of the epoch, which Lightning adds to all metrics.
 
     Args:
         root: Folder that holds ``lightning_logs``.
-        label: What to call the run beside its number: its folder is ``version_N-LABEL``.
+        label: Name of the run: its folder is ``version_N-LABEL``.
 
     Raises:
         UsageError: If the label cannot be part of a folder's name.
@@ -71,16 +71,16 @@ class RunLogger(TensorBoardLogger):
             raise UsageError(
                 f"a run's name must have 1 to {LONGEST_NAME} letters, none of them / or \\, got {printable(label)!r}"
             )
-        # A long queue keeps the training thread from waiting for the writing one.
+        # With a long queue the training thread does not wait for the thread that writes.
         super().__init__(root, name="lightning_logs", default_hp_metric=False, max_queue=10_000)
         self.refused, self.label = False, label
         self._claimed: Path | None = None
 
     @property
     def version(self) -> str:
-        """The name of the run's folder, claimed when first asked for on the process that writes."""
+        """The name of the run's folder, which the first process creates at the first access."""
         if not is_first_process():
-            return "unclaimed"  # this process writes nothing; it is told the folder of the first one
+            return "unclaimed"  # this process writes nothing; the Trainer broadcasts the folder of the first one
         if self._claimed is None:
             self._claimed = _claim(Path(self.root_dir), "" if self.label is None else f"-{self.label}")
         return self._claimed.name
@@ -108,7 +108,7 @@ class RunLogger(TensorBoardLogger):
 
 @contextmanager
 def silent_writer() -> Iterator[None]:
-    """Keep back the traceback of a thread that cannot write: TensorBoard raises the error again at the next value."""
+    """Suppress the traceback of a thread that cannot write: TensorBoard raises the error again at the next value."""
     show = threading.excepthook
 
     def hook(thrown: threading.ExceptHookArgs) -> None:
@@ -123,7 +123,7 @@ def silent_writer() -> Iterator[None]:
 
 
 class RefusedRun(Callback):
-    """Tells the logger of a run that was refused before its first update, so that no folder is left behind."""
+    """Marks the logger of a run that is refused before its first update, so that the logger removes the folder."""
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Mark the logger and the exception; the Trainer finalizes the logger next."""
@@ -137,13 +137,13 @@ class RefusedRun(Callback):
 
 
 class SameCheckpoint(Callback):
-    """Refuses to go on where the processes of a run have taken different checkpoints.
+    """Refuses to resume if the processes of a run have read different checkpoints.
 
-    A launcher other than this program's own starts each of them by itself, and each finds out what ``last`` means;
-    another run may save in between.
+    Processes started by another launcher, such as torchrun, each look for ``last`` themselves, and another run may save
+    a checkpoint in between.
 
     Args:
-        path: The file that this process took, if any.
+        path: The file that this process read, if any.
         content: Its content.
     """
 
@@ -151,7 +151,7 @@ class SameCheckpoint(Callback):
         self.taken = None if content is None else (path, content.get("global_step"))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Compare all processes; this is the first moment at which they can talk."""
+        """Compare all processes; this is the first hook in which they are connected."""
         first, *others = all_gather_objects(self.taken)
         for number, other in enumerate(others, start=2):
             if other != first:
@@ -166,7 +166,7 @@ def _shown(taken: tuple[str | None, Any] | None) -> str:
 
 
 def require_working_folder() -> None:
-    """Refuse to work where the shell's folder is gone: no relative path means anything there."""
+    """Refuse to run if the working folder was deleted: relative paths have no meaning then."""
     try:
         Path.cwd()
     except OSError as error:
@@ -185,7 +185,7 @@ def _claim(parent: Path, ending: str) -> Path:
         while True:
             number = max((run_number(run) or 0 for run in parent.glob("version_*")), default=-1) + 1
             folder = parent / f"version_{number}{ending}"
-            with suppress(FileExistsError):  # of a run that starts just now
+            with suppress(FileExistsError):  # another run has just created it
                 folder.mkdir()
                 return folder
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Where Lightning is handled by private names: its signal handlers, the processes it starts, and its loop.
+"""Uses private names of Lightning, for its signal handlers, the processes it starts, and its loop.
 
-There is no public way to replace them in a Trainer; each use says why. The version of Lightning is bounded, and
-``tests/test_foreign_privates.py`` fails where a name is gone or one is used elsewhere.
+There is no public way to replace these in a Trainer; a comment at each use says why. The version of Lightning is
+bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is used elsewhere.
 """
 
 import os
@@ -26,41 +26,41 @@ Start = Callable[[Mapping[str, str], int, int], None]
 
 
 class SilentConnector(_SignalConnector):
-    """Lightning's connector without its handlers.
+    """Lightning's signal connector without its handlers.
 
-    They would take the place of ours, and one of them sends a message to all processes in the middle of whatever this
-    process is doing, which mixes up the messages. Its requeueing of SLURM jobs is used, after an update.
+    They would replace the handlers of ``Signals``, and one of them sends a message to all processes at any moment,
+    which mixes up the messages of the run. Its requeueing of SLURM jobs is used, after an update.
     """
 
     def register_signal_handlers(self) -> None:
         """Leave the handlers as they are."""
 
     def requeue(self) -> None:
-        """Save for the job's next start and put the SLURM job back into its queue."""
-        # What the handler does has no name of its own.
+        """Save a checkpoint for the next start of the SLURM job, and requeue the job."""
+        # Lightning does this in its handler only.
         self._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
 
     def requeues(self) -> bool:
         """Tell whether the run is a SLURM job that is to be requeued."""
-        # A strategy of one device does not know the environment that was given as a plugin.
+        # A strategy of one device has no reference to the environment that was given as a plugin.
         environment = self.trainer._accelerator_connector.cluster_environment
         is_slurm = isinstance(environment, SLURMEnvironment) or SLURMEnvironment.detect()
         return is_slurm and getattr(environment, "auto_requeue", True)
 
 
 def keep_handlers_out(trainer: pl.Trainer) -> SilentConnector:
-    """Keep Lightning's signal handlers out of a Trainer that has not begun, and return what requeues its job."""
-    # The connector is made in the Trainer, which takes no other one.
+    """Disable Lightning's signal handlers in a Trainer that has not begun; return the connector, for requeueing."""
+    # A Trainer makes its connector itself and takes no other one.
     connector = SilentConnector(trainer)
     trainer._signal_connector = connector
     return connector
 
 
 class _Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher with the processes in the care of others.
+    """Lightning's launcher, with other functions that start the processes and signal them.
 
-    Its own observer looks every five seconds and kills all of them without a word. It minds ``procs``, which stays
-    empty here.
+    Lightning's own observer checks the processes in ``procs`` every five seconds, and kills all of them without a
+    message if one has failed. Here ``procs`` stays empty, so that it does nothing.
     """
 
     def __init__(self, launcher: _SubprocessScriptLauncher, start: Start, send: Callable[[int], None]) -> None:
@@ -69,7 +69,7 @@ class _Launcher(_SubprocessScriptLauncher):
         self._store: Any = None
 
     def launch(self, *args: Any, **options: Any) -> Any:
-        """Start the processes and do the work; what they need in the environment is taken back at the end."""
+        """Start the processes and run the function; restore the environment, which they need, at the end."""
         before = dict(os.environ)
         try:
             return super().launch(*args, **options)
@@ -81,9 +81,9 @@ class _Launcher(_SubprocessScriptLauncher):
         self._send(signum)
 
     def _meet_on_loopback(self) -> None:
-        """Open the port at which the processes find each other on loopback: torch's own listens to every network.
+        """Open the port through which the processes connect on loopback only: torch would listen on all interfaces.
 
-        Torch takes it for the port of torchrun's agent, and opens none.
+        The environment makes torch use it as the port of torchrun's agent, so torch opens none.
         """
         with socket.create_server(("127.0.0.1", 0), backlog=self.num_processes) as server:
             port, descriptor = server.getsockname()[1], server.detach()
@@ -108,18 +108,18 @@ class _Launcher(_SubprocessScriptLauncher):
 
 
 def set_timeout(strategy: DDPStrategy, seconds: float) -> None:
-    """Let the processes of a strategy wait no longer for one than given."""
-    # An argument of the strategy, but it is Lightning that chooses and makes the strategy by the devices it finds.
+    """Set how long the processes of a strategy wait for each other."""
+    # It is an argument of the strategy's class, but Lightning makes the strategy itself, for the devices that it finds.
     strategy._timeout = timedelta(seconds=seconds)
 
 
 def start_with(strategy: DDPStrategy, start: Start, send: Callable[[int], None]) -> None:
-    """Let a strategy that starts processes by running the command again do so by the given functions.
+    """Make a strategy that starts processes by running the command again use the given functions for that.
 
     Args:
-        strategy: The strategy, before it runs; one with other launchers is left alone.
+        strategy: The strategy, before it runs; one with another launcher is left unchanged.
         start: Starts the other processes of this machine, given their environment, the number of this process in the
-            run, and how many there are on this machine.
+            run, and how many processes this machine has.
         send: Sends a signal to them.
     """
     launcher = strategy.launcher
@@ -128,16 +128,16 @@ def start_with(strategy: DDPStrategy, start: Start, send: Callable[[int], None])
 
 
 class _ClosingLoop(_FitLoop):
-    """A loop that begins and ends a run in which no update is left to make; Lightning's own would skip all of it."""
+    """A loop that runs the hooks at the start and end of a fit although no update is left; Lightning's skips them."""
 
     @property
     def skip(self) -> bool:
-        """Never skip."""
+        """False: never skip."""
         return False
 
 
 def close_ended_run(trainer: pl.Trainer) -> None:
-    """Let a Trainer whose checkpoint has made all updates come to the end of the run once more.
+    """Make a Trainer run the end of a fit again, whose checkpoint is from after the last update.
 
     Args:
         trainer: The Trainer, before it runs.

@@ -1,6 +1,6 @@
 """Watches the process that started this one: when it is gone, this process exits. Standard library only.
 
-It begins before torch is imported, which takes seconds, on a busy machine many.
+The watch begins before torch is imported, because the import takes seconds.
 """
 
 import os
@@ -9,32 +9,34 @@ import sys
 import threading
 from contextlib import suppress
 
-__all__ = ["CHANNEL", "GO_ON", "LIFELINE", "Lifeline", "say"]
+__all__ = ["CHANNEL", "GO_ON", "PARENT", "ParentConnection", "say"]
 
-CHANNEL = "REGRESSION_CHANNEL"  # the number of the started process's end of a socket pair, in its environment
+CHANNEL = "REGRESSION_CHANNEL"  # variable with the file descriptor of a started process's end of the socket pair
 GO_ON = "all others were stopped: go on with --ckpt_path last"
 
 
-class Lifeline:
-    """The connection to the first process, whose end ends this one: it ends last, unless it was killed.
+class ParentConnection:
+    """The connection from a started process to the first one; when it closes, this process exits.
+
+    The first process ends last, so the connection closes early only if that was killed or exited.
 
     Args:
         channel: This process's end of the socket pair.
 
     Attributes:
-        first: What the first process is called.
-        acknowledged: Set once it has taken a message.
+        first: Name of the first process, for messages.
+        acknowledged: Set when the first process has received a message.
     """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self.first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # Lightning's teardown takes the number away
+        self.first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # read now: Lightning's teardown removes it
         self._prints = os.environ.get("LOCAL_RANK") == "1"
         self.acknowledged = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def tell(self, message: bytes) -> None:
-        """Send the first process a line."""
+        """Send a line to the first process."""
         with suppress(OSError):
             self._channel.sendall(message + b"\n")
 
@@ -53,4 +55,4 @@ def say(line: str) -> None:
         print(f"regression: {line}", file=sys.stderr, flush=True)
 
 
-LIFELINE = Lifeline(socket.socket(fileno=int(os.environ.pop(CHANNEL)))) if CHANNEL in os.environ else None
+PARENT = ParentConnection(socket.socket(fileno=int(os.environ.pop(CHANNEL)))) if CHANNEL in os.environ else None

@@ -1,7 +1,7 @@
-"""The processes that one command starts on this machine: one fails, all fail, and the cause is the last line.
+"""Starts the processes of a run on this machine; if one fails, all end, and the cause is the last line.
 
-Every started process holds one end of a socket pair until it ends, so each side learns at once when the other is gone,
-also by SIGKILL. A process that fails tells the first one how; only the first one prints.
+Every started process has one end of a socket pair open until it ends, so each side notices at once when the other is
+gone, also after SIGKILL. A process that fails sends its outcome to the first process; only the first one prints.
 """
 
 import json
@@ -24,13 +24,15 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
 from regression.runs.lightning_internals import set_timeout, start_with
-from regression.runs.parent_watch import CHANNEL, GO_ON, LIFELINE, Lifeline, say
+from regression.runs.parent_watch import CHANNEL, GO_ON, PARENT, ParentConnection, say
 
-__all__ = ["HELD", "Outcome", "Ranks", "lost_line"]
+__all__ = ["HELD_SIGNALS", "Outcome", "Ranks", "lost_line"]
 
-CHECKPOINT = "REGRESSION_CHECKPOINT"  # the file to go on from, in the environment of a started process
-HELD = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
-GRACE = 3.0  # seconds that a process gets to end by itself once another one has failed
+CHECKPOINT = "REGRESSION_CHECKPOINT"  # variable of a started process with the file to resume from
+HELD_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
+SECONDS_TO_END = 3.0  # for a process to end by itself after another one has failed
+SECONDS_AFTER_SUCCESS, SECONDS_AFTER_FAILURE = 10.0, 1.5  # of the first process, for the others to end
+# Errors that a process gets when another process is gone.
 AFTERMATH = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out|socket|store", re.IGNORECASE)
 
 
@@ -39,9 +41,9 @@ class Outcome:
     """How a process ended.
 
     Attributes:
-        kind: ``done``; ``stopped`` by a signal; ``failed`` by its own error; ``lost``: another process failed it.
+        kind: ``done``; ``stopped`` by a signal; ``failed`` by its own error; ``lost``: by the failure of another one.
         status: Its exit status.
-        line: What to say about it, one line.
+        line: The line to print about it.
     """
 
     kind: Literal["done", "stopped", "failed", "lost"]
@@ -49,7 +51,7 @@ class Outcome:
     line: str = ""
 
     def message(self) -> bytes:
-        """Return it as a line of JSON for the first process, without the line's end."""
+        """Return it as a line of JSON for the first process, without a newline."""
         return json.dumps(asdict(self)).encode()
 
 
@@ -62,7 +64,7 @@ class _Child:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def verdict(self) -> Outcome | None:
-        """Return how it ended or said that it will, ``None`` while it works, and what killed it where it was mute."""
+        """Return the outcome that the process sent, or how it ended without one; ``None`` while it runs."""
         status = self.process.returncode
         if self.outcome is not None or not self.ended.is_set():
             return self.outcome
@@ -74,10 +76,10 @@ class _Child:
 
 
 class Ranks:
-    """The processes of a run on this machine, as one of them sees the others.
+    """The other processes of a run, from the point of view of this one.
 
     Attributes:
-        checkpoint: The file that the first process took for ``--ckpt_path``, in a process that it started.
+        checkpoint: The file to resume from, as the first process resolved ``--ckpt_path``; ``None`` before that.
     """
 
     def __init__(self) -> None:
@@ -89,16 +91,16 @@ class Ranks:
 
     @property
     def are_several(self) -> bool:
-        """Whether there are other processes that this one knows of."""
-        return LIFELINE is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
+        """Whether the run has other processes, started by this program or connected already."""
+        return PARENT is not None or bool(self._children) or (dist.is_available() and dist.is_initialized())
 
     def attach(self, trainer: pl.Trainer, seconds: float, checkpoint: str | None) -> None:
-        """Let a Trainer start its processes here, and wait no longer for one than given.
+        """Make a Trainer start its processes by this class, and set how long they wait for each other.
 
         Args:
             trainer: The Trainer, before it runs.
             seconds: Longest time that one process waits for another.
-            checkpoint: The file that all processes go on from.
+            checkpoint: The file that all processes resume from.
         """
         strategy, self._seconds, self.checkpoint = trainer.strategy, seconds, checkpoint
         if not isinstance(strategy, DDPStrategy):
@@ -107,7 +109,7 @@ class Ranks:
         start_with(strategy, self._start_others, self.send)
 
     def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:
-        """Start the other processes of this machine; number is that of this one in the run, from 0."""
+        """Start the other processes of this machine; ``number`` is the number of this process in the run, from 0."""
         total = environment["WORLD_SIZE"]
         names = [f"process {number + local + 1} of {total}" for local in range(count)]
         for local in range(1, count):
@@ -115,7 +117,7 @@ class Ranks:
         self.expect_meeting()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], names: list[str]) -> None:
-        """Start one more process and watch it; names has a name for each, the present one first."""
+        """Start one more process and watch it; ``names`` has a name for each process, that of this one first."""
         self._names = names
         ours, theirs = socket.socketpair()
         known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
@@ -124,11 +126,12 @@ class Ranks:
                 command, env={**environment, **known, CHANNEL: str(theirs.fileno())}, pass_fds=[theirs.fileno()]
             )
             child = _Child(names[len(self._children) + 1], process, ours)
-            self._children.append(child)  # before a signal is let in, or nobody would end it
+            # Within the block: a handler that ends the run must end this process too.
+            self._children.append(child)
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
     def expect_meeting(self) -> None:
-        """End the run if this process does not come to wait for the others, which start later and wait from then."""
+        """End the run if this process is not connected in time: the others, which start later, wait for it."""
         timer = threading.Timer(self._seconds + 2, self._require_meeting)
         timer.daemon = True
         timer.start()
@@ -142,56 +145,55 @@ class Ranks:
         for child in self._children:
             child.process.send_signal(signum)
 
-    def conclude(self, outcome: Outcome, speaks: bool = True) -> int:
-        """End the run on this process, and with it on those it started; return the exit status.
+    def conclude(self, outcome: Outcome, prints: bool = True) -> int:
+        """End the run on this process and those it started, and return the exit status.
 
         Args:
             outcome: How this process ended.
-            speaks: Whether to print the line, where no other process does that.
+            prints: Whether to print the line, in a process that was not started by this program.
         """
         self._is_over.set()
-        if LIFELINE is not None:
-            self._tell(LIFELINE, outcome)
+        if PARENT is not None:
+            self._tell(PARENT, outcome)
             return outcome.status
         if self._children:
-            outcome = self._settled(outcome)
-        if outcome.line and speaks:
+            outcome = self._wait_for_others(outcome)
+        if outcome.line and prints:
             say(outcome.line)
         return outcome.status
 
     def leave(self, outcome: Outcome) -> NoReturn:
         """End this process at once, and those it started; any thread may call it."""
         self._is_over.set()
-        if LIFELINE is not None:
-            LIFELINE.tell(outcome.message())
+        if PARENT is not None:
+            PARENT.tell(outcome.message())
         else:
             self.close()
             say(outcome.line)
         os._exit(outcome.status)
 
     def close(self) -> None:
-        """Kill what still runs of the processes that were started."""
+        """Kill the started processes that still run."""
         for child in self._children:
             child.process.kill()
         for child in self._children:
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(GRACE)
+                child.process.wait(SECONDS_TO_END)
 
-    def _settled(self, outcome: Outcome) -> Outcome:
-        """Wait for the others as long as it makes sense, kill the rest, and return how the run ended."""
+    def _wait_for_others(self, outcome: Outcome) -> Outcome:
+        """Wait some seconds for the started processes, kill those that still run, and return how the run ended."""
         if outcome.kind == "lost":
-            _wait(GRACE, lambda: any(_has_failed(child) for child in self._children))
+            _wait(SECONDS_TO_END, lambda: any(_has_failed(child) for child in self._children))
         else:
-            _wait(
-                10.0 if outcome.kind == "done" else 1.5, lambda: all(child.ended.is_set() for child in self._children)
-            )
+            seconds = SECONDS_AFTER_SUCCESS if outcome.kind == "done" else SECONDS_AFTER_FAILURE
+            _wait(seconds, lambda: all(child.ended.is_set() for child in self._children))
         if outcome.kind in ("done", "lost"):
             outcome = self._cause(outcome)
         self.close()
         return outcome
 
     def _cause(self, own: Outcome | None) -> Outcome:
-        """Return the outcome that explains all others; own is ``None`` where the first process does not answer."""
+        """Return the outcome that caused all others; ``own`` is that of this process, ``None`` if it hangs."""
         verdicts = {child.name: child.verdict() for child in self._children}
         for kind in ("failed", "stopped"):
             for verdict in verdicts.values():
@@ -206,7 +208,7 @@ class Ranks:
         return own or Outcome("lost", 1, "all processes lost each other")
 
     def _watch(self, child: _Child) -> None:
-        """Take what a started process tells until it ends, and see that its failure ends the run."""
+        """Receive the outcome of a started process, wait for its end, and end the run if it failed."""
         with suppress(OSError), child.channel.makefile("rb") as lines:
             for line in lines:
                 child.outcome = Outcome(**json.loads(line))
@@ -217,15 +219,15 @@ class Ranks:
         self._end_if_failed(child)
 
     def _end_if_failed(self, child: _Child) -> None:
-        """Give this process some time to see by itself that a process has failed, and end it then."""
+        """If a started process has failed, end this one too unless it ends by itself within some seconds."""
         verdict = child.verdict()
-        if verdict is not None and verdict.kind != "done" and not self._is_over.wait(GRACE):
+        if verdict is not None and verdict.kind != "done" and not self._is_over.wait(SECONDS_TO_END):
             self.leave(self._cause(None))
 
-    def _tell(self, lifeline: Lifeline, outcome: Outcome) -> None:
-        lifeline.tell(outcome.message())
-        if outcome.kind == "lost" and not lifeline.acknowledged.wait(GRACE):  # it is not even able to take a message
-            say(_hung_line(lifeline.first, self._seconds))
+    def _tell(self, parent: ParentConnection, outcome: Outcome) -> None:
+        parent.tell(outcome.message())
+        if outcome.kind == "lost" and not parent.acknowledged.wait(SECONDS_TO_END):  # the first process hangs
+            say(_hung_line(parent.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
 
 
@@ -236,8 +238,8 @@ def _has_failed(child: _Child) -> bool:
 
 @contextmanager
 def _held() -> Iterator[None]:
-    """Hold signals back here, and in a process that is started here until it lets them in when it is ready for them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    """Block signals here; a process that is started here inherits this, and unblocks them when its handlers are set."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
     finally:
@@ -250,7 +252,7 @@ def _same_command() -> list[str]:
 
 
 def lost_line(error: BaseException) -> str | None:
-    """Return what to say of an error that another process caused, or ``None`` where it is this process's own."""
+    """Return the line about an error that another process caused, or ``None`` if it is this process's own error."""
     text = str(error)
     is_aftermath = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and AFTERMATH.search(text))
     if isinstance(error, UsageError) or not is_aftermath:

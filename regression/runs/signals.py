@@ -1,7 +1,7 @@
-"""Signals: a fit that is told to stop does so after the current update, with a checkpoint.
+"""Signals: a fit that gets a signal stops after the current update, with a checkpoint.
 
-A handler does no work: it may run between any two instructions, and in only one of the processes. It sets a flag, which
-all processes look at together after each update. Where no update can be lost, it ends the run at once.
+A handler only sets a flag, because it may run between any two instructions, and in only one of the processes. All
+processes check their flags together after each update. Where no update can be lost, the handler ends the run at once.
 """
 
 import os
@@ -24,40 +24,40 @@ from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
 from regression.runs.parent_watch import say
-from regression.runs.processes import HELD, Outcome
+from regression.runs.processes import HELD_SIGNALS, Outcome
 from regression.training.trainer_parts import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 
 STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 SAVES = getattr(signal, "SIGUSR1", None)  # not on Windows
-LONGEST = 3.5  # seconds from a signal to the end of an update, or the process ends without it
-AFTER_SAVING = 1.0  # seconds
+SECONDS_TO_UPDATE = 3.5  # from a signal to the end of the update; after that the process ends without it
+SECONDS_AFTER_SAVING = 1.0  # between two checks whether a checkpoint is still being written
 
 
 def stopped_outcome(signum: int, saved: str) -> Outcome:
-    """Return how a process ends that a signal stopped."""
+    """Return the outcome of a process that a signal stopped."""
     return Outcome("stopped", 128 + signum, f"stopped by {STOPS[signal.Signals(signum)]}; {saved}")
 
 
 def unblock() -> None:
-    """Let the signals in that ``Ranks`` held back when it started this process."""
+    """Unblock the signals that ``Ranks`` blocked when it started this process."""
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
 class Signals:
-    """The signals that this process has got; a context that handles SIGINT, SIGTERM and SIGUSR1.
+    """The signals that this process has received; a context that handles SIGINT, SIGTERM and SIGUSR1.
 
     Args:
-        leave: Called in a thread to end the process at once, after a second Ctrl-C or where an update takes too long.
+        leave: Called in a thread to end the process at once, after a second Ctrl-C or if an update takes too long.
 
     Attributes:
         stop: The number of the first signal to stop, or 0.
-        save: Whether a signal to save has come.
-        is_held: Whether updates are being made, so that a signal to stop waits for the next look at ``stop``.
-        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure, which take the time they take.
-        saved: What to say of the state that was saved, or was not.
+        save: Whether a signal to save was received.
+        is_held: Whether updates are being made, so that a signal to stop takes effect only at the next check.
+        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: they are not cut short.
+        saved: What to print about the state that was saved, or was not.
     """
 
     def __init__(self, leave: Callable[[Outcome], Any]) -> None:
@@ -71,14 +71,14 @@ class Signals:
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():  # handlers cannot be set there
             return self
-        # Python runs its handlers between two instructions of the main thread; a long operation of torch is one.
-        # The interpreter's C handler writes the number here at once, and a thread can read it.
+        # Python runs its handlers only between two instructions of the main thread, and a long operation of torch is a
+        # single one. The interpreter's C handler writes the number to this pipe at once, where a thread can read it.
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
-        unblock()  # those that came while this process, started by another one, was not ready for them
+        unblock()  # signals that were sent before the handlers were set arrive now
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self
@@ -89,7 +89,7 @@ class Signals:
         for signum, handler in self._before.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._wakeup)
-        os.close(self._writing)  # which ends the thread
+        os.close(self._writing)  # this ends the thread
         self._thread.join()
         os.close(self._reading)
 
@@ -106,11 +106,11 @@ class Signals:
             self.stop = signum
 
     def hold(self) -> None:
-        """Let signals wait for the end of the update from now on."""
+        """Make signals take effect only at the end of the update from now on."""
         self.is_held = True
 
     def require_none(self) -> None:
-        """End the run here if a signal waits for it."""
+        """End the run if a signal was received that has not taken effect."""
         if self.stop and not self._is_raised:
             self._is_raised = True
             raise Stopped(self.stop, "the run had come to its end")
@@ -122,12 +122,12 @@ class Signals:
             try:
                 is_ready = select.select([self._reading], [], [], wait)[0]
                 received = os.read(self._reading, 1) if is_ready else b""
-            except OSError:  # Windows waits for sockets only, and a run opens none
+            except OSError:  # on Windows, select works with sockets only
                 return
             if not is_ready:
                 if not self.is_saving:
                     self._leave(stopped_outcome(self.stop, self.saved))
-                end = time.monotonic() + AFTER_SAVING
+                end = time.monotonic() + SECONDS_AFTER_SAVING
                 continue
             if not received:
                 return
@@ -140,14 +140,14 @@ class Signals:
                 is_saved = self.saved.startswith("saved")
                 self._leave(stopped_outcome(signal.SIGINT, self.saved if is_saved else "not saved, at the second one"))
             if self.stop and end is None:
-                end = time.monotonic() + LONGEST
+                end = time.monotonic() + SECONDS_TO_UPDATE
 
 
 class StopAtUpdate(Callback):
-    """Looks after each update whether any process was told to stop or to save, and does so in all of them.
+    """Checks after each update whether any process got a signal to stop or to save, and then all of them do.
 
-    SIGTERM or Ctrl-C: the state goes into ``last.ckpt`` and the run ends. SIGUSR1: in a SLURM job the state is saved
-    and the job requeued as Lightning does, elsewhere it goes into ``last.ckpt``; the run goes on.
+    SIGTERM or Ctrl-C: the state is saved in ``last.ckpt`` and the run ends. SIGUSR1: in a SLURM job the state is saved
+    and the job requeued as Lightning does it, elsewhere it is saved in ``last.ckpt``; the run continues.
 
     Args:
         signals: The signals of this process.
@@ -158,19 +158,19 @@ class StopAtUpdate(Callback):
         self._connector: SilentConnector | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Keep Lightning's handlers out."""
+        """Disable Lightning's signal handlers."""
         self._connector = keep_handlers_out(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Let signals wait; the exact solver makes no updates, so there is nothing to wait for."""
+        """Hold signals until the end of the update; the exact solver makes no updates, so there they act at once."""
         if makes_updates(pl_module):
             self.signals.hold()
             pl_module.is_stopped = lambda: bool(self._agreed(trainer)[0])
 
     def _agreed(self, trainer: pl.Trainer) -> tuple[int, bool]:
-        """Return the signal to stop and whether to save, as all processes see it; all of them must ask."""
+        """Return the signal to stop and whether to save, combined over the processes; all of them must call it."""
         if trainer.world_size == 1:
             return self.signals.stop, self.signals.save
         mine = torch.tensor([self.signals.stop, int(self.signals.save)], device=trainer.strategy.root_device)
@@ -180,7 +180,7 @@ class StopAtUpdate(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look."""
+        """Check for signals."""
         self._look(trainer)
 
     def on_validation_batch_end(
@@ -192,11 +192,11 @@ class StopAtUpdate(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Look, since a validation can be long; a resumed run begins it again."""
+        """Check for signals, because a validation can be long; a resumed run begins it again."""
         self._look(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remove what a requeued job went on from: the next job in the folder would take it up too."""
+        """Remove the checkpoints that a requeued job was resumed from: the next job here would resume from them too."""
         resumed = Path(trainer.ckpt_path or "")
         if trainer.is_global_zero and resumed.name.startswith("hpc_ckpt_"):
             for path in resumed.parent.glob("hpc_ckpt_*.ckpt"):
@@ -215,7 +215,7 @@ class StopAtUpdate(Callback):
             self._save_and_go_on(trainer)
 
     def _saved(self, trainer: pl.Trainer) -> str:
-        """Save after the latest update and say where."""
+        """Save the state after the latest update, and return a line that says where."""
         self.signals.is_saving, made = True, counted(trainer.global_step, "update")
         try:
             for callback in trainer.checkpoint_callbacks:

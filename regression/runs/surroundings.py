@@ -1,7 +1,8 @@
-"""What the environment says of a process before it begins; standard library only.
+"""Reads from the environment whether a launcher started this process, and removes stale variables.
 
-Lightning takes a process's number from the environment when it is imported, and is silent on all but the first. Shells,
-containers and schedulers leave such numbers behind where no launcher has started any process.
+Lightning reads the number of a process from the environment when it is imported, and only the first process prints.
+Shells, containers and schedulers set such variables also where no launcher has started any process. Standard library
+only, because this runs before the imports.
 """
 
 import os
@@ -10,18 +11,18 @@ from collections.abc import Mapping, MutableMapping
 
 from regression.common.errors import UsageError
 from regression.common.text import counted
-from regression.runs.parent_watch import LIFELINE
+from regression.runs.parent_watch import PARENT
 
-__all__ = ["is_launched", "is_pod", "require_world", "settle"]
+__all__ = ["clean_environment", "is_launched", "is_pod", "require_world"]
 
 NUMBERS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 MEETING = {"MASTER_ADDR", "MASTER_PORT"}
 
 
 def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a launcher has started this process as one of several: ours, torchrun, srun, jsrun, or by hand."""
+    """Tell whether a launcher started this process as one of several: this program, torchrun, srun, jsrun, a user."""
     return (
-        LIFELINE is not None
+        PARENT is not None
         or "TORCHELASTIC_RUN_ID" in environment
         or ("SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive"))
         or "JSM_NAMESPACE_SIZE" in environment
@@ -30,31 +31,31 @@ def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def is_pod(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this is one of several pods, as Kubernetes' PyTorchJob starts them, each with its own output."""
+    """Tell whether this process is one of several pods of Kubernetes' PyTorchJob, which each have their own output."""
     return not is_launched(environment) and environment.keys() >= {*MEETING, "RANK"} and _world(environment) > 1
 
 
-def settle(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Drop numbers of processes that no launcher gave, and a backend of figures; to be called before the imports.
+def clean_environment(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Remove process numbers that no launcher set, and set matplotlib's backend; to be called before the imports.
 
-    A figure is a file here and opens no window. A kernel's own choice of the backend stays for the kernel.
+    Figures are written to files and open no window. In a notebook the kernel's own backend is kept.
     """
     if not is_launched(environment) and not is_pod(environment):
         for name in NUMBERS:
             environment.pop(name, None)
     if "IPython" not in sys.modules:
-        environment["MPLBACKEND"] = "agg"  # where the name is not known, matplotlib cannot be imported
+        environment["MPLBACKEND"] = "agg"  # with a backend that it does not know, matplotlib cannot be imported
 
 
 def require_world(processes: int, environment: Mapping[str, str] = os.environ) -> None:
-    """Refuse to run with fewer processes than the environment speaks of: each would fit all points by itself.
+    """Refuse to run with fewer processes than ``WORLD_SIZE``: each would fit all points by itself.
 
     Args:
         processes: Number of processes that the Trainer will have.
         environment: The environment.
 
     Raises:
-        UsageError: If there are more of them; names the options.
+        UsageError: If ``WORLD_SIZE`` is larger; names the options.
     """
     size = _world(environment)
     if size > processes:

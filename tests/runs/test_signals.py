@@ -100,7 +100,7 @@ def test_a_signal_stops_within_a_block_of_mini_batches(
     command: Command, monkeypatch: pytest.MonkeyPatch, call: int, updates: int
 ) -> None:
     """Within a block of updates that each have a batch of their own a run stops and goes on, also in the first one."""
-    monkeypatch.setattr(descent, "CHUNK", 16)  # asked after each second update on 8 rows
+    monkeypatch.setattr(descent, "NUMBERS_PER_CHUNK", 16)  # asked after each second update on 8 rows
     args = (*BATCHES, "--model.updates_per_batch", "3")  # an epoch of 3 and 1
     whole = command(*args)
     with pytest.MonkeyPatch.context() as patch:
@@ -158,7 +158,7 @@ def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypa
 
 def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are seen while the main thread does something else, and only then."""
-    monkeypatch.setattr("regression.runs.signals.LONGEST", 0.3)
+    monkeypatch.setattr("regression.runs.signals.SECONDS_TO_UPDATE", 0.3)
     for signals, words in (([signal.SIGINT] * 2, "at the second one"), ([signal.SIGTERM], "took too long")):
         left: list[Outcome] = []
         leave: Callable[[Outcome], None] = left.append

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from regression.common.errors import UsageError
 from regression.fits import figure as drawing
 from regression.runs.folder import forget_rank
-from regression.runs.surroundings import NUMBERS, is_launched, is_pod, require_world, settle
+from regression.runs.surroundings import NUMBERS, clean_environment, is_launched, is_pod, require_world
 from tests.runs.test_launchers import FITS, free_port, run_all
 from tests.support.command import ROOT, Command, config, versions
 
@@ -46,7 +46,7 @@ def test_numbers_that_no_launcher_gave_are_dropped(environment: dict[str, str]) 
     assert not is_launched(environment)
     assert not is_pod(environment)
     settled = dict(environment)
-    settle(settled)
+    clean_environment(settled)
     assert settled == {k: v for k, v in environment.items() if k not in NUMBERS} | {"MPLBACKEND": "agg"}
 
 
@@ -56,7 +56,7 @@ def test_numbers_of_a_launcher_are_kept(environment: dict[str, str]) -> None:
     assert is_launched(environment) == (environment is not POD)
     assert is_pod(environment) == (environment is POD)
     settled = dict(environment)
-    settle(settled)
+    clean_environment(settled)
     assert settled == environment | {"MPLBACKEND": "agg"}
 
 
@@ -64,7 +64,7 @@ def test_in_a_kernel_the_backend_is_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     """A notebook's figures are shown as before."""
     monkeypatch.setitem(sys.modules, "IPython", pytest)
     settled = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    settle(settled)
+    clean_environment(settled)
     assert settled == {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
