@@ -7,9 +7,9 @@ The public names below are also the names in YAML files and checkpoints. Each is
 ``regression.fit`` needs neither Lightning nor what reads files, which take seconds to import.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from regression.common.public_names import MODULES, public
 from regression.common.version import __version__ as __version__
 from regression.runs.parent_watch import PARENT as PARENT  # before all that takes long to import
 
@@ -57,31 +57,11 @@ __all__ = [
     "load",
 ]
 
-_NAMES = {
-    "api": ("fit", "load"),
-    "common.errors": ("DivergenceError", "SaveError", "UndeterminedWarning", "UsageError"),
-    "curves.polynomial": ("Line", "Polynomial"),
-    "data.data_modules": ("ArrayDataModule", "SineLineDataModule", "TableDataModule"),
-    "fits.bands": ("Prediction",),
-    "fits.fit": ("Fit",),
-    "outputs.fit_files": ("FitFiles",),
-    "outputs.predictions": ("PredictionFile",),
-    "outputs.report_lines": ("Report",),
-    "runs.checkpoint_file": ("SafeCheckpointIO",),
-    "series.result": ("SeriesFit",),
-    "series_api": ("compare_series", "fit_series"),
-    "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),
-    "training.losses": ("NormLoss",),
-    "training.series_regression": ("SeriesRegression",),
-}
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
+    value = globals()[name] = public(name)
     return value
 
 

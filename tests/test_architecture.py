@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outputs": {*BELOW_TRAINING, "training"},
     "runs": {"common", "fits", "training"},
     NAMES: {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs"},
-    "cli": {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs", NAMES},
+    "cli": {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs"},
 }
 MOST_FLOORS = 8
 

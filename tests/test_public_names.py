@@ -9,6 +9,7 @@ from types import FunctionType
 import pytest
 
 import regression
+from regression.common.public_names import MODULES
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("jsonargparse", "lightning", "matplotlib", "numba", "pandas", "polars", "pyarrow", "scipy.stats",
@@ -16,6 +17,7 @@ HEAVY = ("jsonargparse", "lightning", "matplotlib", "numba", "pandas", "polars",
 FIT = f"""
 import sys
 import regression
+from regression.common.public_names import MODULES
 assert not [name for name in ("numpy", "torch") if name in sys.modules]
 x = [0.0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 fit = regression.fit(x, [value + value % 2 for value in x])
@@ -39,8 +41,8 @@ def test_names_are_told_to_type_checkers() -> None:
     told = {
         (alias.name, node.module) for node in checked.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert told == {(name, f"regression.{module}") for name, module in regression._MODULES.items()}
-    assert sorted(regression._MODULES) == sorted(regression.__all__)
+    assert told == {(name, f"regression.{module}") for name, module in MODULES.items()}
+    assert sorted(MODULES) == sorted(regression.__all__)
 
 
 def test_each_name() -> None:

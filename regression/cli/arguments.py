@@ -8,9 +8,9 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-import regression
 from regression.cli.trusted_classes import OPTIONS
 from regression.common.errors import UsageError
+from regression.common.public_names import public
 from regression.runs.find_checkpoint import LAST_OR_NEW
 
 __all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", "require_same_model"]
@@ -101,7 +101,7 @@ def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
     # A module built in Python stores the options that were given; the others have their defaults.
-    bases = reversed(getattr(regression, model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
+    bases = reversed(public(model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
     defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():
         stored = checkpoint["hyper_parameters"].get(name, defaults[name])

@@ -7,8 +7,12 @@ from typing import NamedTuple
 
 import lightning.pytorch as pl
 
-import regression
 from regression.common.version import __version__
+from regression.data.data_modules import PointsDataModule, TableDataModule
+from regression.outputs.predictions import PredictionFile
+from regression.outputs.report_lines import Report
+from regression.training.line_and_polynomial import PolynomialRegression
+from regression.training.regression import Regression
 
 __all__ = ["command_page", "help_text", "overview"]
 
@@ -85,10 +89,10 @@ GROUPS = (
     }),
 )  # fmt: skip
 OWNERS = {
-    "model": (regression.PolynomialRegression, regression.PolynomialRegression.__mro__[1]),
-    "data": (regression.TableDataModule, regression.TableDataModule.__mro__[1]),
-    "report": (regression.Report,),
-    "predictions": (regression.PredictionFile,),
+    "model": (PolynomialRegression, Regression),
+    "data": (TableDataModule, PointsDataModule),
+    "report": (Report,),
+    "predictions": (PredictionFile,),
     "trainer": (pl.Trainer,),
 }
 

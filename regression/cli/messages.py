@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import torch
 
-from regression import __all__ as public_names
 from regression.common.errors import UsageError
+from regression.common.public_names import MODULES
 from regression.common.text import did_you_mean
 
 __all__ = ["one_line"]
@@ -93,7 +93,7 @@ def _unaccepted(option: str, class_path: str, name: str) -> str:
 
 def _unknown_class(option: str, name: str) -> str:
     known = {"--optimizer": dir(torch.optim), "--lr_scheduler": dir(torch.optim.lr_scheduler)}
-    return f"{option}: there is no class {name!r}{_near(name, known.get(option, public_names))}"
+    return f"{option}: there is no class {name!r}{_near(name, known.get(option, MODULES))}"
 
 
 def _wrong_type(option: str, text: str) -> str:

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import regression
 from regression.cli.export_command import rebuilt
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
+from regression.common.public_names import public
 from regression.common.text import shown_path
 from regression.data.data_modules import PointsDataModule
 from regression.fits.fit import Fit
@@ -77,7 +77,7 @@ def _data(checkpoint: dict[str, Any], source: str) -> PointsDataModule:
     named = [value["class_path"] for value in checkpoint.values() if isinstance(value, dict) and "class_path" in value]
     if options is None or not set(named) & set(DATA):
         raise UsageError(f"the points of {source} came from a program: draw there, with fit.plot(x, y)")
-    module: PointsDataModule = getattr(regression, named[0].rpartition(".")[2])(**options)
+    module: PointsDataModule = public(named[0].rpartition(".")[2])(**options)
     return module
 
 

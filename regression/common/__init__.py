@@ -3,6 +3,7 @@
 - ``errors``: the errors that a user can cause.
 - ``text``: counted nouns, suggestions for misspelt words, and text made safe for terminals and spreadsheets.
 - ``value_and_error``: a value rounded to the digits that its standard error leaves significant.
+- ``public_names``: where the public names are defined.
 - ``version``: the version of the package.
 - ``atomic_files``: files written whole or not at all.
 - ``rules``: checks of options, and of values read from the files of earlier runs.
