@@ -44,6 +44,7 @@ KINDS: dict[str, Callable[..., object]] = {
 WORDS: list[tuple[str, str, Any, str]] = [
     ("fit", "nan_policy", "drop", "nan_policy must be one of raise, omit, got 'drop'"),
     ("fit", "criterion", "aic", "criterion must be one of aicc, gcv, cv, got 'aic'"),
+    ("fit", "fix", "c1", "fix must be a mapping of names to values, or null, got 'c1'"),
     ("fit", "degree", "two", "degree must be a whole number from 0 to 60, got 'two'"),
     ("fit", "degree", True, "degree must be a whole number from 0 to 60, got True"),
     ("fit", "fit_intercept", "no", "fit_intercept must be true or false, got 'no'"),

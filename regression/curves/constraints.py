@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from regression.common.errors import UsageError
+from regression.common.rules import MAPPING, or_null, require_option
 from regression.curves.change_of_basis import u_in_powers
 from regression.curves.decimals import Matrix, Vector, precise
 from regression.curves.frame import Frame
@@ -61,6 +62,7 @@ class Constraints:
         Raises:
             UsageError: If a name is not that of a coefficient, a number is not finite, or a point is not a pair.
         """
+        require_option("fix", fix, or_null(MAPPING))
         fixed = {}
         for name, value in (fix or {}).items():
             power = power_of(str(name))
