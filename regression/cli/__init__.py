@@ -1,16 +1,16 @@
 """The command. May import every other wing, and the package's public names.
 
-- ``entry``: the one entry, and how it ends.
-- ``commands``: fit, validate, test and predict, as Lightning's command line has them.
+- ``entry``: the entry of the command: runs it, prints errors in one line, and returns the exit status.
+- ``commands``: fit, validate, test and predict, based on Lightning's command line.
 - ``plot_command``: plot, which needs no Trainer.
 - ``export_command``: export, which needs no Trainer.
-- ``arguments``: the words of the command line.
-- ``short_options``: a file and short options, as the long options that they stand for.
+- ``arguments``: the order of the command line's words, and the options that a checkpoint adds.
+- ``short_options``: replaces a file and short options by the long options that they stand for.
 - ``help_page``: the help of one screen.
-- ``checks``: what may not be asked of the Trainer.
+- ``checks``: refuses options of the Trainer that are wrong or have no effect.
 - ``parser_internals``: the private names of jsonargparse, and of Lightning's command line.
-- ``trusted_classes``: what a configuration may name.
-- ``messages``: what went wrong, in one line.
+- ``trusted_classes``: the classes that a configuration may name.
+- ``messages``: converts an error to one line.
 """
 
 from regression.runs.surroundings import clean_environment

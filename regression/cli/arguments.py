@@ -1,4 +1,4 @@
-"""The words of the command line: what stands before what, and what a checkpoint adds to them."""
+"""The words of the command line: their order, and the options that a checkpoint adds."""
 
 import inspect
 import json
@@ -19,7 +19,7 @@ __all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", 
 def files_first(args: Sequence[str]) -> list[str]:
     """Return the command line with its configuration files before its options, each in their order.
 
-    The parser lets the later one win, so that ``--model X -c FILE`` would drop X in silence.
+    For the parser the later one counts, so ``--model X -c FILE`` would ignore X without a message.
 
     Args:
         args: The subcommand and what follows it.
@@ -52,13 +52,13 @@ def option_value(args: Sequence[str], name: str) -> str | None:
 
 
 def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list[str]:
-    """Return the command line with ``--ckpt_path last_or_new`` as ``last``, or without it where nothing was saved.
+    """Return the command line with ``--ckpt_path last_or_new`` as ``last``, or without it if there is no checkpoint.
 
-    A job that is started again with the same words goes on so.
+    So a job can be started again with the same command line and is resumed.
 
     Args:
         args: The subcommand and what follows it.
-        has_checkpoint: Tells whether a run has saved.
+        has_checkpoint: Tells whether a run has saved a checkpoint.
     """
     if option_value(args, "--ckpt_path") != LAST_OR_NEW:
         return list(args)
@@ -72,11 +72,11 @@ def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list
 
 
 def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
-    """Return the options that build the checkpoint's model and data again, to stand before the user's own.
+    """Return the options that build the checkpoint's model and data, to be placed before the user's options.
 
     Args:
         checkpoint: The checkpoint.
-        is_split: Whether the data are those of the fit, so that its split into training and validation points holds.
+        is_split: Whether the data are those of the fit, so that its validation points are the same.
     """
     model = {"class_path": checkpoint["class_path"], "init_args": checkpoint["hyper_parameters"]}
     options = [f"--model={json.dumps(model)}"]
@@ -96,11 +96,11 @@ def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
         checkpoint: The checkpoint.
 
     Raises:
-        UsageError: If class or options are others; names both.
+        UsageError: If class or options differ; names both.
     """
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
-    # A module built in Python stores the options that were given; the others have their defaults.
+    # A checkpoint of a module built in Python has only the options that were given; the others have their defaults.
     bases = reversed(public(model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
     defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():

@@ -1,4 +1,4 @@
-"""What the command line may not ask of Lightning's Trainer, refused before anything is built."""
+"""Refuses options of Lightning's Trainer that are wrong or have no effect, before anything is built."""
 
 import math
 import os
@@ -17,7 +17,7 @@ __all__ = ["ended_line", "require_devices", "require_trainer_numbers"]
 
 
 def require_trainer_numbers(config: Namespace) -> None:
-    """Refuse numbers and places that Lightning takes in silence, or gives up on without a reason."""
+    """Refuse numbers and folders that Lightning accepts without a message, or refuses without a reason."""
     seed, trainer = config.seed_everything, config.trainer
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"seed_everything must be from 0 to 2^32 - 1, got {seed}")
@@ -41,9 +41,9 @@ def require_trainer_numbers(config: Namespace) -> None:
 
 
 def require_devices(trainer: Namespace) -> None:
-    """Refuse devices, accelerators and strategies that are not there, and say which are.
+    """Refuse devices, accelerators and strategies that do not exist here, and name those that do.
 
-    Only what is given by a word or number is judged; a class, or a list of devices, is left to Lightning.
+    Only words and numbers are checked; Lightning checks classes and lists of devices.
     """
     known = sorted(AcceleratorRegistry.available_accelerators())
     here = [name for name in known if AcceleratorRegistry[name]["accelerator"].is_available()]
@@ -85,13 +85,13 @@ def _hardware() -> str:
 
 
 def ended_line(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
-    """Return what to say of a checkpoint that has already reached the end of the run, ``None`` of any other.
+    """Return the line about a checkpoint that is already at the end of the run, ``None`` for any other.
 
     Args:
         checkpoint: The content of the checkpoint.
-        trainer: The Trainer that is to go on.
+        trainer: The Trainer of the resumed run.
     """
-    # Not "epoch", which is one less in a checkpoint written at the end of one.
+    # Not "epoch", which is one too small in a checkpoint written at the end of an epoch.
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     for name, limit, made in (
         ("max_epochs", trainer.max_epochs, epochs),

@@ -58,7 +58,7 @@ __all__ = ["RegressionCLI"]
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
-# Options of Lightning's callbacks have enumerations as defaults, such as Timer's, which YAML does not know.
+# Options of some callbacks of Lightning, such as Timer, have enumerations as defaults, which YAML cannot represent.
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
 
 
@@ -67,12 +67,12 @@ class ConfigFile(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write the file, before the first update."""
-        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
+        folder = trainer.log_dir  # read on all processes, because the first one broadcasts it
         if folder is None or self.already_saved or not trainer.is_global_zero:
             return
         self.already_saved = True
         with open_whole(Path(folder, self.config_filename)) as file:
-            # It is as it was parsed, and checked then.
+            # Validation is skipped because the configuration was validated when it was parsed.
             file.write(self.parser.dump(self.config, skip_none=False, skip_validation=True).encode())
 
 
@@ -105,16 +105,16 @@ class RegressionCLI(OwnCheckpoints):
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning calls it on the instance
-        """Return the subcommands, and the arguments of the Trainer's methods that are no options here.
+        """Return the subcommands, each with the arguments of the Trainer's method that are not options here.
 
-        Where the command line names one, it is the only one: making a parser for each takes a second.
+        If the command line names a subcommand, only that is returned: to make a parser for each takes a second.
         """
         fixed = {"verbose", "return_predictions", "weights_only"}
         known = {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
         return {self._named: known[self._named]} if self._named in known else known
 
     def fit(self, **options: Any) -> None:
-        """Fit; a checkpoint that is resumed runs no code. Series have a module and files of their own."""
+        """Fit, without running code of a checkpoint that is resumed; for series, with their own module and files."""
         if getattr(self.datamodule, "series", None) is not None:
             if options.get("ckpt_path") is not None:
                 raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
@@ -125,11 +125,11 @@ class RegressionCLI(OwnCheckpoints):
         self.trainer.fit(weights_only=True, **options)
 
     def validate(self, **options: Any) -> None:
-        """Validate without Lightning's table, which rounds to float32."""
+        """Validate without Lightning's table, whose numbers are rounded to float32."""
         self.trainer.validate(verbose=False, **options)
 
     def test(self, **options: Any) -> None:
-        """Test without Lightning's table, which rounds to float32."""
+        """Test without Lightning's table, whose numbers are rounded to float32."""
         self.trainer.test(verbose=False, **options)
 
     def predict(self, **options: Any) -> None:
@@ -137,7 +137,7 @@ class RegressionCLI(OwnCheckpoints):
         self.trainer.predict(return_predictions=False, **options)
 
     def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
-        """Make a parser, and remember the subcommand that it is for."""
+        """Make a parser, and keep it with the name of its subcommand."""
         parser = super().init_parser(**kwargs)
         self._command, self._known_parsers[command] = command, parser
         return parser
@@ -148,7 +148,7 @@ class RegressionCLI(OwnCheckpoints):
             parser.add_lightning_class_args(Report, "report")
             parser.add_lightning_class_args(SeriesFiles, "series")
             parser.add_class_arguments(FigureOptions, "figure")
-            parser.add_class_arguments(LastCheckpoint, "checkpoint")  # no callback where nothing is saved
+            parser.add_class_arguments(LastCheckpoint, "checkpoint")  # the callback is added only where checkpoints are
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
         label = "What to call the run: its folder is version_N-NAME, and TensorBoard shows that."
@@ -159,7 +159,7 @@ class RegressionCLI(OwnCheckpoints):
         parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the command line; what it leaves open, its files supply, and the checkpoint it names."""
+        """Parse the command line, with the options of its configuration files and of the checkpoint that it names."""
         args = files_first(write_out(args))
         root = option_value(args, "--trainer.default_root_dir")
         self._may_be_ended = option_value(args, "--ckpt_path") == LAST_OR_NEW
@@ -184,7 +184,7 @@ class RegressionCLI(OwnCheckpoints):
             known = vars(self._known_parsers[args[0]].get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
             raise UsageError(one_line(error, [f"--{key}" for key in known])) from error
         config = self.config[self.config.subcommand]
-        if self.checkpoint is None and config.ckpt_path is not None:  # it stands in a configuration file
+        if self.checkpoint is None and config.ckpt_path is not None:  # from a configuration file
             root = config.trainer.default_root_dir or os.getcwd()
             config.ckpt_path = self._ranks.checkpoint or checkpoint_path(config.ckpt_path, root)
             self.checkpoint = read_checkpoint(config.ckpt_path)
@@ -194,10 +194,10 @@ class RegressionCLI(OwnCheckpoints):
             require_same_model(config.model, self.checkpoint)
         elif args[0] != "fit":
             raise UsageError(needs)
-        require_trainer_numbers(config)  # before the seed is set
+        require_trainer_numbers(config)  # here, because Lightning sets the seed next
 
     def before_instantiate_classes(self) -> None:
-        """Refuse options that another one would leave unused."""
+        """Refuse options that would have no effect beside another one."""
         config = self.config[self.config.subcommand]
         require_devices(config.trainer)
         if "spawn" in str(config.trainer.strategy):
@@ -208,7 +208,7 @@ class RegressionCLI(OwnCheckpoints):
             raise UsageError("model.learning_rate is for plain SGD without an optimizer section: use --optimizer.lr")
 
     def instantiate_classes(self) -> None:
-        """Build everything; what fails here was asked for wrongly."""
+        """Build all classes, and report errors as errors of the user's options."""
         try:
             super().instantiate_classes()
         except Exception as error:
@@ -227,26 +227,26 @@ class RegressionCLI(OwnCheckpoints):
                 raise UsageError(line)
             close_ended_run(self.trainer)
         if self.model.solver == "exact":
-            config.ckpt_path = None  # from the beginning it comes to the same bits, and nothing can be half done
+            config.ckpt_path = None  # an exact fit begins anew: it gives the same bits
 
     def before_validate(self) -> None:
-        """Give the model the checkpoint's coefficients; nothing else in it matters here."""
+        """Load the checkpoint's coefficients and fit; the rest of it is not needed here."""
         assert self.checkpoint is not None
         try:
             self.model.restore(self.checkpoint)
-        except Exception as error:  # many kinds, for parts that do not belong together
+        except Exception as error:  # of many types, for contents that do not fit together
             raise UsageError(f"not a checkpoint of this program: {one_line(error)}; give another") from error
         self.config_init[str(self.subcommand)].ckpt_path = None
 
     before_test = before_predict = before_validate
 
     def after_validate(self) -> None:
-        """Say so where the validation points are those of the fit."""
+        """Print a line if the validation points are those of the fit."""
         if getattr(self.datamodule, "held_out", None) == 0 and not self._has_other_data:
             print("no points are held out: these are the points of the fit")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Build the Trainer with this project's logger, checkpoints and callbacks, as far as they are switched on."""
+        """Build the Trainer with this project's logger, checkpoints and callbacks, unless options switch them off."""
         options = self.config_init[str(self.subcommand)]
         config = options.trainer
         root = config.get("default_root_dir") or os.getcwd()
@@ -254,7 +254,7 @@ class RegressionCLI(OwnCheckpoints):
             sweep(root)
         if config.get("logger") in (None, True):
             kwargs["logger"] = RunLogger(root, options.name)
-        if config.get("logger") is False:  # no folder, so nothing to put into it
+        if config.get("logger") is False:  # there is no folder to write to
             self.save_config_callback = None
             kwargs["enable_checkpointing"] = config.get("enable_checkpointing") or False
         if all(config.get(limit) in (None, -1) for limit in ("max_epochs", "max_steps", "max_time")):

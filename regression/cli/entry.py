@@ -1,4 +1,4 @@
-"""The command: its one entry, every error in one line, and the exit status."""
+"""The entry of the command: runs it, prints an error as one line, and returns the exit status."""
 
 import inspect
 import logging
@@ -33,7 +33,7 @@ from regression.runs.signals import Signals, stopped_outcome
 
 __all__ = ["main"]
 
-READER_GONE = 141  # of a program that SIGPIPE ended
+READER_GONE = 141  # exit status of a program that SIGPIPE ended
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -42,14 +42,14 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The command line without the program's name; by default the process's own.
     """
-    if sys.stdout is None:  # closed by whoever started this; the files are written all the same
+    if sys.stdout is None:  # closed by the parent process; the files are written all the same
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     spell_out_signs()
     forget_rank()
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if (text := help_text(args)) is not None:
-        with suppress(BrokenPipeError):  # which the end of the output meets again
+        with suppress(BrokenPipeError):  # _flushed handles it
             print(text)
         return _flushed(0)
     formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
@@ -74,17 +74,17 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _flushed(status: int) -> int:
-    """Return the exit status, once all is printed; where nobody reads it, as after ``| head``, that is no error."""
+    """Flush the output and return the exit status; a reader that is gone, as after ``| head``, is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter will try once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes again at its exit
         return READER_GONE
     return status
 
 
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
-    """Do what the command line says and return how it ended."""
+    """Run the command line and return how it ended."""
     try:
         with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
             _quieten()
@@ -113,7 +113,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
 
 
 def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
-    """Return how a process ended that left by itself: the parser's exits are as they should be, others are not."""
+    """Return the outcome of a ``SystemExit``: the parser's are regular, an exit under way is a failure."""
     status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     if is_under_way:
         return Outcome("failed", status or 1, f"a process exited under way with status {status}")
@@ -121,7 +121,7 @@ def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
 
 
 def _exit(status: int) -> NoReturn:
-    """End the process without unloading its libraries, which takes a second or more of the few that are given."""
+    """End the process without unloading its libraries, which takes a second or more."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -134,11 +134,11 @@ def _is_connected() -> bool:
 
 def _disconnect() -> None:
     if _is_connected():
-        dist.destroy_process_group()  # left to the interpreter's end, gloo's threads can abort the process
+        dist.destroy_process_group()  # otherwise gloo's threads can abort the process at the interpreter's exit
 
 
 def _without_trainer(name: str, *args: str) -> str:
-    """Run a subcommand that needs no Trainer and return what it says; its options are the function's arguments."""
+    """Run a subcommand that needs no Trainer and return the line to print; its options are the function's arguments."""
     module = import_module(f"regression.cli.{name}_command")  # torch's exporter takes a while to import
     command: Callable[..., str] = getattr(module, f"{name}_checkpoint")
     parser = ArgumentParser(prog=f"train.py {name}", exit_on_error=False, allow_abbrev=False)
@@ -156,26 +156,26 @@ def _without_trainer(name: str, *args: str) -> str:
 
 
 def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
-    if not is_first_process():  # the first process says the same
+    if not is_first_process():  # the first process prints the same
         return ""
     return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 
 
 def _quieten() -> None:
-    """Silence what is no news on a normal run: start-up lines, and warnings whose premise is wrong here."""
+    """Suppress Lightning's start-up lines, and warnings of it that do not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # asked for by --trainer.profiler
-    # The model's own optimizer is meant to be replaced by the one of the command.
+    # The optimizer of the command is meant to replace the model's own.
     warnings.filterwarnings("ignore", message=r".*configure_optimizers` will be overridden by")
     warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
-    # Newer torch deprecates what this Lightning still calls; a user can do nothing about it.
+    # Newer versions of torch deprecate functions that this Lightning calls, which a user cannot change.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
     # The exact solver has no optimizer.
     warnings.filterwarnings("ignore", message=r"`LightningModule.configure_optimizers` returned `None`")
     # A block of updates steps the scheduler itself.
     warnings.filterwarnings("ignore", message=r".*keys will be ignored. You need to call `lr_scheduler.step\(\)`")
-    # A resumed run goes on in a folder of its own.
+    # A resumed run has a new folder.
     warnings.filterwarnings("ignore", message=r"The dirpath has changed from")
-    # Updates are counted and logged inside a batch too, so one batch per epoch does not mean no logs.
+    # Updates are logged within a batch too, so a run with one batch per epoch has logs.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")

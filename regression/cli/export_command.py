@@ -1,4 +1,4 @@
-"""The subcommand ``export``: the curve of a checkpoint or a ``fit.json`` as a file for other programs."""
+"""The subcommand ``export``: writes the curve of a checkpoint or a ``fit.json`` as a file for other programs."""
 
 import os
 from pathlib import Path
@@ -61,6 +61,6 @@ def rebuilt(path: str) -> Regression:
         double = state["model.coefficients"].dtype == torch.float64
         regression.model.to(torch.float64 if double else torch.float32)
         regression.restore(checkpoint)
-    except Exception as error:  # many kinds, for options and tensors that do not belong together
+    except Exception as error:  # of many types, for options and tensors that do not fit together
         raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
     return regression

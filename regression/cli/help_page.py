@@ -1,4 +1,4 @@
-"""The help of one screen: what is asked for most, with its defaults, and where the rest is."""
+"""The help of one screen: the options that are used most, with their defaults, and where to find the others."""
 
 import inspect
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ REST_OF_HELP = (
 
 
 class Group(NamedTuple):
-    """Options under a heading: the commands that have them, and a line for each."""
+    """Options under a heading, the commands that have them, and a line of help for each."""
 
     heading: str
     commands: Sequence[str]
@@ -98,7 +98,7 @@ OWNERS = {
 
 
 def help_text(args: Sequence[str]) -> str | None:
-    """Return what is to be printed instead of doing anything, or ``None``; ``--help all`` is the parser's own.
+    """Return the help or version to print, or ``None`` if there is a command to run; the parser does ``--help all``.
 
     Args:
         args: The command line without the program's name.
@@ -114,7 +114,7 @@ def help_text(args: Sequence[str]) -> str | None:
 
 
 def overview() -> str:
-    """Return what to type first: the commands, and the configurations with the story on the first line of each."""
+    """Return the commands, and the configurations with the first line of each, which says what it is for."""
     stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
                for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
     lines = [
@@ -142,7 +142,7 @@ def command_page(command: str) -> str:
 
 
 def default_of(option: str) -> str:
-    """Return the default of an option in brackets, where it has one to show."""
+    """Return the default of an option in brackets, or nothing if it has none."""
     owner, _, name = option.removeprefix("--").partition(".")
     for cls in OWNERS.get(owner, ()):
         given = inspect.signature(cls).parameters.get(name)

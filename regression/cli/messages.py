@@ -1,4 +1,4 @@
-"""Errors in one line: what was expected, what came, what to do."""
+"""Converts an error to one line: what was expected, what was given, what to do."""
 
 import errno
 import inspect
@@ -26,11 +26,11 @@ ROOM = "make room, or choose another folder with --trainer.default_root_dir; the
 
 
 def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
-    """Return the error in one line: of the parser's nested lists their cause.
+    """Return the error in one line; for the parser's nested lists of errors, their cause.
 
     Args:
         error: What was raised.
-        options: The options there are, to suggest the nearest for a misspelt one.
+        options: The options that exist, from which the most similar one is suggested for an unknown one.
     """
     if isinstance(error, OSError) and error.errno in UNWRITTEN:
         return f"cannot write to the run's folder: {error.strerror}; {ROOM}"
@@ -67,7 +67,7 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def _unknown_choice(match: re.Match[str]) -> str:
-    choices = [*re.findall(r"[\w-]+", match[2]), "plot", "export"]  # which Lightning's parser does not know
+    choices = [*re.findall(r"[\w-]+", match[2]), "plot", "export"]  # the two that are not in Lightning's parser
     return f"unknown command {match[1]!r}, expected one of {', '.join(choices)}{_near(match[1], choices)}"
 
 

@@ -1,8 +1,8 @@
-"""Where jsonargparse, and Lightning's command line over it, are handled by private names.
+"""Uses private names of jsonargparse, and of Lightning's command line, which is based on it.
 
-There is no public place between a class's name in a configuration and its import. The version of jsonargparse is
-bounded, and ``tests/test_foreign_privates.py`` fails where a name is gone or one is used elsewhere: the command then
-fails rather than trust.
+There is no public hook between reading a class's name in a configuration and importing it. The version of jsonargparse
+is bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is used elsewhere. If a name is gone, the
+command fails; it does not import a class unchecked.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ MAKER = "get_class_parser"
 
 @contextmanager
 def replaced_importer(replace: Callable[[Any, Callable[[Any], Any]], Any]) -> Iterator[None]:
-    """Let another function resolve the names of classes that options and configurations hold.
+    """Replace the function that imports the classes named in options and configurations.
 
     Args:
-        replace: Given the name, and the original function that imports what it stands for.
+        replace: The new function, called with the name and the original function.
     """
-    modules = (_typehints, _actions)  # all that resolve names of options
+    modules = (_typehints, _actions)  # all modules of jsonargparse that resolve names
     original = vars(_typehints)[IMPORTER]
     for module in modules:
         assert IMPORTER in vars(module)
@@ -39,10 +39,10 @@ def replaced_importer(replace: Callable[[Any, Callable[[Any], Any]], Any]) -> It
 
 @contextmanager
 def remembered_parsers() -> Iterator[None]:
-    """Let one parser serve for a class: jsonargparse makes one whenever it meets the class's name, dozens of times.
+    """Cache the parser of each class: jsonargparse makes a new one at each use of the class's name, dozens of times.
 
-    That is a quarter of the time that an exact run takes besides imports. Parsing does not change a parser, unless
-    options of one class are linked to those of another: such parsers are made anew.
+    That takes a quarter of the time of an exact run without imports. Parsing does not change a parser, unless options
+    of one class are linked to those of another: such parsers are not cached.
     """
     owner = _typehints.ActionTypeHint
     make: Callable[..., Any] = getattr(owner, MAKER)
@@ -65,9 +65,9 @@ def remembered_parsers() -> Iterator[None]:
 
 
 class OwnCheckpoints(LightningCLI):
-    """LightningCLI that leaves a checkpoint's settings to ``parse_arguments``.
+    """LightningCLI that does not read a checkpoint's settings itself; ``parse_arguments`` does.
 
-    Its own reading of them comes too late, after "model is required", and overrides options silently.
+    Lightning reads them too late, after the error "model is required", and overrides options without a message.
     """
 
     def _parse_ckpt_path(self) -> None:

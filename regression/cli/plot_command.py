@@ -1,4 +1,4 @@
-"""The subcommand ``plot``: the figure of a run drawn again, from its checkpoint or ``fit.json``, without fitting."""
+"""The subcommand ``plot``: draws the figure of a run again, from its checkpoint or ``fit.json``, without fitting."""
 
 import os
 from pathlib import Path

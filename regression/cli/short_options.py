@@ -1,4 +1,4 @@
-"""The short way to fit a file, ``fit meas.csv --x T --y U --degree 2``, written out as the options it stands for."""
+"""Replaces a file and short options, ``fit meas.csv --x T --y U --degree 2``, by the long options they stand for."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -52,7 +52,7 @@ def write_out(args: Sequence[str]) -> list[str]:
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield the options with their values; those that are neither short nor named here as they stand, without one."""
+    """Yield short options and ``--data`` as pairs of name and value; any other word unchanged, with ``None``."""
     rest = iter(words)
     for word in rest:
         name, sign, value = word.partition("=")
@@ -82,7 +82,7 @@ def _is_table(value: str) -> bool:
 
 
 def _model(names: set[str]) -> Iterator[str]:
-    """Yield the model that is meant where none is named, and its solver."""
+    """Yield the options of the model and its solver for a command line that names no model."""
     has_degree = bool(names & {"--degree", "--model.degree"})
     yield f"--model=regression.{'PolynomialRegression' if has_degree else 'LineRegression'}"
     if "--model.solver" not in names and not any(name.startswith(OF_DESCENT) for name in names):

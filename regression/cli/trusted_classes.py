@@ -1,7 +1,7 @@
-"""What a configuration may name and how large it may be: nothing of a stranger's is imported, let alone run.
+"""Limits the classes that a configuration may name, and its size, so that a foreign configuration runs no code.
 
-jsonargparse imports whatever a ``class_path`` names before it asks whether that is a class of the expected kind, and an
-import runs code. Here a name is looked at first.
+jsonargparse imports whatever a ``class_path`` names before it checks that it is a class of the expected type, and an
+import runs code. Here the name is checked before the import.
 """
 
 import os
@@ -28,21 +28,21 @@ AREAS = (
     "regression",
     "jsonargparse",
 )
-PLACES = (*AREAS, "torch.nn")  # that a name may begin with; importing them runs nothing
+PLACES = (*AREAS, "torch.nn")  # packages that a name may begin with; their import has no effects
 LARGEST = 1 << 20  # bytes of YAML
-DEEPEST = 40  # brackets within brackets
-MOST = 100_000  # values, once all aliases are written out
+DEEPEST = 40  # levels of nested lists and mappings
+MOST = 100_000  # values, with all aliases expanded
 SIZED = (".yaml", ".yml", ".json")
 OPTIONS = ("-c", "--config")
 
 
 class _RefusalError(BaseException):
-    """Not an Exception: the parser would take it for one of several types that do not fit, and try the next."""
+    """A refused name. Not an ``Exception``, which the parser would catch in order to try the next of several types."""
 
 
 @contextmanager
 def only_trusted_names() -> Iterator[None]:
-    """Let the parser import and build only optimizers, schedulers, losses, and parts of Lightning and of this package.
+    """Make the parser import and build only optimizers, schedulers, losses, and classes of Lightning and this package.
 
     Raises:
         UsageError: If a configuration or an option names something else, or is a YAML bomb.
@@ -59,10 +59,10 @@ def only_trusted_names() -> Iterator[None]:
 
 
 def _trusted(name: Any, importer: Any) -> Any:
-    """Return what a name stands for, if it is a class that may be built."""
+    """Import and return the class of a name, if it may be built."""
     if isinstance(name, str) and "." in name and not (_is_within(name, PLACES) and "__" not in name):
         raise _RefusalError(_untrusted(name))
-    found = importer(name)  # also refuses what is no dotted name
+    found = importer(name)  # refuses a text that is not a dotted name
     if not isinstance(found, type) or not _is_within(found.__module__, AREAS):
         raise _RefusalError(_untrusted(name))
     return found
@@ -90,14 +90,14 @@ def _loaded(text: str, load: Any) -> Any:
 
 
 def _require_flat(text: str) -> None:
-    """Refuse brackets too deep for the parser's stack, and aliases that stand for too much or for themselves."""
+    """Refuse nesting too deep for the parser's stack, and aliases that expand to too many values or to themselves."""
     sizes: dict[str, int] = {}
-    open_: list[tuple[str | None, int]] = []  # of each open bracket its anchor and the values before it
+    open_: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and the number of values before it
     values = 0
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
-            values += sizes.get(str(anchor), MOST + 1)  # an alias within its own anchor has no end
+            values += sizes.get(str(anchor), MOST + 1)  # an alias within its own anchor would expand without end
         elif isinstance(event, yaml.CollectionStartEvent):
             open_.append((anchor, values))
             values += 1
@@ -114,7 +114,7 @@ def _require_flat(text: str) -> None:
 
 
 def require_plain_files(args: Sequence[str]) -> None:
-    """Refuse a configuration that is too large to be one, or no file at all, before it is read.
+    """Refuse a configuration that is too large, or is not a regular file, before it is read.
 
     Args:
         args: The command line.
@@ -131,9 +131,9 @@ def require_plain_files(args: Sequence[str]) -> None:
 def _require_plain(path: Path, largest: int | None) -> None:
     try:
         found = os.stat(path)
-    except (OSError, ValueError):  # the parser says what is wrong with it
+    except (OSError, ValueError):  # the parser reports it
         return
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading it might have no end
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading it might not end
         raise UsageError(f"{path} is not a regular file: expected one with that content")
     if largest is not None and found.st_size > largest:
         raise UsageError(

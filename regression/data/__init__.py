@@ -1,9 +1,9 @@
-"""From files to batches. May import common; the readers know nothing of the rest.
+"""From files to batches. May import common; the readers import no other file of this wing.
 
 - ``readers/``: from a path to columns of numbers.
 - ``rows``: rows in blocks: read, scanned, split.
-- ``shuffle``: orders from a seed, of which any part can be had alone.
+- ``shuffle``: orders drawn from a seed, of which any part can be computed without the rest.
 - ``batches``: global batches, shared out over devices, and shares of all rows.
 - ``data_modules``: ArrayDataModule, SineLineDataModule and TableDataModule.
-- ``plain_loaders``: a ``DataLoader`` of a user's own, batch by batch and as rows.
+- ``plain_loaders``: converts the batches of a user's own ``DataLoader``, and reads it once as rows.
 """

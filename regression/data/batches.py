@@ -17,26 +17,26 @@ from regression.data.shuffle import DRAWN, Permutation, shuffled
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 
-LATER_ORDERS = 1 << 40  # above any seed
-ROWS_PER_STEP = 1 << 25  # of a share that are scanned between two looks at progress: a fraction of a second
+LATER_ORDERS = 1 << 40  # added to the seed in ``division`` for the orders of long blocks; larger than any seed
+ROWS_PER_STEP = 1 << 25  # of a share, scanned between two updates of the progress bar: a fraction of a second
 
 
 class _Resumable:
-    """What can be taken up where it was left."""
+    """A pass that can be resumed after the batches that were yielded before."""
 
     _done, _skipped = 0, 0
 
     def _begin(self) -> int:
-        """Return how many batches the pass that begins is to leave out."""
+        """Return how many batches a new pass leaves out, and reset this number for later passes."""
         skipped, self._skipped = self._skipped, 0
         return skipped
 
     def state_dict(self) -> dict[str, int]:
-        """Return how many batches, or steps, of the epoch have been handed out."""
+        """Return how many batches, or steps, of the epoch have been yielded."""
         return {"batches": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the batches that had been handed out; its order is that of the epoch."""
+        """Make the next pass begin after the batches that were yielded before; its order is that of the epoch."""
         self._skipped = state["batches"]
 
 
@@ -53,7 +53,7 @@ class GlobalBatches(_Resumable):
         world_size: Number of devices.
         epoch_seed: Called at the start of each epoch for the seed of its order, the same on every device: the blocks
             are shuffled, and the rows within each. ``None`` keeps the order of the data.
-        joined: Number of batches that are handed out together, as one, as far as a large batch holds them.
+        joined: Number of batches that are yielded together as one, limited by the largest size of a batch.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class GlobalBatches(_Resumable):
 
     @property
     def _size(self) -> int:
-        """Number of rows that are handed out together."""
+        """Number of rows that are yielded together."""
         return self.batch_size * self.joined
 
     def __len__(self) -> int:
@@ -98,10 +98,10 @@ class GlobalBatches(_Resumable):
             points = epoch.between(first, end)
             self._done = at + 1
             yield Batch.of(points, rows)
-            del points  # its memory serves for the next ones, unless somebody else holds it
+            del points  # so that its memory can be used for the next batch
 
     def _spans(self, skipped: int) -> Iterator[tuple[int, int, int]]:
-        """Yield for each batch after some the first and last row of this device's slice, and the rows of all."""
+        """Yield for each batch after the skipped ones start and stop of this device's slice, and the batch's rows."""
         for start in range(skipped * self._size, len(self.rows), self._size):
             rows = min(self._size, len(self.rows) - start)
             first, end = (start + rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
@@ -109,9 +109,10 @@ class GlobalBatches(_Resumable):
 
     @property
     def division(self) -> tuple[int, int, int]:
-        """How an epoch is handed out: in how many parts, of how many rows, in the order of which seed, or -1.
+        """The division of an epoch: number of parts, rows of a part, and seed of the order, -1 for that of the data.
 
-        Orders of long blocks are not those of regression 0.1, within which no run can go on: their seeds differ.
+        Regression 0.1 drew other orders of long blocks. Their seeds differ from those here, so that a run is not
+        resumed within such an epoch.
         """
         seed, has_long = self._seed(), max(self.rows.counts) > DRAWN
         return len(self), self._size, -1 if seed is None else seed + (LATER_ORDERS if has_long else 0)
@@ -129,12 +130,12 @@ class GlobalBatches(_Resumable):
         return Shares(self.rows, None, self.rank, self.world_size)
 
     def bounds(self) -> "Shares | list[Batch]":
-        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
+        """Return points that include the smallest and largest numbers of all rows: only two if these are known."""
         return self.shares().bounds()
 
 
 class _Epoch:
-    """Rows by their position in an epoch: the blocks in an order of the seed, and the rows in each; without, as is."""
+    """Rows by their position in an epoch: blocks, and rows within each, in the order of a seed, or of the data."""
 
     def __init__(self, rows: Rows, seed: int | None) -> None:
         self.rows, self.seed = rows, seed
@@ -147,11 +148,11 @@ class _Epoch:
         """Return the rows at the positions from start to before stop."""
         if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
             return points
-        pieces = list(overlaps(self._starts, start, stop)) or [(0, 0, 0)]  # no row of a block has its columns
+        pieces = list(overlaps(self._starts, start, stop)) or [(0, 0, 0)]  # an empty piece has the right columns
         return Points.joined([self._part(*piece) for piece in pieces])
 
     def _part(self, at: int, start: int, stop: int) -> Points:
-        """Return the rows of the block at a place in the order."""
+        """Return rows of the block at a position in the order."""
         points, first = self.rows.block(self._order[at]), self._starts[at]
         if self.seed is None:
             return points.chosen(slice(start - first, stop - first))
@@ -161,7 +162,7 @@ class _Epoch:
 
 
 class Share(NamedTuple):
-    """One device's rows of a step of a pass, from ``start`` to before ``stop``, which are read when they are scanned.
+    """One device's rows of a step of a pass, from ``start`` to before ``stop``; they are read when they are scanned.
 
     Attributes:
         rows: Number of rows of the whole step, over all devices.
@@ -181,10 +182,9 @@ class Share(NamedTuple):
 class Shares(_Resumable):
     """An iterable over one device's share of all rows, in steps, for a pass in which neither batches nor order matter.
 
-    Of N rows, process p of P has those from N p / P to N (p + 1) / P, each border moved to the next place where reading
-    can begin without waste, such as a row group: in slices of every batch, the groups at their borders would be decoded
-    by several processes. A border stays where no such place is near. Every process makes the same number of steps, of
-    which some may be empty.
+    Of N rows, process p of P has those from N p / P to N (p + 1) / P. Each border is moved to the nearest place where
+    reading can begin without waste, such as a row group, if there is one near: with slices of every batch, several
+    processes would decode the same row groups. Every process makes the same number of steps; some may be empty.
 
     Args:
         rows: All rows.
@@ -215,7 +215,7 @@ class Shares(_Resumable):
 
     @property
     def division(self) -> tuple[int, int, int]:
-        """How a pass is handed out: in how many steps, of about how many rows, and -1 for their own order."""
+        """The division of a pass: number of steps, about how many rows a step has, and -1 for the order of the data."""
         return len(self), self.batch_size, -1
 
     def shares(self) -> "Shares":
@@ -223,6 +223,6 @@ class Shares(_Resumable):
         return Shares(self.rows, self.batch_size, self.rank, self.world_size)
 
     def bounds(self) -> "Shares | list[Batch]":
-        """Return what has the smallest and largest numbers of all rows: two points if they are known."""
+        """Return points that include the smallest and largest numbers of all rows: only two if these are known."""
         known = self.rows.extremes()
         return self.shares() if known is None else [Batch.of(known, len(known.x))]

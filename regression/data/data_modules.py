@@ -1,4 +1,4 @@
-"""Where points come from."""
+"""The data modules: points of a program, the textbook's example, and tables in files."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -32,8 +32,9 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         seed: Seed of the choice of validation points and of the shuffling.
         batch_size: Rows per batch, counted over all devices. By default all rows are one batch, or batches of
             4,194,304 rows in the order of the data where a table is streamed.
-        shuffle: Whether the rows of smaller batches are drawn in a new order each epoch, a function of seed and epoch.
-            A streamed table is shuffled in blocks of about a million rows: the blocks, and the rows within each.
+        shuffle: Whether batches that have not all rows are drawn in a new order each epoch, which follows from seed
+            and epoch. A streamed table is shuffled in blocks of about a million rows: the blocks, and the rows within
+            each.
         validation_fraction: Share of the points held out at random for validation, from 0 to below 1.
 
     Attributes:
@@ -61,14 +62,14 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def rows(self, stage: str) -> Rows:
-        """Return all rows of a stage (``fit``, ``validate``, ``test`` or ``predict``); every process gets the same."""
+        """Return all rows of a stage (``fit``, ``validate``, ``test`` or ``predict``), the same on every process."""
 
     def validation_rows(self) -> Rows | None:
-        """Return rows held out for validation other than a share of all rows, or ``None``."""
+        """Return separate rows for validation, or ``None`` if there are none."""
         return None
 
     def setup(self, stage: str) -> None:
-        """Get the rows and choose the validation rows; every process chooses the same."""
+        """Get the rows and choose the validation rows, the same on every process."""
         self.all = self.rows(stage)
         self.training, self.validation = self.all, None if stage == "predict" else self.validation_rows()
         if self.validation_fraction and stage != "predict":
@@ -78,7 +79,7 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     @property
     def provenance(self) -> str | None:
-        """Where the points came from, such as ``24 rows of meas.csv``, if that can be said in few words."""
+        """Where the points came from, such as ``24 rows of meas.csv``, or ``None``."""
         return None
 
     @property
@@ -87,13 +88,13 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         return 0 if self.validation is None else len(self.validation)
 
     def source(self) -> dict[str, Any] | None:
-        """Return the class and the options that build the module again, as a configuration has them, if it can."""
+        """Return the class and options that build the module, in the form of a configuration, or ``None``."""
         return {**self.state_dict(), "init_args": as_plain(dict(self.hparams_initial))}
 
     def train_dataloader(self) -> GlobalBatches | Shares:
-        """Return this process's slices of the training batches; as many together as the model updates on in a row.
+        """Return this process's slices of the training batches, those of a block of updates joined.
 
-        For a model to which neither batches nor their order matter, return its share of all rows, in large steps.
+        For a model that needs neither batches nor their order, return this process's share of all rows, in large steps.
         """
         trainer = self.trainer
         assert trainer is not None
@@ -127,12 +128,12 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         return GlobalBatches(rows, size, trainer.global_rank, trainer.world_size, seed, joined)
 
     def state_dict(self) -> dict[str, Any]:
-        """Name the class in the checkpoint, so that a checkpoint alone is enough to build the module again."""
+        """Return the class, for a checkpoint, from which the module can then be built."""
         return {"class_path": f"regression.{type(self).__name__}"}
 
 
 class ArrayDataModule(PointsDataModule):
-    """Points in memory: columns of a program of one's own, whose batches several devices share as those of a table.
+    """Points in memory, from a Python program; several devices share their batches like those of a table.
 
     Args:
         x: Points, shape (N,) or (N, 1): a list, an array, a tensor, or a column of pandas, polars or pyarrow, taken by
@@ -172,10 +173,10 @@ class ArrayDataModule(PointsDataModule):
 
 
 class SineLineDataModule(PointsDataModule):
-    """Points on ``y = 3 x + sin(6 x) + 1``, evenly spaced, with normal noise if wanted.
+    """Points on ``y = 3 x + sin(6 x) + 1``, evenly spaced, with or without normal noise.
 
     The defaults are the textbook's ten float32 points, without noise, in one batch. The test set has the same x and
-    noise of its own.
+    other noise.
 
     Args:
         points: Number of points N.

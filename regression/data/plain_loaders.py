@@ -1,4 +1,4 @@
-"""Loaders of plain batches, such as a ``DataLoader`` of ``(x, y)``: what a batch may be, and a whole pass as rows."""
+"""Loaders of plain batches, such as a ``DataLoader`` of ``(x, y)``: converts a batch, and reads a pass as rows."""
 
 from collections.abc import Mapping
 from operator import length_hint
@@ -22,12 +22,12 @@ USE = "use regression.ArrayDataModule(x, y, sigma), or a DataLoader"
 
 
 def as_batch(given: Any, needs_y: bool = True) -> Batch:
-    """Return a batch of a plain loader as one of this package, all of whose rows are here.
+    """Return a batch of a plain loader as a ``Batch``; this process has all of its rows.
 
     Args:
         given: ``(x, y)``, ``(x, y, sigma)``, or anything with these as keys or fields: tensors or arrays of shape (n,)
             or (n, 1), or of one row.
-        needs_y: Whether there must be a y; without one, ``x`` alone or ``(x,)`` serve too.
+        needs_y: Whether there must be a y; otherwise ``x`` alone or ``(x,)`` are accepted too.
 
     Raises:
         UsageError: If it is none of these, or a number is not finite, or a sigma not positive.
@@ -58,7 +58,7 @@ def _fields(given: Any) -> dict[str, Any]:
 
 
 def _is_column(values: Any) -> bool:
-    """Tell whether these are numbers; a list is none: Lightning makes batches of a list of batches that look alike."""
+    """Tell whether a value is a column or a number; a list is not: Lightning passes a list of batches as one batch."""
     return isinstance(values, Tensor | np.ndarray | float | int)
 
 
@@ -69,17 +69,17 @@ def _kind(given: Any) -> str:
 
 
 def read_pass(loader: Any, batches: float) -> tuple[GlobalBatches, int]:
-    """Read a plain loader once, and return its rows in memory, and how many it left out.
+    """Read a plain loader once, and return its rows in memory, and how many rows it left out.
 
-    What a fit says of its points is said of these. A pass over the loader may be another one: it shuffles, or draws at
-    random what it leaves out.
+    The fit and its report use these rows. Another pass over the loader may yield others, for example because it leaves
+    out rows at random.
 
     Args:
         loader: The loader.
         batches: How many of its batches make an epoch.
 
     Raises:
-        UsageError: If it is no single loader, has no end that is known, or hands out what is no batch of points.
+        UsageError: If it is not a single loader, has no known end, or yields something else than batches of points.
     """
     if isinstance(loader, list | tuple | Mapping):
         words = f"expected one loader of batches, got a {type(loader).__name__}"
@@ -94,12 +94,12 @@ def read_pass(loader: Any, batches: float) -> tuple[GlobalBatches, int]:
         else:
             left_out += len(batch.x)
         if index + 1 >= batches and length_hint(loader, -1) < 0:
-            break  # what is left has no end that is known
+            break  # the rest of the loader has no known end
     if not sum(len(part.x) for part in parts):
         raise UsageError(f"expected batches of points, got none from the {type(loader).__name__}")
     if len({part.sigma is None for part in parts}) > 1:
         raise UsageError("expected a sigma in all batches or in none, got some with and some without")
-    # Copied, as a loader may fill the same memory again.
+    # Copied, because a loader may reuse the memory of its batches.
     rows = MemoryRows(Points.joined([part.copied() for part in parts]))
     return GlobalBatches(rows, max(len(part.x) for part in parts)), left_out
 

@@ -1,7 +1,7 @@
 """Rows of points in blocks: the unit in which large tables are read, split and shuffled. A small table is one block.
 
-What is drawn at random in a block follows from a seed and the block's number alone, so that every process draws the
-same, and a table of any size needs the memory of one block.
+Random choices within a block follow from a seed and the block's number alone, so that every process makes the same, and
+a table of any size needs the memory of one block.
 """
 
 from abc import ABC, abstractmethod
@@ -21,9 +21,9 @@ from regression.data.shuffle import shuffled
 
 __all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
 
-MOST_MOVED = 0.25  # of a share's rows, to where reading can begin without waste: beyond, the waste costs less time
-KEPT_ROWS = 4000  # of a table that is scanned, for a figure
-BLOCKS_LOOKED_AT = 16  # for a figure, where this process has not scanned all rows
+MOST_MOVED = 0.25  # largest move of a border, in lengths of a share: a longer one costs more than to decode rows twice
+KEPT_ROWS = 4000  # of a table, kept during a scan for a figure
+BLOCKS_LOOKED_AT = 16  # for a figure, if this process has not scanned all rows
 
 
 class Rows(ABC):
@@ -33,7 +33,7 @@ class Rows(ABC):
         counts: Number of rows of each block.
         has_sigma: Whether the points have standard deviations of y.
         omitted: Number of rows that were left out because a number in them is missing.
-        labels: What the codes of series mean, or ``None`` without them.
+        labels: The names of series by their codes, or ``None`` without series.
     """
 
     counts: Sequence[int]
@@ -61,10 +61,11 @@ class Rows(ABC):
     def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of the rows from start to before stop, each in the thread that read it.
 
-        Several threads do so at once, as many as torch uses, in no particular order. A part is small enough to stay in
-        a core's cache, and valid only during the call: nothing is copied into a table of its own on the way. Rows that
-        are left out count too, where ``places`` counts them. To look for numbers that are not finite before ``work``
-        reads all of them anyway takes 6 % of the time of an exact fit; see ``Table.scan``.
+        Several threads call it at once, as many as torch uses, in no particular order. A part is small enough to stay
+        in a core's cache, and valid only during the call, because its memory is reused. The row numbers are those of
+        ``places``, which may include rows that are left out. With ``is_checked_by_work``, ``work`` checks that all
+        numbers are finite; a check before it would take 6 % of the time of an exact fit; see ``Table.scan``.
+
         """
         starts = [0, *accumulate(self.counts)]
         for index, low, high in overlaps(starts, start, stop):
@@ -75,7 +76,7 @@ class Rows(ABC):
         return None
 
     def span(self, start: int, stop: int) -> Points | None:
-        """Return the rows from start to before stop, over several blocks, where they can be read without joining."""
+        """Return the rows from start to before stop of several blocks if they can be read at once, else ``None``."""
         return None
 
     def sample(self, limit: int) -> Points:
@@ -90,7 +91,7 @@ class Rows(ABC):
 
 
 class MemoryRows(Rows):
-    """Rows that are in memory, as one block."""
+    """Rows in memory, as one block."""
 
     def __init__(self, points: Points, omitted: int = 0, labels: Labels | None = None) -> None:
         self.points, self.omitted, self.labels = points, omitted, labels
@@ -107,12 +108,12 @@ class MemoryRows(Rows):
 
 
 class TableRows(Rows):
-    """Rows of a table that are read when they are needed; the block that was asked for last is at hand.
+    """Rows of a table that are read when they are needed; the latest block is kept.
 
     Args:
         table: The table; its columns are x, y if it is known, sigma if there is one, and codes of series.
         has_y: Whether the second column is y.
-        is_one_block: Whether all rows are one block, of which none is to be left out.
+        is_one_block: Whether all rows are one block, which is not searched for rows to leave out.
     """
 
     def __init__(self, table: Table, has_y: bool, is_one_block: bool = False) -> None:
@@ -126,7 +127,7 @@ class TableRows(Rows):
             self._count()
 
     def _count(self) -> None:
-        """Scan all blocks once, shared over the processes, for the number of rows that each of them keeps."""
+        """Scan all blocks once, shared out over the processes, for the number of rows that each block keeps."""
         rank, size = rank_and_size()
         counts = torch.zeros(len(self.counts), dtype=torch.long)
         for index in range(rank, len(counts), size):
@@ -145,13 +146,13 @@ class TableRows(Rows):
         return self.table.places
 
     def borders(self, processes: int) -> list[int]:
-        """Return the rows at which the share of each process begins: of text, what it has parsed."""
+        """Return the rows at which the share of each process begins; of text, the rows that the process has parsed."""
         return self.table.borders(processes) or super().borders(processes)
 
     def block(self, index: int) -> Points:
         """Return the rows of a block."""
         if self._latest is None or self._latest[0] != index:
-            self._latest = None  # its memory serves for the next one
+            self._latest = None  # so that its memory can be used for the next one
             self._latest = index, self._points(self.table.read(*self._spans[index]))
         return self._latest[1]
 
@@ -165,14 +166,14 @@ class TableRows(Rows):
         every = self._every
 
         def add(first: int, columns: Part) -> None:
-            # To read some of them again would take as long as a part of the fit.
+            # Kept now, because reading them again would take a considerable part of the time of the fit.
             self._kept[first] = np.stack([column[-first % every :: every] for column in columns])
             work(self._points(columns))
 
         self.table.scan(start, stop, add, is_checked_by_work)
 
     def sample(self, limit: int) -> Points:
-        """Return at most ``limit`` rows, evenly chosen from those that were scanned if they are most."""
+        """Return at most ``limit`` rows, evenly chosen: of the scanned rows if these are most, else of some blocks."""
         kept = [self._kept[first] for first in sorted(self._kept)]
         if sum(columns.shape[1] for columns in kept) * self._every < 0.75 * self.table.rows:
             cuts = self.table.cuts[:-1][:: -(-len(self.table.cuts) // BLOCKS_LOOKED_AT)]
@@ -181,7 +182,7 @@ class TableRows(Rows):
         return self._points(columns).chosen(slice(None, None, -(-columns.shape[1] // limit) or 1))
 
     def extremes(self) -> Points | None:
-        """Return two points with the smallest and largest numbers, where the files say them."""
+        """Return two points with the smallest and largest numbers if the files state these, else ``None``."""
         known = self.table.extremes()
         return None if known is None else self._points(known)
 
@@ -212,7 +213,7 @@ class SplitRows(Rows):
         self._latest: tuple[int, Points] | None = None
 
     def block(self, index: int) -> Points:
-        """Return the rows of a block, in the order of the table; those that were asked for last are at hand."""
+        """Return the rows of a block, in the order of the table; those of the latest block are kept."""
         if self._latest is None or self._latest[0] != index:
             order = shuffled(self.rows.counts[index], self.seed, index)
             share = self._shares[index]
@@ -222,7 +223,10 @@ class SplitRows(Rows):
 
 
 def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
-    """Return the rows of a table: in memory if they are few, read when they are needed if they are sound, or many."""
+    """Return the rows of a table: in memory if they are few, else read when they are needed.
+
+    Few rows that are known to have no missing number are read when they are needed too.
+    """
     if table.rows > in_memory_rows:
         return TableRows(table, has_y)
     rows = TableRows(table, has_y, is_one_block=True)

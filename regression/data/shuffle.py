@@ -1,4 +1,4 @@
-"""Orders drawn from a seed: a short one at once, of a long one any part without the rest."""
+"""Orders drawn from a seed: short ones are drawn whole, of long ones any part can be computed without the rest."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from regression.common.compiled import compiled, loop
 
 __all__ = ["DRAWN", "Permutation", "permute", "shuffled"]
 
-DRAWN = 3 << 18  # rows: an order of so many is drawn whole, as quickly as it could be computed
+DRAWN = 3 << 18  # rows: up to so many an order is drawn whole, which is as fast as to compute it
 ROUNDS = 6
 
 
@@ -24,9 +24,9 @@ def _generator(seed: int, block: int) -> torch.Generator:
 
 
 class Permutation:
-    """The numbers below ``count`` in an order drawn for a block, of which any part can be had without the rest.
+    """The numbers below ``count`` in an order drawn for a block, of which any part can be computed without the rest.
 
-    A short order is that of ``shuffled``, one of more than ``DRAWN`` numbers that of ``permute``: the same on every
+    An order of up to ``DRAWN`` numbers is that of ``shuffled``, a longer one that of ``permute``: the same on every
     machine and for any number of threads.
 
     Args:
@@ -51,16 +51,17 @@ class Permutation:
 
 @loop
 def permute(start: int, count: int, a: int, b: int, keys: Any, numbers: Any) -> None:
-    """Write where consecutive positions lead to in a pseudo-random permutation of the numbers below ``count``.
+    """Write the numbers at consecutive positions of a pseudo-random permutation of the numbers below ``count``.
 
     An alternating Feistel network over ℤ_a × ℤ_b with a = ⌈√count⌉ and b = ⌈count / a⌉ (J. Black and P. Rogaway,
-    "Ciphers with arbitrary finite domains", CT-RSA 2002). It leads from position R a + L, by rounds that are in turn
+    "Ciphers with arbitrary finite domains", CT-RSA 2002). It maps position R a + L, by rounds that are in turn
 
         L ← L + F_k(R) mod a,    R ← R + F_k(L) mod b,
 
-    to number L b + R. Each round can be undone, so this is a permutation of the numbers below a b, and a b ≥ count.
-    From a number that is not below count the network leads on until one is; the cycle through the position sees to
-    that. Six rounds, because a chi-square test of a million rows still sees that neighbours are neighbours after four.
+    to number L b + R. Each round can be inverted, so this is a permutation of the numbers below a b, and a b ≥ count.
+    It is applied again while the number is not below count; this ends, because the cycle returns to the position.
+    There are six rounds: after four, a chi-square test of a million rows still detects that neighbours stay close.
+
 
     Args:
         start: First position.
