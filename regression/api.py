@@ -12,7 +12,7 @@ from regression.common.arrays import NanPolicy, as_whole, complete_columns, requ
 from regression.common.data_frames import chosen_columns, column_name
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.rules import BOOLEAN, require_option
+from regression.common.rules import BOOLEAN, one_of, or_null, require_option
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
@@ -20,6 +20,7 @@ from regression.fits.build import FitOptions
 from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
+from regression.fits.m_estimate import Robust
 from regression.fits.sandwich import CovType, with_errors_of
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range
@@ -48,6 +49,7 @@ def fit(
     counts: Any = None,
     cov_type: CovType = "nonrobust",
     maxlags: int | None = None,
+    robust: Robust | None = None,
     data: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
@@ -77,6 +79,8 @@ def fit(
         cov_type: What errors, bands and tests go by: ``nonrobust`` takes the scatter of all points for equal, but for
             sigma; ``HC0``, ``HC1`` and ``HC3`` do not, and ``HAC`` allows for residuals that follow each other.
         maxlags: Of ``HAC``: how many rows apart residuals may depend on each other, ``4 (N / 100)^(2/9)`` by default.
+        robust: ``huber`` or ``bisquare`` for an M-estimate, which outliers move little or not at all, with a scale of
+            its own, as ``rlm`` of R.
         data: A frame, table or mapping of which x, y, sigma, weights and counts are then the names of columns.
 
     Returns:
@@ -101,6 +105,7 @@ def fit(
         constraints = _constraints(terms, fix, through, degree, fit_intercept)
         degree = constraints.powers[-1]
     is_auto = degree == "auto"
+    _require_robust(robust, is_auto or absolute_sigma or cov_type != "nonrobust")
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
@@ -118,7 +123,10 @@ def fit(
     least_squares.solve(points.x.device, scan)
     model.set_domain(frame.low, frame.high)
     sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
-    options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), axes=axes, sample=sample)
+    shown: dict[str, Any] = {"robust": robust, "axes": axes, "sample": sample}
+    options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), **shown)
+    if robust is not None:
+        least_squares.find_robust(robust, scan)
     result = least_squares.fit(None, options)
     result = with_errors_of(result, least_squares.solution, cov_type, maxlags, points, scan)
     result.warn_if_undetermined()
@@ -144,6 +152,12 @@ def _require_one_sigma(sigma: Any, weights: Any, absolute_sigma: bool) -> None:
         raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
     if absolute_sigma and sigma is None and weights is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
+
+
+def _require_robust(robust: Any, has_more: bool) -> None:
+    require_option("robust", robust, or_null(one_of(Robust)))
+    if robust and has_more:
+        raise UsageError("robust has a scale and errors of its own: give a degree, and no absolute_sigma or cov_type")
 
 
 def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Callable[[Points], None]], None]]:

@@ -7,6 +7,7 @@
 - ``standard_errors``: covariance and standard errors of the coefficients.
 - ``optimum``: the optimum of the loss that is minimised, and what its errors go by.
 - ``robust``: that of Huber's loss.
+- ``m_estimate``: curves that outliers do not move, with a scale of their own.
 - ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
 - ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: the degree to choose.

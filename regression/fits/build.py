@@ -17,6 +17,7 @@ from regression.fits.convergence import distance_from_optimum, is_converged
 from regression.fits.criteria import Criteria, information_criteria
 from regression.fits.degree_choice import Choice
 from regression.fits.fit import Fit
+from regression.fits.m_estimate import MEstimate
 from regression.fits.notes import notes
 from regression.fits.optimum import Optimum
 from regression.fits.solution import Solution
@@ -45,6 +46,7 @@ class FitOptions:
     val_loss: float | None = None
     absolute_sigma: bool = False
     level: float = 0.95
+    robust: str | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     sample: Points | None = None
@@ -60,6 +62,7 @@ def build_fit(
     choice: Choice | None = None,
     at: Vector | None = None,
     optimum: Optimum | None = None,
+    robust: MEstimate | None = None,
 ) -> Fit:
     """Make the record of a fit.
 
@@ -72,6 +75,7 @@ def build_fit(
         choice: How the degree was chosen, if it was.
         at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
         optimum: The optimum of the loss; by default that of the squares.
+        robust: What reweighting led to, where it was asked for.
     """
     optimum = optimum or Optimum.of_squares(solution, options.absolute_sigma)
     ssr = solution.ssr if at is None else solution.ssr_at(at)
@@ -89,6 +93,7 @@ def build_fit(
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
     rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
     said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
+    named = robust.notes if robust else ()
     with precise():
         return Fit(
             **own,
@@ -104,10 +109,11 @@ def build_fit(
             converged=None if distance is None else is_converged(distance),
             x_range=(solution.frame.low, solution.frame.high),
             curve=curve_of(solution, solution.coefficients if at is None else at, scale),
-            notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ())),
+            notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ()), *named),
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
             **_kept(solution, names),
+            scale=None if robust is None else robust.scale,
         )  # fmt: skip
 
 

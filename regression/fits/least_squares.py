@@ -21,6 +21,7 @@ from regression.fits.convergence import OptimumDistance, safe_rate
 from regression.fits.cross_validation import squares_left_out
 from regression.fits.degree_choice import Candidate, Choice, Comparison, choose_degree
 from regression.fits.fit import Fit
+from regression.fits.m_estimate import MEstimate, Robust, estimate
 from regression.fits.optimum import Optimum
 from regression.fits.refinement import refine, second_pass
 from regression.fits.robust import TotalOf, find_optimum
@@ -55,6 +56,7 @@ class LeastSquares:
         self._solution: Solution | None
         self._choice: Choice | None
         self._optimum: Optimum | None  # of a loss that is no function of the squares
+        self._m_estimate: MEstimate | None
         self._distance: OptimumDistance | None
         self._params_matrix: Tensor | None
         self.forget()
@@ -88,7 +90,7 @@ class LeastSquares:
     def forget(self) -> None:
         """Forget all points."""
         self._sums = self._moments = self._second_sums = self._solution = self._choice = None
-        self._optimum = self._distance = self._params_matrix = None
+        self._optimum = self._m_estimate = self._distance = self._params_matrix = None
 
     def begin(self, frame: Frame, omitted: int) -> None:
         """Begin without points.
@@ -144,6 +146,11 @@ class LeastSquares:
         """Find the optimum of a loss that is no function of the squares, as ``robust.find_optimum`` does."""
         self._optimum = find_optimum(self.solution, loss, threshold, absolute_sigma, total)
 
+    def find_robust(self, kind: Robust, scan: Callable[[Callable[[Points], None]], None]) -> None:
+        """Find the M-estimate with a scale of its own, as ``m_estimate.estimate`` does."""
+        self._m_estimate = estimate(self.solution, kind, scan)
+        self._optimum = self._m_estimate.optimum
+
     def prepare(self, absolute_sigma: bool, device: torch.device) -> None:
         """Get ready for ``params`` and ``distance``, which are asked for at every update.
 
@@ -186,9 +193,11 @@ class LeastSquares:
             options: How they were found.
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
+        if self._m_estimate is not None:
+            at = self._m_estimate.optimum.coefficients
         return build_fit(
             self.moments, self.solution, self.model, options,
-            omitted=self.omitted, choice=self._choice, at=at, optimum=self._optimum,
+            omitted=self.omitted, choice=self._choice, at=at, optimum=self._optimum, robust=self._m_estimate,
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:

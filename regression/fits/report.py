@@ -25,7 +25,7 @@ def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
         full: Whether to show intervals, tests and correlations too.
         width: Signs of a line of notes; by default each note is one line.
     """
-    facts = {"residual σ": fit.sigma, "condition": fit.condition_number}
+    facts = {"residual σ": fit.sigma, "robust scale": fit.scale, "condition": fit.condition_number}
     lines = [
         *title_lines(fit),
         *_weight_lines(fit),
@@ -50,7 +50,8 @@ def short_report(fit: FitResult) -> str:
 
 def title_lines(fit: FitResult) -> list[str]:
     """Return what was fitted, how, and to how many points."""
-    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else "exact least squares"
+    exact = f"M-estimate ({fit.robust})" if fit.robust else "exact least squares"
+    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else exact
     return [
         *_origin_lines(fit),
         f"{fit.model}, degree {fit.degree}, {how}",

@@ -30,7 +30,7 @@ ARRAYS = ("params", "bse", "cov_params")
 
 LATER: dict[str, Any] = {  # which release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
-    "cov_type": "nonrobust",
+    "cov_type": "nonrobust", "robust": None, "scale": None,
 }  # fmt: skip
 
 
@@ -83,6 +83,8 @@ class FitResult(Answers):
         degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
         fixed: Values of the coefficients that were kept, by name.
         through: Points (x, y) that the curve was made to go through.
+        robust: Which M-estimate the curve is; ``None`` for least squares.
+        scale: Its scale, the median of ``|r|`` over 0.6745.
         cov_type: What the errors go by, see ``regression.fit``.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
@@ -128,6 +130,8 @@ class FitResult(Answers):
     fixed: dict[str, float] = field(default_factory=dict)
     through: tuple[tuple[float, float], ...] = ()
     cov_type: str = "nonrobust"
+    robust: str | None = None
+    scale: float | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     sample: Points | None = field(default=None, kw_only=True)

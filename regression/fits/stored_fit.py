@@ -26,12 +26,12 @@ CANDIDATE = Rule("a degree with its numbers", lambda row: isinstance(row, dict) 
 BY_NAME = Rule("numbers by name", lambda found: isinstance(found, dict) and all(map(NUMBER.holds, found.values())))
 FIT = {
     **dict.fromkeys(("model", "basis", "solver", "loss_name", "cov_type"), TEXT),
-    **dict.fromkeys(("optimizer", "criterion", "source"), or_null(TEXT)),
+    **dict.fromkeys(("optimizer", "criterion", "robust", "source"), or_null(TEXT)),
     "axes": list_of(TEXT, 2),
     **dict.fromkeys(("absolute_sigma", "weighted"), BOOLEAN),
     **dict.fromkeys(("degree", "updates", "omitted", "df_resid", "rank"), whole()),
     **dict.fromkeys(("loss", "val_loss", "ess", "rsquared", "aic", "aicc", "bic"), KNOWN),
-    **dict.fromkeys(("sigma", "ssr", "condition_number", "opt_error_se"), or_null(NOT_NEGATIVE)),
+    **dict.fromkeys(("sigma", "ssr", "condition_number", "opt_error_se", "scale"), or_null(NOT_NEGATIVE)),
     **dict.fromkeys(("names", "notes"), list_of(TEXT)),
     "nobs": whole(1),
     "level": PROBABILITY,
