@@ -1,7 +1,9 @@
-"""The tutorial is played once from top to bottom; then each thing it shows is compared with what happened."""
+"""The tutorial's notebook is played once from top to bottom; then each thing it shows is compared with what happened.
+
+``python -m tests.docs.test_tutorial`` makes the notebook, and the figures, anew from the text.
+"""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +14,12 @@ import torch
 
 from regression import Fit
 from tests.support.command import ROOT
-from tests.support.pages import Played, assert_same, blocks, play, prepare
+from tests.support.notebook import IMAGE, made, play_notebook
+from tests.support.pages import Played, assert_same, blocks, prepare
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice on the workers of ten points
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 TEXT = TUTORIAL.read_text(encoding="utf-8")
 # Another order of float32 operations moves the last digits: a little in ten updates, more in 100,000. The exact
 # solver always prints the same.
@@ -36,7 +41,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
     names: dict[str, Any] = {"__name__": "tutorial"}
     torch.manual_seed(0)
     with contextlib.chdir(folder):
-        yield Tutorial(play(TUTORIAL, names), names, folder)
+        yield Tutorial(play_notebook(NOTEBOOK.read_text(encoding="utf-8"), names), names, folder)
 
 
 def test_every_block_is_played_or_is_the_output_of_one_that_is() -> None:
@@ -121,10 +126,25 @@ def test_named_number_of_updates_brings_the_loss_within_one_per_cent(played: Tut
     assert excess(3.35e6) > 0.01 > excess(3.45e6)
 
 
-def test_shown_figures_are_the_ones_the_blocks_draw(played: Tutorial) -> None:
-    """Every picture in the text is saved by a block, lies in the repository, and is small."""
-    shown = set(re.findall(r"!\[[^\]]+\]\(figures/([^)]+)\)", TEXT))
-    drawn = {path.name for path in (played.folder / "docs" / "figures").iterdir()}
+def test_the_notebook_is_that_of_the_text() -> None:
+    """The notebook has the text, the blocks, what they print and what they draw, and nothing else."""
+    assert NOTEBOOK.read_text(encoding="utf-8") == made(TUTORIAL), "python -m tests.docs.test_tutorial makes it anew"
+
+
+def test_shown_figures_are_there_and_small() -> None:
+    """Every picture in the text lies in the repository, is shown, and is small."""
     kept = {path.name: path.stat().st_size for path in (ROOT / "docs" / "figures").glob("tutorial_*.png")}
-    assert shown == drawn == set(kept)
-    assert max(kept.values()) < 60_000
+    assert sorted(IMAGE.findall(TEXT)) == sorted(kept)
+    assert max(kept.values()) < 80_000
+
+
+def write() -> None:
+    """Draw the figures of the text and make its notebook, in this folder."""
+    names, pictures = {"__name__": "tutorial"}, iter(IMAGE.findall(TEXT))
+    torch.manual_seed(0)
+    play_notebook(made(TUTORIAL), names, lambda figure: figure.savefig(TUTORIAL.parent / "figures" / next(pictures)))
+    NOTEBOOK.write_text(made(TUTORIAL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
