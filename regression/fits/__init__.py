@@ -1,18 +1,18 @@
-"""From sums over points to a fit, its words and its picture. May import common, curves, moments and inference.
+"""From sums over points to a fit, its report and its figure. May import common, curves, moments and inference.
 
 - ``solver``: the optimum of the sums, and its rank.
-- ``within``: the constraints that an optimum keeps.
-- ``solution``: what is known of it: coefficients, sums of squares, and which digits hold.
-- ``refinement``: a second pass over the points, where digits do not hold.
+- ``within``: the constraints that an optimum meets.
+- ``solution``: the optimum: coefficients, sums of squares, and how many digits of them are certain.
+- ``refinement``: a second pass over the points, where too few digits are certain.
 - ``standard_errors``: covariance and standard errors of the coefficients.
-- ``optimum``: the optimum of the loss that is minimised, and what its errors go by.
-- ``robust``: that of Huber's loss.
+- ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.
+- ``robust``: the optimum of Huber's loss.
 - ``m_estimate``: curves that outliers do not move, with a scale of their own.
 - ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
 - ``criteria``: AIC, AICc and BIC.
-- ``degree_choice``: the degree to choose.
+- ``degree_choice``: chooses the degree.
 - ``cross_validation``: how well each degree fits points that were left out.
-- ``least_squares``: the optimum of a run's points, and the fit that is measured against it.
+- ``least_squares``: the optimum of a run's points, and the fits that are compared with it.
 - ``group_comparison``: whether groups have one curve, parallel curves, or curves of their own.
 - ``sandwich``: errors for unequal scatter, and for residuals that follow each other.
 - ``bands``: confidence and prediction bands.
@@ -22,9 +22,9 @@
 - ``equation``: the curve's equation, as text and for LaTeX.
 - ``tables``: the coefficients as columns, for Markdown and for LaTeX.
 - ``report``: the report, in words.
-- ``html``: a table with a small picture, for notebooks.
-- ``fit``: Fit: the numbers with words and pictures.
-- ``notes``: what its reader should know, in words.
+- ``html``: a table with a small figure, for notebooks.
+- ``fit``: Fit: the numbers with their report, tables and figures.
+- ``notes``: the notes of a report, on what its reader should know.
 - ``diagnostics``: the rows of a fit one by one, and tests of their residuals.
 - ``figure``: the picture of a fit, and its files; matplotlib is in the files called figure alone.
 - ``figure_panels``: its panels of curve and residuals.

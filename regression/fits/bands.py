@@ -21,7 +21,7 @@ __all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
 class Prediction(NamedTuple):
     """The curve at N points with its bands, each a float64 tensor of shape (N,).
 
-    A number is NaN where it is unknown, and where it lies beyond float64's range, far outside the fitted points.
+    A number is NaN if it is unknown, or beyond float64's range, far outside the fitted points.
 
     Attributes:
         mean: The curve f(x).
@@ -56,7 +56,7 @@ def curve_of(solution: Solution, coefficients: Vector, scale: Decimal | None) ->
     Args:
         solution: The optimum, whose orthogonal functions give the errors.
         coefficients: Coefficients of T_k(u), shape (K,).
-        scale: What ``(AᵀWA)⁻¹`` is multiplied by to give the covariance; ``None`` where that is unknown.
+        scale: The factor from ``(AᵀWA)⁻¹`` to the covariance; ``None`` if that is unknown.
     """
     with precise():
         largest = max(map(abs, coefficients))
@@ -99,5 +99,5 @@ def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
 
 
 def _representable(values: Tensor) -> Tensor:
-    """Return the values, NaN for those that are no float64 numbers: an infinity would be taken for a measured one."""
+    """Return the values with NaN in place of infinities, which stand for numbers beyond float64's range."""
     return values.where(values.isfinite(), math.nan)

@@ -1,4 +1,4 @@
-"""From the sums over points and their optimum to the fit that is shown."""
+"""Makes the ``Fit`` from the sums over points and their optimum."""
 
 import math
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ BEYOND = "cov_params are unknown: a variance is beyond float64's range"
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How a fit was made, as far as it does not follow from the points and the curve; see ``Fit``.
+    """The facts about a fit that do not follow from the points and the curve; see ``Fit``.
 
     Attributes:
-        loss: Loss of all training points where it is no function of the squares.
+        loss: Loss of all training points, unless it follows from the sum of squares.
     """
 
     model: str
@@ -64,7 +64,7 @@ def build_fit(
     optimum: Optimum | None = None,
     robust: MEstimate | None = None,
 ) -> Fit:
-    """Make the record of a fit.
+    """Make a fit.
 
     Args:
         moments: Moments of the training points.
@@ -73,7 +73,7 @@ def build_fit(
         options: How it was fitted.
         omitted: Number of rows that were left out.
         choice: How the degree was chosen, if it was.
-        at: The fit's own coefficients of T_k(u) where they are not the optimum's; shape (degree + 1,).
+        at: The fit's coefficients of T_k(u), shape (degree + 1,), if they are not those of the optimum.
         optimum: The optimum of the loss; by default that of the squares.
         robust: What reweighting led to, where it was asked for.
     """
@@ -118,7 +118,7 @@ def build_fit(
 
 
 def _kept(solution: Solution, names: Sequence[str]) -> dict[str, Any]:
-    """Return the constraints of a fit, if there are any."""
+    """Return the fields of a fit for its constraints, if there are any."""
     if solution.within is None:
         return {}
     kept = solution.within.constraints
@@ -126,7 +126,7 @@ def _kept(solution: Solution, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _rounding(dtype: torch.dtype, solution: Solution, optimum: Optimum) -> float | None:
-    """Return how far the optimum is from the next number of a type in standard errors; ``None`` for float64."""
+    """Return how many standard errors the rounding to a number type can move the optimum; ``None`` for float64."""
     if dtype == torch.float64 or optimum.coefficients is None:
         return None
     with precise():
@@ -139,6 +139,6 @@ def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
 
 
 def _squared_loss(options: FitOptions, ssr: Decimal, nobs: int) -> float | None:
-    """Return the loss where it is a function of the squares, else the given one."""
+    """Return the loss from the sum of squares if it follows from that, else the given one."""
     mean = float(ssr) / nobs
     return finite_float({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))

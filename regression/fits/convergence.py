@@ -15,7 +15,7 @@ from regression.fits.standard_errors import standard_errors
 
 __all__ = ["OptimumDistance", "distance_from_optimum", "is_converged", "safe_rate"]
 
-CONVERGED_SE = 0.1  # a fit this close to the optimum, in standard errors, counts as converged
+CONVERGED_SE = 0.1  # largest distance from the optimum, in standard errors, of a fit that counts as converged
 
 
 def is_converged(distance: float) -> bool:
@@ -28,9 +28,9 @@ def is_converged(distance: float) -> bool:
 
 
 def optimum_errors(solution: Solution, optimum: Optimum) -> Vector | None:
-    """Return the standard errors of the optimum, which distances are measured in; ``None`` if unknown or of no use.
+    """Return the standard errors of the optimum, the unit of distances from it; ``None`` if unknown, or if one is 0.
 
-    A fit that is further off has larger residuals, and with them larger errors of its own.
+    They are not those of the fit itself, whose residuals, and so its errors, are larger the further off it is.
     """
     if solution.is_perfect:
         return None
@@ -54,7 +54,7 @@ def distance_from_optimum(params: Sequence[Decimal], solution: Solution, optimum
 
 @dataclass(frozen=True)
 class OptimumDistance:
-    """Measures a model's coefficients as ``distance_from_optimum`` does, in float64: it is asked at every update.
+    """Computes ``distance_from_optimum`` of a model's coefficients in float64, for use at every update.
 
     Attributes:
         optimum: The optimum in the model's own basis, shape (K,), float64.
@@ -68,7 +68,7 @@ class OptimumDistance:
 
     @classmethod
     def of(cls, chart: Chart, solution: Solution, optimum: Optimum, device: torch.device) -> "OptimumDistance | None":
-        """Return the measure, ``None`` where the optimum or its standard errors are unknown, or these are 0."""
+        """Return the distance function, or ``None`` if the optimum or its errors are unknown, or an error is 0."""
         errors = optimum_errors(solution, optimum)
         if errors is None or optimum.coefficients is None:
             return None
@@ -85,8 +85,8 @@ def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> f
     """Return a step size for plain gradient descent on the mean squared error that does not diverge.
 
     With the extreme eigenvalues of the Hessian ``H = 2 AᵀWA / N`` it is ``2 / (λmin + λmax)``, the best constant step,
-    but at most ``1.9 / λmax``: at 2 / λmax rounding alone can make the steps grow. A mini-batch can have a larger
-    λmax than the whole; it is bounded by the largest sum of squares of a row, here by the trace or 2 K.
+    but at most ``1.9 / λmax``: at 2 / λmax rounding alone can make the steps grow. A mini-batch can have a larger λmax
+    than all points; a bound is the largest sum of squares of a row, for which the trace and 2 K are taken.
 
     Args:
         chart: The model's functions.

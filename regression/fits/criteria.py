@@ -21,8 +21,8 @@ class Criteria(NamedTuple):
 def information_criteria(solution: Solution, ssr: Decimal, size: int, absolute_sigma: bool) -> Criteria:
     """Return the criteria of a fit; ``None`` where the likelihood has no maximum.
 
-    With known sigma, ``-2 log L`` is χ² = ssr but for a constant. Else the likelihood is that of the variance that fits
-    best, and AICc allows for its being estimated.
+    With known sigma, ``-2 log L`` is χ² = ssr plus a constant. Otherwise the variance is estimated by maximum
+    likelihood, and AICc corrects for the estimate.
 
     Args:
         solution: The optimum, for the points' number and weights.

@@ -1,6 +1,6 @@
-"""k-fold cross-validation of all degrees at once: which rows are left out together, and how well the others fit them.
+"""k-fold cross-validation of all degrees at once: divides the rows into folds, and sums the errors of each fold.
 
-The sums without a fold are those of all points less those of the fold, exactly. See docs/numerics.md.
+The sums without a fold are the sums of all points minus those of the fold, exactly. See docs/numerics.md.
 """
 
 import math
@@ -24,22 +24,22 @@ from regression.moments.scan import Sums
 __all__ = ["deal", "fold_of", "squares_left_out"]
 
 Scan = Callable[[Callable[[Points], None]], None]
-MOST_RANKED_ROWS = 1_000_000  # that are dealt out one by one; each process holds them all, 24 bytes each
-CELLS = 2.0**20  # half the range of x, and the size of y, in steps within which numbers count as the same
-UNEVEN = 6.0  # standard deviations of a fold's size
+MOST_RANKED_ROWS = 1_000_000  # that are sorted and dealt out one by one; each process needs 24 bytes for each
+CELLS = 2.0**20  # cells in half the range of x, and in the size of y; numbers within a cell count as equal
+UNEVEN = 6.0  # largest deviation of a fold's size from the mean, in standard deviations
 
 
 def squares_left_out(
     moments: Moments, folds: int, device: torch.device, scan: Scan, most_ranked_rows: int = MOST_RANKED_ROWS
 ) -> Vector:
-    """Return ``Σ w (y - f(x))²``, each point's f fitted without its fold, for each degree that all folds determine.
+    """Return ``Σ w (y - f(x))²``, with f fitted without the point's fold, for each degree that all folds determine.
 
     Args:
         moments: Moments of all points, of the highest degree.
         folds: Number of folds.
         device: Where processes exchange tensors.
         scan: Calls a function with parts of all points of this process.
-        most_ranked_rows: Up to how many rows folds are made by rank.
+        most_ranked_rows: Largest number of rows whose folds are made by rank.
 
     Raises:
         UsageError: If there are more folds than points, or points cannot be dealt out evenly.
@@ -57,7 +57,7 @@ def squares_left_out(
 
 
 def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> Iterator[Moments]:
-    """Yield the moments of folds that are made by rank, on each process those of all rows."""
+    """Yield the moments of folds that are made by rank; each process has the rows of all."""
     parts = [torch.empty(0, 3, dtype=torch.float64)]
 
     def collect(points: Points) -> None:
@@ -72,18 +72,18 @@ def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan
 
 
 def deal(rows: Tensor, folds: int) -> Iterator[Tensor]:
-    """Yield the rows of each fold, shape (n, C), of all rows, shape (N, C); sizes differ by one at most.
+    """Yield the rows of each fold, shape (n, C), of all rows, shape (N, C); sizes differ by at most one.
 
-    Rows are sorted by their first column, equal ones by the next, and their ranks dealt out in an order that is always
-    the same. So neither the order of the rows, nor a unit, nor the number of devices makes a difference.
+    Rows are sorted by their first column, equal ones by the next, and their ranks dealt out in a fixed order. So the
+    folds do not depend on the order of the rows, a unit, or the number of devices.
     """
-    ranked = torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))  # whose last key comes first
+    ranked = torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))  # lexsort sorts by the last key first
     dealt = rows[ranked[_mixed(torch.arange(len(rows))).argsort()]]
     return (dealt[k::folds] for k in range(folds))
 
 
 def _hashed_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> list[Moments]:
-    """Return the moments of folds that follow from the points' own numbers."""
+    """Return the moments of folds that are made by a hash of the points' numbers."""
     with precise():
         equations = system(moments, 0, moments.frame.y_center)
         size = float((equations.square / equations.matrix[0][0]).sqrt())
@@ -105,7 +105,7 @@ def _hashed_folds(moments: Moments, folds: int, device: torch.device, scan: Scan
 
 
 def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
-    """Return the fold of each point, shape (n,): by x and y in scales of their own, coarse enough for any rounding.
+    """Return the fold of each point, shape (n,), by a hash of scaled x and y, rounded so that units do not matter.
 
     Args:
         points: The points.
@@ -120,14 +120,14 @@ def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
 
 
 def _mixed(numbers: Tensor) -> Tensor:
-    """Return whole numbers that look random, of whole numbers, shape (n,); one to one."""
+    """Return a hash of whole numbers, shape (n,), different for different numbers."""
     numbers = (numbers + 1) * 0x1E3779B97F4A7C15
     numbers = (numbers ^ (numbers >> 29)) * 0x3F58476D1CE4E5B9
     return numbers ^ (numbers >> 32)
 
 
 def _errors(rest: Solution, fold: Moments) -> Vector:
-    """Return ``Σ w (y - f(x))²`` over the points of a fold, f being the best of each degree for the other points."""
+    """Return ``Σ w (y - f(x))²`` over the points of a fold, with f fitted to the other points, for each degree."""
     errors = []
     with precise():
         equations = system(fold, rest.degree, float(rest.offset))

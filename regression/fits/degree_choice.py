@@ -1,4 +1,4 @@
-"""Choosing the degree of a polynomial: all degrees come from nested blocks of the same sums.
+"""Chooses the degree of a polynomial: the fits of all degrees follow from nested blocks of the same sums.
 
 Plain AIC is not offered: on few points it prefers degrees that are too high.
 """
@@ -18,7 +18,7 @@ from regression.inference.distributions import f_tail
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]
 
 Criterion = Literal["aicc", "gcv", "cv"]
-FLOOR = Decimal("1e-28")  # of the total sum of squares: what is left below is rounding of the points
+FLOOR = Decimal("1e-28")  # of the total sum of squares: a smaller rest is rounding of the points
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Comparison:
     """How degrees are compared.
 
     Attributes:
-        criterion: What to go by.
-        folds: Number of folds for ``cv``; as many as points leave one out at a time.
-        absolute_sigma: Whether the points' sigma are in y's unit, which AICc makes use of.
+        criterion: The criterion that the chosen degree minimises.
+        folds: Number of folds for ``cv``; with as many folds as points, one point is left out at a time.
+        absolute_sigma: Whether the points' sigma are in y's unit, which AICc uses.
 
     Raises:
-        UsageError: If there is no such criterion, or the number of folds is none.
+        UsageError: If there is no such criterion, or the number of folds is not a whole number from 2.
     """
 
     criterion: Criterion = "aicc"
@@ -45,17 +45,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One degree and how well it does; ``None`` for numbers that float64 does not have.
+    """One degree and its criteria; ``None`` for numbers that are unknown or beyond float64's range.
 
     Attributes:
         degree: The degree.
         ssr: ``Σ w (y - f(x))²`` of its best fit.
         aicc: Akaike's criterion for small samples, ``-2 log L + 2 K N / (N - K - 1)``, of K coefficients without
-            sigma; ``χ² + 2 K`` but for a constant where sigma are absolute.
+            sigma; ``χ² + 2 K`` plus a constant if sigma are absolute.
         gcv: Generalised cross-validation, ``N ssr / (N - K)²``.
-        cv: ``Σ w (y - f(x))² / N``, each point's f fitted without its fold; ``None`` where not asked for.
-        fvalue: F of this degree against the one below, ``(ssr_{k-1} - ssr_k) / s²``, s² that of the highest degree of
-            the table, 1 where sigma are absolute; ``None`` for degree 0, and in checkpoints of release 0.1.
+        cv: ``Σ w (y - f(x))² / N``, with f fitted without the point's fold; ``None`` for other criteria.
+        fvalue: F of this degree against the one below, ``(ssr_{k-1} - ssr_k) / s²``, with s² of the highest degree of
+            the table, or 1 if sigma are absolute; ``None`` for degree 0, and in checkpoints of release 0.1.
         f_pvalue: Probability of such an F if this degree's coefficient were 0.
     """
 
@@ -76,7 +76,7 @@ class Choice:
         degree: The degree with the lowest criterion, the lower one of equals.
         criterion: Name of the criterion.
         table: All degrees that were compared.
-        notes: What the reader should know.
+        notes: Notes for the report.
     """
 
     degree: int
@@ -88,14 +88,14 @@ class Choice:
 def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Callable[[int], Vector]) -> Choice:
     """Compare the degrees up to that of a solution.
 
-    Degrees that leave fewer than two degrees of freedom, or that the points do not determine, are not compared.
-    Above a degree that leaves nothing but what the rounding of the points to float64 can make, none is chosen.
+    Degrees that leave fewer than two degrees of freedom, or that the points do not determine, are not compared. If the
+    residuals of a degree are no larger than the rounding of the points to float64, no higher degree is chosen.
 
     Args:
         solution: The least-squares optimum of the highest degree.
-        comparison: What to go by.
-        cross_validate: Asked for ``cv``: from the number of folds to ``Σ w (y - f(x))²``, each point's f fitted without
-            its fold, for each degree that all folds leave determined.
+        comparison: The criterion and its options.
+        cross_validate: Called for ``cv`` with the number of folds; returns ``Σ w (y - f(x))²``, with f fitted without
+            the point's fold, for each degree that all folds determine.
 
     Raises:
         UsageError: If there are too few points to compare anything.
@@ -120,13 +120,13 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
             }
             shown = {name: finite_float(value) for name, value in [("ssr", ssr), *values.items()]}
             table.append(Candidate(k, **shown, **_f_test(solution, k, last, floor, comparison.absolute_sigma)))
-            if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # else a lower degree leaves nothing but rounding
-                own.append(values[comparison.criterion] or Decimal(0))  # None, of AICc, where all y are 0
+            if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # otherwise a lower degree leaves only rounding
+                own.append(values[comparison.criterion] or Decimal(0))  # AICc is None if all y are 0
     return Choice(own.index(min(own)), comparison.criterion, tuple(table), tuple(notes))
 
 
 def _f_test(solution: Solution, degree: int, top: int, floor: Decimal, absolute_sigma: bool) -> dict[str, float | None]:
-    """Return the sequential F test of a degree, as ``anova`` of R has it; empty where nothing is left to compare to."""
+    """Return the sequential F test of a degree, as R's ``anova`` gives it; empty if no residual variance is left."""
     df_denom = None if absolute_sigma else solution.nobs - top - 1
     left = solution.ssr_by_degree[top]
     if degree == 0 or (df_denom and left <= floor):

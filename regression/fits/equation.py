@@ -14,11 +14,11 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:
-    """Return the curve in few words, such as ``1.2 + 3 x − 0.5 x²``; its degree where that would be too long.
+    """Return a short formula, such as ``1.2 + 3 x − 0.5 x²``, or the degree if the formula would be too long.
 
     Args:
         params: Coefficients in ascending powers of x.
-        names: Their names, which tell the powers.
+        names: Their names, from which the powers follow.
     """
     if len(params) > MOST_TERMS:
         return f"degree {names[-1].removeprefix('c')}"
@@ -30,8 +30,8 @@ def equation(params: Sequence[float], names: Sequence[str], errors: Sequence[flo
 
     Args:
         params: Coefficients in ascending powers of x.
-        names: Their names, which tell the powers.
-        errors: Their standard errors, which decide the digits; without them there are eight.
+        names: Their names, from which the powers follow.
+        errors: Their standard errors, which determine the digits; without them each number has eight.
     """
     if errors is None:
         return _signed([(c, f"{abs(c):.8g}", power) for c, power in zip(params, _powers(names), strict=True)])
@@ -64,7 +64,7 @@ def _signed(terms: Sequence[tuple[float, str, str]]) -> str:
 
 
 def _in_brackets(value: float, error: float) -> str:
-    """Return a value with its error in brackets, without them where there is no error to show."""
+    """Return a value with its error in brackets, or the value alone if the error is 0 or unknown."""
     if error == 0 or not math.isfinite(error):
         return f"{value:.8g}"
     text = value_and_error(value, error)

@@ -21,7 +21,7 @@ __all__ = ["Fit"]
 
 
 class Fit(FitResult):
-    """A fitted curve: its numbers, which are those of ``FitResult``, and how they are read, shown and passed on."""
+    """A fitted curve: the numbers of ``FitResult``, with their report, tables, figures and files."""
 
     def __call__(self, x: Any) -> Any:
         """Return the curve at x: a number for a number, else a float64 array of the shape of x.
@@ -54,7 +54,7 @@ class Fit(FitResult):
 
         Args:
             full: Whether to show them.
-            width: Signs of a line of notes; by default each note is one line.
+            width: Longest line of a note, in characters; by default each note is one line.
         """
         return report(self, full, width)
 
@@ -75,7 +75,7 @@ class Fit(FitResult):
         """Return the curve with all its terms, such as ``(2.3 ± 0.4) + (2.95 ± 0.16) x``.
 
         Args:
-            errors: Whether to show the standard errors, which then decide the digits.
+            errors: Whether to show the standard errors, which then determine the digits.
             latex: Whether to write it for LaTeX's mathematics.
         """
         write = latex_equation if latex else equation

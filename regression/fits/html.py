@@ -1,4 +1,4 @@
-"""A fit in a notebook: a table of the coefficients, with a small picture, as HTML that suits dark pages too."""
+"""A fit in a notebook: a table of the coefficients with a small picture, as HTML for light and dark pages."""
 
 from collections.abc import Iterable
 from html import escape
@@ -17,7 +17,7 @@ __all__ = ["html"]
 WIDTH, HEIGHT, MARGIN = 300, 190, 22  # in pixels
 GRID = 80  # points of the curve
 LARGE = 1e300  # differences of larger numbers may be beyond float64's range
-CURVE, POINTS = "#d1571b", "#4b8bd0"  # to be seen on white and on black
+CURVE, POINTS = "#d1571b", "#4b8bd0"  # colors that are visible on white and on black
 
 Array = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def html(fit: FitResult) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return a text as HTML shows it: names come from files of anybody's."""
+    """Return a text escaped for HTML, because names come from files of other people."""
     return escape(printable(text))
 
 
@@ -75,7 +75,7 @@ def _picture(fit: FitResult) -> str:
 
 
 def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, float]) -> str:
-    """Put a frame with the ends of both axes, and their names, around a picture."""
+    """Return a picture in a frame, with the names of both axes and the numbers at their ends."""
     x, y = (_safe(name) for name in axes)
     right, base = WIDTH - 4, HEIGHT - MARGIN
     frame = f'x="{MARGIN}" y="4" width="{right - MARGIN}" height="{base - 4}"'

@@ -1,4 +1,4 @@
-"""The least-squares optimum of points, and the fit that is measured against it."""
+"""The least-squares optimum of points, and the fits that are compared with it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -34,12 +34,12 @@ __all__ = ["LeastSquares"]
 
 
 class LeastSquares:
-    """Takes points in, part by part, and knows their least-squares optimum once they are all there.
+    """Adds up points, part by part, and computes their least-squares optimum after the last.
 
     Args:
-        model: The curve; its domain is settled before the optimum is asked for.
+        model: The curve; its domain must not change after ``solve``.
         comparison: How the degree is chosen, up to that of the model; ``None`` keeps the model's.
-        constraints: What the curve must keep.
+        constraints: The constraints on the curve.
 
     Attributes:
         omitted: Number of rows that were left out.
@@ -55,7 +55,7 @@ class LeastSquares:
         self._second_sums: list[int] | None
         self._solution: Solution | None
         self._choice: Choice | None
-        self._optimum: Optimum | None  # of a loss that is no function of the squares
+        self._optimum: Optimum | None  # of a loss that does not follow from the squares
         self._m_estimate: MEstimate | None
         self._distance: OptimumDistance | None
         self._params_matrix: Tensor | None
@@ -88,12 +88,12 @@ class LeastSquares:
         return Chart(self.moments.frame, self.model)
 
     def forget(self) -> None:
-        """Forget all points."""
+        """Reset to the state without points."""
         self._sums = self._moments = self._second_sums = self._solution = self._choice = None
         self._optimum = self._m_estimate = self._distance = self._params_matrix = None
 
     def begin(self, frame: Frame, omitted: int) -> None:
-        """Begin without points.
+        """Reset, and set the coordinates of the sums.
 
         Args:
             frame: Coordinates of the moments.
@@ -103,7 +103,7 @@ class LeastSquares:
         self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
 
     def add(self, points: Points) -> None:
-        """Take in points; several threads may do so at once."""
+        """Add points; several threads may call it at once."""
         assert self._sums is not None
         self._sums.add(points)
 
@@ -130,10 +130,10 @@ class LeastSquares:
             cross_validate = partial(squares_left_out, self._moments, device=device, scan=scan)
             self._choice = choose_degree(solution, self.comparison, cross_validate)
             self._solution = solution.of_degree(self._choice.degree)
-        self._sums = None  # their work is done
+        self._sums = None  # not needed any more
 
     def y_is_tiny(self, tiny: float) -> bool:
-        """Tell whether the mean of w y² is not 0, but below a number."""
+        """Tell whether the mean of w y² is above 0 and below a number."""
         square = self.solution.ssr_at([Decimal(0)] * (self.degree + 1)) / self.moments.nobs
         return 0 < square < tiny
 
@@ -143,7 +143,7 @@ class LeastSquares:
         return torch.tensor(self._chart.from_curve(self.solution.coefficients + unused), dtype=torch.float64)
 
     def find_optimum(self, loss: str, threshold: float | None, absolute_sigma: bool, total: TotalOf) -> None:
-        """Find the optimum of a loss that is no function of the squares, as ``robust.find_optimum`` does."""
+        """Find the optimum of a loss that does not follow from the squares; see ``robust.find_optimum``."""
         self._optimum = find_optimum(self.solution, loss, threshold, absolute_sigma, total)
 
     def find_robust(self, kind: Robust, scan: Callable[[Callable[[Points], None]], None]) -> None:
@@ -152,7 +152,7 @@ class LeastSquares:
         self._optimum = self._m_estimate.optimum
 
     def prepare(self, absolute_sigma: bool, device: torch.device) -> None:
-        """Get ready for ``params`` and ``distance``, which are asked for at every update.
+        """Prepare ``params`` and ``distance``, which are called at every update.
 
         Args:
             absolute_sigma: Whether the points' sigma are in y's unit.
@@ -186,11 +186,11 @@ class LeastSquares:
         return safe_rate(self._chart, self.solution, mini_batches)
 
     def fit(self, coefficients: Tensor | None, options: FitOptions) -> Fit:
-        """Return the record of a fit.
+        """Return the fit.
 
         Args:
             coefficients: The model's own coefficients, shape (K,), or ``None`` for the optimum.
-            options: How they were found.
+            options: The facts about the fit that do not follow from the points and the curve.
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
         if self._m_estimate is not None:
@@ -201,7 +201,7 @@ class LeastSquares:
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
-        """Return what is known of the points and their optimum, as plain numbers and strings."""
+        """Return the sums and the optimum as plain numbers and strings, for a checkpoint."""
         return {
             "moments": self.moments.state(),
             "omitted": self.omitted,
@@ -212,7 +212,7 @@ class LeastSquares:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state`` returned; in the last release there was no choice, nor always a degree."""
+        """Load what ``state`` returned; states of release 0.1 have no choice, and may have no degree."""
         require_stored({"degree": None, **state}, {"omitted": whole(), "degree": or_null(whole(0, self.model.degree))})
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept)

@@ -1,4 +1,4 @@
-"""What the reader of a fit should know, in words."""
+"""The notes of a fit: what its reader should know about the numbers, in words."""
 
 import math
 from decimal import Decimal
@@ -13,8 +13,8 @@ from regression.fits.solution import SHOWN_DIGITS, Solution
 
 UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
-MOST_ROUNDING_SE = 0.01  # a tenth of the distance at which a fit counts as converged
-MOST_CANCELLED = 10**6  # times that the terms of an error may be larger than it
+MOST_ROUNDING_SE = 0.01  # a tenth of the distance up to which a fit counts as converged
+MOST_CANCELLED = 10**6  # largest ratio of the terms of a variance to their sum that gets no note
 
 __all__ = ["UNDETERMINED", "notes"]
 
@@ -29,7 +29,7 @@ def notes(
     is_optimum: bool,
     rounding: float | None = None,
 ) -> list[str]:
-    """Return what the reader should know.
+    """Return the notes of a fit.
 
     Args:
         solution: The least-squares optimum.
@@ -39,7 +39,7 @@ def notes(
         absolute_sigma: Whether the points' sigma are in y's unit.
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
-        rounding: How far the optimum is from the next number, in standard errors, where the fit's are not float64.
+        rounding: How many standard errors the rounding to the fit's number type can move the optimum, if not float64.
     """
     found = [left_out(omitted)] if omitted else []
     found += _kept_notes(solution)
@@ -77,7 +77,7 @@ def notes(
 
 
 def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> list[str]:
-    """Say what the errors of a fit that does not minimise squares go by, and what it leaves open."""
+    """Return notes on the errors of a fit that does not minimise squares, and on what is unknown of it."""
     if optimum.is_of_squares:
         return []
     without = "AIC, AICc and BIC are unknown: they are for squares"
@@ -91,7 +91,7 @@ def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> l
 
 
 def _kept_notes(solution: Solution) -> list[str]:
-    """Say what was given instead of fitted."""
+    """Return a note on coefficients and points that were given instead of fitted."""
     if solution.within is None or not solution.within.constraints.count:
         return []
     kept = solution.within.constraints
@@ -101,7 +101,7 @@ def _kept_notes(solution: Solution) -> list[str]:
 
 
 def _cause(solution: Solution) -> str:
-    """Say why the points do not determine all coefficients."""
+    """Return why the points do not determine all coefficients."""
     if solution.rank == solution.nobs:
         return f"there {'is' if solution.nobs == 1 else 'are'} only {counted(solution.nobs, 'point')}"
     if solution.frame.low == solution.frame.high:
@@ -110,7 +110,7 @@ def _cause(solution: Solution) -> str:
 
 
 def _digit_notes(solution: Solution) -> list[str]:
-    """Return which digits the points leave uncertain, of numbers that are known at all."""
+    """Return a note on numbers of which fewer digits are certain than float64 shows."""
     digits = {} if solution.null else solution.certain_digits
     few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
     if not few:
@@ -120,7 +120,7 @@ def _digit_notes(solution: Solution) -> list[str]:
 
 
 def _covariance_notes(solution: Solution) -> list[str]:
-    """Say where errors of the curve cannot be had from ``cov_params``, as nearly all of it cancels."""
+    """Return a note if errors of the curve computed from ``cov_params`` lose digits, as nearly all of it cancels."""
     if solution.inverse is None:
         return []
     with precise():

@@ -1,4 +1,4 @@
-"""The optimum of the loss that a fit minimises: what its distance is measured from, and its errors go by."""
+"""The optimum of the loss that a fit minimises: its distance and its standard errors are computed from it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +17,7 @@ class Optimum:
 
     Attributes:
         coefficients: Coefficients of T_k(u), shape (degree + 1,); ``None`` where they are unknown.
-        scale: What ``(AᵀWA)⁻¹`` is multiplied by to give their covariance; ``None`` where it is unknown.
+        scale: The factor from ``(AᵀWA)⁻¹`` to their covariance; ``None`` if it is unknown.
         loss: Name of the loss; ``None`` for least squares.
         beyond: Number of points whose residuals are beyond the loss's threshold.
         reason: Why the coefficients are unknown.
@@ -40,14 +40,14 @@ class Optimum:
         return self.loss is None
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps, as plain numbers and strings."""
+        """Return the optimum as plain numbers and strings, for a checkpoint."""
         coefficients = None if self.coefficients is None else list(map(str, self.coefficients))
         scale = None if self.scale is None else str(self.scale)
         return vars(self) | {"coefficients": coefficients, "scale": scale}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Optimum":
-        """Return what gave a state."""
+        """Return the optimum of a state."""
         coefficients = None if state["coefficients"] is None else list(map(Decimal, state["coefficients"]))
         scale = None if state["scale"] is None else Decimal(state["scale"])
         if scale is not None and not (scale.is_finite() and scale >= 0):

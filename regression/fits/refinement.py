@@ -1,7 +1,7 @@
 """A second pass over the points: which sums it takes, and the solution that follows from them.
 
-It is made where the sums of the first pass leave fewer digits of a solution than float64 shows. The sums of the
-residuals' and the orthogonal functions' products give the error of that solution, for a condition of about 1 (Björck,
+It is made if the sums of the first pass determine fewer digits of a solution than float64 shows. The sums of products
+of residuals and orthogonal functions give the error of that solution, and their condition number is about 1 (Björck,
 1967; docs/numerics.md).
 """
 
@@ -28,11 +28,11 @@ from regression.moments.second_pass import SecondPass
 
 __all__ = ["refine", "second_pass"]
 
-EVALUATED_BITS = 103  # to which a sum of few products of double-double numbers is good
+EVALUATED_BITS = 103  # correct bits of a sum of few products of double-double numbers
 
 
 def second_pass(solution: Solution) -> SecondPass:
-    """Return what to take the sums of."""
+    """Return the curve and the functions that the second pass takes sums of."""
     frame = solution.frame
     with precise():
         y, w = y_unit(frame), weight_unit(frame)
@@ -69,7 +69,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         errors = _errors(solution, request, square)
         are_nested = solution.within is None
         combinations, squares, null = orthogonalize(unit_vectors(count), matrix, errors.product, are_nested)
-        if null:  # the first pass did not know the functions well enough for a second one to build on them
+        if null:  # the functions of the first pass are too inaccurate for a second one
             return replace(solution, is_refined=True)
         given = [numbers(row) for row in request.functions]
         functions = [combine(given, step) for step in combinations]
@@ -82,7 +82,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         if within is None:
             own = slice(int(not solution.has_intercept), int(not solution.has_intercept) + count)
             known = solve_triangular([f[own] for f in functions], curve[own])
-        else:  # it meets the constraints, and only the steps are to be added
+        else:  # the curve meets the constraints, and only the steps are added
             within = replace(within, base=[y * value for value in curve])
         ssr, change = square - dot(moved, steps), sum(map(abs, steps), Decimal(0))
         ssr_error = errors.ssr + 2 * change * errors.value + change * change * errors.product
@@ -105,10 +105,10 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
 
 
 def _errors(solution: Solution, request: SecondPass, square: Decimal) -> Certainty:
-    """Return how far the sums of a second pass may be off, in the units of the frame.
+    """Return bounds on the errors of the sums of a second pass, in the units of the frame.
 
-    The error of a product's sum follows from those of its factors by Cauchy and Schwarz: with a factor that is off by e
-    at most it is ``Σ w e q ≤ e √(Σ w) √(Σ w q²)``.
+    The error of a sum of products follows from the errors of their factors by Cauchy and Schwarz: if a factor has an
+    error of at most e, it is ``Σ w e q ≤ e √(Σ w) √(Σ w q²)``.
     """
     rounding = Decimal(solution.nobs) / (1 << UNIT_BITS + 1)
     growth = (len(request.curve) + Decimal(request.degree) ** 2 / 4) / (1 << EVALUATED_BITS)

@@ -13,8 +13,8 @@ from regression.fits.tables import coefficient_rows, interval_head
 
 __all__ = ["report", "short_report", "title_lines"]
 
-LEAST_CORRELATION, MOST_CORRELATIONS = 0.5, 10  # of those that are shown
-LEAST_WIDTH = 20  # of a terminal that says nothing sensible of itself
+LEAST_CORRELATION, MOST_CORRELATIONS = 0.5, 10  # size and number of the correlations that are shown
+LEAST_WIDTH = 20  # of a line, for terminals that report a width of 0 or nearly so
 
 
 def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
@@ -23,7 +23,8 @@ def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
     Args:
         fit: The fit.
         full: Whether to show intervals, tests and correlations too.
-        width: Signs of a line of notes; by default each note is one line.
+        width: Longest line of a note, in characters; by default each note is one line.
+
     """
     facts = {"residual σ": fit.sigma, "robust scale": fit.scale, "condition": fit.condition_number}
     lines = [
@@ -61,7 +62,7 @@ def title_lines(fit: FitResult) -> list[str]:
 
 
 def _origin_lines(fit: FitResult) -> list[str]:
-    """Say which columns were fitted, where they have names or come from a file."""
+    """Return a line that says which columns were fitted, if they have names or come from a file."""
     if fit.source is None and fit.axes == ("x", "y"):
         return []
     x, y = fit.axes
@@ -79,7 +80,7 @@ def _coefficient_lines(fit: FitResult, room: int, more: Sequence[str]) -> list[s
 
 
 def _full_lines(fit: FitResult) -> list[str]:
-    """Return the coefficients with intervals and tests, under a head, and the correlations that matter."""
+    """Return the coefficients with intervals and tests, under a header, and the largest correlations."""
     rows = [["", "", "", interval_head(fit), "t", "p"]]
     rows += [
         [*row[:2], f"{value: .8g}", *row[2:]] for row, value in zip(coefficient_rows(fit), fit.params, strict=True)
@@ -108,7 +109,7 @@ def _goodness_line(fit: FitResult) -> str:
 
 
 def _chi_square_lines(fit: FitResult) -> list[str]:
-    """Say how well absolute sigma explain the residuals."""
+    """Return a line on how well absolute sigma explain the residuals."""
     if fit.chi2 is None or fit.chi2_pvalue is None:
         return []
     probability = f"probability of a larger one {fit.chi2_pvalue:.2g}"
@@ -121,7 +122,7 @@ def _note_lines(fit: FitResult, width: int | None) -> list[str]:
 
 
 def _weight_lines(fit: FitResult) -> list[str]:
-    """Say how points with a sigma count, and what their errors go by."""
+    """Return a line on the weights of points with a sigma, and on the scale of the covariance."""
     if fit.absolute_sigma:  # also where each is 1
         return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
     if not fit.weighted:
@@ -138,7 +139,7 @@ def _table_lines(fit: FitResult) -> list[str]:
     """Return the table of degrees in words, the chosen one marked."""
     if not fit.degree_table:
         return []
-    last = fit.degree_table[-1]  # the first has no degree below to be tested against
+    last = fit.degree_table[-1]  # not the first, which has no F test
     columns = [name for name, value in last.items() if value is not None]
     lines = ["".join(f"{name:>12}" for name in columns)]
     chosen = "  ← chosen" + (f" by {fit.criterion}" if fit.criterion else "")

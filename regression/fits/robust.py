@@ -19,8 +19,8 @@ __all__ = ["TotalOf", "find_optimum"]
 TotalOf = Callable[[Callable[[Points], Tensor]], Tensor]  # sums a function of points over all of them
 
 MOST_STEPS = 100
-NEGLIGIBLE_SE = 1e-6  # a step this small, in standard errors, is the last
-LEAST_CURVATURE = 1e-6  # share of the points' curvature that those within the threshold must have in any direction
+NEGLIGIBLE_SE = 1e-6  # length of a step, in standard errors, up to which it is the last
+LEAST_CURVATURE = 1e-6  # least share of the curvature of all points that those within the threshold have in a direction
 ROWS_AT_ONCE = 1 << 18
 
 
@@ -32,8 +32,8 @@ class State:
         loss: ``Σ ψ (r - ψ / 2)``, Huber's loss.
         squares: ``Σ ψ²``.
         inside: Number of points with ``|r| <= δ``.
-        gradient: ``Σ ψ q``, minus the loss's gradient in the functions q, shape (rank,).
-        curvature: ``Σ q qᵀ`` of the points inside, shape (rank, rank); of all points it would be the unit matrix.
+        gradient: ``Σ ψ q``, the negative gradient of the loss in the functions q, shape (rank,).
+        curvature: ``Σ q qᵀ`` of the points inside, shape (rank, rank); for all points it is the unit matrix.
         weighted: ``Σ (ψ / r) q qᵀ`` of all points, shape (rank, rank).
     """
 
@@ -55,7 +55,7 @@ class State:
         return step
 
     def safe_step(self) -> Tensor:
-        """Return the step of reweighted least squares, shape (rank,): it makes the loss no larger."""
+        """Return the step of reweighted least squares, shape (rank,), which never increases the loss."""
         step: Tensor = torch.linalg.solve(self.weighted, self.gradient)
         return step
 
@@ -63,7 +63,7 @@ class State:
 class Huber:
     """Huber's loss of a threshold δ, as a function of the steps z from the least-squares optimum.
 
-    They are steps in the functions q that are orthonormal over the points, so all are of one size in standard errors.
+    The steps are coefficients of functions q that are orthonormal over the points, so all have the same standard error.
     """
 
     def __init__(self, solution: Solution, threshold: float) -> None:
@@ -111,15 +111,15 @@ class Huber:
 def find_optimum(
     solution: Solution, loss: str, threshold: float | None, absolute_sigma: bool, total: TotalOf
 ) -> Optimum | None:
-    """Return the optimum of a loss that is no function of the squares; ``None`` where least squares has it too.
+    """Return the optimum of a loss that does not follow from the squares; ``None`` if least squares has the same one.
 
-    Huber's loss is convex and made of parabolas, so the last of Newton's steps is exact. One that makes the loss
-    larger is replaced by one that cannot. Each takes a pass over the points.
+    Huber's loss is convex and piecewise quadratic, so the last of Newton's steps is exact. A step that would increase
+    the loss is replaced by one of reweighted least squares. Each step takes a pass over the points.
 
     Args:
         solution: The least-squares optimum, where the search begins.
         loss: Name of the loss.
-        threshold: Residual δ, in units of sigma, up to which the loss is a parabola, and beyond which it is linear;
+        threshold: Residual δ, in units of sigma, up to which the loss is quadratic, and beyond which it is linear;
             ``None`` for other losses.
         absolute_sigma: Whether the points' sigma are in y's unit.
         total: Sums a function over all points of all processes.
@@ -152,13 +152,13 @@ def find_optimum(
 
 
 def _error_scale(state: State, solution: Solution, threshold: float, absolute_sigma: bool) -> float:
-    """Return what ``(AᵀWA)⁻¹`` is multiplied by to give the covariance of an M-estimator.
+    """Return the factor from ``(AᵀWA)⁻¹`` to the covariance of an M-estimator.
 
     ``κ² [Σ ψ² / (N - K)] / m²`` with the share m of the points inside and ``κ = 1 + K (1 - m) / (N m)``: Huber, Robust
     Statistics (1981), section 7.6, and H1 of statsmodels. With absolute sigma: ``E ψ² / (E ψ')²`` of normal errors.
     """
     if absolute_sigma:
-        threshold = min(max(threshold, 1e-100), 40.0)  # whose squares are float64 numbers
+        threshold = min(max(threshold, 1e-100), 40.0)  # so that its square is a float64 number
         inside = math.erf(threshold / math.sqrt(2))
         density = math.exp(-threshold * threshold / 2) / math.sqrt(2 * math.pi)
         return (inside - 2 * threshold * density + threshold * threshold * (1 - inside)) / inside**2

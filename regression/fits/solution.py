@@ -1,4 +1,4 @@
-"""What is known of a least-squares optimum: coefficients, their covariance, sums of squares, and which digits hold."""
+"""A least-squares optimum: coefficients, covariance, sums of squares, and how many digits of them are certain."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,18 +26,18 @@ from regression.fits.within import Within
 
 __all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
 
-ROUNDING = Decimal("1e-32")  # share of Σ w y² that the rounding of y to float64 can make
-SHOWN_DIGITS = 52 * math.log10(2)  # less than 2^-52 of a number is at most a unit of its last place
+ROUNDING = Decimal("1e-32")  # squared residuals from the rounding of y to float64, as a share of Σ w y²
+SHOWN_DIGITS = 52 * math.log10(2)  # an error below 2^-52 of a number is at most a unit of its last place
 INFINITE = Decimal("Infinity")
-FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error does not matter
+FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error is negligible
 
 
 @dataclass(frozen=True)
 class Certainty:
-    """How far the numbers of a solution may be off, by the rounding of the terms of its sums.
+    """Bounds on the errors of a solution, from the rounding of the terms of its sums.
 
     Attributes:
-        growth: How many times the error of one sum may come into ``Σ w y f_j``, shape (rank,).
+        growth: Largest factor from the error of one sum to that of ``Σ w y f_j``, shape (rank,).
         value: Largest error of a sum of products with residuals or values, over the optimum.
         product: Largest error of a sum of products of two functions.
         ssr: Largest error of ``ssr``.
@@ -60,15 +60,15 @@ class Solution:
             (rank, d + 1).
         squares: ``Σ w f_j²``, shape (rank,).
         projections: ``Σ w (y - offset) f_j``, shape (rank,).
-        offset: What is taken from y before, where an intercept takes it up; else 0.
-        null: Polynomials that are 0 at all points, as far as the sums tell, shape (columns - rank, d + 1).
+        offset: The constant that is subtracted from y before the fit if there is an intercept; otherwise 0.
+        null: Polynomials that are 0 at all points within the rounding of the sums, shape (columns - rank, d + 1).
         nobs: Number of points.
         ssr: ``Σ w (y - f(x))²``.
         log_weights: ``Σ log w``.
-        certainty: How far these numbers may be off.
+        certainty: Bounds on the errors of these numbers.
         has_intercept: Whether there is a constant term.
         is_refined: Whether a second pass over the points has been made.
-        within: The constraints that it keeps, if any.
+        within: The constraints that it meets, if any.
     """
 
     frame: Frame
@@ -103,7 +103,7 @@ class Solution:
 
     @cached_property
     def fitted(self) -> Vector:
-        """The optimum in T_0 … T_d of which no part is 0 at all points, shape (d + 1,)."""
+        """The optimum in T_0 … T_d without a component along ``null``, shape (d + 1,)."""
         with precise():
             weights = [p / square for p, square in zip(self.projections, self.squares, strict=True)]
             first, *others = combine(self.functions, weights) if weights else [Decimal(0)] * len(self.matrix)
@@ -114,8 +114,8 @@ class Solution:
     def coefficients(self) -> Vector:
         """Coefficients of T_0 … T_d, shape (d + 1,).
 
-        With fewer distinct x than coefficients they are those whose coefficients in powers of x have the least 2-norm,
-        as ``numpy.linalg.lstsq`` gives them.
+        If there are fewer distinct x than coefficients, this is the optimum whose coefficients in powers of x have the
+        least 2-norm, as ``numpy.linalg.lstsq`` gives it.
         """
         if not self.null:
             return self.fitted
@@ -203,13 +203,13 @@ class Solution:
 
     @cached_property
     def inverse(self) -> Matrix | None:
-        """``(AᵀWA)⁻¹`` of the powers of x, shape (K, K); ``None`` where the points leave it open."""
+        """``(AᵀWA)⁻¹`` of the powers of x, shape (K, K); ``None`` if the points do not determine it."""
         with precise():
             return None if self.null else self._inverse(self._functions_in_powers)
 
     @cached_property
     def _errors(self) -> list[tuple[Decimal, Decimal]]:
-        """How far each of ``params``, and its diagonal element of ``inverse``, may be off by the rounding of terms."""
+        """Bounds on the rounding errors of each of ``params`` and of its diagonal element of ``inverse``."""
         known = self.certainty
         with precise():
             growths = [growth / square for growth, square in zip(known.growth, self.squares, strict=True)]
@@ -219,7 +219,7 @@ class Solution:
 
     @property
     def params_above_noise(self) -> Vector:
-        """``params``, 0 for those that the sums cannot tell from 0."""
+        """``params``, with 0 for those whose error bound includes 0."""
         if self.null:
             return self.params
         known = zip(self.params, self._errors, strict=True)
@@ -227,9 +227,9 @@ class Solution:
 
     @cached_property
     def certain_digits(self) -> dict[str, float]:
-        """How many digits are certain of the worst coefficient, of the worst standard error, and of ``ssr``.
+        """The number of certain digits of the worst coefficient, of the worst standard error, and of ``ssr``.
 
-        The latter two are left out where standard errors are unknown or 0.
+        The latter two are left out if standard errors are unknown or 0.
         """
         variances = [row[k] for k, row in enumerate(self.inverse or [])]
         ratios, of_errors = [], []  # of numbers to their errors
@@ -248,7 +248,7 @@ class Solution:
 
     @property
     def is_certain(self) -> bool:
-        """Whether coefficients, errors and residuals are as good as float64 shows them, or cannot be improved."""
+        """Whether all digits that float64 shows of coefficients, errors and residuals are certain, or the rank is 0."""
         return self.rank == 0 or min(self.certain_digits.values()) >= SHOWN_DIGITS
 
     def ssr_at(self, coefficients: Vector) -> Decimal:
@@ -295,6 +295,6 @@ def _ratio(value: Decimal, error: Decimal) -> Decimal:
 
 
 def _digits(ratios: Sequence[Decimal]) -> float:
-    """Return the logarithm of the smallest ratio: one of them, as a logarithm takes long."""
+    """Return the logarithm of the smallest ratio; only one is computed, because logarithms are slow."""
     smallest = min(ratios, default=INFINITE)
     return float(FEW.log10(smallest)) if smallest else -math.inf

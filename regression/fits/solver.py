@@ -1,7 +1,7 @@
-"""The optimum of the sums over points.
+"""Computes the least-squares optimum from the sums over points.
 
-The functions 1, x, … x^d are made orthogonal over the points in decimal numbers of 150 digits, far more than the sums
-carry: nothing is lost between them and the final rounding to float64. See docs/numerics.md.
+The functions 1, x, … x^d are made orthogonal over the points in decimal numbers of 150 digits, many more than the sums
+have: no digit is lost between the sums and the final rounding to float64. See docs/numerics.md.
 """
 
 import math
@@ -51,20 +51,20 @@ def system(moments: Moments, degree: int, offset: float = 0.0) -> System:
 
 
 def y_unit(frame: Frame) -> Decimal:
-    """Return v's unit in that of y."""
+    """Return the unit of v in units of y."""
     return Decimal(2) ** frame.y_exponent
 
 
 def weight_unit(frame: Frame) -> Decimal:
-    """Return the largest weight there can be, in the unit of 1 / sigma²."""
+    """Return the unit of the weights in the sums, their upper bound, in units of 1 / sigma²."""
     return Decimal(2) ** (-2 * frame.sigma_exponent)
 
 
 def term_error(degree: int, bits: int = UNIT_BITS) -> Decimal:
-    """Return how far a term of a sum may be off in its own unit.
+    """Return a bound on the error of a term of a sum, in the sum's unit.
 
-    A term is rounded to a multiple of 2^-bits, three of them make a sum of the normal equations, and the recurrence
-    lets the rounding of T_k grow with k².
+    A term is rounded to a multiple of 2^-bits, an entry of the normal equations consists of three sums, and in the
+    recurrence the rounding error of T_k grows with k².
     """
     return (3 + Decimal(degree) ** 2 / 2) / (1 << (bits + 1))
 
@@ -78,7 +78,7 @@ def solve(
         moments: Moments of the points, of at least that degree.
         degree: Highest power of x.
         fit_intercept: Whether there is a constant term.
-        constraints: What the polynomial must keep, instead of ``fit_intercept``.
+        constraints: The constraints on the polynomial, which replace ``fit_intercept``.
 
     Raises:
         UsageError: If no curve meets the constraints, or only one.
@@ -109,7 +109,7 @@ def solve(
 
 
 def _solve_within(moments: Moments, degree: int, constraints: Constraints) -> Solution:
-    """Return the least-squares polynomial among those that meet constraints: what is left of y is fitted."""
+    """Return the least-squares polynomial among those that meet constraints: fits y minus one that meets them."""
     frame, family = moments.frame, constraints.family(moments.frame, degree)
     with precise():
         equations, base = system(moments, degree), family.base

@@ -9,7 +9,7 @@ __all__ = ["covariance", "scale_of", "standard_errors"]
 
 
 def scale_of(solution: Solution, ssr: Decimal, absolute_sigma: bool) -> Decimal | None:
-    """Return s², what ``(AᵀWA)⁻¹`` is multiplied by to give the covariance; ``None`` where no point is left over.
+    """Return s², the factor from ``(AᵀWA)⁻¹`` to the covariance; ``None`` without residual degrees of freedom.
 
     Args:
         solution: The optimum of the points.

@@ -1,4 +1,4 @@
-"""What the numbers of a stored fit must be, lest what is computed from them be nonsense."""
+"""Checks the numbers of a stored fit, because results computed from wrong ones would be wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def require_stored_fit(content: Mapping[str, Any]) -> None:
     """Refuse the content of a ``fit.json`` whose counts, ranges and lengths are those of no fit.
 
     Raises:
-        ValueError: If a value is missing, or makes no sense; it names the first such.
+        ValueError: If a value is missing or impossible; names the first.
     """
     require_stored(content, FIT)
     expected, got = content["nobs"] - content["rank"], content["df_resid"]

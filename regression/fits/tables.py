@@ -21,7 +21,7 @@ def coefficient_columns(fit: FitResult) -> dict[str, Any]:
 
 
 def coefficient_rows(fit: FitResult) -> list[list[str]]:
-    """Return the same for people: name, value ± error, interval, t, p."""
+    """Return the same as text: name, value ± error, interval, t, p."""
     columns = coefficient_columns(fit)
     rows = zip(fit.names, *(values.tolist() for values in columns.values()), strict=True)
     return [
@@ -31,7 +31,7 @@ def coefficient_rows(fit: FitResult) -> list[list[str]]:
 
 
 def interval_head(fit: FitResult) -> str:
-    """Return what the intervals are called."""
+    """Return the heading of the column of intervals."""
     return f"{100 * fit.level:g} % interval"
 
 

@@ -1,4 +1,4 @@
-"""What a least-squares optimum keeps, where only curves that meet constraints are compared."""
+"""The constraints that a least-squares optimum meets, and the sums of squares that its statistics need."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,12 +11,12 @@ __all__ = ["Within"]
 
 @dataclass(frozen=True)
 class Within:
-    """What a solution keeps.
+    """The constraints that a solution meets.
 
     Attributes:
         constraints: The constraints.
-        base: A curve that meets them, in T_0 … T_d, which is taken from y before, shape (d + 1,).
-        total: ``Σ w (y - ȳ)²``, or ``Σ w y²`` where a chosen set of powers has no constant.
+        base: A curve that meets them, in T_0 … T_d, which is subtracted from y before the fit, shape (d + 1,).
+        total: ``Σ w (y - ȳ)²``, or ``Σ w y²`` if a chosen set of powers has no constant.
         square: ``Σ w y²``.
     """
 

@@ -4,11 +4,11 @@
 - ``figure_options``: how figures look, and the files of those drawn so.
 - ``fit_files``: files and TensorBoard entries of a fit.
 - ``tensorboard``: the TensorBoard loggers of a run.
-- ``table_file``: how a table may be called, and its writer.
-- ``evaluation``: held-out points, their scores logged and printed.
-- ``goodness``: how well a curve describes points it was not fitted to.
+- ``table_file``: checks the file name of a table, and makes its writer.
+- ``evaluation``: logs and prints how well a fit describes the points of validate and test.
+- ``goodness``: how well a curve describes points that it was not fitted to.
 - ``predictions``: predictions.csv.
-- ``series_files``: the table of the series and their report.
+- ``series_files``: the table and the report of a fit of series.
 - ``progress_bar``: the progress bar.
 - ``export``: the curve as an ONNX file or a program of torch.
 """

@@ -1,4 +1,4 @@
-"""How well a fit describes the points of ``validate`` and ``test``: logged, and said in two lines."""
+"""Logs how well a fit describes the points of ``validate`` and ``test``, and prints it in two lines."""
 
 import math
 from typing import Any
@@ -54,7 +54,7 @@ class Evaluation(Callback):
             return
         self._goodness = self._goodness.reduced(pl_module.device)
         for name, value in self._goodness.metrics().items():
-            whole = torch.tensor(value, dtype=torch.float64)  # a bare number is cut down to float32
+            whole = torch.tensor(value, dtype=torch.float64)  # Lightning would round a plain number to float32
             pl_module.log(stage + name, whole, on_step=False, on_epoch=True)  # the same on every process
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -39,14 +39,14 @@ def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
 
     The file's input ``x`` holds float64 points, shape (N,), for any N from 0; its output ``mean`` holds f(x), shape
     (N,), in the dtype of the coefficients. The program gives the bits of ``model(x)``, or of ``Fit.predict(x).mean``;
-    ONNX does too but for the order in which its runtime adds up the K terms. Names and params (the coefficients in
-    powers of x), domain and this package's version stand in the ONNX model's metadata, and as JSON in the program's
-    extra file ``regression.json``.
+    so does ONNX, except for the order in which its runtime adds the K terms. Names and params (the coefficients in
+    powers of x), domain and this package's version are in the ONNX model's metadata, and as JSON in the program's extra
+    file ``regression.json``.
 
     Args:
         model: The curve, such as ``PolynomialRegression(...).model``, or a fit, which is written in float64.
         to: ``onnx`` or ``torch``.
-        path: The file to write; one that exists is left alone.
+        path: The file to write; it must not exist.
 
     Raises:
         UsageError: If the file exists or cannot be written, or the packages for ONNX are not installed.
@@ -60,10 +60,10 @@ def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
         raise UsageError(f"ONNX needs {' and '.join(missing)}, not installed here: pip install onnx onnxscript")
     formula, facts = Formula.of(model, has_column=to == "onnx"), _facts(model)
     with _quiet():
-        example = torch.zeros(3, dtype=torch.float64)  # the exporter takes 0 and 1 for fixed sizes
+        example = torch.zeros(3, dtype=torch.float64)  # for the exporter, sizes 0 and 1 would be constants
         program = torch.export.export(formula.eval(), (example,), dynamic_shapes=SHAPES)
         for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)  # it names folders of this machine
+            node.meta.pop("stack_trace", None)  # it contains paths of this machine
         content = _onnx_file(program, facts) if to == "onnx" else _program_file(program, facts)
     _write(path, content)
 
@@ -76,7 +76,7 @@ def _onnx_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> 
     onnx.model.producer_name, onnx.model.producer_version = "regression", facts["version"]
     onnx.model.metadata_props.update(facts)
     for node in onnx.model.graph:
-        node.metadata_props.clear()  # the exporter's own diary, most of the file
+        node.metadata_props.clear()  # notes of the exporter, which would be most of the file
     return bytes(onnx.model_proto.SerializeToString())
 
 
@@ -87,7 +87,7 @@ def _program_file(program: torch.export.ExportedProgram, facts: dict[str, str]) 
 
 
 def _facts(model: Polynomial | Fit) -> dict[str, str]:
-    """Return what a reader of the file may ask: numbers and names as JSON, the rest as it is."""
+    """Return the metadata of the file: numbers and names as JSON, other values as text."""
     domain: tuple[float, float] | None
     if isinstance(model, Fit):
         domain = (model.curve.center - model.curve.scale, model.curve.center + model.curve.scale)
@@ -100,7 +100,7 @@ def _facts(model: Polynomial | Fit) -> dict[str, str]:
 
 
 def _params(model: Polynomial) -> list[float]:
-    unit = Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0)  # u = x: any frame serves to get to powers of x
+    unit = Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0)  # u = x: the coefficients in powers of x do not depend on the frame
     with precise():
         own = [Decimal(value) for value in model.coefficients.tolist()]
         return list(map(float, combine(Chart(unit, model).in_powers, own)))
@@ -108,7 +108,7 @@ def _params(model: Polynomial) -> list[float]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporters, which speak of what they find installed and of their own future."""
+    """Suppress the exporters' messages about installed packages and future versions."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -130,7 +130,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         with open_whole(path, is_new=True) as file:
             file.write(content)
-    except FileExistsError:  # made since it was looked for
+    except FileExistsError:  # another process made it after the check
         raise UsageError(EXISTS.format(path)) from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with --output") from None
@@ -146,11 +146,11 @@ class Formula(nn.Module):
         basis: The functions φ.
         mapping: Center and scale, or ``None`` for raw x.
         fit_intercept: Whether there is a constant term.
-        has_column: Whether the sum is the product with a matrix of one column. It has other last bits; runtimes of ONNX
-            refuse the product of a matrix without rows and a vector.
+        has_column: Whether the sum is computed as a product with a matrix of one column, because runtimes of ONNX
+            refuse the product of a matrix without rows and a vector. Its last bits differ.
 
     Raises:
-        UsageError: If the numbers give no curve.
+        UsageError: If a number is not finite, there is none, or their type is another one.
     """
 
     coefficients: Tensor
@@ -180,7 +180,7 @@ class Formula(nn.Module):
 
     @classmethod
     def of(cls, model: Polynomial | Fit, has_column: bool = False) -> "Formula":
-        """Return the formula of a model, or of a fit in its well-conditioned form in float64."""
+        """Return the formula of a model, or of a fit, in float64 and Chebyshev polynomials of its range of x."""
         if isinstance(model, Fit):
             curve = model.curve
             mapping = (curve.center, curve.scale)

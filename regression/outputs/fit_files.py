@@ -1,4 +1,4 @@
-"""What a fit leaves behind: its files, and TensorBoard's text and figures."""
+"""Writes the files of a fit, and its text and figures for TensorBoard."""
 
 import math
 import signal
@@ -29,13 +29,13 @@ from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["FitFiles", "updates_shown"]
 
-# Options that tell runs apart in TensorBoard's table, beside model, optimizer, rate and loss.
+# Options by which runs are distinguished in TensorBoard's table, besides model, optimizer, rate and loss.
 SETTINGS = ("solver", "degree", "basis", "batch_size", "path", "points")
-FEWEST_UPDATES = 1000  # of a run that is long enough to be looked at on the way
+FEWEST_UPDATES = 1000  # of a run whose figure is drawn before its end too
 
 
 def updates_shown(total: float) -> tuple[int, ...]:
-    """Return after how many updates of a run a figure is drawn on the way: a drawing takes a fifth of a second.
+    """Return after how many updates of a run a figure is drawn: only few, as each takes a fifth of a second.
 
     Args:
         total: The number of updates of the run, which may be infinite.
@@ -70,7 +70,7 @@ class FitFiles(Callback):
         self.losses: dict[int, float] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse to have no folder, or one whose files would be written over."""
+        """Refuse to run without a folder, or with one that has the files of a fit."""
         if self.folder is None and not trainer.loggers:
             raise UsageError("FitFiles needs a folder to write to: give FitFiles(folder=...), or a logger")
         if self.folder is not None and (path := Path(self.folder) / "fit.json").exists():
@@ -79,7 +79,7 @@ class FitFiles(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Keep the losses, and draw the figure if it is due."""
+        """Keep the losses of the updates, and draw the figure if it is due."""
         module = as_curve_module(pl_module)
         trace = module.trace
         if trace is None:
@@ -87,9 +87,9 @@ class FitFiles(Callback):
         self.keep(trace)
         loggers, total = tensorboards(trainer), module.total_updates()
         is_due = any(trace.first < update <= trace.end for update in updates_shown(total))
-        if loggers and is_due and trace.end < total:  # after the last update follows the figure of the fit
+        if loggers and is_due and trace.end < total:  # after the last update, on_fit_end draws it
             losses = [*self.losses.items(), (trace.end, None if trace.final_loss is None else float(trace.final_loss))]
-            with suppress(Exception):  # which is told at the end
+            with suppress(Exception):  # on_fit_end reports it
                 own = trace.coefficients[-1].tolist()
                 picture = picture_on_the_way(self.figure, module, own, run_data(trainer), losses, self.points)
                 for logger in loggers:
@@ -105,12 +105,12 @@ class FitFiles(Callback):
             self.losses = {update: loss for update, loss in self.losses.items() if update % self._stride == 0}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the losses kept, for a checkpoint: a resumed run draws those of the whole run."""
+        """Return the losses kept, for a checkpoint, so that a resumed run draws the losses of the whole run."""
         losses = torch.tensor(list(self.losses.values()), dtype=torch.float64)
         return {"stride": self._stride, "updates": torch.tensor(list(self.losses)), "losses": losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the losses of the run that is resumed.
+        """Load the losses of the run that is resumed.
 
         Args:
             state_dict: What ``state_dict`` returned.
@@ -119,7 +119,7 @@ class FitFiles(Callback):
         self.losses = dict(zip(state_dict["updates"].tolist(), state_dict["losses"].tolist(), strict=True))
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the files, and the end state to TensorBoard; the fit stands whatever becomes of its figure."""
+        """Write the files, and report and figure to TensorBoard; an error in drawing does not fail the run."""
         module = as_curve_module(pl_module)
         fit, log_dir = module.result, self.folder or trainer.log_dir
         if fit is None or log_dir is None or not trainer.is_global_zero:

@@ -1,8 +1,8 @@
-"""How well a curve describes points it was not fitted to. Torch only.
+"""How well a curve describes points that it was not fitted to. Torch only.
 
 Sums of squares are taken about the mean of each batch and merged by Chan's formula, in float64. The textbook's
-``Σ y² − (Σ y)² / N`` loses all digits where y is large against its spread, and a ratio padded with a small constant is
-wrong where y is small.
+``Σ y² − (Σ y)² / N`` loses all digits if y is large against its spread. No small constant is added to a denominator,
+because the ratio would be wrong for small y.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Predictions: a file with one row per input row, in the input's order, written as the batches come."""
+"""Writes predictions to a file, one row per input row, in the input's order, batch by batch."""
 
 import warnings
 from contextlib import ExitStack, suppress
@@ -28,7 +28,7 @@ class PredictionFile(Callback):
     """Writes the predictions: ``x, mean, mean_se``, the ends of both bands, and whether x is outside the fitted range.
 
     A number that is unknown, or beyond float64's range (about 1.8e308), is an empty cell (CSV) or null (Parquet), never
-    an infinity; how many rows the range cuts is said on stderr. The file has its name once it is complete.
+    an infinity; a warning says how many rows are beyond the range. The file gets its name when it is complete.
 
     Args:
         file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
@@ -62,7 +62,7 @@ class PredictionFile(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the rows of all processes; their slices of one global batch follow each other."""
+        """Write the rows of all processes, whose slices of a global batch are consecutive."""
         module = as_curve_module(pl_module)
         fit = module.required_result()
         table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
@@ -79,7 +79,7 @@ class PredictionFile(Callback):
         self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
 
     def _count_beyond(self, table: Tensor, fit: Fit, has_sigma: bool) -> None:
-        """Count the rows in which a number is unknown that is known at the fitted points."""
+        """Count rows with a number that is NaN although it is known at the fitted points: it is beyond the range."""
         known = torch.cat(fit.predict(fit.x_range[:1], sigma=1.0 if has_sigma else None)[:-1]).isfinite()
         beyond = (table[:, 1:-1].isnan() & known).any(dim=1).nonzero()[:, 0]
         if len(beyond) and not self._beyond:
@@ -87,7 +87,7 @@ class PredictionFile(Callback):
         self._beyond += len(beyond)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the complete file its name, and say where it is and what lies outside the fitted range."""
+        """Rename the complete file, and print where it is and how many points are outside the fitted range."""
         if not self._writer:
             return
         with saving(self._path):
@@ -99,7 +99,7 @@ class PredictionFile(Callback):
         self._say_outside(*as_curve_module(pl_module).required_result().x_range)
 
     def _say_outside(self, low: float, high: float) -> None:
-        """Say how many rows are outside the fitted range, and warn of those beyond float64's."""
+        """Print how many rows are outside the fitted range, and warn of those beyond float64's range."""
         if self._outside:
             far = f"{self._farthest:.3g}"
             far += f", {self._farthest / (high - low):.2g} times its width" if high > low else ""
@@ -117,14 +117,14 @@ class PredictionFile(Callback):
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave no partial file behind."""
+        """Remove the partial file."""
         with suppress(OSError):  # the disk may be full
             self._files.__exit__(type(exception), exception, exception.__traceback__)
 
 
 def _arrow(table: Tensor) -> Any:
     """Return rows of shape (n, 8) as an Arrow table, NaN as null."""
-    import pyarrow as pa  # a third of a second to import, and fits on made points never need it
+    import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
     columns = dict(zip(COLUMNS, table.numpy().T, strict=True))
     arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
@@ -132,7 +132,7 @@ def _arrow(table: Tensor) -> Any:
 
 
 def _writer(path: Path, files: ExitStack) -> Any:
-    """Open a file, which has its name once the stack is closed, and return its writer."""
+    """Open a file, which is renamed when the stack is closed, and return its writer."""
     import pyarrow as pa
 
     schema = pa.schema([(name, pa.bool_() if name == "extrapolated" else pa.float64()) for name in COLUMNS])

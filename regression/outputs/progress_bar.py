@@ -17,12 +17,13 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress(ProgressBar):
-    """A progress bar on a terminal, for runs that last longer than a moment.
+    """A progress bar on a terminal, for runs that last longer than two seconds.
 
-    It tells updates per second, or rows per second of passes over the points. It counts the updates of the whole run,
-    or batches where there is no update for each: the pass of the exact solver, and predictions. The passes before the
-    first update have a bar of their own. Lightning's Rich bar counts the batches of one epoch, which is 1 of 1 where a
-    batch has all points, and does not see those passes.
+    It shows updates per second, or rows per second of passes over the points. It counts the updates of the whole run,
+    or the batches where there are no updates: in the pass of the exact solver, and in predictions. The passes before
+    the first update have a separate bar. Lightning's Rich bar would count the batches of one epoch, which is 1 of 1 if
+    a batch has all points, and does not show those passes.
+
 
     Args:
         delay: Seconds before the bar appears.
@@ -105,7 +106,7 @@ class RunProgress(ProgressBar):
         self._bar.update(self._bar.task_ids[0], completed=done, text=f"{speed} {text}")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Take the bar away, so that the error line stands alone."""
+        """Remove the bar, so that the line of the error is not mixed with it."""
         self._close()
 
     def _end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

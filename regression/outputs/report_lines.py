@@ -25,7 +25,7 @@ ReportedLoss = Literal["before", "after"]
 
 
 def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
-    """Yield the updates of a block that are worth a word: about ``rows`` in a run, evenly spaced from the first.
+    """Yield the updates of a block that get a line: about ``rows`` in a run, evenly spaced from the first.
 
     In a run without an end they are 0, 1, 2, 5, 10, 20, 50, …
     """

@@ -1,4 +1,4 @@
-"""The file of the fits of many series, a row for each, and their report."""
+"""The files of a fit of series: a table with a row for each series, and the report."""
 
 import warnings
 from pathlib import Path
@@ -22,8 +22,8 @@ class SeriesFiles(Callback):
     """Writes the fits of series, in ascending order of their ids, and prints the report.
 
     The columns are ``series, nobs, rank``, the coefficients, their standard errors with ``_se`` after the name, ``ssr,
-    sigma, rsquared``. What the points do not determine is null, or an empty cell. There is no ``fit.png``: one picture
-    shows no thousands of curves.
+    sigma, rsquared``. What the points do not determine is null, or an empty cell. There is no ``fit.png``, because one
+    picture cannot show thousands of curves.
 
     Args:
         file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.

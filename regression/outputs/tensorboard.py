@@ -9,14 +9,14 @@ __all__ = ["add_png", "tensorboards"]
 
 
 def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
-    """Return the TensorBoard loggers of the run on the process that writes, else none."""
+    """Return the TensorBoard loggers of the run on the first process, which writes; none on others."""
     if not trainer.is_global_zero:
         return []
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
 def add_png(logger: TensorBoardLogger, tag: str, png: bytes, step: int) -> None:
-    """Log a PNG file as it is; ``add_figure`` and ``add_image`` would draw or pack it again.
+    """Log a PNG file unchanged; ``add_figure`` and ``add_image`` would draw or compress it again.
 
     Args:
         logger: The logger.
@@ -24,7 +24,7 @@ def add_png(logger: TensorBoardLogger, tag: str, png: bytes, step: int) -> None:
         png: All bytes of the file.
         step: The number of updates made.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary  # it takes a while to import
+    from tensorboard.compat.proto.summary_pb2 import Summary  # imported here because it takes long
 
     width, height = struct.unpack(">II", png[16:24])  # the first fields of its header
     image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)  # with opacity
