@@ -15,8 +15,8 @@ import measure
 from regression.common.points import Points
 from regression.curves.change_of_basis import Chart
 from regression.curves.polynomial import Polynomial
-from regression.fits.convergence import safe_rate
-from regression.fits.solver import solve
+from regression.estimation.convergence import safe_rate
+from regression.estimation.solver import solve
 from regression.moments.scan import Range, Sums
 from regression.training.descent import Objective, descend
 from regression.training.losses import GlobalLoss

@@ -16,8 +16,8 @@ from regression.common.rules import BOOLEAN, one_of, or_null, require_option
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
+from regression.estimation.degree_choice import Comparison, Criterion
 from regression.fits.build import FitOptions
-from regression.fits.degree_choice import Comparison, Criterion
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 from regression.fits.m_estimate import Robust

@@ -11,13 +11,14 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_TRAINING = {"common", "curves", "moments", "inference", "fits", "series", "data"}
+BELOW_TRAINING = {"common", "curves", "moments", "inference", "estimation", "fits", "series", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
     "curves": {"common"},
     "moments": {"common", "curves"},
     "inference": {"common", "curves"},
-    "fits": {"common", "curves", "moments", "inference"},
+    "estimation": {"common", "curves", "moments", "inference"},
+    "fits": {"common", "curves", "moments", "inference", "estimation"},
     "series": {"common", "curves", "moments"},
     "data/readers": {"common"},
     "data": {"common", "data/readers"},

@@ -1,17 +1,6 @@
-"""From sums over points to a fit, its report and its figure. May import common, curves, moments and inference.
+"""From estimates to a fit, its words and its picture. May import common, curves, moments, inference and estimation.
 
-- ``solver``: the optimum of the sums, and its rank.
-- ``within``: the constraints that an optimum meets.
-- ``solution``: the optimum: coefficients, sums of squares, and how many digits of them are certain.
-- ``refinement``: a second pass over the points, where too few digits are certain.
-- ``standard_errors``: covariance and standard errors of the coefficients.
-- ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.
-- ``robust``: the optimum of Huber's loss.
 - ``m_estimate``: curves that outliers do not move, with a scale of their own.
-- ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
-- ``criteria``: AIC, AICc and BIC.
-- ``degree_choice``: chooses the degree.
-- ``cross_validation``: how well each degree fits points that were left out.
 - ``least_squares``: the optimum of a run's points, and the fits that are compared with it.
 - ``group_comparison``: whether groups have one curve, parallel curves, or curves of their own.
 - ``sandwich``: errors for unequal scatter, and for residuals that follow each other.

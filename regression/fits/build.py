@@ -12,16 +12,16 @@ import torch
 from regression.common.points import Points
 from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
+from regression.estimation.convergence import distance_from_optimum, is_converged
+from regression.estimation.criteria import Criteria, information_criteria
+from regression.estimation.degree_choice import Choice
+from regression.estimation.optimum import Optimum
+from regression.estimation.solution import Solution
+from regression.estimation.standard_errors import covariance, scale_of, standard_errors
 from regression.fits.bands import curve_of
-from regression.fits.convergence import distance_from_optimum, is_converged
-from regression.fits.criteria import Criteria, information_criteria
-from regression.fits.degree_choice import Choice
 from regression.fits.fit import Fit
 from regression.fits.m_estimate import MEstimate
 from regression.fits.notes import notes
-from regression.fits.optimum import Optimum
-from regression.fits.solution import Solution
-from regression.fits.standard_errors import covariance, scale_of, standard_errors
 from regression.moments.moments import Moments
 
 __all__ = ["FitOptions", "build_fit"]

@@ -16,17 +16,17 @@ from regression.curves.constraints import Constraints
 from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
+from regression.estimation.convergence import OptimumDistance, safe_rate
+from regression.estimation.cross_validation import squares_left_out
+from regression.estimation.degree_choice import Candidate, Choice, Comparison, choose_degree
+from regression.estimation.optimum import Optimum
+from regression.estimation.refinement import refine, second_pass
+from regression.estimation.robust import TotalOf, find_optimum
+from regression.estimation.solution import Solution
+from regression.estimation.solver import solve
 from regression.fits.build import FitOptions, build_fit
-from regression.fits.convergence import OptimumDistance, safe_rate
-from regression.fits.cross_validation import squares_left_out
-from regression.fits.degree_choice import Candidate, Choice, Comparison, choose_degree
 from regression.fits.fit import Fit
 from regression.fits.m_estimate import MEstimate, Robust, estimate
-from regression.fits.optimum import Optimum
-from regression.fits.refinement import refine, second_pass
-from regression.fits.robust import TotalOf, find_optimum
-from regression.fits.solution import Solution
-from regression.fits.solver import solve
 from regression.moments.moments import Moments
 from regression.moments.scan import ResidualSums, Sums
 

@@ -7,9 +7,9 @@ from operator import mul
 
 from regression.common.text import counted, left_out
 from regression.curves.decimals import dot, precise, times
-from regression.fits.convergence import is_converged
-from regression.fits.optimum import Optimum
-from regression.fits.solution import SHOWN_DIGITS, Solution
+from regression.estimation.convergence import is_converged
+from regression.estimation.optimum import Optimum
+from regression.estimation.solution import SHOWN_DIGITS, Solution
 
 UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")

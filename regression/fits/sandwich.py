@@ -19,8 +19,8 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import one_of, or_null, require_option, whole
 from regression.curves.decimals import Matrix, combine, dot, pairs, precise, root
+from regression.estimation.solution import Solution
 from regression.fits.fit import Fit
-from regression.fits.solution import Solution
 from regression.moments.curve import Curve
 
 __all__ = ["CovType", "with_errors_of"]

@@ -13,10 +13,10 @@ from regression.common.rules import NUMBER, TEXT, list_of, or_null, require_stor
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
+from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
-from regression.fits.optimum import Optimum
 
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 

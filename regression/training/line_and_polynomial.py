@@ -5,7 +5,7 @@ from typing import Any, Literal, final
 from regression.common.errors import UsageError
 from regression.curves.basis import Basis
 from regression.curves.polynomial import Line, Polynomial
-from regression.fits.degree_choice import Comparison, Criterion
+from regression.estimation.degree_choice import Comparison, Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.training.regression import Regression
 

@@ -18,7 +18,7 @@ from regression.data.readers.csv_text import DELIMITERS, MISSING
 from regression.data.readers.files import ENDINGS
 from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN
-from regression.fits.convergence import CONVERGED_SE
+from regression.estimation.convergence import CONVERGED_SE
 from regression.outputs.figure_options import FigureOptions
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import regression
-from tests.fits.test_certainty import EXACT, eliminated, right_numbers
+from tests.estimation.test_certainty import EXACT, eliminated, right_numbers
 from tests.support.command import ROOT, Command, run_process
 
 Array = NDArray[np.float64]

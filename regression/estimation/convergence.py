@@ -9,9 +9,9 @@ from torch import Tensor
 
 from regression.curves.change_of_basis import Chart
 from regression.curves.decimals import Vector, gram, precise
-from regression.fits.optimum import Optimum
-from regression.fits.solution import Solution
-from regression.fits.standard_errors import standard_errors
+from regression.estimation.optimum import Optimum
+from regression.estimation.solution import Solution
+from regression.estimation.standard_errors import standard_errors
 
 __all__ = ["OptimumDistance", "distance_from_optimum", "is_converged", "safe_rate"]
 

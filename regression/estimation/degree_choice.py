@@ -11,8 +11,8 @@ from typing import Literal
 from regression.common.errors import UsageError
 from regression.common.rules import one_of, require_option, whole
 from regression.curves.decimals import Vector, finite_float, precise
-from regression.fits.criteria import information_criteria
-from regression.fits.solution import Solution
+from regression.estimation.criteria import information_criteria
+from regression.estimation.solution import Solution
 from regression.inference.distributions import f_tail
 
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]

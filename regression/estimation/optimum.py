@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from regression.curves.decimals import Vector
-from regression.fits.solution import Solution
-from regression.fits.standard_errors import scale_of
+from regression.estimation.solution import Solution
+from regression.estimation.standard_errors import scale_of
 
 __all__ = ["Optimum"]
 

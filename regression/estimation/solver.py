@@ -13,8 +13,8 @@ from regression.curves.change_of_basis import powers_in_u
 from regression.curves.constraints import Constraints
 from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
 from regression.curves.frame import Frame
-from regression.fits.solution import Certainty, Solution
-from regression.fits.within import Within
+from regression.estimation.solution import Certainty, Solution
+from regression.estimation.within import Within
 from regression.moments.moments import Moments
 
 __all__ = ["UNIT", "solve", "system", "weight_unit", "y_unit"]

@@ -11,9 +11,9 @@ from scipy import integrate, stats
 
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
+from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
-from regression.fits.optimum import Optimum
 from regression.moments.scan import Range
 
 RNG = np.random.default_rng(7)

@@ -11,8 +11,8 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.curves.basis import design
 from regression.curves.decimals import Vector, combine, precise, root
-from regression.fits.optimum import Optimum
-from regression.fits.solution import Solution
+from regression.estimation.optimum import Optimum
+from regression.estimation.solution import Solution
 
 __all__ = ["TotalOf", "find_optimum"]
 

@@ -16,8 +16,8 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.curves.decimals import Vector, dot, precise, times
 from regression.curves.frame import Frame
-from regression.fits.solution import Solution
-from regression.fits.solver import solve, system
+from regression.estimation.solution import Solution
+from regression.estimation.solver import solve, system
 from regression.moments.moments import Moments
 from regression.moments.scan import Sums
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import regression
 from regression.common.points import Points
-from regression.fits.refinement import refine, second_pass
-from regression.fits.solution import Solution
-from regression.fits.solver import solve
+from regression.estimation.refinement import refine, second_pass
+from regression.estimation.solution import Solution
+from regression.estimation.solver import solve
 from regression.moments.scan import ResidualSums
 from tests.moments.test_moments import frame_of, moments
 

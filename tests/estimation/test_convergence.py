@@ -9,9 +9,9 @@ import torch
 
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
-from regression.fits import convergence, standard_errors
+from regression.estimation import convergence, standard_errors
+from regression.estimation.convergence import is_converged
 from regression.fits.build import FitOptions
-from regression.fits.convergence import is_converged
 from regression.fits.least_squares import LeastSquares
 from regression.moments.scan import Range
 

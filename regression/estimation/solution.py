@@ -22,7 +22,7 @@ from regression.curves.decimals import (
     times,
 )
 from regression.curves.frame import Frame
-from regression.fits.within import Within
+from regression.estimation.within import Within
 
 __all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
 

@@ -22,8 +22,8 @@ from regression.curves.decimals import (
     solve_triangular,
     unit_vectors,
 )
-from regression.fits.solution import Certainty, Solution
-from regression.fits.solver import UNIT, weight_unit, y_unit
+from regression.estimation.solution import Certainty, Solution
+from regression.estimation.solver import UNIT, weight_unit, y_unit
 from regression.moments.second_pass import SecondPass
 
 __all__ = ["refine", "second_pass"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import regression
 from regression.common.points import Points
-from regression.fits.cross_validation import deal, fold_of, squares_left_out
+from regression.estimation.cross_validation import deal, fold_of, squares_left_out
 from regression.moments.moments import Moments
 from regression.moments.scan import Range, Sums
 from tests.support.command import Command, config, run_process

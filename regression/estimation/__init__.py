@@ -1,0 +1,14 @@
+"""From sums over points to estimates and their errors. May import common, curves, moments and inference.
+
+- ``solver``: the optimum of the sums, and its rank.
+- ``within``: the constraints that an optimum meets.
+- ``solution``: the optimum: coefficients, sums of squares, and how many digits of them are certain.
+- ``refinement``: a second pass over the points, where too few digits are certain.
+- ``standard_errors``: covariance and standard errors of the coefficients.
+- ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.
+- ``robust``: the optimum of Huber's loss.
+- ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
+- ``criteria``: AIC, AICc and BIC.
+- ``degree_choice``: chooses the degree.
+- ``cross_validation``: how well each degree fits points that were left out.
+"""
