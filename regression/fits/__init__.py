@@ -1,4 +1,4 @@
-"""From estimates to a fit, its words and its picture. May import common, curves, moments, inference and estimation.
+"""From estimates to a fit, its report and its figure. May import common, curves, moments, inference and estimation.
 
 - ``m_estimate``: curves that outliers do not move, with a scale of their own.
 - ``least_squares``: the optimum of a run's points, and the fits that are compared with it.
