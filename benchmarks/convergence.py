@@ -15,11 +15,11 @@ import measure
 from regression.common.points import Points
 from regression.curves.change_of_basis import Chart
 from regression.curves.polynomial import Polynomial
+from regression.descent.losses import GlobalLoss
+from regression.descent.updates import Objective, descend
 from regression.estimation.convergence import safe_rate
 from regression.estimation.solver import solve
 from regression.moments.scan import Range, Sums
-from regression.training.descent import Objective, descend
-from regression.training.losses import GlobalLoss
 
 X = torch.linspace(0, 1, 10)
 Y = 3 * X + torch.sin(6 * X) + 1

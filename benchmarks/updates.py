@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import measure
 from regression import Polynomial, cli
-from regression.training.descent import Objective, descend
-from regression.training.losses import GlobalLoss
+from regression.descent.losses import GlobalLoss
+from regression.descent.updates import Objective, descend
 
 CONFIG = measure.ROOT / "configs" / "polynomial.yaml"
 X = torch.linspace(0, 1, 10)

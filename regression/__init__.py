@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
     from regression.data.data_modules import ArrayDataModule, SineLineDataModule, TableDataModule
+    from regression.descent.losses import NormLoss
     from regression.fits.bands import Prediction
     from regression.fits.fit import Fit
     from regression.outputs.fit_files import FitFiles
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from regression.series.result import SeriesFit
     from regression.series_api import compare_series, fit_series
     from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
-    from regression.training.losses import NormLoss
     from regression.training.series_regression import SeriesRegression
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_TRAINING = {"common", "curves", "moments", "inference", "estimation", "fits", "series", "data"}
+BELOW_TRAINING = {"common", "curves", "moments", "inference", "estimation", "fits", "series", "descent", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
     "curves": {"common"},
@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimation": {"common", "curves", "moments", "inference"},
     "fits": {"common", "curves", "moments", "inference", "estimation"},
     "series": {"common", "curves", "moments"},
+    "descent": {"common"},
     "data/readers": {"common"},
     "data": {"common", "data/readers"},
     "training": BELOW_TRAINING,

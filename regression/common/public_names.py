@@ -19,7 +19,7 @@ NAMES = {
     "series.result": ("SeriesFit",),
     "series_api": ("compare_series", "fit_series"),
     "training.line_and_polynomial": ("LineRegression", "PolynomialRegression"),
-    "training.losses": ("NormLoss",),
+    "descent.losses": ("NormLoss",),
     "training.series_regression": ("SeriesRegression",),
 }
 MODULES = {name: module for module, names in NAMES.items() for name in names}

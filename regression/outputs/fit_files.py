@@ -18,13 +18,13 @@ from regression.common.errors import Stopped, UsageError
 from regression.common.points import Batch
 from regression.common.rules import PATH, or_null, require_option, whole
 from regression.common.text import counted, shown_path
+from regression.descent.updates import Trace
 from regression.fits.fit import Fit
 from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way
 from regression.outputs.report_lines import Report
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.base import CurveModule
 from regression.training.callbacks import callbacks_of
-from regression.training.descent import Trace
 from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["FitFiles", "updates_shown"]

@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from regression.common.points import Batch
 from regression.common.rules import BOOLEAN, one_of, require_option, whole
 from regression.common.text import shown_path
+from regression.descent.updates import Trace
 from regression.training.base import CurveModule
-from regression.training.descent import Trace
 from regression.training.trainer_parts import as_curve_module
 
 __all__ = ["Report", "milestones"]

@@ -1,8 +1,6 @@
-"""The LightningModules. May import common, curves, moments, inference, fits, series and data.
+"""The LightningModules. May import all wings above: those of data, sums, fits and descent.
 
 - ``base``: a curve as a LightningModule: losses of global batches, predictions.
-- ``losses``: a loss as a sum over a global batch.
-- ``descent``: many updates without a step of the Trainer in between.
 - ``update_blocks``: blocks of updates on all rows, or on mini-batches.
 - ``checks``: refuses options that cannot be combined, and ends a run whose loss is not finite.
 - ``callbacks``: refuses callbacks that cannot work with a fit.

@@ -17,9 +17,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from regression.common.errors import DivergenceError, UsageError
 from regression.common.rules import NOT_NEGATIVE, POSITIVE, or_null, require_option, whole
 from regression.data.batches import GlobalBatches, Shares
+from regression.descent.losses import GlobalLoss
 from regression.inference.distributions import require_level
 from regression.training.base import CurveModule
-from regression.training.losses import GlobalLoss
 from regression.training.resume import Position
 from regression.training.trainer_parts import run_data
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from regression.common.errors import UsageError
 from regression.common.points import Batch
+from regression.descent.updates import Trace
 from regression.training.base import CurveModule
 from regression.training.checks import (
     NO_STEP,
@@ -20,7 +21,6 @@ from regression.training.checks import (
     require_one_precision,
     require_same_optimizer,
 )
-from regression.training.descent import Trace
 from regression.training.engine import Engine
 from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates

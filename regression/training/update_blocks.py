@@ -7,8 +7,8 @@ from torch import Tensor
 
 from regression.common.collectives import all_sum
 from regression.common.points import Batch
+from regression.descent.updates import Objective, descend, descend_each
 from regression.training.base import CurveModule, Total
-from regression.training.descent import Objective, descend, descend_each
 
 __all__ = ["Block", "on_all_rows", "on_mini_batches"]
 

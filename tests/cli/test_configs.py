@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from regression.curves.polynomial import Line
-from regression.training.descent import Objective
-from regression.training.losses import GlobalLoss, NormLoss
+from regression.descent.losses import GlobalLoss, NormLoss
+from regression.descent.updates import Objective
 from tests.support import textbook
 from tests.support.command import ROOT, Command, Run, config
 

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import regression
 from regression import SineLineDataModule, UsageError
+from regression.descent.updates import Trace
 from regression.fits import figure as drawing
 from regression.outputs.fit_files import FitFiles, updates_shown
-from regression.training.descent import Trace
 from tests.support.command import Command
 
 

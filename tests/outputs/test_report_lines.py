@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from regression.descent.updates import Trace
 from regression.outputs.report_lines import milestones
-from regression.training.descent import Trace
 from tests.support.command import Command, config
 
 

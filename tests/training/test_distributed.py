@@ -10,8 +10,8 @@ import torch.multiprocessing as mp
 from regression.common.collectives import all_gather_rows, all_sum, global_sum
 from regression.common.points import Batch, gathered
 from regression.curves.polynomial import Polynomial
-from regression.training.descent import Objective, descend
-from regression.training.losses import GlobalLoss
+from regression.descent.losses import GlobalLoss
+from regression.descent.updates import Objective, descend
 from tests.support import textbook
 from tests.support.command import Command, config, run_process
 

@@ -9,8 +9,8 @@ from scipy import optimize
 
 import regression
 from regression.curves.polynomial import Polynomial
-from regression.training.descent import Objective, descend
-from regression.training.losses import GlobalLoss
+from regression.descent.losses import GlobalLoss
+from regression.descent.updates import Objective, descend
 from tests.support import textbook
 from tests.support.command import Command, config, run_process
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from regression.common.collectives import all_sum
-from regression.training.losses import GlobalLoss
+from regression.descent.losses import GlobalLoss
 
 __all__ = ["Trace", "descend", "descend_each"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from regression import NormLoss, UsageError
-from regression.training.losses import GlobalLoss
+from regression.descent.losses import GlobalLoss
 
 PREDICTION, TARGET = torch.tensor([0.5, -1.0, 3.0, 0.0]), torch.tensor([0.0, 1.0, 2.5, 0.0])
 TORCH_LOSSES = [

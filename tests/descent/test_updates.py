@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn, optim
 
 from regression.curves.polynomial import Polynomial
-from regression.training.descent import NUMBERS_PER_CHUNK, Objective, descend
-from regression.training.losses import GlobalLoss, NormLoss
+from regression.descent.losses import GlobalLoss, NormLoss
+from regression.descent.updates import NUMBERS_PER_CHUNK, Objective, descend
 from tests.support import textbook
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
