@@ -1,4 +1,4 @@
-"""The Python door: a fit in one call, on arrays or tensors, without a Trainer."""
+"""``regression.fit``: a fit in one call, on arrays or tensors, without a Trainer."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -65,23 +65,25 @@ def fit(
         absolute_sigma: Whether sigma is in y's unit, not only relative.
         fit_intercept: Whether there is a constant term.
         max_degree: Highest degree that ``auto`` considers.
-        criterion: What ``auto`` goes by: ``aicc``, ``gcv`` or ``cv``. Errors and bands do not contain the choice.
-        folds: Number of folds for ``cv``; as many as points leave one out at a time.
+        criterion: Criterion of ``auto``: ``aicc``, ``gcv`` or ``cv``. Errors and bands do not include the uncertainty
+            of the choice.
+        folds: Number of folds for ``cv``; with as many folds as points, one point is left out at a time.
         level: Probability of the confidence intervals and bands.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
         terms: The powers of x that have a coefficient, instead of all up to a degree.
-        fix: Values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``: they are kept.
+        fix: Given values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``.
         through: Points (x, y) that the curve goes through exactly.
         weights: Reciprocal variances 1 / sigma² instead of sigma, in a unit that does not matter unless
             ``absolute_sigma``.
-        counts: Of how many equal observations each row is the summary: the result is that of a table with so many rows.
-        cov_type: What errors, bands and tests go by: ``nonrobust`` takes the scatter of all points for equal, but for
-            sigma; ``HC0``, ``HC1`` and ``HC3`` do not, and ``HAC`` allows for residuals that follow each other.
-        maxlags: Of ``HAC``: how many rows apart residuals may depend on each other, ``4 (N / 100)^(2/9)`` by default.
-        robust: ``huber`` or ``bisquare`` for an M-estimate, which outliers move little or not at all, with a scale of
-            its own, as ``rlm`` of R.
-        data: A frame, table or mapping of which x, y, sigma, weights and counts are then the names of columns.
+        counts: Number of equal observations that each row stands for: the result is that of a table with so many rows.
+        cov_type: Standard errors, which bands and tests use too: ``nonrobust`` assumes equal scatter apart from sigma;
+            ``HC0``, ``HC1`` and ``HC3`` do not, and ``HAC`` also allows for residuals that depend on each other.
+        maxlags: Largest number of rows between residuals that ``HAC`` lets depend on each other, by default
+            ``4 (N / 100)^(2/9)``.
+        robust: ``huber`` or ``bisquare`` for an M-estimate, which outliers move little or not at all, with an estimated
+            scale, as R's ``rlm``.
+        data: A data frame, table or mapping; x, y, sigma, weights and counts are then names of its columns.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands, ``plot`` draws it.
@@ -161,7 +163,7 @@ def _require_robust(robust: Any, has_more: bool) -> None:
 
 
 def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Callable[[Points], None]], None]]:
-    """Return points, and what calls a function with parts of all observations."""
+    """Return points, and a function that calls another one with parts of all observations."""
     sigma = as_sigma(columns["weights"]) if "weights" in columns else columns.get("sigma")
     points = Points(columns["x"], columns["y"], sigma)
     if "counts" not in columns:
@@ -178,7 +180,7 @@ def _constraints(
     degree: Any,
     fit_intercept: bool,
 ) -> Constraints:
-    """Return what the curve must keep."""
+    """Return the constraints on the curve."""
     if terms is None:
         if not isinstance(degree, int):
             raise UsageError(f"fix and through need a whole number for the degree, got {degree!r}")

@@ -1,4 +1,4 @@
-"""The Python door to many series: a fit of each, and whether they differ."""
+"""``regression.fit_series`` and ``compare_series``: a fit of each of many series, and tests whether they differ."""
 
 from typing import Any
 
@@ -73,9 +73,10 @@ def compare_series(
     level: float = 0.95,
     nan_policy: NanPolicy = "raise",
 ) -> GroupComparison:
-    """Test whether several series have one curve, parallel curves, or curves of their own.
+    """Test whether several series have one curve, parallel curves, or different curves.
 
-    From one pass over the points: the sums of each series, in one frame. For some thousands of series.
+    The tests follow from the sums of each series, from one pass over the points. For up to some thousands of series.
+
 
     Args:
         x: Points of all series, as in ``fit``.

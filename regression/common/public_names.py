@@ -26,5 +26,5 @@ MODULES = {name: module for module, names in NAMES.items() for name in names}
 
 
 def public(name: str) -> Any:
-    """Return what a public name stands for; the file that defines it is imported when it is first asked for."""
+    """Return the object of a public name, and import the file that defines it if it is not imported."""
     return getattr(import_module(f"regression.{MODULES[name]}"), name)

@@ -1,9 +1,9 @@
 """From estimates to a fit, its report and its figure. May import common, curves, moments, inference and estimation.
 
-- ``m_estimate``: curves that outliers do not move, with a scale of their own.
+- ``m_estimate``: M-estimates, which outliers move little or not at all, with an estimated scale.
 - ``least_squares``: the optimum of a run's points, and the fits that are compared with it.
-- ``group_comparison``: whether groups have one curve, parallel curves, or curves of their own.
-- ``sandwich``: errors for unequal scatter, and for residuals that follow each other.
+- ``group_comparison``: tests whether groups have one curve, parallel curves, or different curves.
+- ``sandwich``: standard errors for unequal scatter, and for residuals that depend on each other.
 - ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
 - ``result``: the numbers of a fit: coefficients, errors, bands, JSON.
@@ -14,9 +14,9 @@
 - ``html``: a table with a small figure, for notebooks.
 - ``fit``: Fit: the numbers with their report, tables and figures.
 - ``notes``: the notes of a report, on what its reader should know.
-- ``diagnostics``: the rows of a fit one by one, and tests of their residuals.
-- ``figure``: the picture of a fit, and its files; matplotlib is in the files called figure alone.
-- ``figure_panels``: its panels of curve and residuals.
-- ``figure_history``: its panel of losses, or of degrees.
-- ``figure_diagnostics``: four pictures of the residuals.
+- ``diagnostics``: residual, leverage and influence of each row, and tests of the residuals.
+- ``figure``: the figure of a fit, and its files; only the files named figure import matplotlib.
+- ``figure_panels``: the panels of curve and residuals.
+- ``figure_history``: the panel of losses, or of degrees.
+- ``figure_diagnostics``: four plots of the residuals.
 """

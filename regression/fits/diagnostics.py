@@ -1,4 +1,4 @@
-"""The rows of a fit one by one: residuals, leverages, what each does to the curve, and tests of the residuals."""
+"""Diagnostics of a fit: residual, leverage and influence of each row, and tests of the residuals."""
 
 import math
 from dataclasses import dataclass, fields
@@ -18,16 +18,16 @@ from regression.inference.distributions import chi2_tail, f_tail
 
 __all__ = ["Diagnostics", "ResidualTest", "diagnose"]
 
-SAME, ROUNDING = 1e-6, 1e-28  # of sums of squares of the residuals, and of y: more is another set of rows
+SAME, ROUNDING = 1e-6, 1e-28  # shares of the sums of squares of residuals and y; larger differences are of other rows
 
 
 class ResidualTest(NamedTuple):
     """A test of residuals.
 
     Attributes:
-        statistic: Its statistic.
-        pvalue: Probability of one as large or larger if nothing is wrong.
-        df: Its degrees of freedom.
+        statistic: The statistic.
+        pvalue: Probability of one as large or larger under the null hypothesis.
+        df: The degrees of freedom.
     """
 
     statistic: float
@@ -71,10 +71,10 @@ class Diagnostics:
 
     @classmethod
     def of(cls, fit: FitResult, points: Points) -> "Diagnostics":
-        """Return rows with their diagnostics; some of the fitted ones, or all.
+        """Return the diagnostics of some or all of the fitted rows.
 
         Raises:
-            UsageError: If the errors of the fit are unknown, 0, or others than those of equal scatter.
+            UsageError: If the errors of the fit are unknown or 0, or do not assume equal scatter.
         """
         unit = torch.ones_like(points.x, dtype=torch.float64)
         scale = unit if points.sigma is None else points.sigma.double()
@@ -99,7 +99,7 @@ class Diagnostics:
 
     @property
     def press(self) -> float:
-        """``Σ w (r / (1 − h))²``, squares of each row's distance from the curve of all others."""
+        """``Σ w (r / (1 − h))²``, from the distance of each row from the curve of all others."""
         return math.fsum(((self.scaled / (1 - self.leverage)) ** 2).tolist())
 
     @property
@@ -109,7 +109,7 @@ class Diagnostics:
 
     @property
     def durbin_watson(self) -> float:
-        """``Σ (r_t − r_{t−1})² / Σ r_t²``, of √w r in the order of the rows: near 2 without a memory."""
+        """``Σ (r_t − r_{t−1})² / Σ r_t²``, of √w r in the order of the rows: near 2 without autocorrelation."""
         return math.fsum((self.scaled.diff() ** 2).tolist()) / math.fsum((self.scaled**2).tolist())
 
     @property
@@ -163,7 +163,7 @@ def diagnose(fit: FitResult, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
         sigma: Their sigma, if they have one.
 
     Raises:
-        UsageError: If they are not what was fitted, or errors are unknown or others than those of equal scatter.
+        UsageError: If these are other rows, or the errors are unknown or 0, or do not assume equal scatter.
     """
     names = ["x", "y", *([] if sigma is None else ["sigma"])]
     columns = as_columns(names, [x, y, *([] if sigma is None else [sigma])])

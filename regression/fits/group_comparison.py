@@ -1,4 +1,4 @@
-"""Whether groups of points have one curve: nested models of all groups, from the sums of each."""
+"""Tests whether groups of points have one curve, by nested models, from the sums of each group."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from regression.moments.moments import Moments
 __all__ = ["GroupComparison", "GroupModel", "compare"]
 
 Array = NDArray[np.float64]
-Group = tuple[Moments, tuple[float, float]]  # and smallest and largest x
+Group = tuple[Moments, tuple[float, float]]  # moments, and smallest and largest x
 
 
 class GroupModel(NamedTuple):
@@ -58,14 +58,14 @@ class GroupComparison:
         nobs: Numbers of points, shape (G,).
         rank: Numbers of coefficients that the points of each determine, shape (G,).
         models: The nested models and their tests.
-        sigma: Pooled residual standard deviation ``√(Σ ssr / Σ (nobs − rank))`` of own curves; ``None`` without a point
-            to spare.
+        sigma: Pooled residual standard deviation ``√(Σ ssr / Σ (nobs − rank))`` of own curves; ``None`` without
+            residual degrees of freedom.
         df_resid: Its degrees of freedom.
         absolute_sigma: Whether the points' sigma are in y's unit.
         weighted: Whether the points have a sigma.
         level: Probability of intervals and bands.
-        common: The coefficients but the constant that parallel curves share, shape (K − 1,).
-        common_se: Their standard errors, by what parallel curves leave of y.
+        common: The coefficients of parallel curves except the constants, shape (K − 1,).
+        common_se: Their standard errors, from the residuals of parallel curves.
         solutions: The optimum of each group.
         x_ranges: Smallest and largest x of each group.
     """
@@ -87,14 +87,14 @@ class GroupComparison:
 
     @cached_property
     def _scale(self) -> Decimal | None:
-        """What ``(AᵀWA)⁻¹`` of a group is multiplied by: the pooled variance."""
+        """The factor from ``(AᵀWA)⁻¹`` of a group to its covariance: the pooled variance."""
         if self.absolute_sigma:
             return Decimal(1)
         return None if self.sigma is None else Decimal(self.sigma) ** 2
 
     @cached_property
     def params(self) -> Array:
-        """Coefficients of each group in ascending powers of x, shape (G, K); NaN where the points leave them open."""
+        """Coefficients of each group in ascending powers of x, shape (G, K); NaN where they are undetermined."""
         return self._of_each(lambda own: None if own.null else own.params)
 
     @cached_property
@@ -110,8 +110,8 @@ class GroupComparison:
         """Return ``Σ w_g c_g`` of one coefficient c of several groups, with the error by the pooled σ.
 
         Args:
-            weights: The weight of each group that counts, by its name, such as ``{"a": 1, "b": -1}``.
-            name: Which coefficient.
+            weights: The weights of groups by their names, such as ``{"a": 1, "b": -1}``; others have weight 0.
+            name: Name of the coefficient.
             level: Probability of the interval, by default that of the comparison.
 
         Raises:
@@ -128,10 +128,10 @@ class GroupComparison:
         """Return the curve of a group with its bands by the pooled σ, as ``Fit.predict`` does.
 
         Args:
-            group: Its name.
+            group: Name of the group.
             x: Points.
             level: Probability of the bands, by default that of the comparison.
-            sigma: Of weighted points, the sigma of a new observation.
+            sigma: The sigma of a new observation, if the points have a sigma.
         """
         place, points = self._place(group), as_points("x", x)
         own = self.solutions[place]
@@ -167,7 +167,6 @@ class GroupComparison:
             lines.append(f"pooled residual σ {self.sigma:.6g}")
         is_open = self.rank < len(self.names)
         few = [printable(str(name)) for name, is_few in zip(self.series, is_open, strict=True) if is_few]
-
         if few:
             lines.append(f"note: {counted(len(few), 'series', 'series')} with too few distinct x: {', '.join(few[:5])}")
         return "\n".join(lines)
@@ -218,7 +217,7 @@ def _tested(
 
 @dataclass(frozen=True)
 class _Parallel:
-    """Curves with a constant for each group, and all else in common: sums about the groups' own means.
+    """Curves with a constant for each group and common other coefficients, from sums about the groups' means.
 
     Attributes:
         functions: Orthogonal functions without a constant, in T_1 … T_d.
@@ -254,7 +253,7 @@ class _Parallel:
         return cls(functions, squares, projections, max(square - explained, Decimal(0)), df)
 
     def shared(self, one: Solution, absolute_sigma: bool) -> tuple[Array, Array]:
-        """Return the coefficients of x, x², … and their standard errors; NaN where the points leave them open."""
+        """Return the coefficients of x, x², … and their standard errors; NaN if the points do not determine them."""
         degree = one.degree
         if len(self.functions) < degree:
             return np.full(degree, math.nan), np.full(degree, math.nan)

@@ -1,4 +1,4 @@
-"""Curves that outliers do not move: M-estimates with a scale of their own, by reweighted least squares."""
+"""M-estimates with an estimated scale, by reweighted least squares: outliers move them little or not at all."""
 
 import math
 from collections.abc import Callable
@@ -22,21 +22,21 @@ __all__ = ["MEstimate", "Robust", "estimate"]
 
 Robust = Literal["huber", "bisquare"]
 Array = NDArray[np.float64]
-HUBER, BISQUARE = 1.345, 4.685  # thresholds that have 95 % of the efficiency of least squares for normal errors
-MAD = 0.6745  # median of |r| of normal errors of standard deviation 1, to the digits that R and others use
+HUBER, BISQUARE = 1.345, 4.685  # thresholds with 95 % of the efficiency of least squares for normal errors
+MAD = 0.6745  # median of |r| of normal errors of standard deviation 1, with the digits that R and others use
 MOST_STEPS = 500
-NEGLIGIBLE = 1e-13  # a step this small, in units of the scale, is the last
-SUSPECT, MOST_NAMED = 0.5, 10  # weight of rows that are named, and how many of them
+NEGLIGIBLE = 1e-13  # length of a step, in units of the scale, up to which it is the last
+SUSPECT, MOST_NAMED = 0.5, 10  # weight below which a row is named in a note, and number of rows that are named
 
 
 @dataclass(frozen=True)
 class MEstimate:
-    """What reweighting leads to.
+    """An M-estimate.
 
     Attributes:
         optimum: The coefficients, and the scale of their errors.
-        scale: Median of the residuals' sizes over 0.6745; ``None`` where nothing settled.
-        notes: Which rows count little.
+        scale: Median of the residuals' sizes over 0.6745; ``None`` if the iteration did not converge.
+        notes: Notes on rows with a small weight.
     """
 
     optimum: Optimum
@@ -45,16 +45,17 @@ class MEstimate:
 
 
 def estimate(solution: Solution, kind: Robust, scan: Callable[[Callable[[Points], None]], None]) -> MEstimate:
-    """Return the M-estimate that reweighted least squares leads to from the least-squares optimum.
+    """Return the M-estimate to which reweighted least squares converges from the least-squares optimum.
 
-    The weights are ``ψ(u) / u`` with ``u = r / s``, and the scale s is the median of ``|r|`` over 0.6745, anew at each
-    step, as in ``rlm`` of R's MASS. With ``psi = huber`` it is ``ψ = min(max(u, -1.345), 1.345)``, with ``bisquare``
-    ``u (1 - (u / 4.685)²)²`` within 4.685, else 0. The errors are those of its ``summary``: ``(AᵀWA)⁻¹`` times
+    The weights are ``ψ(u) / u`` with ``u = r / s``, and the scale s is the median of ``|r|`` over 0.6745, updated at
+    each step, as in ``rlm`` of R's MASS. For ``huber``, ``ψ = min(max(u, -1.345), 1.345)``; for ``bisquare``, ``ψ =
+    u (1 - (u / 4.685)²)²`` within 4.685, and 0 beyond. The covariance is that of R's ``summary``: ``(AᵀWA)⁻¹`` times
     ``κ² [Σ (s ψ)² / (N - K)] / mean(ψ')²`` with ``κ = 1 + K var(ψ') / (N mean(ψ')²)`` (Huber 1981, section 7.6).
+
 
     Args:
         solution: The least-squares optimum.
-        kind: Which ψ.
+        kind: Name of ψ.
         scan: Calls a function with parts of all observations.
     """
     name = f"the {kind} M-estimate"
@@ -64,22 +65,22 @@ def estimate(solution: Solution, kind: Robust, scan: Callable[[Callable[[Points]
         functions = [[v / root(s) for v in f] for f, s in zip(solution.functions, solution.squares, strict=True)]
     rows = _Rows.of(solution, functions, scan)
     try:
-        found = _settle(rows, "huber", solution.coefficients)
-        if kind == "bisquare":  # of its several optima, the one next to Huber's only one
-            found = _settle(rows, kind, found.coefficients)
-    except _UnsettledError as error:
+        found = _iterate(rows, "huber", solution.coefficients)
+        if kind == "bisquare":  # it has several optima: take the one near Huber's, which is unique
+            found = _iterate(rows, kind, found.coefficients)
+    except _NotConvergedError as error:
         return MEstimate(Optimum(None, None, name, reason=str(error)), None, ())
     beyond = int(((found.slope if kind == "huber" else found.weight) == 0).sum())
     spread = _error_scale(found.psi, found.slope, solution.rank)
     return MEstimate(Optimum(found.coefficients, Decimal(spread), name, beyond), found.scale, rows.named(found.weight))
 
 
-class _UnsettledError(Exception):
-    """Why reweighting has led to nothing."""
+class _NotConvergedError(Exception):
+    """The iteration did not converge; the message says why."""
 
 
-class _Settled(NamedTuple):
-    """What reweighting has led to: coefficients of T_k(u), the scale, and s ψ, ψ' and weights of the rows."""
+class _Converged(NamedTuple):
+    """The result of the iteration: coefficients of T_k(u), the scale, and s ψ, ψ' and weights of the rows."""
 
     coefficients: Vector
     scale: float
@@ -88,22 +89,22 @@ class _Settled(NamedTuple):
     weight: Array
 
 
-def _settle(rows: "_Rows", kind: Robust, start: Vector) -> _Settled:
-    """Return where reweighted least squares settles."""
+def _iterate(rows: "_Rows", kind: Robust, start: Vector) -> _Converged:
+    """Iterate reweighted least squares until it converges."""
     coefficients, change, scale, smallest = start, math.inf, math.nan, 0.0
     for _ in range(MOST_STEPS):
         residual = rows.residuals(coefficients)
         smallest = smallest or 1e-12 * float(np.abs(residual).max())
         scale = float(np.median(np.abs(residual))) / MAD
         if scale <= smallest:
-            raise _UnsettledError("more than half of the points lie on the curve, and leave no scale")
+            raise _NotConvergedError("more than half of the points lie on the curve, and leave no scale")
         weight, slope = _weights(residual / scale, kind)
         weighted = rows.columns * weight[:, None]
         step: Array = np.asarray(np.linalg.solve(weighted.T @ rows.columns, weighted.T @ residual), np.float64)
         change, coefficients = float(np.abs(step).max()), rows.moved(coefficients, step)
         if change <= NEGLIGIBLE * scale + rows.rounding:
-            return _Settled(coefficients, scale, weight * residual, slope, weight)
-    raise _UnsettledError(f"{MOST_STEPS} steps did not settle, the last one by {change / scale:.1g} of the scale")
+            return _Converged(coefficients, scale, weight * residual, slope, weight)
+    raise _NotConvergedError(f"{MOST_STEPS} steps did not settle, the last one by {change / scale:.1g} of the scale")
 
 
 def _weights(u: Array, kind: Robust) -> tuple[Array, Array]:
@@ -115,7 +116,7 @@ def _weights(u: Array, kind: Robust) -> tuple[Array, Array]:
 
 
 def _error_scale(psi: Array, slope: Array, rank: int) -> float:
-    """Return what ``(AᵀWA)⁻¹`` is multiplied by to give the covariance."""
+    """Return the factor from ``(AᵀWA)⁻¹`` to the covariance."""
     count, mean = len(psi), float(slope.mean())
     correction = 1 + rank * float(slope.var(ddof=1)) / (count * mean * mean)
     return float((psi**2).sum()) / (count - rank) * (correction / mean) ** 2
@@ -123,7 +124,7 @@ def _error_scale(psi: Array, slope: Array, rank: int) -> float:
 
 @dataclass(frozen=True)
 class _Rows:
-    """All observations, in an order that does not depend on how they came.
+    """All observations, sorted, so that the result does not depend on their order.
 
     Attributes:
         x: Points, shape (N,).
@@ -159,7 +160,7 @@ class _Rows:
 
     @property
     def rounding(self) -> float:
-        """What the rounding of residuals to float64 can make of a step."""
+        """The length of a step that the rounding of residuals to float64 can cause."""
         return 2.0**-50 * float(np.median(np.abs(self.y / self.sigma)))
 
     def residuals(self, coefficients: Vector) -> Array:
@@ -175,7 +176,7 @@ class _Rows:
             return [own + part for own, part in zip(coefficients, change, strict=True)]
 
     def named(self, weight: Array) -> tuple[str, ...]:
-        """Return a note of the rows that count for less than half, the least ones first."""
+        """Return a note on rows whose weight is below a half, those with the smallest weights first."""
         suspect = np.flatnonzero(weight < SUSPECT)
         if not len(suspect):
             return ()

@@ -1,7 +1,7 @@
-"""Errors that do not take the scatter of all points for equal, nor their residuals for independent, by one more pass.
+"""Standard errors without the assumption of equal scatter, or of independent residuals, by one more pass.
 
-With functions q that are orthonormal over the points, ``Σ w q qᵀ = 1``, the covariance of the coefficients in them is
-the sum ``Σ w² r² q qᵀ`` itself (White 1980).
+In functions q that are orthonormal over the points, ``Σ w q qᵀ = 1``, the covariance of the coefficients is the sum
+``Σ w² r² q qᵀ`` itself (White 1980).
 """
 
 import threading
@@ -27,8 +27,8 @@ __all__ = ["CovType", "with_errors_of"]
 
 CovType = Literal["nonrobust", "HC0", "HC1", "HC3", "HAC"]
 ROWS_AT_ONCE = 1 << 11
-COARSE_BITS, FINE_BITS = 16, 50  # of a term, so that the sums of so many rows are whole numbers of 64 bits
-LEAST_LEFT = 2.0**-30  # of 1 by a leverage h: no term is above ssr / (1 - h)
+COARSE_BITS, FINE_BITS = 16, 50  # of a term, so that its sum over ROWS_AT_ONCE rows fits into 64 bits
+LEAST_LEFT = 2.0**-30  # smallest 1 - h for leverages h: no term is above ssr / (1 - h)
 UNEQUAL = "errors are those of {}; prediction bands take the scatter of new points for equal nevertheless"
 
 Scan = Callable[[Callable[[Points], None]], None]
@@ -37,7 +37,7 @@ Scan = Callable[[Callable[[Points], None]], None]
 def with_errors_of(
     fit: Fit, solution: Solution, cov_type: CovType, maxlags: int | None, points: Points, scan: Scan
 ) -> Fit:
-    """Return a fit with other errors, by which its intervals, bands, tests and answers go.
+    """Return a fit with other standard errors, from which its intervals, bands, tests and answers follow.
 
     - ``HC0``: ``Σ w² r² q qᵀ`` (White 1980).
     - ``HC1``: times ``N / (N - K)`` (Hinkley 1977).
@@ -48,13 +48,13 @@ def with_errors_of(
     Args:
         fit: The fit.
         solution: Its optimum.
-        cov_type: Which errors.
-        maxlags: Of ``HAC``; by default ``4 (N / 100)^(2/9)``, rounded down.
+        cov_type: Name of the errors.
+        maxlags: Largest lag of ``HAC``; by default ``4 (N / 100)^(2/9)``, rounded down.
         points: The points, in order.
         scan: Calls a function with parts of all observations.
 
     Raises:
-        UsageError: If there are no such errors.
+        UsageError: If there are no such errors, or they are unknown for these points.
     """
     require_option("cov_type", cov_type, one_of(CovType))
     require_option("maxlags", maxlags, or_null(whole(0, max(fit.nobs - 1, 0))))
@@ -88,7 +88,7 @@ class _Residuals:
         self.functions = [Curve(*frame, 0, pairs(row), None) for row in rows]
 
     def scores(self, points: Points, are_left_out: bool) -> Tensor:
-        """Return ``w r q`` of points, shape (n, K), the residual of each without it if ``are_left_out``."""
+        """Return ``w r q`` of points, shape (n, K); r is from the curve without the point if ``are_left_out``."""
         columns = torch.stack([function.at(points.x.double())[0] for function in self.functions], dim=1)
         residual = points.y.double() - self.curve.at(points.x.double())[0]
         if points.sigma is not None:
@@ -104,7 +104,7 @@ class _Residuals:
 
 
 class _ExactSum:
-    """A sum of products of scores as whole numbers: the same bits for every order and division of the rows."""
+    """A sum of products of scores as whole numbers, with the same bits for every order and division of the rows."""
 
     def __init__(self, size: int, scale: float) -> None:
         self.size, self.exponent = size, int(np.frexp(scale)[1])
@@ -141,7 +141,7 @@ def _newey_west(scores: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
 
 
 def _with_covariance(fit: Fit, solution: Solution, rows: Matrix, meat: Any, cov_type: str) -> Fit:
-    """Return a fit whose covariance is that of coefficients of orthonormal functions."""
+    """Return a fit with the covariance that follows from that of the coefficients of orthonormal functions."""
     sizes, vectors = np.linalg.eigh(meat)
     factors = (vectors * np.sqrt(np.maximum(sizes, 0))).T
     with precise():

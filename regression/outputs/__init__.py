@@ -1,7 +1,7 @@
 """What a run prints, draws and leaves. May import training and what that rests on.
 
 - ``report_lines``: lines on the terminal during a fit and at its end.
-- ``figure_options``: how figures look, and the files of those drawn so.
+- ``figure_options``: options of figures, and the figures of a run drawn with them.
 - ``fit_files``: files and TensorBoard entries of a fit.
 - ``tensorboard``: the TensorBoard loggers of a run.
 - ``table_file``: checks the file name of a table, and makes its writer.

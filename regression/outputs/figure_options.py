@@ -1,4 +1,4 @@
-"""How figures of a fit look and what their files are called, and the figures drawn so."""
+"""The options of a run's figures, and the figures drawn with them."""
 
 import warnings
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ LEAST_DPI, MOST_DPI = 20, 2400
 
 
 class FigureOptions:
-    """How the figure of a fit looks, and which files it has beside ``fit.png``.
+    """The options of the figure of a fit, and its files besides ``fit.png``.
 
     Args:
         file: More files of the figure in the run's folder, ending in .pdf, .svg or .png: a name or a list of names.
@@ -35,10 +35,10 @@ class FigureOptions:
         size: Width and height in inches, such as ``[3.4, 2.8]``.
         title: Title; by default the model and how it was fitted.
         style: A style of matplotlib's, by its name or the path of its file.
-        diagnostics: Whether the residuals are drawn in four ways too, in ``diagnostics.png`` and its like.
+        diagnostics: Whether four plots of the residuals are drawn too, in ``diagnostics.png`` and the like.
 
     Raises:
-        UsageError: If a name has another ending or a folder, or a number makes no sense.
+        UsageError: If a name has another ending or a folder, or a number is out of its range.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ def fit_pictures(
     """Draw a fit, and return its files by their names, ``fit.png`` first.
 
     Args:
-        options: How the figures look.
+        options: The options of the figures.
         fit: The fit.
         rows: The rows that were fitted.
         data: The data module that they come from, if it is one of this package.
@@ -117,7 +117,7 @@ def picture_on_the_way(
     """Draw coefficients before the end of a run, without bands, and return the PNG file.
 
     Args:
-        options: How the figure looks.
+        options: The options of the figure.
         module: The module that is fitted.
         coefficients: Its coefficients in powers of x.
         data: The data module, if it is one of this package.
@@ -159,7 +159,7 @@ def _loss_panel(losses: Sequence[tuple[int, float | None]], name: str) -> "Losse
 
 
 def _held_out(data: PointsDataModule | None, most: int) -> Points | None:
-    """Return points that were held out, where they are at hand: to read them again may take as long as the fit."""
+    """Return points that were held out if they are in one block: to read several may take as long as the fit."""
     if data is None or data.validation is None or len(data.validation.counts) > 1:
         return None
     return data.validation.sample(most)
