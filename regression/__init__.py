@@ -3,7 +3,7 @@
 In this package N is the number of points and K the number of coefficients. Build a data module and a regression first,
 then hand both to a Lightning ``Trainer``; ``train.py`` does that from the command line.
 
-The public names below are also the names in YAML files and checkpoints. Each is imported when it is first asked for:
+The public names below are also the names in YAML files and checkpoints. Each is imported at its first use:
 ``regression.fit`` needs neither Lightning nor what reads files, which take seconds to import.
 """
 

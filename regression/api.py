@@ -142,7 +142,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
         path: The file, or the folder of the run.
 
     Raises:
-        UsageError: If it is no fit of this program.
+        UsageError: If it is not a fit of this program.
     """
     found = Path(path)
     return Fit.from_json(found / "fit.json" if found.is_dir() else found)

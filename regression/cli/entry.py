@@ -165,7 +165,7 @@ def _quieten() -> None:
     """Suppress Lightning's start-up lines, and warnings of it that do not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # asked for by --trainer.profiler
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # output of --trainer.profiler
     # The optimizer of the command is meant to replace the model's own.
     warnings.filterwarnings("ignore", message=r".*configure_optimizers` will be overridden by")
     warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out

@@ -75,7 +75,7 @@ def build_fit(
         choice: How the degree was chosen, if it was.
         at: The fit's coefficients of T_k(u), shape (degree + 1,), if they are not those of the optimum.
         optimum: The optimum of the loss; by default that of the squares.
-        robust: What reweighting led to, where it was asked for.
+        robust: The M-estimate, if the fit is one.
     """
     optimum = optimum or Optimum.of_squares(solution, options.absolute_sigma)
     ssr = solution.ssr if at is None else solution.ssr_at(at)

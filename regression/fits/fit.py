@@ -111,7 +111,7 @@ class Fit(FitResult):
             the axes are.
 
         Raises:
-            UsageError: If the points are none, or ``ax`` is no axes.
+            UsageError: If the points are not numbers of one length, or ``ax`` is not axes of matplotlib.
         """
         from regression.fits.figure import plot  # matplotlib takes a second to import
 

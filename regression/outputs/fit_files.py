@@ -139,7 +139,7 @@ class FitFiles(Callback):
             _log_settings(logger, fit, module, data)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave ``fit.txt`` and ``fit.png`` of where a run stood that was stopped by Ctrl-C."""
+        """Write ``fit.txt`` and ``fit.png`` of the latest coefficients of a run that Ctrl-C stopped."""
         if not isinstance(exception, Stopped) or exception.signum != signal.SIGINT or not trainer.training:
             return
         module = as_curve_module(pl_module)
@@ -154,7 +154,7 @@ class FitFiles(Callback):
         return any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
 
     def _write_pictures(self, folder: Path, fit: Fit, module: CurveModule, data: Any) -> bytes | None:
-        """Write the pictures and return ``fit.png``; warn where none can be drawn, without fonts, LaTeX or memory."""
+        """Write the figures and return ``fit.png``; warn if they cannot be drawn, without fonts, LaTeX or memory."""
         losses = [*self.losses.items(), (fit.updates, fit.loss)]
         try:
             pictures = fit_pictures(self.figure, fit, module.loader.rows, data, losses, self.points)
@@ -168,7 +168,7 @@ class FitFiles(Callback):
 
 
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:
-    """Log what the user has set, and as its metrics how good the fit is."""
+    """Log the user's settings, with the goodness of the fit as their metrics."""
     given = {**({} if data is None else data.hparams_initial), **module.hparams_initial}
     settings: dict[str, Any] = {"model": fit.model, "loss": module.loss.name}
     if fit.solver == "gradient":
@@ -177,6 +177,6 @@ def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data
     found = {name: getattr(fit, name) for name in ("rsquared", "sigma", "loss", "opt_error_se", "updates")}
     if not math.isnan(module.evaluated_loss):
         found["val_loss"] = module.evaluated_loss
-    # A number that there is none of is not a metric of the run; TensorBoard leaves its place empty.
+    # An unknown number is not logged as a metric of the run; TensorBoard leaves its cell empty.
     metrics = {f"result/{name}": value for name, value in found.items() if value is not None}
     logger.log_hyperparams(settings, metrics, step=fit.updates)

@@ -78,7 +78,7 @@ class Report(Callback):
         """Print the final state and the report."""
         module = as_curve_module(pl_module)
         fit = module.result
-        folder = trainer.log_dir  # asked for on all processes: the first one tells the others
+        folder = trainer.log_dir  # read on all processes, because the first one broadcasts it
         if not trainer.is_global_zero:
             return
         if fit is None:

@@ -37,7 +37,7 @@ class SeriesFiles(Callback):
         """Write the files and print the report."""
         if not isinstance(pl_module, SeriesRegression):
             return
-        folder, fit = trainer.log_dir, pl_module.result  # asked for on all processes: the first one tells the others
+        folder, fit = trainer.log_dir, pl_module.result  # log_dir on all processes, because the first one broadcasts it
         if not trainer.is_global_zero:
             return
         if fit is None:

@@ -52,7 +52,7 @@ def checkpoint_path(word: str, root: str) -> str:
 
 
 def has_checkpoint(root: str) -> bool:
-    """Tell whether a run has saved in the folder that holds ``lightning_logs``: ``last_or_new`` then means ``last``."""
+    """Tell whether a run in the folder that holds ``lightning_logs`` has saved ``last.ckpt``, for ``last_or_new``."""
     return next(_newest_first(Path(root), "last.ckpt"), None) is not None
 
 

@@ -71,7 +71,7 @@ class Regression(CurveModule):
         absolute_sigma: Whether the points' sigma are in y's unit; otherwise they are relative and scaled by the
             residuals, as in ``scipy.optimize.curve_fit``.
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
-            optimum of the loss, looked at after each batch; ``null`` does not stop.
+            optimum of the loss, checked after each batch; ``null`` does not stop.
         level: Probability of the confidence intervals and of the bands, between 0 and 1.
     """
 
