@@ -18,6 +18,7 @@ from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
 from regression.estimation.degree_choice import Comparison, Criterion
 from regression.fits.build import FitOptions
+from regression.fits.errors_in_x import with_errors_in_x
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 from regression.fits.m_estimate import Robust
@@ -50,6 +51,7 @@ def fit(
     cov_type: CovType = "nonrobust",
     maxlags: int | None = None,
     robust: Robust | None = None,
+    sigma_x: Any = None,
     data: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
@@ -83,7 +85,9 @@ def fit(
             ``4 (N / 100)^(2/9)``.
         robust: ``huber`` or ``bisquare`` for an M-estimate, which outliers move little or not at all, with an estimated
             scale, as R's ``rlm``.
-        data: A data frame, table or mapping; x, y, sigma, weights and counts are then names of its columns.
+        sigma_x: Standard deviations of x: the line is then fitted by York's equations (2004), or Deming's with one
+            number for all x and one for all y.
+        data: A data frame, table or mapping; x, y, sigma, sigma_x, weights and counts are then names of its columns.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands, ``plot`` draws it.
@@ -94,7 +98,7 @@ def fit(
             constraints, or only one.
     """
     _require_one_sigma(sigma, weights, absolute_sigma)
-    every = {"x": x, "y": y, "sigma": sigma, "weights": weights, "counts": counts}
+    every = {"x": x, "y": y, "sigma": sigma, "weights": weights, "counts": counts, "sigma_x": sigma_x}
     named = {name: values for name, values in every.items() if name in "xy" or values is not None}
     axes = (column_name(x, "x"), column_name(y, "y")) if data is None else (x, y)
     names, given = list(named), list(named.values()) if data is None else chosen_columns(data, named)
@@ -107,7 +111,10 @@ def fit(
         constraints = _constraints(terms, fix, through, degree, fit_intercept)
         degree = constraints.powers[-1]
     is_auto = degree == "auto"
-    _require_robust(robust, is_auto or absolute_sigma or cov_type != "nonrobust")
+    is_special = is_auto or cov_type != "nonrobust"
+    _require_robust(robust, is_special or absolute_sigma or sigma_x is not None)
+    if sigma_x is not None and (is_special or constraints or counts is not None):
+        raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through, counts and cov_type")
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
@@ -124,12 +131,13 @@ def fit(
     scan(least_squares.add)
     least_squares.solve(points.x.device, scan)
     model.set_domain(frame.low, frame.high)
-    sample = points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
-    shown: dict[str, Any] = {"robust": robust, "axes": axes, "sample": sample}
+    shown: dict[str, Any] = {"robust": robust, "axes": axes, "sample": _sample(points)}
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), **shown)
     if robust is not None:
         least_squares.find_robust(robust, scan)
     result = least_squares.fit(None, options)
+    if sigma_x is not None:
+        result = with_errors_in_x(result, points, columns[names.index("sigma_x")])
     result = with_errors_of(result, least_squares.solution, cov_type, maxlags, points, scan)
     result.warn_if_undetermined()
     return result
@@ -154,6 +162,11 @@ def _require_one_sigma(sigma: Any, weights: Any, absolute_sigma: bool) -> None:
         raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
     if absolute_sigma and sigma is None and weights is None:
         raise UsageError("absolute_sigma needs the sigma of the points, got none")
+
+
+def _sample(points: Points) -> Points:
+    """Return some of the points, evenly chosen."""
+    return points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
 
 
 def _require_robust(robust: Any, has_more: bool) -> None:

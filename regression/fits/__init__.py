@@ -3,6 +3,7 @@
 - ``m_estimate``: M-estimates, which outliers move little or not at all, with an estimated scale.
 - ``least_squares``: the optimum of a run's points, and the fits that are compared with it.
 - ``group_comparison``: tests whether groups have one curve, parallel curves, or different curves.
+- ``errors_in_x``: lines fitted to points with errors in x and y.
 - ``sandwich``: standard errors for unequal scatter, and for residuals that depend on each other.
 - ``bands``: confidence and prediction bands.
 - ``build``: from an optimum to a fit.
