@@ -1,6 +1,7 @@
 """Report lines: how many there are, and what stands in them."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -37,6 +38,22 @@ def test_report_rows_can_be_chosen(command: Command) -> None:
     """``--report.rows`` changes the number of lines, and 0 leaves the final report alone."""
     assert list(command("fit", "-c", config("line"), "--report.rows", "2").rows()) == [0, 5, 10]
     assert command("fit", "-c", config("line"), "--report.rows", "0").out.startswith("LineRegression, degree 1")
+
+
+@pytest.mark.parametrize(("columns", "cells"), [("80", 6), ("79", 5), ("45", 3)])
+def test_a_line_is_no_longer_than_the_terminal(
+    command: Command, monkeypatch: pytest.MonkeyPatch, columns: str, cells: int
+) -> None:
+    """Of loss and five coefficients a terminal shows what it has room for, and … for the rest."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
+    done = command("fit", "-c", config("polynomial"), "--trainer.max_steps", "3", "--model.updates_per_batch", "1",
+                   "--trainer.enable_progress_bar", "false")  # fmt: skip
+    lines = done.out.split("\n\n")[0].splitlines()[1:]
+    assert len(lines) == 4
+    assert all(len(line) <= int(columns) for line in lines)
+    assert [len(line.split()) - 1 for line in lines] == [cells] * 4  # beside the number of the update
+    assert all(line.endswith(" …") == (cells < 6) for line in lines)
 
 
 def test_loss_after_the_update_is_the_next_loss_before(command: Command) -> None:

@@ -75,6 +75,7 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
     assert cut.code == 128 + signum
     assert cut.err.startswith(f"regression: stopped by {how}; saved after {updates:,} updates: go on with --ckpt_path")
     assert cut.err.count("\n") == 1
+    assert Path(cut.err.split("--ckpt_path ")[1].strip()).resolve() == Path(cut.checkpoint).resolve()
     require_cut(args, whole, cut, updates, command)
 
 
