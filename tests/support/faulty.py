@@ -13,6 +13,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import regression  # noqa: F401  # isort: skip  # which watches the first process from here on, as train.py's start does
+
 from lightning.pytorch.strategies import DDPStrategy
 
 from regression.cli import main
