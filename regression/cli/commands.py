@@ -51,6 +51,7 @@ from regression.runs.lightning_internals import close_ended_run
 from regression.runs.processes import Ranks
 from regression.runs.signals import Signals, StopAtUpdate
 from regression.runs.surroundings import is_pod, require_world
+from regression.training.callbacks import callbacks_of
 from regression.training.regression import Regression
 from regression.training.series_regression import SeriesRegression
 
@@ -120,7 +121,7 @@ class RegressionCLI(OwnCheckpoints):
                 raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
             options["model"] = SeriesRegression.like(self.model)
             single = (Report, FitFiles, Evaluation, BestCheckpoint, LastCheckpoint)
-            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            callbacks = callbacks_of(self.trainer)
             callbacks[:] = [callback for callback in callbacks if not isinstance(callback, single)]
         self.trainer.fit(weights_only=True, **options)
 
