@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from regression.api import fit, load
     from regression.common.errors import DivergenceError, SaveError, UndeterminedWarning, UsageError
     from regression.curves.polynomial import Line, Polynomial
-    from regression.data.data_modules import ArrayDataModule, SineLineDataModule, TableDataModule
+    from regression.data.data_modules import ArrayDataModule, SineLineDataModule
+    from regression.data.table_module import TableDataModule
     from regression.descent.losses import NormLoss
     from regression.fits.bands import Prediction
     from regression.fits.fit import Fit

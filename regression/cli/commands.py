@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import regression.data.data_modules
+import regression.data.table_module
 import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
 from regression.cli.arguments import (
     checkpoint_settings,

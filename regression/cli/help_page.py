@@ -8,7 +8,8 @@ from typing import NamedTuple
 import lightning.pytorch as pl
 
 from regression.common.version import __version__
-from regression.data.data_modules import PointsDataModule, TableDataModule
+from regression.data.data_modules import PointsDataModule
+from regression.data.table_module import TableDataModule
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report
 from regression.training.line_and_polynomial import PolynomialRegression

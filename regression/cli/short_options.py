@@ -1,11 +1,16 @@
 """Replaces a file and short options, ``fit meas.csv --x T --y U --degree 2``, by the long options they stand for."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice, zip_longest
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from regression.common.errors import UsageError
-from regression.data.readers.files import ENDINGS, column_names
+from regression.data.readers.dialect import STANDARD, Dialect
+from regression.data.readers.files import ENDINGS, STANDARD_INPUT, column_names
 
 __all__ = ["SHORT", "write_out"]
 
@@ -37,7 +42,7 @@ def write_out(args: Sequence[str]) -> list[str]:
         UsageError: If the columns to fit are not named, and the table has others than x and y, or more than two.
     """
     command, *words = args
-    has_file = bool(words) and not words[0].startswith("-")
+    has_file = bool(words) and (words[0] == STANDARD_INPUT or not words[0].startswith("-"))
     given = list(_options(["--data", *words] if has_file else words))
     table = next((value for name, value in given if name == "--data" and value and (has_file or _is_table(value))), "")
     names = {name.partition("=")[0] for name, _ in given}
@@ -78,7 +83,12 @@ def _is_table(value: str) -> bool:
     """Tell a path from the name of a class, and from settings."""
     if value.startswith(("{", "[")) or value.endswith((".yaml", ".yml", ".json")):
         return False
-    return value.lower().endswith(tuple(ENDINGS)) or any(sign in value for sign in "/*?~") or Path(value).exists()
+    return (
+        value.lower().endswith(tuple(ENDINGS))
+        or any(sign in value for sign in "/*?~")
+        or value == STANDARD_INPUT
+        or Path(value).exists()
+    )
 
 
 def _model(names: set[str]) -> Iterator[str]:
@@ -89,13 +99,34 @@ def _model(names: set[str]) -> Iterator[str]:
         yield "--model.solver=exact"
 
 
+def _data_options(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the options of the data, with their values, which may be words of their own."""
+    for word, following in zip_longest(options, options[1:], fillvalue=""):
+        name, sign, value = word.partition("=")
+        if name.startswith("--data."):
+            yield name, value if sign else following
+
+
+def _dialect(named: Mapping[str, str]) -> Dialect:
+    """Return how the table is written, by the options for it; what they may not be, the parser says."""
+    found: dict[str, Any] = {
+        name: named[f"--data.{name}"] for name in Dialect.__dataclass_fields__ if f"--data.{name}" in named
+    }
+    with suppress(UsageError, yaml.YAMLError):
+        values: dict[str, Any] = {
+            name: yaml.safe_load(found[name]) for name in ("skip_rows", "units_row") if name in found
+        }
+        return Dialect(**(found | values))
+    return STANDARD
+
+
 def _columns(table: str, options: Sequence[str]) -> list[str]:
     """Return options for the columns of x and y that are not named."""
-    named = dict(option.split("=", 1) for option in options if option.startswith("--data."))
+    named = dict(_data_options(options))
     open_ = [axis for axis in ("x", "y") if f"--data.{axis}" not in named]
     if not open_:
         return []
-    columns = column_names(table)
+    columns = column_names(table, _dialect(named))
     taken = {named[option] for option in named.keys() & {f"--data.{name}" for name in ("x", "y", "sigma", "series")}}
     rest = [name for at, name in enumerate(columns, start=1) if name not in taken and str(at) not in taken]
     if set(open_) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are not there
@@ -103,4 +134,9 @@ def _columns(table: str, options: Sequence[str]) -> list[str]:
     if len(rest) == len(open_):
         return [f"--data.{axis}={name}" for axis, name in zip(open_, rest, strict=True)]
     shown = ", ".join(map(repr, columns[:SHOWN])) + (f", … ({len(columns)} in all)" if len(columns) > SHOWN else "")
+    if len(columns) == 1:
+        raise UsageError(
+            f"{table} has one column, {shown}: say what stands above the names with --data.skip_rows or "
+            "--data.comment, or what parts them with --data.delimiter"
+        )
     raise UsageError(f"{table} has the columns {shown}: choose with {' and '.join(f'--{axis}' for axis in open_)}")

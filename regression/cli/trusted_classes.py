@@ -32,6 +32,7 @@ PLACES = (*AREAS, "torch.nn")  # packages that a name may begin with; their impo
 LARGEST = 1 << 20  # bytes of YAML
 DEEPEST = 40  # levels of nested lists and mappings
 MOST = 100_000  # values, with all aliases expanded
+SIGNS = ("#", "?")  # that begin a comment or a key in YAML
 SIZED = (".yaml", ".yml", ".json")
 OPTIONS = ("-c", "--config")
 
@@ -83,6 +84,8 @@ def _loaded(text: str, load: Any) -> Any:
     if len(text) > LARGEST:
         raise _RefusalError(f"expected at most {LARGEST:,} characters of YAML, got {len(text):,}: shorten it")
     _require_flat(text)
+    if text.startswith(SIGNS) and "\n" not in text:
+        return text  # of YAML a comment or a key, which as an option would be nothing; options are read as they stand
     try:
         return load(text)
     except (ValueError, RecursionError, OverflowError) as error:  # such as a number of 5,000 digits

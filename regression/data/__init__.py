@@ -4,6 +4,7 @@
 - ``rows``: rows in blocks: read, scanned, split.
 - ``shuffle``: orders drawn from a seed, of which any part can be computed without the rest.
 - ``batches``: global batches, shared out over devices, and shares of all rows.
-- ``data_modules``: ArrayDataModule, SineLineDataModule and TableDataModule.
+- ``data_modules``: ArrayDataModule and SineLineDataModule, and what all data modules share.
+- ``table_module``: TableDataModule.
 - ``plain_loaders``: converts the batches of a user's own ``DataLoader``, and reads it once as rows.
 """

@@ -1,7 +1,6 @@
-"""The data modules: points of a program, the textbook's example, and tables in files."""
+"""The data modules: points of a program, and the textbook's example."""
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,17 +8,14 @@ import torch
 
 from regression.common.arrays import NanPolicy, as_plain, complete_columns, require_complete
 from regression.common.data_frames import column_name
-from regression.common.errors import DataError, UsageError
+from regression.common.errors import UsageError
 from regression.common.points import Points, unknown_y
-from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, PATH, Rule, one_of, or_null, require_option, whole
-from regression.common.text import counted
+from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, or_null, require_option, whole
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.readers.columns import BLOCK, LARGE_BATCH, Column, find_columns
-from regression.data.readers.files import column_names
-from regression.data.readers.table import Table
-from regression.data.rows import MemoryRows, Rows, SplitRows, table_rows
+from regression.data.readers.columns import BLOCK, LARGE_BATCH
+from regression.data.rows import MemoryRows, Rows, SplitRows
 
-__all__ = ["ArrayDataModule", "PointsDataModule", "SineLineDataModule", "TableDataModule"]
+__all__ = ["ArrayDataModule", "PointsDataModule", "SineLineDataModule"]
 
 SEED = Rule("a whole number from 0 to 2^32 - 1", whole(0, 2**32 - 1).holds)
 FRACTION = Rule("from 0 to below 1", lambda value: NOT_NEGATIVE.holds(value) and value < 1)
@@ -209,87 +205,6 @@ class SineLineDataModule(PointsDataModule):
     def test_dataloader(self) -> GlobalBatches:
         """Return the batches of all test points."""
         return self._batches(self.all)
-
-
-class TableDataModule(PointsDataModule):
-    """Points from columns of one or many files, as float64.
-
-    CSV and TSV text (delimiters ``, ; tab |``, also packed as .gz), Parquet, Arrow (Feather), NPY and NPZ. Text has
-    one header row. Parquet, Arrow and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they
-    need does not grow with their rows. Of large text that holds the wanted numbers alone each process parses a range of
-    its own.
-
-    Args:
-        path: A file; a folder, for all tables in it; or a pattern such as ``data/*.parquet``.
-        x: Name of the column of x, or its number counted from 1.
-        y: Name or number of the column of y; not read to predict.
-        sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
-        series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
-            itself, with ``--model.solver exact``; ``null`` for one fit of all points.
-        nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
-            (``omit``).
-        validation_path: File, folder or pattern of the points to validate on, instead of ``validation_fraction``.
-        in_memory_rows: Largest number of rows that is read into memory at once.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        x: Column = "x",
-        y: Column = "y",
-        sigma: Column | None = None,
-        series: Column | None = None,
-        nan_policy: NanPolicy = "raise",
-        validation_path: str | None = None,
-        in_memory_rows: int = 10_000_000,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        require_option("path", path, PATH)
-        require_option("nan_policy", nan_policy, one_of(NanPolicy))
-        require_option("in_memory_rows", in_memory_rows, whole())
-        if validation_path is not None and self.validation_fraction:
-            raise UsageError("give validation_path or validation_fraction, not both")
-        self.save_hyperparameters()
-        self.path, self.validation_path = as_plain((path, validation_path))
-        self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
-        self.x, self.y, self.sigma, self.series = x, y, sigma, series
-        self.axes = (str(x), str(y))  # once the table is open, those in its header
-        for name in ("validation_path", "validation_fraction") if series is not None else ():
-            if value := getattr(self, name):
-                raise UsageError(f"series are fitted to all points: leave out {name} {value}")
-        if series is not None and series in (x, y, sigma):
-            raise UsageError(f"series must name a column other than x, y and sigma, got {series}")
-
-    @property
-    def provenance(self) -> str:
-        """The number of rows, and the file, folder or pattern."""
-        is_file = Path(self.path).is_file()
-        return f"{counted(len(self.all) + self.all.omitted, 'row')} of {Path(self.path).name if is_file else self.path}"
-
-    def rows(self, stage: str) -> Rows:
-        """Open the table; without y to predict."""
-        if self.series is not None and stage != "fit":
-            raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
-        return self._open(self.path, has_y=stage != "predict")
-
-    def validation_rows(self) -> Rows | None:
-        """Open the table to validate on."""
-        return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
-
-    def _open(self, path: str, has_y: bool) -> Rows:
-        columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
-        positive = None if self.sigma is None else len(columns) - 1
-        columns += [] if self.series is None else [self.series]
-        table = Table(path, columns, positive, self.nan_policy, has_series=self.series is not None)
-        if has_y and path == self.path and any(str(column).isdecimal() for column in (self.x, self.y)):
-            names = column_names(path)
-            x, y = find_columns(Path(path), names, (str(self.x), str(self.y)))
-            self.axes = names[x], names[y]
-        rows = table_rows(table, has_y, self.in_memory_rows)
-        if not len(rows):
-            raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
-        return rows
 
 
 def _require_rest(fraction: float, points: int, rest: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regression import TableDataModule
-from regression.data import data_modules
+from regression.data import table_module
 from regression.data.readers.table import Table
 from tests.support.command import ROOT, Command, config, run_process
 
@@ -54,7 +54,7 @@ def test_a_streamed_fit_has_the_bits_of_one_in_memory(
         tables.append(Table(*args, **options, block_rows=700))
         return tables[-1]
 
-    monkeypatch.setattr(data_modules, "Table", in_blocks)
+    monkeypatch.setattr(table_module, "Table", in_blocks)
     if policy == "omit":
         measured.loc[::100, "y"] = np.nan
     name = f"points.{kind}"

@@ -60,7 +60,11 @@ def strict(content: bytes) -> list[NDArray[np.float64]]:
         lines = io.StringIO(text, newline="")
         rows: list[list[str]] = [[]]
         with suppress(csv.Error):  # no table with this delimiter
-            rows = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
+            rows = [
+                row
+                for row in csv.reader(lines, delimiter=delimiter, strict=True)
+                if "".join(row).strip(" \t") or len(row) > 1
+            ]
         if {"x", "y"} <= set(rows[0]) and all(len(row) == len(rows[0]) for row in rows):
             wanted = [rows[0].index(name) for name in ("x", "y")]
             cells = [[row[k].strip(" \t") for k in wanted] for row in rows[1:]]

@@ -14,7 +14,7 @@ from regression import Fit, LineRegression, PolynomialRegression, SineLineDataMo
 from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
 from regression.data.readers.columns import BLOCK, LARGE_BATCH
-from regression.data.readers.csv_text import DELIMITERS, MISSING
+from regression.data.readers.dialect import DELIMITERS, MISSING
 from regression.data.readers.files import ENDINGS
 from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN

@@ -26,7 +26,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from regression.cli.entry import _quieten
-from regression.data.data_modules import TableDataModule
+from regression.data.table_module import TableDataModule
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.predictions import PredictionFile
 from regression.training import regression

@@ -2,6 +2,10 @@
 
 - ``table``: the columns of all files.
 - ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
+- ``dialect``: how text may be written, as options tell it.
+- ``layout``: where the rows of a text begin, what its columns are called, and what parts its cells.
+- ``lines``: its lines, and the rows without comments and blanks.
+- ``cells``: its cells as numbers where they are not written plainly, and the words for those that are none.
 - ``csv_text``: CSV text.
 - ``large_csv``: CSV text of numbers alone, where it is large.
 - ``parquet``: Parquet files.
@@ -9,5 +13,6 @@
 - ``arrow_and_numpy``: Arrow, NPY and NPZ files, and record batches as numbers.
 - ``columns``: what a reader returns: the columns of one file, in parts.
 - ``series_names``: names of series, as numbers.
+- ``standard_input``: standard input as a file.
 - ``source``: a file that must stay the same while it is read.
 """

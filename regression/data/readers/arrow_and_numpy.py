@@ -52,7 +52,8 @@ class BatchColumns(FileColumns):
         self.source, self._labels = source, wanted.labels
         self._columns = find_columns(source.path, schema.names, wanted.columns)
         fields = [schema.field(k) for k in self._columns]
-        self._titles = [f"{source.path}: column {field.name!r}" for field in fields]
+        self.headings = [field.name for field in fields]
+        self._titles = [f"{source.path}: column {name!r}" for name in self.headings]
         self.has_texts = _is_text(fields[-1].type)
         for title, field in zip(self._titles, fields, strict=True):
             if not (_is_number(field.type) or (field is fields[-1] and self.has_texts and wanted.labels is not None)):
@@ -137,6 +138,7 @@ class ArrayColumns(FileColumns):
         array, names = _mapped(source)
         table = array if array.ndim == 2 else array[:, None]
         at = find_columns(source.path, names, wanted.columns)
+        self.headings = [names[k] for k in at]
         views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
         self._titles = _titles(source, wanted, views)
         self._stored = [_Stored.of(view, array) for view in views]
@@ -216,7 +218,9 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
     titles = _titles(source, wanted, found)
     if len({array.shape for array in found}) > 1:
         raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
-    return ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
+    columns = ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
+    columns.headings = chosen
+    return columns
 
 
 def _without_objects(source: Source, load: Callable[[], T]) -> T:

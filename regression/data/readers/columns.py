@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regression.common.errors import DataError
 from regression.common.row_ranges import overlaps, part_cuts
 from regression.common.text import did_you_mean
+from regression.data.readers.dialect import STANDARD, Dialect
 from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
 
@@ -44,6 +45,7 @@ class Wanted(NamedTuple):
     columns: Sequence[Column]  # by name or number
     labels: Labels | None = None  # for the names of series that the last column holds
     own_bytes: range = range(sys.maxsize)  # that this process parses of large text, and no other process
+    dialect: Dialect = STANDARD  # of text
 
 
 class FileColumns(ABC):
@@ -51,6 +53,7 @@ class FileColumns(ABC):
 
     Attributes:
         source: The file.
+        headings: What to call the columns: their names, with the unit where the file has one.
         rows: Number of rows.
         sizes: Number of rows of each of the groups that they are stored in.
         has_texts: Whether the last column names series by texts.
@@ -60,6 +63,7 @@ class FileColumns(ABC):
     """
 
     source: Source
+    headings: Sequence[str] = ()
     has_texts: bool = False
     is_loaded: bool = False
     is_finite: bool = False

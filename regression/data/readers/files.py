@@ -1,20 +1,26 @@
 """Which files a path means, and the table of formats: how each is told apart, without trusting its name, and read."""
 
+import bz2
 import glob
+import gzip
+import lzma
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
 from regression.data.readers.columns import FileColumns, Wanted
-from regression.data.readers.csv_text import packed_text_names, read_packed_text, read_text, text_names
+from regression.data.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
+from regression.data.readers.dialect import STANDARD, Dialect
 from regression.data.readers.parquet import ParquetColumns
 from regression.data.readers.source import Source
+from regression.data.readers.standard_input import STANDARD_INPUT, standard_input
 
-__all__ = ["FORMATS", "Format", "column_names", "find_files", "open_file"]
+__all__ = ["FORMATS", "STANDARD_INPUT", "Format", "column_names", "find_files", "open_file"]
 
 
 class Format(NamedTuple):
@@ -27,16 +33,27 @@ class Format(NamedTuple):
     endings: tuple[str, ...]
     first_bytes: bytes
     read: Callable[[Source, Wanted], FileColumns]
-    names: Callable[[Source], list[str]]
+    names: Callable[[Source, Dialect], list[str]]
+
+
+def _text(packing: str, first_bytes: bytes, unpack: Unpack) -> Format:
+    """Return the format of text that is packed."""
+    endings = tuple(f"{ending}.{packing}" for ending in (".csv", ".tsv"))
+    return Format("text", endings, first_bytes, partial(read_text, unpack=unpack), partial(text_names, unpack=unpack))
 
 
 FORMATS = (
     Format("text", (".csv", ".tsv"), b"", read_text, text_names),
-    Format("text", (".csv.gz", ".tsv.gz"), b"\x1f\x8b", read_packed_text, packed_text_names),
-    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns, ParquetColumns.names),
-    Format("arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, ArrowColumns.names),
-    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, array_names),
-    Format("npz", (".npz",), b"PK\x03\x04", read_npz, npz_names),
+    _text("gz", b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),  # type: ignore[arg-type, return-value]
+    _text("bz2", b"BZh", lambda raw: bz2.BZ2File(raw)),
+    _text("xz", b"\xfd7zXZ\x00", lambda raw: lzma.LZMAFile(raw)),  # noqa: SIM115  # whoever unpacks closes raw
+    _text("zst", b"\x28\xb5\x2f\xfd", unpack_zstd),
+    Format("parquet", (".parquet", ".pq"), b"PAR1", ParquetColumns, lambda source, _: ParquetColumns.names(source)),
+    Format(
+        "arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, lambda source, _: ArrowColumns.names(source)
+    ),
+    Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, lambda source, _: array_names(source)),
+    Format("npz", (".npz",), b"PK\x03\x04", read_npz, lambda source, _: npz_names(source)),
 )
 ENDINGS = {ending: form for form in FORMATS for ending in form.endings}
 OTHERS = {  # what files of no such format begin with, and what to do
@@ -56,7 +73,8 @@ def find_files(path: str) -> list[Path]:
     """Return the files that a path means, in the order of their names.
 
     Args:
-        path: A file; a folder, for all tables directly in it; or a pattern such as ``data/*.parquet``.
+        path: A file; a folder, for all tables directly in it; a pattern such as ``data/*.parquet``; or ``-`` for
+            standard input. ``~`` is the user's home.
 
     Raises:
         DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds, or parts
@@ -66,10 +84,11 @@ def find_files(path: str) -> list[Path]:
         raise DataError("path is empty: expected a file, a folder or a pattern")
     if "://" in path:
         raise DataError(f"path must be a local file, folder or pattern, got the address {path}: download it first")
-    given = Path(path)
+    pattern = os.path.expanduser(path)  # where there is no home, ~ stays
+    given = standard_input() if path == STANDARD_INPUT else Path(pattern)
     try:
         is_pattern = any(sign in path for sign in "*?[") and not given.exists()
-        found = sorted(map(Path, glob.glob(path))) if is_pattern else [given]
+        found = sorted(map(Path, glob.glob(pattern))) if is_pattern else [given]
         for folder in {file.parent for file in found} if is_pattern else {given}:
             _require_plain(folder)
         found = _tables_in(given) if given.is_dir() else found
@@ -118,16 +137,16 @@ def _require_readable(file: Path) -> None:
 
 def open_file(source: Source, wanted: Wanted) -> FileColumns:
     """Return the wanted columns of a file, by the format of its first bytes; refuse one that its name denies."""
-    return source.guarded(lambda: _format_of(source.path).read(source, wanted))
+    return source.guarded(lambda: _format_of(source.path, wanted.dialect).read(source, wanted))
 
 
-def column_names(path: str) -> list[str]:
+def column_names(path: str, dialect: Dialect = STANDARD) -> list[str]:
     """Return the names of the columns of the first file that a path means; no row is read."""
     source = Source(find_files(path)[0])
-    return source.guarded(lambda: _format_of(source.path).names(source))
+    return source.guarded(lambda: _format_of(source.path, dialect).names(source, dialect))
 
 
-def _format_of(file: Path) -> Format:
+def _format_of(file: Path, dialect: Dialect) -> Format:
     with file.open("rb") as stream:
         start = stream.read(8)
     if not start:
@@ -139,6 +158,8 @@ def _format_of(file: Path) -> Format:
     expected = _by_ending(file)
     if form.read is read_npz and expected != form:
         raise DataError(f"{file} is a zip archive or a spreadsheet: save the sheet as CSV, or unpack the archive")
+    if form.word != "text" and (options := dialect.given):
+        raise DataError(f"{file} is no text: leave out {' and '.join(f'--data.{name}' for name in options)}")
     if expected and form.word != expected.word:
         raise DataError(f"{file} does not begin like a {expected.word} file: it is damaged, or its ending is wrong")
     return form

@@ -17,6 +17,7 @@ from regression.common.row_ranges import even_borders, merged_cuts, overlaps
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
+from regression.data.readers.dialect import STANDARD, Dialect
 from regression.data.readers.files import find_files, open_file
 from regression.data.readers.series_names import Labels
 from regression.data.readers.source import Source
@@ -39,9 +40,11 @@ class Table:
         positive: Position among the columns of one whose numbers must be positive, or ``None``.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
         has_series: Whether the last column names the series of a row, by whole numbers or texts, read as codes.
+        dialect: How text files are written.
         block_rows: Most rows of a block.
 
     Attributes:
+        headings: What to call the columns, with units where the first file has them.
         rows: Number of rows, those to leave out included.
         cuts: Rows at which a block of rows begins, and the end.
         is_sound: Whether it is known that no row is to be refused or left out.
@@ -58,6 +61,7 @@ class Table:
         positive: int | None = None,
         nan_policy: NanPolicy = "raise",
         has_series: bool = False,
+        dialect: Dialect = STANDARD,
         block_rows: int = BLOCK,
     ) -> None:
         self.columns, self.positive, self.nan_policy = list(columns), positive, nan_policy
@@ -67,9 +71,10 @@ class Table:
         *before, total = accumulate((source.size for source in sources), initial=0)
         low, high = (total * process // self._processes for process in (rank, rank + 1))  # this process's bytes
         self._files = [
-            open_file(source, Wanted(self.columns, self.labels, range(low - first, high - first)))
+            open_file(source, Wanted(self.columns, self.labels, range(low - first, high - first), dialect))
             for source, first in zip(sources, before, strict=True)
         ]
+        self.headings = self._files[0].headings
         if self.labels is not None:
             for file in self._files:
                 self.labels.expect(file.source.path, file.has_texts)

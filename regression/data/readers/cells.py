@@ -1,0 +1,124 @@
+"""Cells of text as numbers where they are not written plainly, and the words for those that are no numbers."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from regression.common.text import counted
+from regression.data.readers.columns import Array
+from regression.data.readers.dialect import BLANKS, Dialect
+from regression.data.readers.lines import TOO_LONG
+
+__all__ = ["NoNumber", "as_numbers", "explained", "refusal", "without_marks"]
+
+ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
+LEAVE_OUT = "leave the cell empty and the row out with --data.nan_policy omit"
+PLAIN = (
+    "write numbers with a decimal point and nothing else between digits, as in 1000.5, or say what stands there with "
+    "--data.decimal and --data.thousands"
+)
+ADVICE = {  # for a cell of such a form; \s is also a blank that is narrow, or that no line is broken at
+    r"[-+]?\d[\d.,'’_\s]*[,'’_\s][\d.,'’_\s]*(?:[eE][-+]?\d+)?|[-+]?\d+(?:\.\d{3}){2,}|[-+]?,\d+": PLAIN,
+    r"[-+]?\d*\.?\d*[dDqQ][-+]?\d+|[-+]?\d*\.\d*[-+]\d{2,3}": "write exponents with an E, as in 1.5E-10",
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*|\d{4}[-/]\d{1,2}"
+    r"|.*\d{1,2}[-\s]?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-zA-Z]).*":
+        "write dates as numbers, such as days since the first one",
+    r"\d+:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s*[aApP][mM])?": "write times as numbers, such as seconds",
+    r"(?i:true|false)": "write 1 or 0",
+    r"=.*": "save the value, not the formula",
+    r"#(?![\w/]+[!?]).+": "if the line is a comment, give --data.comment '#'",
+    r"[−–—]\s*[\d.].*": "write the sign of negative numbers as a hyphen, -",
+    r"[-+]?0[xX][\da-fA-F]+": "write it in decimal",
+    r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*[a-zA-Zµμ°Ω%‰][^\d,]*|[<>≤≥~≈±$€£¥]\s*[\d.]+":
+        "write the number alone, without a unit or a sign before it",
+    r"(?i:[-.?*#]+|none|missing|empty|nil|n\.a\.|#[\w/]+[!?])": LEAVE_OUT,
+    r".*": f"correct it, or {LEAVE_OUT}",
+}  # fmt: skip
+NUMBER = r"^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf|infinity))$"
+# As Fortran writes double precision: certain with a decimal point, or a sign behind the letter; 1D5 may be a name.
+FORTRAN = r"^([-+]?(?:\d+\.\d*|\.\d+))[dDqQ]([-+]?\d{1,4})$|^([-+]?\d+)[dDqQ]([-+]\d{1,4})$"
+FORTRAN_E = r"\1\3E\2\4"
+BLANK_SIGNS = r" \x{a0}\x{2009}\x{202f}"  # a blank between digits may be narrow, or one that no line is broken at
+
+
+class NoNumber(Exception):  # noqa: N818  # it is what was found, and caught at once
+    """A cell is neither a number nor missing.
+
+    Args:
+        row: Its row among those that were given, from 0.
+        cell: What it holds.
+    """
+
+    def __init__(self, row: int, cell: str) -> None:
+        super().__init__(row, cell)
+        self.row, self.cell = row, cell
+
+
+def as_numbers(cells: Any, dialect: Dialect) -> Array:
+    """Return cells as float64, each decimal as the nearest one, NaN for missing ones.
+
+    Args:
+        cells: A pyarrow array of texts.
+        dialect: How they write numbers.
+
+    Raises:
+        NoNumber: If a cell is neither a number nor missing.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = compute.utf8_trim(cells, BLANKS)
+    texts = compute.if_else(compute.is_in(texts, pa.array(dialect.marks, texts.type)), None, texts)
+    plain = _plain(texts, dialect)
+    wrong = compute.invert(compute.match_substring_regex(plain, NUMBER))
+    if compute.any(wrong).as_py():
+        row = compute.index(wrong, True).as_py()
+        raise NoNumber(row, cells[row].as_py())
+    return without_marks(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
+
+
+def _plain(texts: Any, dialect: Dialect) -> Any:
+    """Return cells with a decimal point, without thousands marks, and with an E before exponents."""
+    from pyarrow import compute
+
+    point = re.escape(dialect.decimal)
+    if dialect.thousands:
+        mark = f"[{BLANK_SIGNS if dialect.thousands == ' ' else re.escape(dialect.thousands)}]"
+        groups = rf"^[-+]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{point}\d*)?(?:[eE][-+]?\d+)?$"
+        joined = compute.replace_substring_regex(texts, mark, "")
+        texts = compute.if_else(compute.match_substring_regex(texts, groups), joined, texts)
+    if dialect.decimal != ".":
+        has_point = compute.match_substring(texts, ".")  # which would pass for the sign that was named
+        pointed = compute.replace_substring(texts, dialect.decimal, ".", max_replacements=1)
+        texts = compute.if_else(has_point, "wrong", pointed)
+    return compute.replace_substring_regex(texts, FORTRAN, FORTRAN_E)
+
+
+def without_marks(numbers: Array, dialect: Dialect) -> Array:
+    """Return numbers with NaN for those that stand for missing ones."""
+    marks = dialect.missing_numbers
+    return np.where(np.isin(numbers, marks), np.nan, numbers) if marks else numbers
+
+
+def refusal(row: int, column: str, cell: str, dialect: Dialect) -> str:
+    """Return what is wrong with a cell, and what to do."""
+    where = f"data row {row}, column {column!r}, holds {cell[:60]!r} where a number is expected"
+    if dialect.decimal != "." and re.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?", cell.strip(BLANKS)):
+        return f"{where} with the decimal sign {dialect.decimal!r}, as --data.decimal says"
+    advice = next(advice for form, advice in ADVICE.items() if re.fullmatch(form, cell.strip(BLANKS), flags=re.DOTALL))
+    may_be_unit = row == 1 and dialect.units_row is None and advice.startswith("correct it")
+    return f"{where}: {advice}{'; a row of units needs --data.units_row true' if may_be_unit else ''}"
+
+
+def explained(message: str) -> str:
+    """Return the parser's message of a row in this program's words."""
+    row = re.search(r"Row #(\d+):", message)
+    where = f"data row {row[1]}" if row else "some row"
+    if width := re.search(r"Expected (\d+) columns, got (\d+)(?:: *(\S{1,2}))?", message):
+        mark = re.match(r"[#%!;*]|//|--", width[3] or "")
+        advice = f"; if it is a comment, give --data.comment '{mark[0]}'" if mark else ""
+        return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {ONE_EACH}{advice}"
+    if "straddling" in message:
+        return TOO_LONG
+    return f"not a readable CSV file ({' '.join(message.split())[:200]})"

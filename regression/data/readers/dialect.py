@@ -1,0 +1,96 @@
+"""How text files say what they hold: what stands around the numbers, and how these are written."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from regression.common.errors import UsageError
+from regression.common.rules import BOOLEAN, TEXT, Rule, one_of, or_null, require_option, whole
+
+__all__ = ["AUTO", "BLANKS", "BY_BLANKS", "DELIMITERS", "MISSING", "STANDARD", "Dialect", "Header"]
+
+Header = Literal["auto", "row", "none"]
+DELIMITERS = (",", ";", "\t", "|")
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
+BLANKS = " \t"  # that may stand around numbers
+THOUSANDS = ("", ",", ".", "'", "’", "_", " ")
+BY_BLANKS = "blanks"  # any number of them parts two cells
+AUTO = "auto"  # what is certain is seen
+WORDS = {"tab": "\t", "blanks": BY_BLANKS}
+DELIMITER = Rule(
+    "a character, tab, blanks or auto", lambda value: value in (*WORDS, AUTO) or (TEXT.holds(value) and len(value) == 1)
+)
+MARK = Rule(
+    "auto, or a text without blanks such as #", lambda value: TEXT.holds(value) and not set(value) & set(" \t\r\n")
+)
+DECIMAL = Rule("a point or a comma", lambda value: value in (".", ","))
+SEPARATOR = Rule(f"one of{' '.join(THOUSANDS)} or a blank", lambda value: value in THOUSANDS)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What differs in text files from a header row and rows of plain numbers; ``TableDataModule`` tells the options.
+
+    Raises:
+        UsageError: If an option is none, or two contradict each other.
+    """
+
+    comment: str = AUTO
+    skip_rows: int = 0
+    header: Header = "auto"
+    units_row: bool | None = None
+    delimiter: str = AUTO
+    decimal: str = "."
+    thousands: str = ""
+    missing: str = ",".join(MISSING[1:])
+
+    def __post_init__(self) -> None:
+        require_option("comment", self.comment, MARK)
+        require_option("skip_rows", self.skip_rows, whole())
+        require_option("header", self.header, one_of(Header))
+        require_option("units_row", self.units_row, or_null(BOOLEAN))
+        require_option("delimiter", self.delimiter, DELIMITER)
+        require_option("decimal", self.decimal, DECIMAL)
+        require_option("thousands", self.thousands, SEPARATOR)
+        require_option("missing", self.missing, TEXT)
+        if self.units_row and self.header == "none":
+            raise UsageError("units_row needs a header row above it: leave out header none")
+        signs = {"decimal": self.decimal, "thousands": self.thousands, "delimiter": self.delimiter}
+        for name, other in (("thousands", "decimal"), ("delimiter", "decimal"), ("delimiter", "thousands")):
+            if signs[name] == signs[other]:
+                raise UsageError(f"{name} and {other} must differ, got {signs[name]!r} for both")
+
+    @property
+    def given(self) -> list[str]:
+        """The names of the options that are not left at their defaults."""
+        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+
+    @property
+    def delimiters(self) -> tuple[str, ...]:
+        """The delimiters that may part the cells."""
+        if self.delimiter != AUTO:
+            return (WORDS.get(self.delimiter, self.delimiter),)
+        return tuple(mark for mark in DELIMITERS if mark != self.decimal)
+
+    @property
+    def marks(self) -> list[str]:
+        """The cells that hold no number."""
+        return ["", *filter(None, (mark.strip() for mark in self.missing.split(",")))]
+
+    @property
+    def missing_numbers(self) -> list[float]:
+        """The numbers among them, which stand for a missing one however they are written: -999 and -999.0."""
+        found = []
+        for mark in self.marks:
+            try:
+                found.append(float(mark))
+            except ValueError:
+                continue
+        return [number for number in found if number == number]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as the parser of large text knows them."""
+        return self.decimal == "." and not self.thousands and not self.missing_numbers
+
+
+STANDARD = Dialect()

@@ -1,0 +1,133 @@
+"""Text as a stream of bytes, whose first lines are looked at one by one, and the rest of which may be tidied."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from regression.common.errors import DataError
+from regression.data.readers.large_csv import ROW_BYTES
+
+__all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "parted_by_tabs", "tidy_rows"]
+
+MOST_LINE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 16
+TOO_LONG = f"a row is longer than {ROW_BYTES >> 20} MiB, or a quotation mark is not closed: mend it"
+AT_START = rb"(?:(?<=[\r\n])|\A)"
+AT_END = rb"(?=[\r\n]|\Z)"
+
+
+class Lines(io.RawIOBase):
+    """The bytes of a text, of which lines can be taken before the rest is read.
+
+    Args:
+        stream: The text, unpacked; it need not be able to go back.
+
+    Attributes:
+        taken: Bytes of the lines that were taken.
+        count: Number of these lines.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._rest, self.taken, self.count = stream, b"", 0, 0
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def take(self) -> bytes:
+        """Return the next line with its end, which may be a carriage return alone; at most a megabyte of it."""
+        while True:
+            at = re.search(rb"\r\n|\r|\n", self._rest)
+            is_whole = at is not None and (at.end() < len(self._rest) or at.group() != b"\r")
+            if is_whole or len(self._rest) > MOST_LINE_BYTES or not (piece := self._stream.read(PIECE_BYTES)):
+                break
+            self._rest += piece
+        end = min(at.end() if at else len(self._rest), MOST_LINE_BYTES + 1)
+        line, self._rest = self._rest[:end], self._rest[end:]
+        self.taken, self.count = self.taken + end, self.count + bool(line)
+        return line
+
+    def put_back(self, *lines: bytes) -> None:
+        """Give back the lines that were taken last."""
+        self._rest = b"".join(lines) + self._rest
+        self.taken, self.count = self.taken - sum(map(len, lines)), self.count - sum(map(bool, lines))
+
+    def peek(self, count: int) -> list[bytes]:
+        """Return the next lines, which stay to be taken; empty ones after the end."""
+        lines = [self.take() for _ in range(count)]
+        self.put_back(*lines)
+        return lines
+
+    def skip(self, size: int) -> None:
+        """Leave out so many bytes, which are there."""
+        while size > self.taken:
+            self.taken += len(self._stream.read(min(size - self.taken, PIECE_BYTES)))
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes after the lines that were taken."""
+        if not self._rest:
+            return self._stream.read(size)
+        end = len(self._rest) if size < 0 else size
+        piece, self._rest = self._rest[:end], self._rest[end:]
+        return piece
+
+
+class TidyLines(io.RawIOBase):
+    """A text whose whole lines are rewritten, some at a time.
+
+    Args:
+        path: The file.
+        stream: The text.
+        rewrite: Returns the bytes of whole lines as they shall be.
+    """
+
+    def __init__(self, path: Path, stream: Lines, rewrite: Callable[[bytes], bytes]) -> None:
+        self._path, self._stream, self._rewrite = path, stream, rewrite
+        self._rest, self._ready, self._is_over = b"", b"", False
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next rewritten bytes; nothing after the end only."""
+        while not self._ready and not self._is_over:
+            piece = self._stream.read(PIECE_BYTES if size < 0 else size)
+            self._rest, self._is_over = self._rest + piece, not piece
+            # A carriage return at the very end may be half of a line's end.
+            whole = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r", 0, -1)) + 1 if piece else len(self._rest)
+            if not whole and len(self._rest) > ROW_BYTES:
+                raise DataError(f"{self._path}: {TOO_LONG}")
+            self._ready, self._rest = self._rewrite(self._rest[:whole]), self._rest[whole:]
+        end = len(self._ready) if size < 0 else size
+        piece, self._ready = self._ready[:end], self._ready[end:]
+        return piece
+
+
+def tidy_rows(delimiter: str, comment: str, width: int) -> Callable[[bytes], bytes]:
+    """Return what leaves out lines of comments and of blanks, and makes a tab of the blanks between cells.
+
+    Args:
+        delimiter: What parts the cells, perhaps ``blanks``.
+        comment: What lines begin with that are no rows, or nothing.
+        width: Number of columns; in a single one a line of blanks is a missing number.
+    """
+    blank = rb" " if delimiter == "\t" else rb"[ \t]"  # two tabs part three empty cells
+    lines = [blank + rb"*"] * (width > 1)
+    lines += [] if not comment else [blank + rb"*" + re.escape(comment.encode()) + rb"[^\r\n]*"]
+    no_rows = re.compile(AT_START + rb"(?:" + rb"|".join(lines or [rb"(?!)"]) + rb")(?:\r\n|\r|\n|\Z)")
+
+    def rewrite(text: bytes) -> bytes:
+        kept = no_rows.sub(b"", text)
+        return parted_by_tabs(kept) if delimiter == "blanks" else kept
+
+    return rewrite
+
+
+def parted_by_tabs(text: bytes) -> bytes:
+    """Return lines with a tab for the blanks between cells, and none around them; those in quotation marks stay."""
+    parts = text.split(b'"')
+    parts[::2] = [re.sub(rb"[ \t]+", b"\t", part) for part in parts[::2]]
+    return re.sub(AT_START + rb"\t|\t" + AT_END, b"", b'"'.join(parts))
