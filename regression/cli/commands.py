@@ -123,6 +123,8 @@ class RegressionCLI(OwnCheckpoints):
             options["model"] = SeriesRegression.like(self.model)
             single = (Report, FitFiles, Evaluation, BestCheckpoint, LastCheckpoint)
             callbacks = callbacks_of(self.trainer)
+            for files in (callback for callback in callbacks if isinstance(callback, SeriesFiles)):
+                files.figure = self.config_init[str(self.subcommand)].figure
             callbacks[:] = [callback for callback in callbacks if not isinstance(callback, single)]
         self.trainer.fit(weights_only=True, **options)
 

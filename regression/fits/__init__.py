@@ -18,6 +18,7 @@
 - ``diagnostics``: residual, leverage and influence of each row, and tests of the residuals.
 - ``figure``: the figure of a fit, and its files; only the files named figure import matplotlib.
 - ``figure_panels``: the panels of curve and residuals.
+- ``figure_series``: the figure of many fits: small panels, or histograms of their numbers.
 - ``figure_history``: the panel of losses, or of degrees.
 - ``figure_diagnostics``: four plots of the residuals.
 """

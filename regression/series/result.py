@@ -14,11 +14,14 @@ from torch import Tensor
 
 from regression.common.data_frames import as_frame
 from regression.common.errors import UndeterminedWarning
-from regression.common.text import counted, left_out
+from regression.common.text import counted, left_out, printable
+from regression.common.value_and_error import value_and_error
 from regression.series.fits import Found
 from regression.series.room import Model
 
 __all__ = ["SeriesFit"]
+
+MOST_SHOWN = 30  # series that are listed on the terminal
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,22 @@ class SeriesFit:
                 lines.append(f"  {shown:<9}  {spread[0]:.6g} to {spread[2]:.6g}, median {spread[1]:.6g}")
         if self.pooled is not None:
             lines.append(f"  pooled residual σ {self.pooled:.6g}")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *self._table_lines(), *(f"note: {note}" for note in self.notes)])
+
+    def _table_lines(self) -> list[str]:
+        """Return the fits in words, a line for each of a few series."""
+        if len(self.nobs) > MOST_SHOWN:
+            return []
+        rows = [["series", "points", *self.names, "σ"]]
+        for k, name in enumerate(self.series):
+            pairs = zip(self.params[k].tolist(), self.bse[k].tolist(), strict=True)
+            shown = ["open" if math.isnan(value) else value_and_error(value, error) for value, error in pairs]
+            sigma = float(self.sigma[k])
+            end = "" if math.isnan(sigma) else f"{sigma:.4g}"
+            rows.append([printable(str(name)), f"{int(self.nobs[k]):,}", *shown, end])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return [f"  {line}".rstrip() for line in lines]
 
 
 def _spread(values: Tensor) -> tuple[float, float, float] | None:

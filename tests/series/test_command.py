@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 
 import regression
 from regression.data.readers.series_names import Labels
+from regression.fits import figure
 from tests.series.points import mixed
 from tests.support.command import Command, Run, run_process
 
@@ -86,8 +87,37 @@ def test_command_writes_a_row_for_each_series(command: Command, tmp_path: Path) 
     assert run.fit["nobs"] == len(points)
     assert run.folder is not None
     assert (run.folder / "fit.txt").read_text() in run.out
-    assert not (run.folder / "fit.png").exists()
+    assert (run.folder / "fit.png").read_bytes().startswith(b"\x89PNG")
     assert not (run.folder / "checkpoints").exists()
+
+
+def test_few_series_have_a_panel_each_and_a_line_each(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 30 series are listed, and drawn with their own points; of more the spread of the numbers is drawn."""
+    drawn, make = list[Any](), figure.figure_file
+    monkeypatch.setattr(figure, "figure_file", lambda made, *how: drawn.append(made) or make(made, *how))
+    rows = [f"tube {s},{x},{s + x * x}\n" for s in range(31) for x in range(4)]
+    (tmp_path / "many.csv").write_text("id,x,y\n" + "".join(rows))
+    (tmp_path / "few.csv").write_text("id,x,y\nlonely,0,1\n" + "".join(rows[:12]))
+    with pytest.warns(regression.UndeterminedWarning):
+        few = command("fit", "few.csv", "--series", "id", "--figure.file", "a.svg")
+    assert few.folder is not None
+    assert re.search(r"^  lonely +1 +open +open$", few.out, re.M)
+    assert re.search(r"^  tube 2 +4 +1.0 ± 1.2 +3.0 ± 0.6 +1.414$", few.out, re.M)
+    assert (few.folder / "a.svg").read_bytes().startswith(b"<?xml")
+    names = {panel.get_title(): panel.lines for panel in drawn[0].axes if panel.axison}
+    assert sorted(names) == ["lonely", "tube 0", "tube 1", "tube 2"]
+    points, line = names["tube 1"]
+    assert points.get_xydata().tolist() == [[x, 1 + x * x] for x in range(4)]
+    assert line.get_ydata()[[0, -1]] == pytest.approx([0, 9])
+    assert len(names["lonely"]) == 1
+    many = command("fit", "many.csv", "--series", "id")
+    assert "tube 1" not in many.out
+    assert [panel.get_xlabel() for panel in drawn[-1].axes] == ["intercept", "slope", "σ"]
+    refused = command("fit", "few.csv", "--series", "id", "--figure.diagnostics", "true")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "figure.diagnostics are for one fit of all points" in refused.err
 
 
 def test_every_kind_of_file_gives_the_same_series(command: Command, tmp_path: Path) -> None:

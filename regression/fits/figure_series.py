@@ -1,0 +1,93 @@
+"""The figure of many fits: a small panel for each of a few series, the spread of their numbers for more."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from regression.fits.figure_panels import BLUE, GREY, ORANGE, plain_text
+
+__all__ = ["MOST_PANELS", "SeriesPanel", "draw_panels", "draw_spread"]
+
+Array = NDArray[np.float64]
+MOST_PANELS = 30
+GRID = 60  # points of a curve
+PANEL = 2.0, 1.6  # inches
+LONG_NAME = 24  # signs
+
+
+class SeriesPanel(NamedTuple):
+    """A series to draw: its name, points of shape (N,), and all coefficients in ascending powers of x, NaN if open."""
+
+    name: str
+    x: Array
+    y: Array
+    params: Array
+
+
+def draw_panels(
+    panels: Sequence[SeriesPanel], axes: tuple[str, str], title: str, size: tuple[float, float] | None = None
+) -> Figure:
+    """Draw the points and the curve of each series, all on the same scales.
+
+    Args:
+        panels: The series, at most 30.
+        axes: Names of x and y.
+        title: Title of the figure.
+        size: Width and height in inches.
+    """
+    columns = math.ceil(math.sqrt(1.2 * len(panels)))
+    rows = math.ceil(len(panels) / columns)
+    result = Figure(figsize=size or (1.2 + PANEL[0] * columns, 1.1 + PANEL[1] * rows), layout="constrained")
+    result.suptitle(plain_text(title))
+    with matplotlib.rc_context({"font.size": 8}):
+        grid = result.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for place, panel in zip(grid.flat, panels, strict=False):
+        place.plot(panel.x, panel.y, "o", color=BLUE, markersize=3 if len(panel.x) <= 60 else 1, markeredgewidth=0)
+        if np.isfinite(panel.params).all() and len(panel.x):
+            x = np.linspace(panel.x.min(), panel.x.max(), GRID)
+            place.plot(x, np.polynomial.polynomial.polyval(x, panel.params), color=ORANGE, linewidth=1.2)
+        else:
+            place.text(0.5, 0.5, "undetermined", transform=place.transAxes, ha="center", color=GREY)
+        name = panel.name if len(panel.name) <= LONG_NAME else panel.name[: LONG_NAME - 1] + "…"
+        place.set_title(plain_text(name), fontsize="medium", pad=3)
+        place.tick_params(labelsize="small")
+    for place in grid.flat[max(0, len(panels) - columns) : len(panels)]:  # the lowest of each column
+        place.tick_params(labelbottom=True)
+    for place in grid.flat[len(panels) :]:
+        place.set_axis_off()
+    grid[0, 0].xaxis.set_major_locator(MaxNLocator(3))
+    grid[0, 0].yaxis.set_major_locator(MaxNLocator(4))
+    result.supxlabel(plain_text(axes[0]), fontsize="medium")
+    result.supylabel(plain_text(axes[1]), fontsize="medium")
+    return result
+
+
+def draw_spread(numbers: dict[str, Array], title: str, size: tuple[float, float] | None = None) -> Figure:
+    """Draw how numbers of the series are spread, those between their 0.5 and 99.5 percent with the rest at the edges.
+
+    Args:
+        numbers: Numbers of shape (S,), NaN where they are open, by their names.
+        title: Title of the figure.
+        size: Width and height in inches.
+    """
+    result = Figure(figsize=size or (3.6 * len(numbers), 3.4), layout="constrained")
+    result.suptitle(plain_text(title))
+    for place, (name, values) in zip(
+        result.subplots(1, len(numbers), squeeze=False).flat, numbers.items(), strict=True
+    ):
+        known = values[np.isfinite(values)]
+        place.set(xlabel=name, ylabel="series")
+        if len(known):
+            low, high = np.percentile(known, [0.5, 99.5])
+            place.hist(np.clip(known, low, high), bins=min(60, max(8, int(math.sqrt(len(known))))), color=BLUE)
+            place.axvline(float(np.median(known)), color=ORANGE, label=f"median {np.median(known):.4g}")
+            place.legend(frameon=False, fontsize="small")
+        if len(known) < len(values):
+            place.set_title(f"{len(values) - len(known):,} are open", fontsize="small", color=GREY)
+    return result
