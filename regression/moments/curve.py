@@ -12,7 +12,7 @@ from regression.common.compiled import choose, loop, rows_for
 from regression.common.double_double import add, product_error
 from regression.curves.basis import design
 from regression.curves.decimals import Pair
-from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_polynomials
+from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_ones, place_polynomials
 from regression.moments.scan import loop_room
 
 __all__ = ["Curve", "root_of_squares"]
@@ -53,6 +53,7 @@ def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: 
     first = max(degree, 1) + 1  # places: T_0 … T_d, q_j, f
     count = len(functions)
     result = work[first + count]
+    place_ones(min(ROWS_PER_STEP, len(x)), work[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
         place(x, start, rows, center, power, stretch, work[1])

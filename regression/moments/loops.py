@@ -24,10 +24,10 @@ LOGARITHM_UNIT = 2.0**11  # larger than the logarithm of any float64 number
 @loop
 def place(values: Any, start: int, rows: int, center: float, power: float, stretch: float, out: Any) -> int:
     """Write ``(values - center) power stretch``; return how many are not from -1 to 1, NaN among them."""
-    high, low = out[0], out[1]
+    high, low, own = out[0], out[1], values[start : start + rows]  # of which the compiler knows that rows are adjacent
     outside = 0
     for i in range(rows):
-        difference, rest = two_sum(values[start + i], -center)
+        difference, rest = two_sum(own[i], -center)
         high[i], low[i] = multiply(difference * power, rest * power, stretch, 0.0)
         outside += not abs(high[i]) <= 1.0
     return outside
@@ -36,20 +36,25 @@ def place(values: Any, start: int, rows: int, center: float, power: float, stret
 @loop
 def place_weights(sigma: Any, start: int, rows: int, power: float, out: Any) -> int:
     """Write ``1 / (sigma power)²``; return how many sigma are not from 1 to below infinity in these units."""
-    high, low = out[0], out[1]
+    high, low, own = out[0], out[1], sigma[start : start + rows]
     outside = 0
     for i in range(rows):
-        scaled = sigma[start + i] * power
+        scaled = own[i] * power
         high[i], low[i] = reciprocal_square(min(max(scaled, 1.0), LARGEST_SIGMA))
         outside += not 1.0 <= scaled < math.inf
     return outside
 
 
 @loop
-def place_polynomials(degree: int, rows: int, functions: Any) -> None:
-    """Write T_0 and T_2 … T_d; T_1 = u is there already."""
+def place_ones(rows: int, out: Any) -> None:
+    """Write 1."""
     for i in range(rows):
-        functions[0][0][i], functions[0][1][i] = 1.0, 0.0
+        out[0][i], out[1][i] = 1.0, 0.0
+
+
+@loop
+def place_polynomials(degree: int, rows: int, functions: Any) -> None:
+    """Write T_2 … T_d; T_0 and T_1 = u are there already."""
     u_high, u_low = functions[1][0], functions[1][1]
     for k in range(2, degree + 1):
         last_high, last_low = functions[k - 1][0], functions[k - 1][1]
@@ -136,6 +141,8 @@ def add_moments(x: Any, y: Any, sigma: Any, frame: Any, degree: int, work: Any, 
     weight, last, weighted_value = value + 1, degree, value
     is_weighted = len(sigma) > 0
     outside = 0
+    if is_weighted or degree > 1:  # else it is not read
+        place_ones(min(ROWS_PER_STEP, len(x)), work[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
         outside += place(x, start, rows, center, power, stretch, work[1])
@@ -205,6 +212,7 @@ def add_residuals(
     weighted_first = first
     is_weighted = len(sigma) > 0
     outside = 0
+    place_ones(min(ROWS_PER_STEP, len(x)), work[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
         outside += place(x, start, rows, center, stretch_power, stretch, work[1])
