@@ -12,9 +12,9 @@ the repeats of the ratio in the same repeat: "speed" and "over plain" by the clo
 (torch's default, or one), and "per core" by the processor time of all threads, which other work on the machine moves
 less. Where there is no idle core more threads only take the cache from each other.
 
-What bounds the time: the sums of ten rows take as long as the solution of two equations in double-double numbers, both
-in vector instructions; reading the columns, and writing the table, wait for the memory. "shuffled" has the rows in
-random order: moving them twice, into buckets that the cache holds and within each, is most of it.
+What bounds the time: the sums of ten rows take as long as the solution of two equations in double-double numbers, of
+which each step waits for the one before; reading the columns, and writing the table, wait for the memory. "shuffled"
+has the rows in random order: moving them twice, into buckets that the cache holds and within each, is most of it.
 """
 
 from collections.abc import Callable, Sequence

@@ -55,8 +55,8 @@ def fit_series(
     """
     labels = Labels()
     points, omitted = _series_points((x, y, sigma), series, labels, absolute_sigma, nan_policy)
-    size = len(Polynomial(as_whole(degree), fit_intercept=fit_intercept).names)
-    model = Model(size, fit_intercept, sigma is not None, absolute_sigma)
+    curve = Polynomial(as_whole(degree), fit_intercept=fit_intercept)
+    model = Model(curve.powers, sigma is not None, absolute_sigma)
     found = fit_all(Found.of(points, model), lambda: [points], model)
     result = SeriesFit.of(found, model, labels.names(found.codes), "Polynomial", omitted=omitted)
     result.warn_if_undetermined()

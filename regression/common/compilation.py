@@ -188,8 +188,11 @@ def _cache(function: FunctionType) -> SharedCache | NoCache:
 
 
 def compile_called(function: FunctionType) -> Any:
-    """Return a loop that other compiled loops can call; it is compiled and cached as a part of each caller."""
-    return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
+    """Return a loop that other compiled loops can call; it is compiled into each caller, and cached as a part of it.
+
+    A call would hand on each array's shape and strides, which takes longer than many a loop over a few numbers.
+    """
+    return numba.njit(no_cpython_wrapper=True, forceinline=True, **OPTIONS)(function)
 
 
 def operation(build: Callable[..., Any], result: str, arguments: list[str]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from regression.common.compiled import compiled_as, loop
 
-__all__ = ["add", "multiply", "product_error", "reciprocal_square", "two_sum"]
+__all__ = ["add", "divide", "multiply", "product_error", "reciprocal_square", "two_sum"]
 
 SPLIT = 2.0**27 + 1  # Veltkamp's constant: multiplying by it cuts a float64 number into halves of 26 bits
 
@@ -58,6 +58,16 @@ def add(a_high: float, a_low: float, b_high: float, b_low: float) -> tuple[float
     rest += a_low + b_low
     high = total + rest
     return high, rest - (high - total)
+
+
+@loop
+def divide(a_high: float, a_low: float, b_high: float, b_low: float, inverse: float) -> tuple[float, float]:
+    """Return the quotient of two numbers by way of ``1 / b_high``, its low part less than a unit of the high one."""
+    quotient = a_high * inverse
+    rest = (a_high - quotient * b_high) - product_error(quotient, b_high)
+    rest = (rest + (a_low - quotient * b_low)) * inverse
+    high = quotient + rest
+    return high, rest - (high - quotient)
 
 
 @loop

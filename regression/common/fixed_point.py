@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from regression.common.compiled import compiled_as, loop
+from regression.common.double_double import two_sum
 
-__all__ = ["COARSE_UNITS", "UNIT_BITS", "add_to", "parts", "total"]
+__all__ = ["COARSE_UNITS", "UNIT_BITS", "add_to", "load_total", "parts", "total"]
 
 UNIT_BITS = 100  # sums are whole numbers in units of 2^-100
 COARSE_UNITS = 2**50  # units of 2^-50, those of the coarse part, in 1
 COARSE, FINE = 6.0, 6.0 * 2.0**-50  # middle of the range where float64 numbers are multiples of 2^-50, and of 2^-100
 LOWER_BITS, LOWER = 32, 2**32 - 1  # a sum is kept as two numbers, the lower one of 32 bits, so that 2^31 can be added
+MIDDLE_BITS = 18  # from units of 2^-50 to 2^-68
 
 
 def _bit_patterns(builder: Any, value: Any, middle: Any, _per_unit: Any) -> Any:
@@ -49,6 +51,16 @@ def add_to(total: Any, coarse: int, fine: int) -> None:
     total[1] += coarse & LOWER
     total[2] += fine >> LOWER_BITS
     total[3] += fine & LOWER
+
+
+@loop
+def load_total(total: Any) -> tuple[float, float]:
+    """Return the value of a total as a double-double number."""
+    coarse_upper, coarse_lower, fine_upper, fine_lower = total[0], total[1], total[2], total[3]
+    upper, lower = coarse_upper + (coarse_lower >> LOWER_BITS), coarse_lower & LOWER
+    middle, last = (lower << MIDDLE_BITS) + fine_upper + (fine_lower >> LOWER_BITS), fine_lower & LOWER
+    high, low = two_sum(float(upper) * 2.0**-18, float(middle) * 2.0**-68)
+    return two_sum(high, low + float(last) * 2.0**-100)
 
 
 def total(numbers: Sequence[int]) -> int:

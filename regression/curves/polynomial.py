@@ -72,7 +72,12 @@ class Polynomial(nn.Module):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the coefficients in ascending powers of x."""
-        return tuple(f"c{k}" for k in range(not self.fit_intercept, self.degree + 1))
+        return tuple(f"c{k}" for k in self.powers)
+
+    @property
+    def powers(self) -> tuple[int, ...]:
+        """The powers of x that have coefficients."""
+        return tuple(range(1 - self.fit_intercept, self.degree + 1))
 
     def design(self, x: Tensor) -> Tensor:
         """Return the matrix A, shape (N, K), for which ``forward(x) = A @ coefficients``, in the parameter's dtype."""

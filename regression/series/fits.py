@@ -20,45 +20,36 @@ from regression.common.compiled import choose, rows_for
 from regression.common.errors import UsageError
 from regression.common.threads import share_chunks
 from regression.series.grouping import Groups, group
-from regression.series.lane_rows import LARGEST
-from regression.series.passes import add_cut, fit_whole, solve_cut
-from regression.series.room import ROWS_PER_BLOCK, Model, make_room
+from regression.series.loops import LARGEST, add_sums, fit_whole, solve_sums
+from regression.series.room import Model, make_room
 
 __all__ = ["Columns", "Found", "fit_all"]
 
-SERIES_PER_CHUNK = 1 << 12
-MOST_LANES, NUMBERS = 128, 1 << 11  # series side by side, and of each kind of a matrix's numbers, that the cache holds
-STEPS_PER_PRODUCT = 40  # of plain Python: 50 µs for each product of two functions at a point, with all else
+SERIES_PER_CHUNK, SERIES_AT_ONCE = 1 << 12, 1 << 16  # of a thread's work, and whose sums are kept
 
 Columns = tuple[Tensor, Tensor, Tensor, Tensor | None]  # codes, x, y and sigma, shape (N,)
 Numbers = NDArray[Any]
 
 
-def run(function: Callable[..., None], count: int, rows: int, model: Model, *arguments: Any) -> None:
-    """Call a loop for all series, by threads of which each has room of its own.
+def run(function: Callable[..., int], lengths: Numbers, model: Model, *arguments: Any) -> int:
+    """Call a loop for all series, by threads of which each has room of its own, and return the sum of what it returns.
 
     Args:
         function: Takes the first series, the one after the last, the model, the room, and the arguments.
-        count: Number of series.
-        rows: Number of their rows.
+        lengths: Numbers of rows of the series that it reads.
         model: What is fitted.
         arguments: More for the function; columns of points as a tuple.
     """
-    products = rows * (model.size + 1) ** 2 // 2 + count * model.size**3
-    called = choose(function, STEPS_PER_PRODUCT * products)
-    is_plain = called is function
-    lanes = max(8, min(MOST_LANES, NUMBERS // model.size**2))
-    if is_plain:
-        lanes = min(lanes, max(count, -(-rows // ROWS_PER_BLOCK)))
+    count, longest, size = len(lengths), int(lengths.max(initial=1)), len(model.powers)
+    called = choose(function, (int(lengths.sum()) + count * size) * (size + 1) ** 2)
     given = [tuple(rows_for(called, column) for column in a) if isinstance(a, tuple) else a for a in arguments]
 
-    def work(chunks: Iterator[slice]) -> None:
-        room = make_room(model, lanes, is_plain)
-        for chunk in chunks:
-            called(chunk.start, chunk.stop, model, room, *given)
+    def work(chunks: Iterator[slice]) -> int:
+        room = make_room(model, longest, called is function)
+        return sum(called(chunk.start, chunk.stop, model, room, *given) for chunk in chunks)
 
     threads = torch.get_num_threads()
-    share_chunks(work, count, max(1, min(SERIES_PER_CHUNK, -(-count // threads))), threads)
+    return sum(share_chunks(work, count, max(1, min(SERIES_PER_CHUNK, -(-count // threads))), threads))
 
 
 def group_batch(columns: Columns) -> Groups:
@@ -71,14 +62,14 @@ def group_batch(columns: Columns) -> Groups:
 
 @dataclass(frozen=True)
 class Found:
-    """What one pass over points finds of their series.
+    """What one pass over points finds of their series, a row for each.
 
     Attributes:
         codes: The series, ascending, shape (S,).
         nobs: Numbers of points, shape (S,).
         times: Numbers of batches that they are in, shape (S,).
-        ranges: Smallest and largest x, y and sigma, shape (6, S).
-        numbers: K coefficients, K standard errors, ssr, sigma, R² and rank of those in one batch, shape (2 K + 4, S).
+        ranges: Smallest x, −x, y, −y and sigma, shape (S, 5).
+        numbers: K coefficients, K standard errors, ssr, sigma, R² and rank of those in one batch, shape (S, 2 K + 4).
     """
 
     codes: Numbers
@@ -95,39 +86,41 @@ class Found:
             UsageError: If a number is not finite, a sigma not positive, or x and y more than scales can take.
         """
         groups = group_batch(columns)
-        count = len(groups.codes)
-        ranges, numbers = np.empty((6, count)), np.empty((2 * model.size + 4, count))
-        run(fit_whole, count, len(columns[0]), model, groups.points, groups.first, groups.length, ranges, numbers)
-        require_numbers(columns, ranges, model)
-        return cls.merged([cls(groups.codes, groups.length, np.ones(count, np.int64), ranges, numbers)])
+        codes, first, length, points = groups
+        count, one = len(codes), np.ones(len(codes), np.int64)
+        found = cls(codes, length, one, np.empty((count, 5)), np.empty((count, 2 * len(model.powers) + 4)))
+        doubts = np.empty(count, bool)
+        if run(fit_whole, length, model, points, first, length, found.ranges, found.numbers, doubts):
+            refuse(columns)
+        open_ones = np.flatnonzero(doubts)
+        for some in np.split(open_ones, range(SERIES_AT_ONCE, len(open_ones), SERIES_AT_ONCE)):
+            fit_again(found, some, lambda: [groups], model, lambda sums: sums)
+        return cls.merged([found])
 
     @classmethod
     def merged(cls, parts: list["Found"]) -> "Found":
         """Return what some parts of the points say together; each series may be in several of them."""
-        joined = (np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in cls.__annotations__)
-        codes, nobs, times, ranges, numbers = joined if len(parts) > 1 else vars(parts[0]).values()
+        codes, nobs, times, ranges, numbers = (
+            np.concatenate([getattr(part, name) for part in parts]) if len(parts) > 1 else getattr(parts[0], name)
+            for name in cls.__annotations__
+        )
         if (codes[1:] > codes[:-1]).all():
             return cls(codes, nobs, times, ranges, numbers)
         order = np.argsort(codes, kind="stable")
         first = np.flatnonzero(np.diff(codes[order], prepend=codes[order[0]] - 1))
-        ends = [np.minimum, np.maximum]
         return cls(
             codes[order[first]], np.add.reduceat(nobs[order], first), np.add.reduceat(times[order], first),
-            np.stack([ends[k % 2].reduceat(ranges[k][order], first) for k in range(6)]), numbers[:, order[first]],
+            np.minimum.reduceat(ranges[order], first), numbers[order[first]],
         )  # fmt: skip
 
     def gathered(self, device: torch.device) -> "Found":
         """Return what the points of all processes say; the device is where they exchange tensors."""
-        rows = (torch.from_numpy(np.ascontiguousarray(value.T)).to(device) for value in vars(self).values())
-        parts = (all_gather_rows(value).cpu().numpy() for value in rows)
-        return self.merged([Found(*(np.ascontiguousarray(part.T) for part in parts))])
+        rows = (torch.from_numpy(values).to(device) for values in vars(self).values())
+        return self.merged([Found(*(all_gather_rows(values).cpu().numpy() for values in rows))])
 
 
-def require_numbers(columns: Columns, ranges: Numbers, model: Model) -> None:
+def refuse(columns: Columns) -> None:
     """Refuse numbers that are not finite or too large, and sigmas that are not positive."""
-    largest = np.abs(ranges[: 6 if model.has_sigma else 4]).max(initial=0)
-    if largest < LARGEST and (not model.has_sigma or ranges[4].min(initial=1) > 0):
-        return
     for name, values in zip(("x", "y", "sigma"), columns[1:], strict=True):
         wrong = None if values is None else ~values.isfinite() | ((values <= 0) & (name == "sigma"))
         if values is not None and wrong is not None and wrong.any():
@@ -136,6 +129,7 @@ def require_numbers(columns: Columns, ranges: Numbers, model: Model) -> None:
             raise UsageError(
                 f"{name} must be {expected}, got {values[row].item()} at row {row} of a batch: leave it out"
             )
+    largest = max(float(values.abs().max()) for values in columns[1:3])
     raise UsageError(f"x and y of series must be below {LARGEST:.2g}, got {largest:g}")
 
 
@@ -156,30 +150,37 @@ def fit_all(
     if not len(found.codes):
         raise UsageError("there are no rows to fit: expected at least one point")
     cut = np.flatnonzero(found.times > 1)
-    if len(cut):
-        found.numbers[:, cut] = fit_cut(found, cut, again, model, device)
+    fit_again(found, cut, lambda: map(group_batch, again()), model, lambda sums: all_sum(sums.to(device)).cpu())
     return found
 
 
-def fit_cut(
-    found: Found, cut: Numbers, again: Callable[[], Iterable[Columns]], model: Model, device: torch.device | None
-) -> Numbers:
-    """Return the numbers of series from a second pass over the points, and a third one where it is needed."""
-    codes, count, rows = found.codes[cut], len(cut), int(found.nobs[cut].sum())
-    ranges, nobs, places = np.ascontiguousarray(found.ranges[:, cut]), found.nobs[cut], np.arange(count)
-    totals = np.zeros((2, (model.size + 1) * (model.size + 2) // 2, 4, count), np.int64)  # of values, of residuals
-    numbers, doubts = np.empty((2 * model.size + 4, count)), np.ones(count, bool)
+def fit_again(
+    found: Found, which: Numbers, again: Callable[[], Iterable[Groups]], model: Model, total: Callable[[Tensor], Tensor]
+) -> None:
+    """Write the numbers of some series by a second pass over their points, and a third one where it is needed.
+
+    Args:
+        found: What one pass found.
+        which: Places of the series; the passes are left out where there are none.
+        again: Yields the points once more.
+        model: What is fitted.
+        total: Adds up sums over the processes that share these points.
+    """
+    if not len(which):
+        return
+    which = which[np.argsort(found.codes[which])]
+    codes, ranges, nobs, count = found.codes[which], found.ranges[which], found.nobs[which], len(which)
+    totals = [np.zeros((count, own, 4), np.int64) for own in model.totals]  # of the points, of residuals
+    numbers, doubts = np.empty((count, found.numbers.shape[1])), np.ones(count, bool)
     for is_again in (False, True):
-        for columns in again():
-            groups = group_batch(columns)
+        for groups in again():
             own = np.searchsorted(codes, groups.codes).clip(max=count - 1)
             those = np.flatnonzero((codes[own] == groups.codes) & doubts[own])
             first, length = groups.first[those], groups.length[those]
-            run(add_cut, len(those), int(length.sum()), model, groups.points, first, length, own[those], ranges,
-                nobs, is_again, *totals)  # fmt: skip
-        sums = totals[int(is_again)]
-        sums[...] = all_sum(torch.from_numpy(sums).to(device)).cpu().numpy()
-        run(solve_cut, count, rows, model, places, ranges, nobs, is_again, *totals, numbers, doubts)
+            run(add_sums, length, model, groups.points, first, length, own[those], ranges, nobs, is_again, *totals,
+                numbers)  # fmt: skip
+        totals[is_again] = total(torch.from_numpy(totals[is_again])).numpy()
+        run(solve_sums, np.ones(count, np.int64), model, ranges, nobs, is_again, *totals, numbers, doubts)
         if not doubts.any():
             break
-    return numbers
+    found.numbers[which] = numbers

@@ -4,21 +4,19 @@ Rows that come so stay where they are. Others are moved twice, each time by the 
 buckets that the cache holds, then within each bucket. Nothing is compared.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regression.common.compiled import compiled, loop
 from regression.common.threads import share_chunks
 
 __all__ = ["Groups", "group"]
 
-ROWS_PER_CHUNK = 1 << 16
-ROWS_PER_BUCKET = 1 << 12  # 96 KiB: half of a core's own cache
-ROWS_TO_COMPILE = 1 << 15  # fewer are sorted by numpy in less time than loops are loaded in
-MOST_BITS = 11  # of an id, that rows are moved by at a time: more places than the cache has lines are slow to write to
+ROWS_PER_CHUNK = 1 << 16  # 2 MiB of ids, x, y and sigma
+MOST_CHUNKS = 1 << 10  # which rows of each chunk and bucket are counted for
+BITS = 16  # of ids, that numpy sorts by at a time
 
 Numbers = NDArray[Any]
 
@@ -68,98 +66,50 @@ def find_starts(codes: Numbers, threads: int) -> Numbers:
     return np.concatenate([np.zeros(min(len(codes), 1), np.int64), *(rows for _, rows in sorted(parts.items()))])
 
 
-def sort_rows(columns: list[Numbers], threads: int) -> list[Numbers]:
-    """Return columns in ascending order of the first one."""
-    if len(columns[0]) >= ROWS_TO_COMPILE:
-        return sort_many(columns, threads)
-    order = np.argsort(columns[0], kind="stable")
-    return [column[order] if len(column) else column for column in columns]
+def sort_rows(columns: list[Numbers], threads: int, rows_per_chunk: int = ROWS_PER_CHUNK) -> list[Numbers]:
+    """Return columns in ascending order of the first one, the ids; rows of one id stay in their order."""
+    codes, rows, low = columns[0], len(columns[0]), int(columns[0].min())
+    size = max(rows_per_chunk, -(-rows // MOST_CHUNKS))
+    distance = int(codes.max()) - low
+    shift = max(distance.bit_length() - (rows // size).bit_length(), 0)
+    counts = np.zeros((-(-rows // size), (distance >> shift) + 1), np.int64)  # of each chunk's rows in each bucket
 
-
-def sort_many(columns: list[Numbers], threads: int) -> list[Numbers]:
-    """Return columns in ascending order of the first one, by compiled loops."""
-    loops: tuple[Callable[..., Any], ...] = (count_digits, move_rows, sort_bucket)
-    codes, (count, move, sort) = columns[0], map(compiled, loops)
-    low, rows = int(codes.min()), len(codes)
-    bits = (int(codes.max()) - low).bit_length()
-    digit = min(bits, MOST_BITS, (rows // ROWS_PER_BUCKET).bit_length())
-    shift, mask, share = bits - digit, (1 << digit) - 1, -(-rows // threads)
-    counts = np.zeros((threads, mask + 1), np.int64)
-    shares = [(k * share, min((k + 1) * share, rows)) for k in range(threads)]
-
-    def count_share(chunks: Iterator[slice]) -> None:
+    def count(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            count(codes, *shares[chunk.start], low, shift, mask, counts[chunk.start])
+            counts[chunk.start // size] = np.bincount(digits(codes[chunk], low, shift), minlength=counts.shape[1])
 
-    share_chunks(count_share, threads, 1, threads)
-    ends = counts.T.cumsum().reshape(-1, threads).T
-    places = np.ascontiguousarray(ends - counts)
-    given, moved = tuple(columns), tuple(np.empty_like(column) for column in columns)
+    share_chunks(count, rows, size, threads)
+    ends = counts.T.cumsum().reshape(counts.shape[::-1]).T
+    moved = [np.empty_like(column) for column in columns]
 
-    def move_share(chunks: Iterator[slice]) -> None:
+    def move(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            move(given, *shares[chunk.start], low, shift, mask, places[chunk.start], moved)
+            order, own = digits(codes[chunk], low, shift).argsort(kind="stable"), counts[chunk.start // size]
+            places = np.arange(len(order)) + (ends[chunk.start // size] - own.cumsum()).repeat(own)
+            for column, out in zip(columns, moved, strict=True):
+                if len(column):
+                    out[places] = column[chunk].take(order)
 
-    share_chunks(move_share, threads, 1, threads)
-    cuts = np.append(0, ends[-1])
+    share_chunks(move, rows, size, threads)
 
-    def sort_share(chunks: Iterator[slice]) -> None:
-        spare = tuple(np.empty(min(len(column), int(np.diff(cuts).max())), column.dtype) for column in columns)
-        counts = np.zeros(1 << MOST_BITS, np.int64)
-        for chunk in chunks:
-            for bucket in range(chunk.start, chunk.stop):
-                sort(moved, cuts[bucket], cuts[bucket + 1], low, shift, counts, spare)
+    def sort(buckets: Iterator[slice]) -> None:
+        for bucket in buckets:
+            own = slice(ends[0, bucket.start] - counts[0, bucket.start], ends[-1, bucket.start])
+            sort_bucket([column[own] for column in moved if len(column)], low, shift)
 
-    if shift:
-        share_chunks(sort_share, mask + 1, 16, threads)
-    return list(moved)
-
-
-@loop
-def count_digits(codes: Any, start: int, stop: int, low: int, shift: int, mask: int, counts: Any) -> None:
-    """Count how often each digit of the ids above the lowest one occurs."""
-    for row in range(start, stop):
-        counts[((int(codes[row]) - low) >> shift) & mask] += 1
+    share_chunks(sort, counts.shape[1], 1, threads)
+    return moved
 
 
-@loop
-def move_rows(columns: Any, start: int, stop: int, low: int, shift: int, mask: int, places: Any, out: Any) -> None:
-    """Write each row to the next place of its digit."""
-    codes, x, y, sigma = columns
-    out_codes, out_x, out_y, out_sigma = out
-    for row in range(start, stop):
-        digit = ((int(codes[row]) - low) >> shift) & mask
-        place = places[digit]
-        places[digit] += 1
-        out_codes[place], out_x[place], out_y[place] = codes[row], x[row], y[row]
-        if len(sigma) > 0:
-            out_sigma[place] = sigma[row]
+def sort_bucket(columns: list[Numbers], low: int, bits: int) -> None:
+    """Sort rows by the lowest bits of their ids, the lowest digit first."""
+    order = digits(columns[0], low, 0).argsort(kind="stable")
+    for done in range(BITS, bits, BITS):
+        order = order.take(digits(columns[0].take(order), low, done).argsort(kind="stable"))
+    for column in columns:
+        column[:] = column.take(order)
 
 
-@loop
-def sort_bucket(columns: Any, start: int, stop: int, low: int, bits: int, counts: Any, spare: Any) -> None:
-    """Sort some rows by the lowest bits of their ids, the lowest digit first."""
-    done = 0
-    while done < bits and stop - start > 1:
-        digit = min(bits - done, MOST_BITS)
-        size = 1 << digit
-        for k in range(size):
-            counts[k] = 0
-        count_digits(columns[0], start, stop, low, done, size - 1, counts)
-        place = 0
-        for k in range(size):
-            place, counts[k] = place + counts[k], place
-        move_rows(columns, start, stop, low, done, size - 1, counts, spare)
-        copy_rows(spare, start, stop, columns)
-        done += digit
-
-
-@loop
-def copy_rows(columns: Any, start: int, stop: int, out: Any) -> None:
-    """Write the first rows of some columns to rows of others."""
-    codes, x, y, sigma = columns
-    out_codes, out_x, out_y, out_sigma = out
-    for row in range(start, stop):
-        out_codes[row], out_x[row], out_y[row] = codes[row - start], x[row - start], y[row - start]
-        if len(sigma) > 0:
-            out_sigma[row] = sigma[row - start]
+def digits(codes: Numbers, low: int, shift: int) -> Numbers:
+    """Return some bits of how far ids are above the lowest, so few that numpy sorts them by counting."""
+    return ((codes.view(np.uint64) - np.uint64(low % 2**64)) >> np.uint64(shift)).astype(np.uint16)

@@ -69,12 +69,12 @@ class SeriesFit:
         """
         series, order = names
         is_sorted = bool((order[1:] > order[:-1]).all())
-        numbers, nobs = (values if is_sorted else values[..., order] for values in (found.numbers, found.nobs))
-        size, all_numbers = model.size, torch.from_numpy(numbers)
-        ssr, sigma, rsquared, rank = all_numbers[2 * size :]
+        numbers, nobs = (values if is_sorted else values[order] for values in (found.numbers, found.nobs))
+        size, all_numbers = len(model.powers), torch.from_numpy(numbers)
+        ssr, sigma, rsquared, rank = all_numbers[:, 2 * size :].T
         return cls(
             model=name, series=series, names=coefficient_names(name, model), nobs=torch.from_numpy(np.array(nobs)),
-            rank=rank.long(), params=all_numbers[:size].T, bse=all_numbers[size : 2 * size].T, ssr=ssr, sigma=sigma,
+            rank=rank.long(), params=all_numbers[:, :size], bse=all_numbers[:, size : 2 * size], ssr=ssr, sigma=sigma,
             rsquared=rsquared, omitted=omitted,
         )  # fmt: skip
 
@@ -187,7 +187,4 @@ def _spread(values: Tensor) -> tuple[float, float, float] | None:
 
 def coefficient_names(name: str, model: Model) -> tuple[str, ...]:
     """Return the names of the coefficients in ascending powers of x."""
-    missing = int(not model.has_intercept)
-    if name == "LineRegression":
-        return ("intercept", "slope")[missing:]
-    return tuple(f"c{k}" for k in range(missing, model.size + missing))
+    return tuple(("intercept", "slope")[k] if name == "LineRegression" else f"c{k}" for k in model.powers)

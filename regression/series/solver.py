@@ -1,271 +1,326 @@
-"""From the sums of some series, side by side, to their curves: the normal equations, factored in double-double numbers.
+"""From the sums of one series to its curve: the normal equations, solved in double-double numbers.
 
-With ``M = L D Lᵀ`` the rows of ``L⁻¹`` are polynomials that are orthogonal on the points, and the last row of L, that
-of the values, has the curve's coefficients in them. Their expansion in powers of x gives the user's coefficients, and
-the lengths of its columns the standard errors. All sums of squares have positive terms alone, which lose no digits.
+Elimination makes the functions ``T_0(u) … T_d(u)``, or x times these without a constant term, orthogonal on the points,
+and takes the curve out of the values. In powers of x these functions give the standard errors, by sums of squares that
+lose no digits, and the curve its coefficients.
 
-Where the sums do not certify the last digit they are taken once more, of these polynomials and of the residuals: one
-step of refinement (Björck, Solving linear least squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967), of
-the factors as well.
+Where the sums do not certify the last digit they are taken once more, of these functions and of the residuals: one step
+of refinement (Björck, Solving linear least squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967).
 """
 
 import math
 from typing import Any
 
 from regression.common.compiled import loop
-from regression.common.double_double import add, multiply, two_sum
-from regression.common.fixed_point import LOWER, LOWER_BITS
-from regression.series.lane_rows import unit_power
-from regression.series.lanes import add_product, divide, fill, scale_rows
+from regression.common.double_double import add, divide, multiply
+from regression.common.fixed_point import load_total
 from regression.series.room import Model, Room
 
-__all__ = ["solve"]
+__all__ = ["Frame", "prepare_residuals", "refine", "solve", "unit_power"]
 
-LEAST = 1e-24  # a column with a smaller share of its square left by those before it depends on them
-SUM_ERROR = 2.0**-98  # of a sum of squares of n numbers of at most 1, over n
+LEAST = 1e-24  # a function with a smaller share of its square left by those before it depends on them
+TERM_ERROR = 2.0**-100  # of a term of a sum; three make a number of the equations, and the recurrence adds d² / 2
 CERTAIN = 2.0**-57  # relative error that does not show in float64
-MIDDLE_BITS = 18  # from units of 2^-50 to 2^-68
 ROUNDING = 2.0**-94  # relative error of a residual, of which nothing is left after refinement but that
 
-
-@loop
-def load_sum(total: Any, lanes: int, out: Any) -> None:
-    """Write a total of each lane as a double-double number."""
-    coarse_upper, coarse_lower, fine_upper, fine_lower = total[0], total[1], total[2], total[3]
-    high, low = out[0], out[1]
-    for i in range(lanes):
-        carry = fine_lower[i] >> LOWER_BITS
-        upper, lower = coarse_upper[i] + (coarse_lower[i] >> LOWER_BITS), coarse_lower[i] & LOWER
-        middle, last = (lower << MIDDLE_BITS) + fine_upper[i] + carry, fine_lower[i] & LOWER
-        total, rest = two_sum(float(upper) * 2.0**-18, float(middle) * 2.0**-68)
-        high[i], low[i] = two_sum(total, rest + float(last) * 2.0**-100)
+Frame = tuple[float, float, float, float, float, float]  # as ``curves/frame.py`` has its numbers
+Pair = tuple[float, float]  # a double-double number
+Pairs = Any  # a row of them
 
 
 @loop
-def load_matrix(is_again: bool, size: int, lanes: int, room: Room) -> None:
-    """Write the lower triangle of the normal equations, and its diagonal, of T_k the first time, as squares."""
-    at = 0
+def unit_power(value: float) -> float:
+    """Return the power of two that brings a positive number into [1/2, 1); by Rump's way, without its bits."""
+    shrink, grow = (2.0**-54, 2.0**54) if value > 1 else (1.0, 1.0)
+    wide = value * shrink * (2.0**52 + 1)
+    return 0.5 / ((wide - (1 - 2.0**-53) * wide) * grow)
+
+
+@loop
+def add_multiple(a: Pairs, high: float, low: float, count: int, out: Pairs) -> None:
+    """Add a multiple of the first numbers of a row to those of another."""
+    for k in range(count):
+        p, e = multiply(a[k][0], a[k][1], high, low)
+        out[k][0], out[k][1] = add(out[k][0], out[k][1], p, e)
+
+
+@loop
+def coordinates(frame: Frame, model: Model) -> tuple[float, float, float]:
+    """Return ``-center power stretch``, a double-double number, by which ``u = shift + stretch t`` for t = x power.
+
+    Return also the power of two that x times stretch power is brought to at most 1 by, if the functions are x times
+    T_k, else 0.
+    """
+    shift, rest = multiply(-frame[0] * frame[1], 0.0, frame[2], 0.0)
+    return shift, rest, unit_power(1 + abs(shift)) if model.powers[0] > 0 else 0.0
+
+
+@loop
+def times_x(shift: float, rest: float, unit: float, moments: Pairs) -> None:
+    """Replace sums of ``f T_k`` by those of ``(u - shift) unit f T_k``; the last one is left as it is."""
+    before_high, before_low = moments[1][0], moments[1][1]
+    for k in range(len(moments) - 1):
+        high, low, after = moments[k][0], moments[k][1], moments[k + 1]
+        p, e = multiply(-shift * unit, -rest * unit, high, low)
+        both, both_rest = add(after[0], after[1], before_high, before_low)
+        moments[k][0], moments[k][1] = add(p, e, 0.5 * unit * both, 0.5 * unit * both_rest)
+        before_high, before_low = high, low
+
+
+@loop
+def load_moments(totals: Any, frame: Frame, model: Model, moments: Pairs) -> None:
+    """Write the sums of ``add_moments``, of w T_{d+k} for w T_d T_k; of x² w and x w v for functions x T_k."""
+    terms, value, (shift, rest, unit) = len(moments) // 3, 2 * (len(moments) // 3) - 1, coordinates(frame, model)
+    for k in range(len(moments)):
+        moments[k][0], moments[k][1] = load_total(totals[k])
+    for k in range(1, terms):
+        own, other = moments[terms - 1 + k], moments[terms - 1 - k]
+        own[0], own[1] = add(2 * own[0], 2 * own[1], -other[0], -other[1])
+    if unit > 0:
+        times_x(shift, rest, unit, moments[:value])
+        times_x(shift, rest, unit, moments[: value - 1])
+        times_x(shift, rest, unit, moments[value : value + terms])
+
+
+@loop
+def set_equations(model: Model, room: Room) -> None:
+    """Write the normal equations: products of functions T_i T_j are half of T_{i+j} and T_{i-j}."""
+    size, moments, matrix = len(model.powers), room.moments, room.matrix
+    value, last = 2 * (len(moments) // 3) - 1, len(moments) - 1
     for i in range(size + 1):
-        row = room.matrix[i]
-        for j in range(i + 1):
-            load_sum(room.totals[at], lanes, row[j])
-            at += 1
-        if i == size or not is_again:
-            high, square = row[i][0], room.squares[i]
-            for lane in range(lanes):
-                square[lane] = high[lane]
-
-
-@loop
-def factor(size: int, lanes: int, room: Room) -> None:
-    """Replace M by D on the diagonal and L below; of columns that depend on others by 1 and zeros."""
-    matrix, column, rank, keep = room.matrix, room.pairs, room.rank, room.pairs[size + 1][0]
-    for i in range(lanes):
-        rank[i] = 0.0
-    for j in range(size):
-        pair, square = matrix[j][j], room.squares[j]
-        pivot, rest = pair[0], pair[1]
-        for i in range(lanes):
-            keep[i] = 1.0 if pivot[i] > LEAST * square[i] else 0.0
-            rank[i] += keep[i]
-            pivot[i], rest[i] = (pivot[i], rest[i]) if keep[i] > 0 else (1.0, 0.0)
-        for i in range(j + 1, size + 1):
-            scale_rows(matrix[i][j], keep, lanes, column[i])
-            divide(column[i], pair, lanes, matrix[i][j])
-        for i in range(j + 1, size + 1):
-            for k in range(j + 1, i + 1):
-                add_product(-1.0, matrix[i][j], column[k], lanes, matrix[i][k])
-
-
-@loop
-def place_basis(size: int, lanes: int, room: Room) -> None:
-    """Write T_0 … T_d in terms of themselves, and in powers of x in units of a power of two.
-
-    There ``u = shift + stretch t``.
-    """
-    basis, shift, stretch = room.basis, room.pairs[0], room.pairs[1]
-    center, power, own_stretch = room.center, room.power, room.stretch
-    shift_high, shift_low, high, low = shift[0], shift[1], stretch[0], stretch[1]
+        of_value = moments[value + i if i < size else last]
+        matrix[i][0][0], matrix[i][0][1] = of_value[0], of_value[1]
+        for j in range(i, size):
+            high, low = add(moments[i + j][0], moments[i + j][1], moments[j - i][0], moments[j - i][1])
+            matrix[i][size - j][0], matrix[i][size - j][1] = high / 2, low / 2
     for k in range(size):
-        for j in range(2 * size):
-            fill(basis[k][j], 1.0 if j == k or (k == 0 and j == size) else 0.0, lanes)
+        room.least[k], room.parts[k] = LEAST * matrix[k][size - k][0], 0.0
+
+
+@loop
+def set_powers(frame: Frame, model: Model, powers: Any) -> None:
+    """Write the functions in powers of t, and a curve of 0."""
+    size, stretch, (shift, rest, unit) = len(model.powers), frame[2], coordinates(frame, model)
+    for k in range(size + 1):
+        for j in range(size):
+            powers[k][j][0], powers[k][j][1] = 0.0, 0.0
+    powers[0][0][0] = stretch * unit if unit > 0 else 1.0
     for k in range(1, size):
-        for i in range(lanes):
-            own = (1.0 if k == 1 else 2.0) * own_stretch[i]
-            shift_high[i], shift_low[i] = multiply(-center[i] * power[i], 0.0, own, 0.0)
-            high[i], low[i] = own, 0.0
-        for j in range(size, size + k + 1):
-            add_product(1.0, shift, basis[k - 1][j], lanes, basis[k][j])
-            if j > size:
-                add_product(1.0, stretch, basis[k - 1][j - 1], lanes, basis[k][j])
-            if k > 1:
-                add_product(-1.0, basis[0][size], basis[k - 2][j], lanes, basis[k][j])
+        factor = 1.0 if k == 1 else 2.0
+        add_multiple(powers[k - 1], factor * stretch, 0.0, k, powers[k][1:])
+        add_multiple(powers[k - 1], factor * shift, factor * rest, k, powers[k])
+        if k > 1:
+            add_multiple(powers[k - 2], -1.0, 0.0, k - 1, powers[k])
 
 
 @loop
-def orthogonalize(size: int, lanes: int, room: Room) -> None:
-    """Replace the basis by orthogonal polynomials; those left out are in no curve."""
-    for k in range(1, size):
-        own = room.basis[k]
-        for i in range(k):
-            share, other = room.matrix[k][i], room.basis[i]
-            for j in range(i + 1):
-                add_product(-1.0, share, other[j], lanes, own[j])
-                add_product(-1.0, share, other[size + j], lanes, own[size + j])
-
-
-@loop
-def add_curve(size: int, lanes: int, room: Room) -> None:
-    """Add the present curve, in the basis, to the correction, in the orthogonal polynomials and in units of zoom."""
-    matrix, curve, zoom = room.matrix, room.basis[size], room.zoom
-    for k in range(size):
-        pair, own = matrix[size][k], curve[k]
-        high, low, own_high, own_low = pair[0], pair[1], own[0], own[1]
-        for i in range(lanes):
-            high[i], low[i] = add(high[i] / zoom[i], low[i] / zoom[i], own_high[i], own_low[i])
-        for i in range(k + 1, size):
-            add_product(1.0, matrix[i][k], curve[i], lanes, pair)
-
-
-@loop
-def set_goodness(model: Model, lanes: int, room: Room) -> None:
-    """Write the trace of the inverse matrix, the explained sum of squares and that of the residuals."""
-    size, matrix = model.size, room.matrix
-    nobs, rank, trace, explained, ssr = room.nobs, room.rank, room.trace, room.explained, room.ssr
-    own, values, zoom = matrix[size][size][0], matrix[size], room.zoom
-    for i in range(lanes):
-        trace[i], explained[i] = 0.0, 0.0
-        ssr[i] = own[i] / zoom[i] / zoom[i] if nobs[i] > rank[i] and own[i] > 0 else 0.0
-    for k in range(size):
-        pivot, part, share = matrix[k][k][0], values[k][0], 1.0 if k > 0 or not model.has_intercept else 0.0
-        for i in range(lanes):
-            explained[i] += share * (pivot[i] * part[i] * part[i])
-        for j in range(k + 1):
-            number = room.basis[k][j][0]
-            for i in range(lanes):
-                trace[i] += number[i] * number[i] / pivot[i]
-
-
-@loop
-def certify(is_again: bool, size: int, lanes: int, room: Room) -> None:
-    """Write what the sums may have left in those of residuals, and whether the numbers' digits are in doubt by that.
-
-    After refinement, replace sums of squares by 0 where they are no more than what rounding leaves of residuals.
-    """
-    square, zoom = room.squares[size], room.zoom
-    nobs, rank, trace, ssr, error, doubt = room.nobs, room.rank, room.trace, room.ssr, room.error, room.doubt
-    for i in range(lanes):
-        share = SUM_ERROR * nobs[i] * size * size
-        if is_again:
-            of_terms = error[i] * ROUNDING * ROUNDING / (SUM_ERROR * size * size)
-            of_sums = square[i] / zoom[i] / zoom[i] * share
-            ssr[i] = ssr[i] if ssr[i] > of_terms and ssr[i] > of_sums else 0.0
+def set_basis(frame: Frame, model: Model, basis: Any) -> None:
+    """Write the functions in T_k, and a curve of 0."""
+    shift, rest, unit = coordinates(frame, model)
+    for k in range(len(basis)):
+        for j in range(len(basis[k])):
+            basis[k][j][0], basis[k][j][1] = 0.0, 0.0
+    for k in range(len(model.powers)):
+        if unit > 0:
+            basis[k][k][0], basis[k][k][1] = -shift * unit, -rest * unit
+            basis[k][k + 1][0] += 0.5 * unit
+            basis[k][abs(k - 1)][0] += 0.5 * unit
         else:
-            wide = 1 + math.sqrt(size * trace[i] * square[i])
-            error[i] = share * wide * wide
-            is_certain = (share * size * trace[i] < CERTAIN) & ((nobs[i] <= rank[i]) | (error[i] < CERTAIN * ssr[i]))
-            doubt[i] = 0.0 if is_certain | (square[i] == 0) else 1.0
+            basis[k][k][0] = 1.0
 
 
 @loop
-def write_coefficient(j: int, is_again: bool, model: Model, lanes: int, room: Room) -> None:
-    """Write a coefficient and its standard error for errors of 1, and doubt the sums if they do not give its digits."""
-    size, total, rows = model.size, room.pairs[0], room.pairs[1]
-    high, low, variance, terms = total[0], total[1], rows[0], rows[1]
-    nobs, trace, error, doubt = room.nobs, room.trace, room.error, room.doubt
-    center, power, square = room.y_center, room.y_power, room.squares[size]
-    params, errors = room.numbers[j], room.numbers[size + j]
-    share, rounding = 1.0 if model.has_intercept and j == 0 else 0.0, ROUNDING if is_again else 0.0
-    for i in range(lanes):
-        high[i], low[i], variance[i], terms[i] = 0.0, 0.0, 0.0, share * abs(center[i] * power[i])
-    for k in range(j, size):
-        number, part = room.basis[k][size + j], room.matrix[size][k]
-        add_product(1.0, part, number, lanes, total)
-        own, own_part, pivot = number[0], part[0], room.matrix[k][k][0]
-        for i in range(lanes):
-            variance[i] += own[i] * own[i] / pivot[i]
-            terms[i] += abs(own_part[i] * own[i])
-    for i in range(lanes):
-        value = add(high[i], low[i], share * center[i] * power[i], 0.0)[0]
-        errors[i] = math.sqrt(variance[i])
-        params[i] = 0.0 if abs(value) < rounding * terms[i] else value
-        slack = math.sqrt(size * trace[i] * variance[i] * error[i] * SUM_ERROR * nobs[i]) * size
-        doubt[i] = doubt[i] if is_again | (slack < CERTAIN * abs(value)) | (square[i] == 0) else 1.0
-
-
-@loop
-def write_goodness(model: Model, lanes: int, room: Room) -> None:
-    """Write ssr, sigma, R² and rank in the user's units, and give them to coefficients and errors.
-
-    NaN stands where the points leave a number open, or it is infinite.
-    """
-    size, numbers, step = model.size, room.numbers, room.pairs[0][0]
-    nobs, rank, explained, own = room.nobs, room.rank, room.explained, room.ssr
-    ssr, sigma, rsquared, ranks = numbers[2 * size], numbers[2 * size + 1], numbers[2 * size + 2], numbers[2 * size + 3]
-    power, x_power, y_power, sigma_power = room.power, room.x_power, room.y_power, room.sigma_power
-    for i in range(lanes):
-        free, total, unit = nobs[i] - rank[i], explained[i] + own[i], sigma_power[i] / y_power[i]
-        sigma[i] = math.sqrt(own[i] / free if free > 0 else math.nan) * unit
-        rsquared[i] = explained[i] / total if total > 0 else math.nan
-        ssr[i], ranks[i] = own[i] * unit * unit, rank[i]
-        step[i] = (1.0 if rank[i] == size else math.nan) * (1.0 if model.has_intercept else x_power[i])
+def eliminate(model: Model, room: Room) -> int:
+    """Take from each row of the matrix its part of the rows before, and return the rank."""
+    size, matrix, rank = len(model.powers), room.matrix, 0
     for j in range(size):
-        params, errors = numbers[j], numbers[size + j]
-        for i in range(lanes):
-            spread = 1.0 if model.absolute_sigma else sigma[i]
-            params[i] *= step[i] / y_power[i]
-            errors[i] *= spread / sigma_power[i] * step[i]
-            step[i] *= power[i]
-    for j in range(2 * size + 2):
-        values = numbers[j]
-        for i in range(lanes):
-            values[i] += values[i] - values[i]
+        pivot = matrix[j][size - j]
+        is_free = pivot[0] > room.least[j]
+        rank += is_free
+        if not is_free:
+            pivot[0], pivot[1] = 1.0, 0.0
+        reciprocal = 1 / pivot[0] if is_free else 0.0
+        for i in range(j + 1, size + 1):
+            own, part = matrix[j][size - i], matrix[i][size - j]
+            part[0], part[1] = divide(own[0], own[1], pivot[0], pivot[1], reciprocal)
+            add_multiple(matrix[j], -part[0], -part[1], size + 1 - i, matrix[i])
+    return rank
 
 
 @loop
-def prepare_again(size: int, lanes: int, room: Room) -> None:
-    """Write what sums of residuals are taken with: orthogonal polynomials of lengths near 1, and the curve in them."""
-    matrix, basis, rows = room.matrix, room.basis, room.pairs[0]
-    scale, inverse, zoom, ssr, error = rows[0], rows[1], room.zoom, room.ssr, room.error
-    for k in range(size):
-        pivot, own = matrix[k][k][0], basis[k]
-        for i in range(lanes):
-            scale[i] = unit_power(math.sqrt(pivot[i]))
-            inverse[i] = 1 / scale[i]
-        for j in range(2 * size):
-            scale_rows(own[j], scale, lanes, own[j])
-        scale_rows(matrix[size][k], inverse, lanes, basis[size][k])
-    for i in range(lanes):
-        zoom[i] = unit_power(math.sqrt(ssr[i] + 16 * error[i]))
-
-
-@loop
-def solve(is_again: bool, model: Model, lanes: int, room: Room) -> bool:
-    """Write the numbers of some series, and return whether there are such that sums of residuals must certify.
+def carry(inverse: float, more: int, model: Model, matrix: Any, rows: Any) -> None:
+    """Make functions orthogonal as the matrix was eliminated, and add to the curve what was taken from the values.
 
     Args:
-        is_again: Whether to go by sums of residuals, which were taken as the first solution says.
+        inverse: What the values are to be multiplied by.
+        more: How many terms the first function has beyond 1.
         model: What is fitted.
-        lanes: How many lanes.
-        room: With their coordinates, numbers of points and totals; where the numbers are written.
+        matrix: After elimination.
+        rows: The functions and the curve, in any terms.
     """
-    size, is_doubtful = model.size, False
-    load_matrix(is_again, size, lanes, room)
-    if not is_again:
-        for i in range(lanes):
-            room.zoom[i] = 1.0
-        place_basis(size, lanes, room)
-    factor(size, lanes, room)
-    orthogonalize(size, lanes, room)
-    if is_again:
-        add_curve(size, lanes, room)
-    set_goodness(model, lanes, room)
-    certify(is_again, size, lanes, room)
+    size = len(model.powers)
     for j in range(size):
-        write_coefficient(j, is_again, model, lanes, room)
-    write_goodness(model, lanes, room)
-    for i in range(lanes):
-        is_doubtful = is_doubtful or room.doubt[i] > 0
-    if is_doubtful and not is_again:
-        prepare_again(size, lanes, room)
-    return is_doubtful
+        for i in range(j + 1, size + 1):
+            part, factor = matrix[i][size - j], -1.0 if i < size else inverse
+            add_multiple(rows[j], factor * part[0], factor * part[1], j + 1 + more, rows[i])
+
+
+@loop
+def measure(inverse: float, model: Model, room: Room) -> tuple[float, float]:
+    """Return the explained sum of squares, and how far sums of squares may be off for terms off by 1.
+
+    Add to the curve's parts. The latter is ``Σ ‖f‖₁² / Σ w f²`` of the functions in T_k.
+    """
+    size, matrix, parts, norms, explained, spread = len(model.powers), room.matrix, room.parts, room.norms, 0.0, 0.0
+    for k in range(size):
+        pivot, part, norm = matrix[k][size - k][0], matrix[size][size - k][0] * inverse, 1.0
+        for i in range(k):
+            norm += abs(matrix[k][size - i][0]) * norms[i]
+        for i in range(k + 1, size):
+            part += matrix[i][size - k][0] * parts[i]
+        norms[k] = norm
+        parts[k] += part
+        explained += pivot * parts[k] * parts[k] if k > 0 or model.powers[0] > 0 else 0.0
+        spread += norm * norm / pivot
+    return explained, spread
+
+
+@loop
+def coefficient(j: int, constant: float, model: Model, room: Room) -> tuple[float, float, float]:
+    """Return a coefficient, its standard error for errors of 1, both by v and t, and the sum of its terms' sizes."""
+    size, variance, terms = len(model.powers), 0.0, abs(constant)
+    for k in range(j, size):
+        number = room.powers[k][j][0]
+        variance += number * number / room.matrix[k][size - k][0]
+        terms += abs(number * room.parts[k])
+    curve = room.powers[size][j]
+    return add(curve[0], curve[1], constant, 0.0)[0], math.sqrt(variance), terms
+
+
+@loop
+def write_all(rounding: float, slack: float, found: Any, frame: Frame, model: Model, room: Room, out: Any) -> bool:
+    """Write a row of ``Found.numbers``, NaN where the points leave one open; return whether coefficients are certain.
+
+    Args:
+        rounding: Relative error of a coefficient's terms, which leaves 0.
+        slack: How many standard errors for errors of 1 the sums may have moved a coefficient by.
+        found: Number of points, rank, ssr and explained sum of squares, by v.
+        frame: Coordinates of the points.
+        model: What is fitted.
+        room: With the solution.
+        out: Where the numbers are written.
+    """
+    _, power, _, y_center, y_power, sigma_power = frame
+    nobs, rank, ssr, explained = found
+    size, free, unit, is_certain = len(model.powers), nobs - rank, sigma_power / y_power, True
+    sigma = math.sqrt(ssr / free) * unit if free > 0 else math.nan
+    step = (1.0 if rank == size else math.nan) * (power if model.powers[0] > 0 else 1.0)
+    spread = (1.0 if model.absolute_sigma else sigma) / sigma_power
+    for j in range(size):
+        value, error, terms = coefficient(j, y_center * y_power if j == 0 else 0.0, model, room)
+        is_certain = is_certain and slack * error < CERTAIN * abs(value)
+        out[j] = (0.0 if abs(value) < rounding * terms else value) * step / y_power
+        out[size + j] = error * spread * step
+        step *= power
+    out[2 * size], out[2 * size + 1] = ssr * unit * unit, sigma
+    out[2 * size + 2] = explained / (explained + ssr) if explained + ssr > 0 else math.nan
+    out[2 * size + 3] = rank
+    for k in range(2 * size + 2):
+        out[k] = out[k] if abs(out[k]) < math.inf else math.nan
+    return is_certain
+
+
+@loop
+def noise_of(nobs: float, model: Model) -> float:
+    """Return how far a number of the normal equations may be off."""
+    return TERM_ERROR * nobs * (3 + 0.5 * model.powers[-1] * model.powers[-1])
+
+
+@loop
+def solve(totals: Any, nobs: float, frame: Frame, model: Model, room: Room, out: Any) -> float:
+    """Write the numbers of a series, and return what its sums may have left in ssr, or 0 if all digits are certain.
+
+    Args:
+        totals: Sums of ``add_moments``.
+        nobs: Number of points.
+        frame: Coordinates of the points.
+        model: What is fitted.
+        room: To work in.
+        out: A row of ``Found.numbers``.
+    """
+    matrix, size = room.matrix, len(model.powers)
+    load_moments(totals, frame, model, room.moments)
+    set_equations(model, room)
+    set_powers(frame, model, room.powers)
+    square = matrix[size][0][0]
+    rank = eliminate(model, room)
+    carry(1.0, 0, model, matrix, room.powers)
+    explained, spread = measure(1.0, model, room)
+    ssr = max(matrix[size][0][0], 0.0) if nobs > rank else 0.0
+    noise, wide = noise_of(nobs, model), 1 + math.sqrt(spread * square)
+    error, slack = noise * wide * wide, noise * wide * math.sqrt(spread)
+    is_certain = write_all(0.0, slack, (nobs, rank, ssr, explained), frame, model, room, out)
+    is_certain = is_certain and noise * spread < CERTAIN and (nobs <= rank or error < CERTAIN * ssr)
+    return 0.0 if is_certain or square == 0 else error
+
+
+@loop
+def scale_pairs(pairs: Pairs, factor: float) -> None:
+    """Multiply numbers by a power of two."""
+    for k in range(len(pairs)):
+        pairs[k][0] *= factor
+        pairs[k][1] *= factor
+
+
+@loop
+def prepare_residuals(error: float, frame: Frame, model: Model, room: Room) -> float:
+    """Scale the functions to lengths near 1, and return what residuals are to be multiplied by.
+
+    Args:
+        error: What ``solve`` returned just before.
+        frame: Coordinates of the points.
+        model: What is fitted.
+        room: As ``solve`` left it.
+    """
+    size = len(model.powers)
+    set_basis(frame, model, room.basis)
+    carry(1.0, len(room.basis[0]) - size, model, room.matrix, room.basis)
+    for k in range(size):
+        scale = unit_power(math.sqrt(room.matrix[k][size - k][0]))
+        room.parts[k] /= scale
+        scale_pairs(room.basis[k], scale)
+        scale_pairs(room.powers[k], scale)
+    return unit_power(math.sqrt(max(room.matrix[size][0][0], 0.0) + 16 * error))
+
+
+@loop
+def refine(
+    totals: Any, error: float, zoom: float, nobs: float, frame: Frame, model: Model, room: Room, out: Any
+) -> None:  # fmt: skip
+    """Write the numbers of a series again, after ``solve`` and ``prepare_residuals``.
+
+    Sums of squares are 0 where they are no more than what rounding leaves of residuals.
+
+    Args:
+        totals: Sums of ``add_residuals``.
+        error: What ``solve`` returned.
+        zoom: What residuals were multiplied by.
+        nobs: Number of points.
+        frame: Coordinates of the points.
+        model: What is fitted.
+        room: With the solution so far.
+        out: A row of ``Found.numbers``.
+    """
+    size, matrix, at, inverse = len(model.powers), room.matrix, 0, 1 / zoom
+    for j in range(size + 1):
+        for i in range(j + 1):
+            matrix[i][size - j][0], matrix[i][size - j][1] = load_total(totals[at])
+            at += 1
+    noise, square = noise_of(nobs, model), matrix[size][0][0] * inverse * inverse
+    least = max(noise * square * (size + 1) * (size + 1), error / noise * nobs * ROUNDING * ROUNDING)
+    rank = eliminate(model, room)
+    carry(inverse, 0, model, matrix, room.powers)
+    explained, _ = measure(inverse, model, room)
+    ssr = matrix[size][0][0] * inverse * inverse
+    found = nobs, rank, ssr if nobs > rank and ssr > least else 0.0, explained
+    write_all(ROUNDING, 0.0, found, frame, model, room, out)

@@ -46,7 +46,7 @@ class SeriesRegression(pl.LightningModule):
         require_option("absolute_sigma", absolute_sigma, BOOLEAN)
         require_option("model", model, TEXT)
         self.save_hyperparameters()
-        self.size, self.fit_intercept = len(Polynomial(degree, fit_intercept=fit_intercept).names), fit_intercept
+        self.powers = Polynomial(degree, fit_intercept=fit_intercept).powers
         self.absolute_sigma, self.model_name = absolute_sigma, model
         self.automatic_optimization = False
         self.anchor = torch.nn.Parameter(torch.zeros(()))  # torch's DDP refuses a module without parameters
@@ -94,7 +94,7 @@ class SeriesRegression(pl.LightningModule):
     def _model(self, batch: Batch) -> Model:
         if self.absolute_sigma and batch.sigma is None:
             raise UsageError("absolute_sigma needs the sigma of the points: give --data.sigma, or leave it out")
-        return Model(self.size, self.fit_intercept, batch.sigma is not None, self.absolute_sigma)
+        return Model(self.powers, batch.sigma is not None, self.absolute_sigma)
 
     def _solve(self, found: Found, model: Model) -> None:
         loader = cast("GlobalBatches", self.trainer.train_dataloader)
