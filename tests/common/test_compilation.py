@@ -59,7 +59,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
 def start(folder: Path, code: str, *args: str, **variables: str) -> "subprocess.Popen[str]":
     path = folder / "program.py"
-    path.write_text(code)
+    if not path.exists() or path.read_text() != code:  # a process that has just started may be reading it
+        path.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
     command = [sys.executable, str(path), *args]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
