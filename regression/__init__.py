@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from regression.data.data_modules import ArrayDataModule, SineLineDataModule
     from regression.data.table_module import TableDataModule
     from regression.descent.losses import NormLoss
-    from regression.fits.bands import Prediction
+    from regression.estimation.bands import Prediction
     from regression.fits.fit import Fit
     from regression.outputs.fit_files import FitFiles
     from regression.outputs.predictions import PredictionFile

@@ -11,15 +11,17 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_TRAINING = {"common", "curves", "moments", "inference", "estimation", "fits", "series", "descent", "data"}
+BELOW_FITS = {"common", "curves", "moments", "inference", "estimation", "figures"}
+BELOW_TRAINING = {*BELOW_FITS, "fits", "series", "descent", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
     "curves": {"common"},
     "moments": {"common", "curves"},
     "inference": {"common", "curves"},
     "estimation": {"common", "curves", "moments", "inference"},
-    "fits": {"common", "curves", "moments", "inference", "estimation"},
-    "series": {"common", "curves", "moments"},
+    "figures": {"common", "curves", "inference"},
+    "fits": BELOW_FITS,
+    "series": {"common", "curves", "moments", "inference", "estimation"},
     "descent": {"common"},
     "data/readers": {"common"},
     "data": {"common", "data/readers"},

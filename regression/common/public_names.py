@@ -11,7 +11,7 @@ NAMES = {
     "curves.polynomial": ("Line", "Polynomial"),
     "data.data_modules": ("ArrayDataModule", "SineLineDataModule"),
     "data.table_module": ("TableDataModule",),
-    "fits.bands": ("Prediction",),
+    "estimation.bands": ("Prediction",),
     "fits.fit": ("Fit",),
     "outputs.fit_files": ("FitFiles",),
     "outputs.predictions": ("PredictionFile",),

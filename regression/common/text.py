@@ -8,7 +8,18 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["counted", "did_you_mean", "harmless_cell", "left_out", "printable", "shown_path", "spell_out_signs"]
+__all__ = [
+    "UNDETERMINED",
+    "counted",
+    "did_you_mean",
+    "harmless_cell",
+    "left_out",
+    "printable",
+    "shown_path",
+    "spell_out_signs",
+]
+
+UNDETERMINED = "undetermined: "  # how the note begins that says why coefficients are unknown
 
 SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # signs that begin a formula, and the one that marks text

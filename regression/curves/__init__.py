@@ -6,4 +6,5 @@
 - ``decimals``: numbers of 150 digits, and linear algebra with them.
 - ``constraints``: the curves with some powers only, given coefficients, or through given points.
 - ``change_of_basis``: exact changes between a model's basis, the basis of the sums, and powers of x.
+- ``equation``: the curve's equation, as text and for LaTeX.
 """

@@ -11,4 +11,5 @@
 - ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: chooses the degree.
 - ``cross_validation``: how well each degree fits points that were left out.
+- ``bands``: confidence and prediction bands.
 """

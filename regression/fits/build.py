@@ -12,13 +12,13 @@ import torch
 from regression.common.points import Points
 from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
+from regression.estimation.bands import curve_of
 from regression.estimation.convergence import distance_from_optimum, is_converged
 from regression.estimation.criteria import Criteria, information_criteria
 from regression.estimation.degree_choice import Choice
 from regression.estimation.optimum import Optimum
 from regression.estimation.solution import Solution
 from regression.estimation.standard_errors import covariance, scale_of, standard_errors
-from regression.fits.bands import curve_of
 from regression.fits.fit import Fit
 from regression.fits.m_estimate import MEstimate
 from regression.fits.notes import notes

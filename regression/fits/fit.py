@@ -8,14 +8,14 @@ from regression.common.atomic_files import open_whole
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.text import shown_path
-from regression.fits.diagnostics import Diagnostics, diagnose
-from regression.fits.equation import equation, latex_equation
+from regression.curves.equation import equation, latex_equation
 from regression.fits.report import report, short_report
 from regression.fits.result import FitResult
 from regression.fits.tables import coefficient_columns, latex_table, markdown_table
+from regression.inference.row_diagnostics import Diagnostics, diagnose
 
 if TYPE_CHECKING:  # a second to import
-    from regression.fits.figure import Figure
+    from regression.figures.figure import Figure
 
 __all__ = ["Fit"]
 
@@ -113,7 +113,7 @@ class Fit(FitResult):
         Raises:
             UsageError: If the points are not numbers of one length, or ``ax`` is not axes of matplotlib.
         """
-        from regression.fits.figure import plot  # matplotlib takes a second to import
+        from regression.figures.figure import plot  # matplotlib takes a second to import
 
         return plot(self, x, y, sigma, ax=ax, bands=bands, residuals=residuals, labels=labels, title=title)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from regression.common.points import Points
 from regression.common.text import counted
 from regression.curves.decimals import Matrix, Vector, combine, pairs, precise, root
+from regression.estimation.bands import curve_of
 from regression.estimation.optimum import Optimum
 from regression.estimation.solution import Solution
-from regression.fits.bands import curve_of
 from regression.moments.curve import Curve
 
 __all__ = ["MEstimate", "Robust", "estimate"]

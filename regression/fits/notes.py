@@ -5,18 +5,17 @@ from decimal import Decimal
 from itertools import accumulate
 from operator import mul
 
-from regression.common.text import counted, left_out
+from regression.common.text import UNDETERMINED, counted, left_out
 from regression.curves.decimals import dot, precise, times
 from regression.estimation.convergence import is_converged
 from regression.estimation.optimum import Optimum
 from regression.estimation.solution import SHOWN_DIGITS, Solution
 
-UNDETERMINED = "undetermined: "
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_ROUNDING_SE = 0.01  # a tenth of the distance up to which a fit counts as converged
 MOST_CANCELLED = 10**6  # largest ratio of the terms of a variance to their sum that gets no note
 
-__all__ = ["UNDETERMINED", "notes"]
+__all__ = ["notes"]
 
 
 def notes(

@@ -16,9 +16,8 @@ from torch import Tensor
 from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.points import Points
-from regression.common.text import counted
-from regression.fits.bands import Prediction, predicted
-from regression.fits.notes import UNDETERMINED
+from regression.common.text import UNDETERMINED, counted
+from regression.estimation.bands import Prediction, predicted
 from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
 from regression.moments.curve import Curve

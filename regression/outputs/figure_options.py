@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.text import counted
+from regression.curves.equation import formula
 from regression.data.data_modules import PointsDataModule
 from regression.data.rows import Rows
-from regression.fits.bands import without_bands
-from regression.fits.equation import formula
+from regression.estimation.bands import without_bands
 from regression.fits.fit import Fit
 from regression.training.base import CurveModule
 
 if TYPE_CHECKING:  # a second to import
-    from regression.fits.figure_history import Losses
+    from regression.figures.history import Losses
 
 __all__ = ["FigureOptions", "fit_pictures", "picture_on_the_way"]
 
@@ -62,7 +62,7 @@ class FigureOptions:
         if size is not None and not all(SMALLEST <= length <= LARGEST for length in size):
             raise UsageError(f"figure.size must be two lengths from {SMALLEST:g} to {LARGEST:g} inches, got {size}")
         if style is not None:
-            from regression.fits.figure import styled  # matplotlib takes a second to import
+            from regression.figures.figure import styled  # matplotlib takes a second to import
 
             with styled(style):
                 pass
@@ -86,9 +86,9 @@ def fit_pictures(
         losses: Losses on the way, each with the number of updates made before it.
         most: Number of points that are drawn, at most.
     """
-    from regression.fits.figure import figure, figure_file, shown_fit, styled  # matplotlib takes a second to import
-    from regression.fits.figure_diagnostics import diagnostics
-    from regression.fits.figure_history import compared_degrees
+    from regression.figures.diagnostics import diagnostics
+    from regression.figures.figure import figure, figure_file, shown_fit, styled  # matplotlib takes a second to import
+    from regression.figures.history import compared_degrees
 
     points, axes = rows.sample(most), fit.axes if data is None else data.axes
     first_row = 1 if _are_all_rows(rows, points, data) else None
@@ -124,8 +124,8 @@ def picture_on_the_way(
         losses: Losses so far, each with the number of updates made before it.
         most: Number of points that are drawn, at most.
     """
-    from regression.fits.figure import figure, figure_file, styled
-    from regression.fits.figure_panels import ShownCurve, ShownPoints, points_label
+    from regression.figures.figure import figure, figure_file, styled
+    from regression.figures.panels import ShownCurve, ShownPoints, points_label
 
     rows = module.loader.rows
     points, axes = rows.sample(most), ("x", "y") if data is None else data.axes
@@ -152,7 +152,7 @@ def _title(name: str, is_exact: bool, updates: int) -> str:
 
 
 def _loss_panel(losses: Sequence[tuple[int, float | None]], name: str) -> "Losses | None":
-    from regression.fits.figure_history import Losses
+    from regression.figures.history import Losses
 
     known = {update: float(loss) for update, loss in losses if loss is not None}
     return Losses(known, name) if known else None

@@ -14,7 +14,7 @@ from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
 from regression.common.text import counted, left_out, shown_path
-from regression.fits.bands import Prediction
+from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
 from regression.outputs.table_file import require_table_name, table_writer
 from regression.training.trainer_parts import as_curve_module, run_data

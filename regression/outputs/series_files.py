@@ -19,7 +19,7 @@ from regression.training.series_regression import SeriesRegression
 from regression.training.trainer_parts import run_data
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
-    from regression.fits.figure_series import SeriesPanel
+    from regression.figures.series import SeriesPanel
 
 __all__ = ["SeriesFiles", "series_pictures", "write_series"]
 
@@ -93,8 +93,8 @@ class SeriesFiles(Callback):
 
 def series_pictures(options: FigureOptions, fit: SeriesFit, trainer: pl.Trainer) -> dict[str, bytes]:
     """Draw the fits of series, and return the files by their names."""
-    from regression.fits.figure import figure_file, styled  # matplotlib takes a second to import
-    from regression.fits.figure_series import MOST_PANELS, draw_panels, draw_spread
+    from regression.figures.figure import figure_file, styled  # matplotlib takes a second to import
+    from regression.figures.series import MOST_PANELS, draw_panels, draw_spread
 
     data = run_data(trainer)
     own = f"{fit.model}, exact, for each of {len(fit.nobs):,} series"
@@ -112,7 +112,7 @@ def series_pictures(options: FigureOptions, fit: SeriesFit, trainer: pl.Trainer)
 
 def _panels(fit: SeriesFit, trainer: pl.Trainer) -> "list[SeriesPanel]":
     """Return the series with some of their points."""
-    from regression.fits.figure_series import SeriesPanel
+    from regression.figures.series import SeriesPanel
 
     loader: Any = trainer.train_dataloader
     rows = loader.rows

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import regression
 from regression import SineLineDataModule, UsageError
 from regression.descent.updates import Trace
-from regression.fits import figure as drawing
+from regression.figures import figure as drawing
 from regression.outputs.fit_files import FitFiles, updates_shown
 from tests.support.command import Command
 

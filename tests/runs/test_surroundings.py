@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 from regression.common.errors import UsageError
-from regression.fits import figure as drawing
+from regression.figures import figure as drawing
 from regression.runs.folder import forget_rank
 from regression.runs.surroundings import NUMBERS, clean_environment, is_launched, is_pod, require_world
 from tests.runs.test_launchers import FITS, free_port, run_all

@@ -14,7 +14,7 @@ from pyarrow import csv, parquet
 
 import regression
 from regression.data.readers.series_names import Labels
-from regression.fits import figure
+from regression.figures import figure
 from tests.series.points import mixed
 from tests.support.command import Command, Run, run_process
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from regression.fits.figure_panels import BLUE, FEW, ORANGE
-from regression.fits.result import FitResult
+from regression.figures.panels import BLUE, FEW, ORANGE
+from regression.inference.fitted import Fitted
 
 __all__ = ["Degrees", "Losses", "compared_degrees"]
 
@@ -56,7 +56,7 @@ class Degrees:
         axes.set(xlabel="degree", ylabel=self.name)
 
 
-def compared_degrees(fit: FitResult) -> Degrees | None:
+def compared_degrees(fit: Fitted) -> Degrees | None:
     """Return the panel of the degrees that a fit's degree was chosen from, by the criterion that chose it."""
     known = {int(row["degree"] or 0): row.get(fit.criterion or "") for row in fit.degree_table}
     criteria = {degree: value for degree, value in known.items() if value is not None}

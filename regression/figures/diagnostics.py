@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from regression.common.points import Points
-from regression.fits.diagnostics import Diagnostics
-from regression.fits.figure_panels import BLUE, GREY, ORANGE, few_ticks, plain_text
-from regression.fits.result import FitResult
+from regression.figures.panels import BLUE, GREY, ORANGE, few_ticks, plain_text
+from regression.inference.fitted import Fitted
+from regression.inference.row_diagnostics import Diagnostics
 
 __all__ = ["diagnostics"]
 
@@ -19,7 +19,7 @@ SMOOTHED = 30  # points from which on a running median is drawn
 
 
 def diagnostics(
-    fit: FitResult,
+    fit: Fitted,
     points: Points,
     title: str,
     first_row: int | None = None,

@@ -16,9 +16,10 @@ from matplotlib.ticker import LogLocator
 from regression.common.arrays import complete_columns, require_complete
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.fits.equation import formula
-from regression.fits.figure_history import Degrees, Losses
-from regression.fits.figure_panels import (
+from regression.common.text import UNDETERMINED
+from regression.curves.equation import formula
+from regression.figures.history import Degrees, Losses
+from regression.figures.panels import (
     BANDS,
     GREY,
     ShownCurve,
@@ -29,8 +30,7 @@ from regression.fits.figure_panels import (
     plain_text,
     points_label,
 )
-from regression.fits.notes import UNDETERMINED
-from regression.fits.result import FitResult
+from regression.inference.fitted import Fitted
 
 __all__ = ["ENDINGS", "Bands", "Figure", "figure", "figure_file", "plot", "shown_fit", "styled"]
 
@@ -103,7 +103,7 @@ def styled(style: str | None) -> Iterator[None]:
 
 
 def shown_fit(
-    fit: FitResult,
+    fit: Fitted,
     points: Points,
     axes: tuple[str, str] | None = None,
     *,
@@ -141,7 +141,7 @@ def shown_fit(
     return ShownPoints(points, axes or fit.axes, errors, label, held_out, first_row), curve
 
 
-def _curve_label(fit: FitResult) -> str:
+def _curve_label(fit: Fitted) -> str:
     known = {"R²": fit.rsquared, "σ": fit.sigma}
     goodness = ", ".join(
         f"{name} {value:.{6 if name == 'R²' and value > 0.999 else 4}g}"
@@ -151,7 +151,7 @@ def _curve_label(fit: FitResult) -> str:
     return "\n".join(filter(None, [formula(fit.params.tolist(), fit.names), goodness]))
 
 
-def _remark(fit: FitResult) -> str | None:
+def _remark(fit: Fitted) -> str | None:
     """Return the note without which the curve would be taken for more than it is."""
     grave = [note for note in fit.notes if note.startswith((UNDETERMINED, "not converged"))]
     return fill(grave[0].partition(";")[0], REMARK_WIDTH) if grave else None
@@ -224,7 +224,7 @@ def _write_title(axes: Axes, title: str, remark: str | None) -> None:
 
 
 def plot(
-    fit: FitResult,
+    fit: Fitted,
     x: Any,
     y: Any,
     sigma: Any = None,

@@ -13,8 +13,8 @@ from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.curves.basis import design
-from regression.fits.result import FitResult
 from regression.inference.distributions import chi2_tail, f_tail
+from regression.inference.fitted import Fitted
 
 __all__ = ["Diagnostics", "ResidualTest", "diagnose"]
 
@@ -70,7 +70,7 @@ class Diagnostics:
     degree: int
 
     @classmethod
-    def of(cls, fit: FitResult, points: Points) -> "Diagnostics":
+    def of(cls, fit: Fitted, points: Points) -> "Diagnostics":
         """Return the diagnostics of some or all of the fitted rows.
 
         Raises:
@@ -153,7 +153,7 @@ class Diagnostics:
         return as_frame(self.to_dict())
 
 
-def diagnose(fit: FitResult, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
+def diagnose(fit: Fitted, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
     """Return the rows of a fit with their diagnostics.
 
     Args:

@@ -18,14 +18,14 @@ from matplotlib.figure import Figure
 import regression
 from regression import Fit, UsageError, fit
 from regression.common.points import Points
-from regression.fits import figure as drawing
-from regression.fits.bands import without_bands
-from regression.fits.diagnostics import Diagnostics
-from regression.fits.equation import formula
-from regression.fits.figure import figure, figure_file, shown_fit, styled
-from regression.fits.figure_diagnostics import diagnostics
-from regression.fits.figure_history import Losses, compared_degrees
-from regression.fits.figure_panels import ShownCurve, ShownPoints
+from regression.curves.equation import formula
+from regression.estimation.bands import without_bands
+from regression.figures import figure as drawing
+from regression.figures.diagnostics import diagnostics
+from regression.figures.figure import figure, figure_file, shown_fit, styled
+from regression.figures.history import Losses, compared_degrees
+from regression.figures.panels import ShownCurve, ShownPoints
+from regression.inference.row_diagnostics import Diagnostics
 from tests.support import textbook
 from tests.support.command import Command, config
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from regression.fits.figure_panels import BLUE, GREY, ORANGE, plain_text
+from regression.figures.panels import BLUE, GREY, ORANGE, plain_text
 
 __all__ = ["MOST_PANELS", "SeriesPanel", "draw_panels", "draw_spread"]
 

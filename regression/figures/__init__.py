@@ -1,0 +1,8 @@
+"""The pictures of a fit, in the only files with matplotlib. May import common, curves and inference.
+
+- ``figure``: the figure of a fit, and its files; only the files named figure import matplotlib.
+- ``panels``: the panels of curve and residuals.
+- ``history``: the panel of losses, or of degrees.
+- ``diagnostics``: four plots of the residuals.
+- ``series``: the figure of many fits: small panels, or histograms of their numbers.
+"""
