@@ -43,11 +43,13 @@ class Fit(FitResult):
         """Return the report in short: what an interactive session shows."""
         return short_report(self)
 
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: a table of the coefficients with a small picture."""
+    def to_html(self) -> str:
+        """Return a table of the coefficients with a small picture, as HTML: what a notebook shows."""
         from regression.fits.html import html
 
         return html(self)
+
+    _repr_html_ = to_html
 
     def report(self, full: bool = False, width: int | None = None) -> str:
         """Return the report, with intervals, tests and correlations too if ``full``.
