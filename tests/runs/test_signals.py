@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from regression.descent import updates as descent
 from regression.fits.least_squares import LeastSquares
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.processes import Outcome
 from regression.runs.signals import Signals
-from regression.training import descent
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command, Run, config
 from tests.support.processes import FIT, ended, members, numbers, started, wait_for
