@@ -6,6 +6,7 @@ from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, pairwise
 from threading import get_ident
@@ -245,7 +246,7 @@ def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
 def _is_number(kind: Any) -> bool:
     from pyarrow import types
 
-    return bool(types.is_floating(kind) or types.is_integer(kind))
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_decimal(kind))
 
 
 def _is_text(kind: Any) -> bool:
@@ -263,8 +264,21 @@ def numbers(title: str, column: Any, labels: Labels | None) -> Array:
         return labels.codes(column)
     if types.is_floating(column.type):
         return _plain(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
+    if types.is_decimal(column.type):
+        return _of_decimals(title, column)
     values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
     return np.where(column.is_null(), np.nan, values) if column.null_count else values
+
+
+def _of_decimals(title: str, column: Any) -> Array:
+    """Return decimals as the nearest float64, NaN for nulls; refuse those of more digits than it tells apart."""
+    import pyarrow as pa
+
+    values = column.cast(pa.string()).cast(pa.float64())  # rounded once; the direct way rounds twice
+    with suppress(pa.ArrowInvalid):  # where the digits of a number are more than the type has
+        if values.cast(pa.string()).cast(column.type).equals(column):
+            return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+    raise DataError(f"{title} holds decimals of more digits than float64 has: round them yourself")
 
 
 def without_copy(column: Any) -> Array:

@@ -17,6 +17,7 @@ from regression.data.readers.columns import FileColumns, Wanted
 from regression.data.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
 from regression.data.readers.dialect import STANDARD, Dialect
 from regression.data.readers.parquet import ParquetColumns
+from regression.data.readers.partitions import key_folders, keys_of, read_partition
 from regression.data.readers.source import Source
 from regression.data.readers.standard_input import STANDARD_INPUT, standard_input
 
@@ -73,8 +74,9 @@ def find_files(path: str) -> list[Path]:
     """Return the files that a path means, in the order of their names.
 
     Args:
-        path: A file; a folder, for all tables directly in it; a pattern such as ``data/*.parquet``; or ``-`` for
-            standard input. ``~`` is the user's home.
+        path: A file; a folder, for all tables directly in it, and in folders in it such as ``key=value``; a pattern
+            such as ``data/**/*.parquet``, ``**`` standing for any folders; or ``-`` for standard input. ``~`` is the
+            user's home.
 
     Raises:
         DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds, or parts
@@ -88,7 +90,7 @@ def find_files(path: str) -> list[Path]:
     given = standard_input() if path == STANDARD_INPUT else Path(pattern)
     try:
         is_pattern = any(sign in path for sign in "*?[") and not given.exists()
-        found = sorted(map(Path, glob.glob(pattern))) if is_pattern else [given]
+        found = _matching(pattern) if is_pattern else [given]
         for folder in {file.parent for file in found} if is_pattern else {given}:
             _require_plain(folder)
         found = _tables_in(given) if given.is_dir() else found
@@ -113,8 +115,24 @@ def _require_plain(folder: Path) -> None:
                 )
 
 
+def _matching(pattern: str) -> list[Path]:
+    """Return the files that a pattern means; of what its wildcards find, none that Spark keeps beside its tables."""
+    before = len(Path(glob.escape(pattern.partition("*")[0])).parts)
+    found = sorted(map(Path, glob.glob(pattern, recursive=True)))
+    meant = {part for part in Path(pattern).parts if part[0] == "_"}  # as the user writes them
+    return [
+        file
+        for file in found
+        if not any(part[0] == "_" and part not in meant for part in file.parts[max(0, before - 1) :])
+        and file.suffix != ".crc"
+        and not ("**" in pattern and file.is_dir())
+    ]
+
+
 def _tables_in(folder: Path) -> list[Path]:
+    """Return the tables directly in a folder, and in folders in it that are named by a key and a value."""
     found = sorted(file for file in folder.iterdir() if _by_ending(file) and file.name[0] not in "._")
+    found += [file for place in key_folders(folder) for file in _tables_in(place)]
     if not found:
         raise DataError(f"{folder} is a folder without tables: expected files ending in {', '.join(ENDINGS)}")
     if len({form.word for file in found if (form := _by_ending(file))}) > 1:
@@ -137,7 +155,14 @@ def _require_readable(file: Path) -> None:
 
 def open_file(source: Source, wanted: Wanted) -> FileColumns:
     """Return the wanted columns of a file, by the format of its first bytes; refuse one that its name denies."""
-    return source.guarded(lambda: _format_of(source.path, wanted.dialect).read(source, wanted))
+
+    def read() -> FileColumns:
+        form = _format_of(source.path, wanted.dialect)
+        is_parted = keys_of(source.path).keys() & set(map(str, wanted.columns))
+        names = form.names(source, wanted.dialect) if is_parted else ()
+        return read_partition(source, wanted, names, form.read) if is_parted else form.read(source, wanted)
+
+    return source.guarded(read)
 
 
 def column_names(path: str, dialect: Dialect = STANDARD) -> list[str]:
