@@ -98,23 +98,19 @@ def fit(
             constraints, or only one.
     """
     _require_one_sigma(sigma, weights, absolute_sigma)
-    every = {"x": x, "y": y, "sigma": sigma, "weights": weights, "counts": counts, "sigma_x": sigma_x}
-    named = {name: values for name, values in every.items() if name in "xy" or values is not None}
+    more = {"sigma": sigma, "weights": weights, "counts": counts, "sigma_x": sigma_x}
+    named = {"x": x, "y": y} | {name: values for name, values in more.items() if values is not None}
     axes = (column_name(x, "x"), column_name(y, "y")) if data is None else (x, y)
     names, given = list(named), list(named.values()) if data is None else chosen_columns(data, named)
     columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     require_level(level)
     points, scan = _points(dict(zip(names, columns, strict=True)))
-    constraints = None
-    if terms is not None or fix or through:
-        constraints = _constraints(terms, fix, through, degree, fit_intercept)
-        degree = constraints.powers[-1]
+    constraints = _constraints(terms, fix, through, degree, fit_intercept)
+    degree = degree if constraints is None else constraints.powers[-1]
     is_auto = degree == "auto"
     is_special = is_auto or cov_type != "nonrobust"
-    _require_robust(robust, is_special or absolute_sigma or sigma_x is not None)
-    if sigma_x is not None and (is_special or constraints or counts is not None):
-        raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through, counts and cov_type")
+    _require_plain(robust, sigma_x, is_special or absolute_sigma, is_special or bool(constraints) or counts is not None)
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
@@ -169,10 +165,12 @@ def _sample(points: Points) -> Points:
     return points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
 
 
-def _require_robust(robust: Any, has_more: bool) -> None:
+def _require_plain(robust: Any, sigma_x: Any, is_special: bool, has_more: bool) -> None:
     require_option("robust", robust, or_null(one_of(Robust)))
-    if robust and has_more:
+    if robust and (is_special or sigma_x is not None):
         raise UsageError("robust has a scale and errors of its own: give a degree, and no absolute_sigma or cov_type")
+    if sigma_x is not None and has_more:
+        raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through, counts and cov_type")
 
 
 def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Callable[[Points], None]], None]]:
@@ -192,8 +190,10 @@ def _constraints(
     through: Sequence[tuple[float, float]] | None,
     degree: Any,
     fit_intercept: bool,
-) -> Constraints:
-    """Return the constraints on the curve."""
+) -> Constraints | None:
+    """Return the constraints on the curve, ``None`` without any."""
+    if terms is None and not fix and not through:
+        return None
     if terms is None:
         if not isinstance(degree, int):
             raise UsageError(f"fix and through need a whole number for the degree, got {degree!r}")

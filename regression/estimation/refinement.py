@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from regression.common.fixed_point import UNIT_BITS
 from regression.curves.decimals import (
+    Matrix,
+    Vector,
     combine,
     dot,
     numbers,
@@ -24,6 +26,7 @@ from regression.curves.decimals import (
 )
 from regression.estimation.solution import Certainty, Solution
 from regression.estimation.solver import UNIT, weight_unit, y_unit
+from regression.estimation.within import Within
 from regression.moments.second_pass import SecondPass
 
 __all__ = ["refine", "second_pass"]
@@ -76,14 +79,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         moved = [dot(step, right) for step in combinations]
         steps = [value / size for value, size in zip(moved, squares, strict=True)]
         y, w = y_unit(solution.frame), weight_unit(solution.frame)
-        curve = numbers(request.curve)
-        curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y
-        known, within = [Decimal(0)] * count, solution.within
-        if within is None:
-            own = slice(int(not solution.has_intercept), int(not solution.has_intercept) + count)
-            known = solve_triangular([f[own] for f in functions], curve[own])
-        else:  # the curve meets the constraints, and only the steps are added
-            within = replace(within, base=[y * value for value in curve])
+        known, within = _known(solution, request, functions)
         ssr, change = square - dot(moved, steps), sum(map(abs, steps), Decimal(0))
         ssr_error = errors.ssr + 2 * change * errors.value + change * change * errors.product
         is_perfect = ssr <= ssr_error or count == solution.nobs
@@ -102,6 +98,17 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
             is_refined=True,
             within=within,
         )
+
+
+def _known(solution: Solution, request: SecondPass, functions: Matrix) -> tuple[Vector, Within | None]:
+    """Return the curve of the second pass in the new functions, in v's unit; 0 within constraints, where it is kept."""
+    y, count = y_unit(solution.frame), len(functions)
+    curve = numbers(request.curve)
+    curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y
+    if solution.within is not None:  # the curve meets the constraints, and only the steps are added
+        return [Decimal(0)] * count, replace(solution.within, base=[y * value for value in curve])
+    own = slice(int(not solution.has_intercept), int(not solution.has_intercept) + count)
+    return solve_triangular([f[own] for f in functions], curve[own]), None
 
 
 def _errors(solution: Solution, request: SecondPass, square: Decimal) -> Certainty:
