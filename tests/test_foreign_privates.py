@@ -15,7 +15,7 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from regression import LineRegression, PolynomialRegression
-from regression.cli.parser_internals import IMPORTER, MAKER, remembered_parsers
+from regression.cli.parser_internals import IMPORTER, LOADER, MAKER, remembered_parsers
 from tests.test_architecture import PACKAGE, dotted
 
 DOORS = {
@@ -95,7 +95,7 @@ def test_the_names_are_there() -> None:
     assert callable(_SubprocessScriptLauncher._call_children_scripts)
     assert {"_timeout", "_launcher"} <= vars(DDPStrategy()).keys()
     assert callable(LightningCLI._parse_ckpt_path)
-    assert IMPORTER in vars(_typehints)
+    assert {IMPORTER, LOADER} <= vars(_typehints).keys()
     assert IMPORTER in vars(_actions)
 
 

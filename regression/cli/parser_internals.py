@@ -12,10 +12,12 @@ from typing import Any
 from jsonargparse import _actions, _common, _typehints
 from lightning.pytorch.cli import LightningCLI
 
-__all__ = ["OwnCheckpoints", "remembered_parsers", "replaced_importer"]
+__all__ = ["SIGNS", "OwnCheckpoints", "kept_signs", "remembered_parsers", "replaced_importer"]
 
 IMPORTER = "import_object"
 MAKER = "get_class_parser"
+LOADER = "basic_json_or_yaml_load"
+SIGNS = ("#", "?")  # that begin a comment or a key in YAML
 
 
 @contextmanager
@@ -35,6 +37,17 @@ def replaced_importer(replace: Callable[[Any, Callable[[Any], Any]], Any]) -> It
     finally:
         for module in modules:
             setattr(module, IMPORTER, original)
+
+
+@contextmanager
+def kept_signs() -> Iterator[None]:
+    """Let options that may be null hold a text such as ``#t``: YAML takes it for a comment, so that it became null."""
+    load = vars(_typehints)[LOADER]
+    setattr(_typehints, LOADER, lambda text: text if text.startswith(SIGNS) else load(text))
+    try:
+        yield
+    finally:
+        setattr(_typehints, LOADER, load)
 
 
 @contextmanager

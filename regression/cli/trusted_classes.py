@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader, set_loader
 
-from regression.cli.parser_internals import replaced_importer
+from regression.cli.parser_internals import SIGNS, kept_signs, replaced_importer
 from regression.common.errors import UsageError
 
 __all__ = ["OPTIONS", "only_trusted_names", "require_plain_files"]
@@ -32,7 +32,6 @@ PLACES = (*AREAS, "torch.nn")  # packages that a name may begin with; their impo
 LARGEST = 1 << 20  # bytes of YAML
 DEEPEST = 40  # levels of nested lists and mappings
 MOST = 100_000  # values, with all aliases expanded
-SIGNS = ("#", "?")  # that begin a comment or a key in YAML
 SIZED = (".yaml", ".yml", ".json")
 OPTIONS = ("-c", "--config")
 
@@ -51,7 +50,7 @@ def only_trusted_names() -> Iterator[None]:
     load = get_loader("yaml")
     set_loader("yaml", lambda text: _loaded(text, load), (yaml.YAMLError,))
     try:
-        with replaced_importer(_trusted):
+        with replaced_importer(_trusted), kept_signs():
             yield
     except _RefusalError as refusal:
         raise UsageError(str(refusal)) from None

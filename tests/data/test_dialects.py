@@ -243,6 +243,15 @@ def test_signs_that_yaml_would_drop_are_options(command: Command, option: tuple[
     assert (done.code, done.fit["params"]) == (0, pytest.approx([1, 2]))
 
 
+@pytest.mark.parametrize("option", [("--data.sigma", "#s"), ("--data.series=#s",), ("--sigma", "?s")])
+def test_a_column_may_begin_with_a_sign_of_yaml(command: Command, option: tuple[str, ...]) -> None:
+    """A column that may be left out is looked for by its whole name, and not left out in silence."""
+    Path("a.csv").write_text("x,y,s\n0,1,1\n1,3,1\n2,5,1\n")
+    done = command("fit", "a.csv", *option)
+    assert (done.code, done.folder) == (2, None)
+    assert f"there is no column '{option[-1][-2:]}' among 'x', 'y', 's'; did you mean 's'?" in done.err
+
+
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path of - is what comes through standard input, as often as it is looked at; if that is nothing, it says so."""
     packed = io.TextIOWrapper(io.BytesIO(gzip.compress(("x,y\n" + ROWS).encode())))
