@@ -132,9 +132,15 @@ def write_arrow(path: Path, table: pa.Table) -> None:
         writer.write_table(table)
 
 
+def write_stream(path: Path, table: pa.Table) -> None:
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table)
+
+
 BINARY: dict[str, Callable[[Path, pa.Table], object]] = {
     "a.parquet": lambda path, table: parquet.write_table(table, path),
     "a.arrow": write_arrow,
+    "a.arrows": write_stream,
     "a.npy": lambda path, table: np.save(path, np.stack([table["x"], table["y"]], 1)),
     "a.npz": lambda path, table: np.savez(path, x=table["x"], y=table["y"]),
 }
@@ -144,6 +150,7 @@ BINARY: dict[str, Callable[[Path, pa.Table], object]] = {
 STRICT: dict[str, Callable[[Path], list[Any]]] = {
     "a.parquet": lambda path: [*parquet.read_table(path, memory_map=True).select(["x", "y"]).columns],
     "a.arrow": lambda path: [*pa.ipc.open_file(path.read_bytes()).read_all().select(["x", "y"]).columns],
+    "a.arrows": lambda path: [*pa.ipc.open_stream(path.read_bytes()).read_all().select(["x", "y"]).columns],
     "a.npy": lambda path: [*np.load(path).T],
     "a.npz": lambda path: [np.load(path)[name] for name in ("x", "y")],
 }

@@ -12,6 +12,7 @@
 - ``parquet_statistics``: what they state of their numbers, checked while these are read.
 - ``arrow_and_numpy``: Arrow, NPY and NPZ files, and record batches as numbers.
 - ``partitions``: columns whose values stand in the names of folders.
+- ``arrow_stream``: Arrow streams.
 - ``columns``: what a reader returns: the columns of one file, in parts.
 - ``series_names``: names of series, as numbers.
 - ``standard_input``: standard input as a file.

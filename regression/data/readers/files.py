@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
+from regression.data.readers.arrow_stream import ArrowStreamColumns
 from regression.data.readers.columns import FileColumns, Wanted
 from regression.data.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
 from regression.data.readers.dialect import STANDARD, Dialect
@@ -43,6 +44,7 @@ def _text(packing: str, first_bytes: bytes, unpack: Unpack) -> Format:
     return Format("text", endings, first_bytes, partial(read_text, unpack=unpack), partial(text_names, unpack=unpack))
 
 
+STREAM = b"\xff\xff\xff\xff"  # before each message of Arrow
 FORMATS = (
     Format("text", (".csv", ".tsv"), b"", read_text, text_names),
     _text("gz", b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),  # type: ignore[arg-type, return-value]
@@ -53,6 +55,7 @@ FORMATS = (
     Format(
         "arrow", (".arrow", ".feather", ".ipc"), b"ARROW1", ArrowColumns, lambda source, _: ArrowColumns.names(source)
     ),
+    Format("arrow", (".arrows",), STREAM, ArrowStreamColumns, lambda source, _: ArrowStreamColumns.names(source)),
     Format("npy", (".npy",), b"\x93NUMPY", ArrayColumns, lambda source, _: array_names(source)),
     Format("npz", (".npz",), b"PK\x03\x04", read_npz, lambda source, _: npz_names(source)),
 )
@@ -60,7 +63,6 @@ ENDINGS = {ending: form for form in FORMATS for ending in form.endings}
 OTHERS = {  # what files of no such format begin with, and what to do
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\xff\xff\xff\xff": "an Arrow stream: save it as an Arrow file, such as with pyarrow.ipc.new_file",
 }
 LAKES = {  # what marks folders whose files are a table only as another library reads them
     "_delta_log": ("a Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
