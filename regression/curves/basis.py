@@ -11,7 +11,8 @@ from regression.common.errors import UsageError
 __all__ = ["RECURRENCES", "Basis", "design", "polynomial", "recur", "require_basis"]
 
 # A basis is a row: for each k the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d``, which starts from φ_0 = 1
-# and φ_{-1} = 0.
+# and φ_{-1} = 0. They are whole numbers: exact changes of basis use the table with decimals. A recurrence with a
+# constant beside t, such as Laguerre's, does not fit into a row.
 RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
     "power": lambda _: (1, 0, 1),
     "chebyshev": lambda k: (2 if k else 1, 1, 1),

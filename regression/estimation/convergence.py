@@ -82,11 +82,12 @@ class OptimumDistance:
 
 
 def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> float:
-    """Return a step size for plain gradient descent on the mean squared error that does not diverge.
+    """Return the default learning rate of SGD: a step for the mean squared error that does not diverge.
 
     With the extreme eigenvalues of the Hessian ``H = 2 AᵀWA / N`` it is ``2 / (λmin + λmax)``, the best constant step,
     but at most ``1.9 / λmax``: at 2 / λmax rounding alone can make the steps grow. A mini-batch can have a larger λmax
-    than all points; a bound is the largest sum of squares of a row, for which the trace and 2 K are taken.
+    than all points. Its λmax is at most twice the largest sum of squares of a row of A: K functions of size 1 give
+    2 K, and the trace of H is twice the mean sum of squares; the step is 1 over the larger of both.
 
     Args:
         chart: The model's functions.

@@ -32,7 +32,7 @@ def covariance(solution: Solution, scale: Decimal | None) -> Matrix | None:
 
 
 def standard_errors(solution: Solution, scale: Decimal | None) -> Vector | None:
-    """Return the square roots of the covariance's diagonal, shape (K,); the only place where they are taken."""
+    """Return the square roots of the covariance's diagonal, shape (K,)."""
     cov = covariance(solution, scale)
     with precise():
         return None if cov is None else [root(abs(row[k])) for k, row in enumerate(cov)]

@@ -1,6 +1,6 @@
 """The pictures of a fit, in the only files with matplotlib. May import common, curves and inference.
 
-- ``figure``: the figure of a fit, and its files; only the files named figure import matplotlib.
+- ``figure``: the figure of a fit, and its files.
 - ``panels``: the panels of curve and residuals.
 - ``history``: the panel of losses, or of degrees.
 - ``diagnostics``: four plots of the residuals.

@@ -1,4 +1,4 @@
-"""The figure of a fit, on its own or in axes of a user's, and its files; without matplotlib's global state."""
+"""The figure of a fit, on its own or in axes of a user's, and its files; matplotlib's global state stays as it is."""
 
 import gc
 import io
@@ -111,11 +111,11 @@ def shown_fit(
     first_row: int | None = None,
     bands: Sequence[str] = tuple(BANDS),
 ) -> tuple[ShownPoints, ShownCurve]:
-    """Return what a figure shows of points and a fit to them.
+    """Return what a figure shows of points and a fit to them: points with error bars, the curve, its bands.
 
-    One sigma for all points is taken for that of new ones too; where they differ there is no prediction band. Bars of
-    relative sigma have the length that the residuals give them, as in the prediction band. A descent that has not
-    converged has no bands: they would be those of the optimum.
+    An error bar is ± sigma, times residual σ where sigma are relative, as in the prediction band. With one sigma for
+    all points the prediction band is that of new points with this sigma; where sigma differ there is none. A descent
+    that has not converged has no bands: they would be those of the optimum.
 
     Args:
         fit: The fit.

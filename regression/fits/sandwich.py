@@ -133,6 +133,7 @@ class _ExactSum:
 
 
 def _newey_west(scores: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
+    """Return the middle of the sandwich ``B M B``: sums of products of scores up to so many rows apart (1987)."""
     meat = scores.T @ scores
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]

@@ -8,8 +8,9 @@ from typing import Any
 
 from regression.common.compiled import loop
 from regression.moments.loops import add_moments, add_residuals
+from regression.series.equations import Frame, unit_power
 from regression.series.room import Model, Room
-from regression.series.solver import Frame, prepare_residuals, refine, solve, unit_power
+from regression.series.solver import prepare_residuals, refine, solve
 
 __all__ = ["LARGEST", "add_sums", "fit_whole", "solve_sums"]
 

@@ -18,7 +18,7 @@ def rewrite_counters(fit_loop: dict[str, Any], position: Position, batches: floa
     Lightning infers from its counters in which hook a checkpoint was written, and in some hooks infers wrongly: it then
     drops a validation, repeats the end of an epoch, or miscounts the batches that are left. This function sets the
     counters to one of two states: after an update, its validation done or not begun; or before an epoch, if the last
-    one is complete. The keys are Lightning's own; this is the only place that writes them.
+    one is complete. The keys are Lightning's own; no other file writes them into a checkpoint.
 
     Args:
         fit_loop: ``checkpoint["loops"]["fit_loop"]``, changed in place.
@@ -59,7 +59,7 @@ def count_updates(trainer: pl.Trainer, updates: int) -> None:
     """Count updates made inside one batch as optimizer steps: in ``global_step``, checkpoints, and the logs' x axis.
 
     ``LightningOptimizer.step`` counts one update at a time, which takes longer than the update. The counters have no
-    public setter; this is the only place that sets them.
+    public setter; no other file sets those of a running Trainer.
     """
     loop = trainer.fit_loop.epoch_loop
     loop.manual_optimization.optim_step_progress.total.ready += updates

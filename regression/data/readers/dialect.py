@@ -1,4 +1,4 @@
-"""How text files say what they hold: what stands around the numbers, and how these are written."""
+"""How text files differ: headers, delimiters, how numbers are written, and which cells are missing."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -10,6 +10,7 @@ __all__ = ["AUTO", "BLANKS", "BY_BLANKS", "DELIMITERS", "MISSING", "STANDARD", "
 
 Header = Literal["auto", "row", "none"]
 DELIMITERS = (",", ";", "\t", "|")
+# Cells without a number; the empty cell is one whatever --data.missing lists.
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
 BLANKS = " \t"  # that may stand around numbers
 THOUSANDS = ("", ",", ".", "'", "’", "_", " ")

@@ -26,12 +26,17 @@ __all__ = ["FORMATS", "STANDARD_INPUT", "Format", "column_names", "find_files", 
 
 
 class Format(NamedTuple):
-    """What files of a format are called, how their names end, what they begin with, and what reads them.
+    """A row of the table of formats: another format is one more.
 
-    ``read`` returns the wanted columns, ``names`` the names of all of them without reading a row.
+    Attributes:
+        word: The format in words; the tables of a folder must be of one.
+        endings: How names of its files end.
+        first_bytes: What its files begin with.
+        read: Returns the wanted columns.
+        names: Returns the names of all columns without reading a row.
     """
 
-    word: str  # the tables of a folder are all of one
+    word: str
     endings: tuple[str, ...]
     first_bytes: bytes
     read: Callable[[Source, Wanted], FileColumns]

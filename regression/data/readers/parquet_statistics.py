@@ -61,8 +61,9 @@ class StatedEnds:
     ) -> Iterator[list[Any]]:
         """Yield batches of consecutive rows, and refuse groups that have other ends, once their last row is there.
 
-        Groups that end in the same batch are looked at together: where one of them has the ends, so have all.
-        Whichever process or thread has the last row of a group decodes all of it, so that nothing need be told.
+        Groups that end in the same batch are compared together, by the ends of all of them: small groups would take
+        most of the time otherwise. The thread that decodes the last row of a group has decoded all of it, so that no
+        other process or thread has to be asked.
 
         Args:
             batches: For each batch its columns.
@@ -86,7 +87,7 @@ class StatedEnds:
         return np.tile(NO_ENDS, (len(self._names), 1))
 
     def _require(self, first: int, last: int, found: Array) -> None:
-        """Refuse groups with other ends than stated; of missing numbers, which make them NaN, other words tell."""
+        """Refuse groups with other ends than stated; NaN are ends of missing numbers, which are refused elsewhere."""
         stated = joined_ends(self._ends[first:last])
         for column, _ in np.argwhere((found < stated) | (found > stated)):
             low, high = found[column].tolist()
