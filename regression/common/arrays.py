@@ -7,6 +7,7 @@ would round.
 import math
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from numbers import Integral
 from typing import Any, Literal
 
@@ -153,10 +154,12 @@ def _of_objects(name: str, array: Array) -> Array:
     """Return Python's numbers as float64, NaN for ``None`` and for pandas' NA."""
     values = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel().tolist()]
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise _not_real(name, type(value).__name__, "O")
         if isinstance(value, int) and abs(value) > EXACT:
             raise _rounded(name)
+        if isinstance(value, Decimal) and value.is_finite() and Decimal(repr(float(value))) != value:
+            raise UsageError(f"{name} holds decimals of more digits than float64 has: round them yourself")
     return np.array(values, dtype=np.float64).reshape(array.shape)
 
 

@@ -9,6 +9,7 @@ import pytest
 from pyarrow import csv as arrow_csv
 from pyarrow import dataset, parquet
 
+import regression
 from regression import UsageError
 from regression.data.readers.files import find_files
 from regression.data.readers.table import Table
@@ -93,6 +94,15 @@ def test_what_spark_leaves_is_passed_over_unless_it_is_meant(tmp_path: Path) -> 
         "*.csv*": ["a.csv"], "**/*.csv": ["a.csv", "n/d.csv"], "_m/*": ["_m/c.csv"], "*/*.csv": ["n/d.csv"],
         "_b.csv": ["_b.csv"],
     }  # fmt: skip
+
+
+def test_decimals_of_a_program_are_numbers() -> None:
+    """Decimals in a list or a column of Arrow's are taken as those of files are, or refused in the same words."""
+    x = [Decimal("0.1"), Decimal("0.2"), Decimal("0.4")]
+    fit = regression.fit(x, pa.array([Decimal("1.1"), Decimal("1.2"), Decimal("1.4")]))
+    assert fit.params.tolist() == regression.fit([0.1, 0.2, 0.4], [1.1, 1.2, 1.4]).params.tolist()
+    with pytest.raises(UsageError, match="x holds decimals of more digits than float64 has: round them yourself"):
+        regression.fit([*x[:2], Decimal("0.12345678901234567")], [1, 2, 3])
 
 
 @pytest.mark.parametrize("kind", [pa.decimal128(12, 2), pa.decimal128(38, 18), pa.decimal256(60, 20)])
