@@ -9,6 +9,7 @@
 - ``rules``: checks of options, and of values read from the files of earlier runs.
 - ``arrays``: converts columns of any library to float64, or refuses them.
 - ``data_frames``: picks named columns from a data frame, and makes pandas data frames.
+- ``number_arrays``: arrays of a fit's numbers, which in conditions behave as lists do.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.
 - ``weights``: converts weights to sigma, and repeats points by their counts.
 - ``row_ranges``: divides rows into parts, blocks and shares.

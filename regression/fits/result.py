@@ -15,6 +15,7 @@ from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
+from regression.common.number_arrays import Numbers
 from regression.common.points import Points
 from regression.common.text import UNDETERMINED, counted
 from regression.estimation.bands import Prediction, predicted
@@ -139,9 +140,7 @@ class FitResult(Answers):
         """Let the numbers of the coefficients be arrays that nobody can change by accident."""
         for name in ARRAYS:
             if (values := getattr(self, name)) is not None:
-                numbers = np.array(values, dtype=np.float64)
-                numbers.flags.writeable = False
-                object.__setattr__(self, name, numbers)
+                object.__setattr__(self, name, Numbers.of(values))
 
     def __eq__(self, other: object) -> bool:
         """Tell whether all digits, and all words, are the same."""
@@ -153,7 +152,7 @@ class FitResult(Answers):
         if self.bse is None:
             return None
         half = self._factor() * self.bse
-        return np.stack([self.params - half, self.params + half], axis=1)
+        return Numbers.of(np.stack([self.params - half, self.params + half], axis=1))
 
     def warn_if_undetermined(self) -> None:
         """Warn where the points do not determine all coefficients."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, as_whole
 from regression.common.errors import UsageError
+from regression.common.number_arrays import Numbers
 from regression.curves.polynomial import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
@@ -80,14 +81,14 @@ class Answers:
         if self.bse is None:
             return None
         found = np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
-        return np.where((self.bse == 0) & bool(self.fixed or self.through), math.nan, found)
+        return Numbers.of(np.where((self.bse == 0) & bool(self.fixed or self.through), math.nan, found))
 
     @cached_property
     def pvalues(self) -> Array | None:
         """Probability of a t as large or larger, in size, if the coefficient were 0; normal if ``absolute_sigma``."""
         if self.tvalues is None:
             return None
-        return np.array([two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues.tolist()])
+        return Numbers.of([two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues.tolist()])
 
     @cached_property
     def corr_params(self) -> Array | None:
@@ -96,7 +97,7 @@ class Answers:
             return None
         found: Array = self.cov_params / self.bse[:, None] / self.bse
         np.fill_diagonal(found, 1.0)
-        return found
+        return Numbers.of(found)
 
     @property
     def df_model(self) -> int:
