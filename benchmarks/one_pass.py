@@ -14,8 +14,8 @@ from regression.curves.change_of_basis import u_in_powers
 from regression.curves.decimals import combine, precise
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import Shares
-from regression.data.readers.table import Table
 from regression.data.rows import table_rows
+from regression.data.table import Table
 from regression.fits.least_squares import LeastSquares
 from regression.moments.scan import Range
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from regression.common.errors import UsageError
+from regression.data.files import ENDINGS, STANDARD_INPUT, column_names
 from regression.data.readers.dialect import STANDARD, Dialect
-from regression.data.readers.files import ENDINGS, STANDARD_INPUT, column_names
 
 __all__ = ["SHORT", "write_out"]
 

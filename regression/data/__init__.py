@@ -1,6 +1,10 @@
-"""From files to batches. May import common; the readers import no other file of this wing.
+"""From a path to batches. May import common; the readers import no other file of this wing.
 
-- ``readers/``: from a path to columns of numbers.
+- ``readers/``: from one file to columns of numbers.
+- ``table``: the columns of all files.
+- ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
+- ``partitions``: columns whose values stand in the names of folders.
+- ``standard_input``: standard input as a file.
 - ``rows``: rows in blocks: read, scanned, split.
 - ``shuffle``: orders drawn from a seed, of which any part can be computed without the rest.
 - ``batches``: global batches, shared out over devices, and shares of all rows.

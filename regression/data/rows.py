@@ -16,8 +16,8 @@ from regression.common.points import Points, unknown_y
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
 from regression.data.readers.columns import Array, Part
 from regression.data.readers.series_names import Labels
-from regression.data.readers.table import Table
 from regression.data.shuffle import shuffled
+from regression.data.table import Table
 
 __all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
 

@@ -11,9 +11,9 @@ from regression.common.text import counted
 from regression.data.data_modules import PointsDataModule
 from regression.data.readers.columns import Column
 from regression.data.readers.dialect import Dialect, Header
-from regression.data.readers.standard_input import STANDARD_INPUT
-from regression.data.readers.table import Table
 from regression.data.rows import Rows, table_rows
+from regression.data.standard_input import STANDARD_INPUT
+from regression.data.table import Table
 
 __all__ = ["TableDataModule"]
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from regression import UsageError
-from regression.data.readers.files import column_names
-from regression.data.readers.table import Table
+from regression.data.files import column_names
+from regression.data.table import Table
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 import regression
 from regression import TableDataModule, UsageError
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.support.command import Command
 
 POINT = "write numbers with a decimal point and nothing else between digits"

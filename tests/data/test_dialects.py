@@ -16,12 +16,12 @@ import pytest
 from pyarrow import parquet
 
 from regression import TableDataModule, UsageError
+from regression.data.files import column_names
 from regression.data.readers import csv_text, standard_input
 from regression.data.readers.columns import Column
 from regression.data.readers.dialect import Dialect
-from regression.data.readers.files import column_names
 from regression.data.readers.large_csv import open_plain
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.data.test_reader_fuzz import PIECES, mutated, outcome
 from tests.support.command import Command
 

@@ -21,7 +21,7 @@ from regression.data.readers import csv_text, large_csv
 from regression.data.readers.columns import Wanted
 from regression.data.readers.large_csv import open_plain
 from regression.data.readers.source import Source
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.data.test_bad_inputs import REFUSED_FILES
 from tests.data.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
 

@@ -13,7 +13,7 @@ from regression import TableDataModule
 from regression.common.errors import DataError
 from regression.data.readers import csv_text
 from regression.data.readers.large_csv import open_plain
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.support.command import Command, config
 
 LAKES = {

@@ -10,7 +10,7 @@ import torch
 
 from regression import TableDataModule
 from regression.data import table_module
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.support.command import ROOT, Command, config, run_process
 
 NORRIS = ROOT / "tests" / "certified" / "Norris.csv"

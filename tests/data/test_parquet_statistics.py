@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from regression.common.errors import DataError
 from regression.data.readers.parquet_statistics import StatedEnds
-from regression.data.readers.table import Table
+from regression.data.table import Table
 from tests.support.command import Command
 
 X = np.linspace(1.25, 100.25, 100)

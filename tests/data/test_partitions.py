@@ -11,8 +11,8 @@ from pyarrow import dataset, parquet
 
 import regression
 from regression import UsageError
-from regression.data.readers.files import find_files
-from regression.data.readers.table import Table
+from regression.data.files import find_files
+from regression.data.table import Table
 from tests.support.command import Command
 
 POINTS: dict[str, list[Any]] = {

@@ -14,8 +14,8 @@ from pyarrow import parquet
 from regression.common.points import Points
 from regression.common.row_ranges import even_borders
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.readers.table import Table
 from regression.data.rows import MemoryRows, Rows, TableRows
+from regression.data.table import Table
 from tests.benchmarks.scripts import load
 from tests.data.test_batches import Pieces
 

@@ -15,7 +15,7 @@ from pyarrow import csv, parquet
 
 from regression.common.errors import DataError
 from regression.common.row_ranges import merged_cuts
-from regression.data.readers.table import Table
+from regression.data.table import Table
 
 Array = NDArray[np.float64]
 NAMES = ["t", "größe", "err"]

@@ -19,8 +19,8 @@ from regression.data.readers import table as tables
 from regression.data.readers.columns import BLOCK
 from regression.data.readers.large_csv import PlainText, open_plain
 from regression.data.readers.source import Source
-from regression.data.readers.table import Table
 from regression.data.rows import TableRows, table_rows
+from regression.data.table import Table
 
 PROCESSES, ROWS = 3, 5000
 

@@ -13,9 +13,9 @@ import regression
 from regression import Fit, LineRegression, PolynomialRegression, SineLineDataModule, TableDataModule
 from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
+from regression.data.files import ENDINGS
 from regression.data.readers.columns import BLOCK, LARGE_BATCH
 from regression.data.readers.dialect import DELIMITERS, MISSING
-from regression.data.readers.files import ENDINGS
 from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN
 from regression.estimation.convergence import CONVERGED_SE

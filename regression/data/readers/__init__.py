@@ -1,7 +1,5 @@
-"""From a path to columns of numbers, with numpy, pyarrow and polars. May import common.
+"""From one file to columns of numbers, with numpy, pyarrow and polars. May import common.
 
-- ``table``: the columns of all files.
-- ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
 - ``dialect``: how text may be written, as options tell it.
 - ``layout``: where the rows of a text begin, what its columns are called, and what parts its cells.
 - ``lines``: its lines, and the rows without comments and blanks.
@@ -11,10 +9,8 @@
 - ``parquet``: Parquet files.
 - ``parquet_statistics``: what they state of their numbers, checked while these are read.
 - ``arrow_and_numpy``: Arrow, NPY and NPZ files, and record batches as numbers.
-- ``partitions``: columns whose values stand in the names of folders.
 - ``arrow_stream``: Arrow streams.
 - ``columns``: what a reader returns: the columns of one file, in parts.
 - ``series_names``: names of series, as numbers.
-- ``standard_input``: standard input as a file.
 - ``source``: a file that must stay the same while it is read.
 """
