@@ -16,8 +16,9 @@ import pytest
 from pyarrow import parquet
 
 from regression import TableDataModule, UsageError
+from regression.data import standard_input
 from regression.data.files import column_names
-from regression.data.readers import csv_text, standard_input
+from regression.data.readers import csv_text
 from regression.data.readers.columns import Column
 from regression.data.readers.dialect import Dialect
 from regression.data.readers.large_csv import open_plain

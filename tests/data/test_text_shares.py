@@ -13,9 +13,9 @@ import torch
 
 from regression.common.errors import DataError
 from regression.common.row_ranges import merged_cuts
+from regression.data import table as tables
 from regression.data.batches import Shares
 from regression.data.readers import csv_text, large_csv
-from regression.data.readers import table as tables
 from regression.data.readers.columns import BLOCK
 from regression.data.readers.large_csv import PlainText, open_plain
 from regression.data.readers.source import Source
