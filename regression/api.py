@@ -1,7 +1,7 @@
 """``regression.fit``: a fit in one call, on arrays or tensors, without a Trainer."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from regression.common.arrays import NanPolicy, as_whole, complete_columns, requ
 from regression.common.data_frames import chosen_columns, column_name
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.rules import BOOLEAN, one_of, or_null, require_option
+from regression.common.rules import BOOLEAN, PATH, one_of, or_null, require_option
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
@@ -148,6 +148,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
     Raises:
         UsageError: If it is not a fit of this program.
     """
+    require_option("path", path, PATH)
     found = Path(path)
     return Fit.from_json(found / "fit.json" if found.is_dir() else found)
 
@@ -168,7 +169,9 @@ def _sample(points: Points) -> Points:
 def _require_plain(robust: Any, sigma_x: Any, is_special: bool, has_more: bool) -> None:
     require_option("robust", robust, or_null(one_of(Robust)))
     if robust and (is_special or sigma_x is not None):
-        raise UsageError("robust has a scale and errors of its own: give a degree, and no absolute_sigma or cov_type")
+        raise UsageError(
+            "robust has a scale and errors of its own: give a degree, and no absolute_sigma, cov_type or sigma_x"
+        )
     if sigma_x is not None and has_more:
         raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through, counts and cov_type")
 
@@ -198,6 +201,8 @@ def _constraints(
         if not isinstance(degree, int):
             raise UsageError(f"fix and through need a whole number for the degree, got {degree!r}")
         return Constraints.of(range(int(not fit_intercept), degree + 1), fix, through)
+    if not isinstance(terms, Iterable):
+        raise UsageError(f"terms must be different whole numbers from 0 to {MAX_DEGREE}, as in [0, 2], got {terms!r}")
     powers = sorted({as_whole(term) for term in terms})
     if not powers or len(powers) < len(terms) or not all(isinstance(k, int) and 0 <= k <= MAX_DEGREE for k in powers):
         raise UsageError(f"terms must be different whole numbers from 0 to {MAX_DEGREE}, got {list(terms)}")

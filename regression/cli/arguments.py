@@ -13,7 +13,9 @@ from regression.common.errors import UsageError
 from regression.common.public_names import public
 from regression.runs.find_checkpoint import LAST_OR_NEW
 
-__all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", "require_same_model"]
+__all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", "other_points", "require_same_model"]
+
+POINTS = ("path", "x", "y", "sigma", "points", "low", "high", "noise")  # options that say which points there are
 
 
 def files_first(args: Sequence[str]) -> list[str]:
@@ -86,6 +88,23 @@ def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]
             init_args = {key: value for key, value in stored.items() if is_split or key not in split}
             options.append(f"--data={json.dumps({**checkpoint[name], 'init_args': init_args})}")
     return options
+
+
+def other_points(data: Namespace, checkpoint: dict[str, Any]) -> str | None:
+    """Return what to say of points other than those of the checkpoint's fit, ``None`` where they are the same.
+
+    Args:
+        data: Class and options of the data module as parsed.
+        checkpoint: The checkpoint.
+    """
+    stored, given = checkpoint.get("datamodule_hyper_parameters") or {}, data.init_args
+    for name in POINTS:
+        if name in stored and name in given and stored[name] != given[name]:
+            return (
+                f"--data.{name} was {stored[name]} in the run of the checkpoint: this run goes on from its "
+                f"coefficients with {given[name]}"
+            )
+    return None
 
 
 def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:

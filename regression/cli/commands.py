@@ -1,6 +1,7 @@
 """The commands fit, validate, test and predict: LightningCLI with this project's defaults, folder and callbacks."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -22,12 +23,13 @@ from regression.cli.arguments import (
     files_first,
     last_or_new,
     option_value,
+    other_points,
     require_same_model,
 )
 from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
-from regression.cli.short_options import write_out
+from regression.cli.short_options import SHORT, write_out
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
@@ -164,10 +166,10 @@ class RegressionCLI(OwnCheckpoints):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line, with the options of its configuration files and of the checkpoint that it names."""
-        args = files_first(write_out(args))
         root = option_value(args, "--trainer.default_root_dir")
         self._may_be_ended = option_value(args, "--ckpt_path") == LAST_OR_NEW
         args = last_or_new(args, lambda: self._ranks.checkpoint is not None or has_checkpoint(root or os.getcwd()))
+        args = files_first(write_out(args))
         word = option_value(args, "--ckpt_path")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
@@ -186,7 +188,7 @@ class RegressionCLI(OwnCheckpoints):
             self.config = parser.parse_args(args)
         except Exception as error:
             known = vars(self._known_parsers[args[0]].get_defaults().as_flat()) if args[0] in SUBCOMMANDS else {}
-            raise UsageError(one_line(error, [f"--{key}" for key in known])) from error
+            raise UsageError(one_line(error, [*SHORT, *(f"--{key}" for key in known)])) from error
         config = self.config[self.config.subcommand]
         if self.checkpoint is None and config.ckpt_path is not None:  # from a configuration file
             root = config.trainer.default_root_dir or os.getcwd()
@@ -230,6 +232,9 @@ class RegressionCLI(OwnCheckpoints):
             if not lacks_files(config.ckpt_path):
                 raise UsageError(line)
             close_ended_run(self.trainer)
+        line = other_points(self.config[self.config.subcommand].data, self.checkpoint)
+        if line is not None and self.model.solver == "gradient":
+            warnings.warn(line, UserWarning, stacklevel=2)
         if self.model.solver == "exact":
             config.ckpt_path = None  # an exact fit begins anew: it gives the same bits
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,10 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             yield word, None
         elif sign:
             yield name, value
+        elif (following := next(rest, None)) is None:
+            raise UsageError(f"{name} needs a value, as in {name} {'2' if name == '--degree' else 'NAME'}")
         else:
-            yield name, next(islice(rest, 1), None)
+            yield name, following
 
 
 def _long(given: Sequence[tuple[str, str | None]], table: str) -> Iterator[str]:

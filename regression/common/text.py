@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 __all__ = [
+    "NOT_CONVERGED",
     "UNDETERMINED",
     "counted",
     "did_you_mean",
@@ -19,6 +20,7 @@ __all__ = [
     "spell_out_signs",
 ]
 
+NOT_CONVERGED = "not converged"  # how the note begins that says how far from the optimum a descent ended
 UNDETERMINED = "undetermined: "  # how the note begins that says why coefficients are unknown
 
 SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from regression.common.errors import UsageError
 from regression.common.rules import MAPPING, or_null, require_option
 from regression.curves.change_of_basis import u_in_powers
@@ -69,9 +71,9 @@ class Constraints:
             if power is None or power not in powers:
                 raise UsageError(f"fix must name coefficients of the powers {_listed(powers)}, got {name!r}")
             fixed[power] = _finite("a fixed coefficient", value)
+        if not all(isinstance(point, Sequence | np.ndarray) and len(point) == 2 for point in through or ()):
+            raise UsageError(f"through must be points (x, y), as in [(4, 2)], got {through}")
         points = tuple(tuple(_finite("a point to go through", value) for value in point) for point in through or ())
-        if any(len(point) != 2 for point in points):
-            raise UsageError("through must be points (x, y)")
         return cls(tuple(sorted(powers)), tuple(sorted(fixed.items())), points)  # type: ignore[arg-type]
 
     @property

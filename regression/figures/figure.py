@@ -16,7 +16,8 @@ from matplotlib.ticker import LogLocator
 from regression.common.arrays import complete_columns, require_complete
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.text import UNDETERMINED
+from regression.common.rules import TEXT, or_null, require_option
+from regression.common.text import NOT_CONVERGED, UNDETERMINED
 from regression.curves.equation import formula
 from regression.figures.history import Degrees, Losses
 from regression.figures.panels import (
@@ -153,7 +154,7 @@ def _curve_label(fit: Fitted) -> str:
 
 def _remark(fit: Fitted) -> str | None:
     """Return the note without which the curve would be taken for more than it is."""
-    grave = [note for note in fit.notes if note.startswith((UNDETERMINED, "not converged"))]
+    grave = [note for note in fit.notes if note.startswith((UNDETERMINED, NOT_CONVERGED))]
     return fill(grave[0].partition(";")[0], REMARK_WIDTH) if grave else None
 
 
@@ -241,6 +242,11 @@ def plot(
     require_complete(names, columns, can_omit=False)
     if bands not in get_args(Bands):
         raise UsageError(f"bands must be one of {', '.join(get_args(Bands))}, got {bands!r}")
+    require_option("title", title, or_null(TEXT))
+    if labels is not None and not (
+        isinstance(labels, list | tuple) and len(labels) == 2 and all(map(TEXT.holds, labels))
+    ):
+        raise UsageError(f"labels must be the names of x and y, as in ('Time (s)', 'Voltage (mV)'), got {labels!r}")
     if ax is not None and not isinstance(ax, Axes):
         raise UsageError(f"ax must be axes of matplotlib, such as plt.gca(), got {type(ax).__name__}")
     points = Points(*columns)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from regression.common.atomic_files import open_whole
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
+from regression.common.rules import PATH, require_option
 from regression.common.text import shown_path
 from regression.curves.equation import equation, latex_equation
 from regression.fits.report import report, short_report
@@ -148,6 +149,7 @@ class Fit(FitResult):
         Raises:
             UsageError: If the file is there already, has another ending, or cannot be written.
         """
+        require_option("path", path, PATH)
         target = Path(path)
         if target.suffix != ".json":
             raise UsageError(f"a fit is saved as JSON: give a name that ends in .json, got {shown_path(target)}")

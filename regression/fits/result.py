@@ -229,6 +229,8 @@ class FitResult(Answers):
             raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
         except KeyError as error:
             raise UsageError(f"{where}: {error} is missing") from None
+        except json.JSONDecodeError:
+            raise UsageError(f"{where} is not JSON; expected what Fit.save or a run's fit.json has") from None
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
 

@@ -11,6 +11,7 @@ from regression.inference.real_roots import real_roots
 
 __all__ = ["inverse"]
 
+SIGMA_MISSING = "errors are unknown: a weighted fit needs the sigma of these observations, sigma=…"
 EXACT = Decimal("1e-60")  # the coefficients of the ends' equation are exact
 Interval = tuple[Decimal, Decimal]
 INFINITE = Decimal("Infinity")
@@ -35,7 +36,8 @@ def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: 
         return Places([], ["the curve is constant: no y tells an x"])
     if curve.errors is None or math.isnan(factor * spread):
         known = [place._replace(se=None, ci_lower=None, ci_upper=None) for place in crossings]
-        return Places(known, {*crossings.notes, ERRORS_UNKNOWN})
+        is_open = curve.errors is not None and not math.isnan(factor)
+        return Places(known, [SIGMA_MISSING] if is_open else [*{*crossings.notes, ERRORS_UNKNOWN}])
     with precise():
         intervals = _intervals(curve, Decimal(y), Decimal(spread), Decimal(factor), crossings)
         every = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]

@@ -13,7 +13,7 @@ from torch import Tensor
 from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
-from regression.common.text import counted, left_out, shown_path
+from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out, shown_path
 from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
 from regression.outputs.table_file import require_table_name, table_writer
@@ -96,7 +96,11 @@ class PredictionFile(Callback):
         data = run_data(trainer)
         if data is not None and data.all.omitted:
             print(left_out(data.all.omitted))
-        self._say_outside(*as_curve_module(pl_module).required_result().x_range)
+        fit = as_curve_module(pl_module).required_result()
+        self._say_outside(*fit.x_range)
+        for note in fit.notes:
+            if note.startswith((UNDETERMINED, NOT_CONVERGED)):
+                print(f"note: {note}")
 
     def _say_outside(self, low: float, high: float) -> None:
         """Print how many rows are outside the fitted range, and warn of those beyond float64's range."""

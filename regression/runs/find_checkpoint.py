@@ -61,6 +61,8 @@ def _newest_first(root: Path, name: str) -> Iterator[Path]:
     for _, run in sorted(((number, run) for number, run in numbered if number is not None), reverse=True):
         if (run / "checkpoints" / name).exists():
             yield run / "checkpoints" / name
+        elif (run / "fit.txt").exists() and is_first_process():  # of series, or a run that was to save nothing
+            say(f"passed over: the fit in {printable(str(run))} has no {name}")
 
 
 def lacks_files(path: str) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regression.common.arrays import as_points
 from regression.common.errors import UsageError
+from regression.common.rules import MAPPING, require_option
 from regression.common.text import counted, printable
 from regression.common.value_and_error import value_and_error
 from regression.curves.decimals import Matrix, Vector, dot, orthogonalize, precise, unit_vectors
@@ -117,6 +118,7 @@ class GroupComparison:
         Raises:
             UsageError: If there is no such group or coefficient.
         """
+        require_option("weights", weights, MAPPING)
         if name not in self.names:
             raise UsageError(f"a contrast needs one of the coefficients {', '.join(self.names)}, got {name!r}")
         k, places = self.names.index(name), [self._place(group) for group in weights]

@@ -167,7 +167,10 @@ def require_same_optimizer(optimizer: Optimizer, stored: dict[str, Any] | None) 
     """Refuse to resume from a checkpoint with another optimizer, or with other options of the same one."""
     stored = stored or described(optimizer)
     if stored["name"] != type(optimizer).__name__:
-        raise UsageError(f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}")
+        raise UsageError(
+            f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}: give the options "
+            "of the interrupted run, which are in its config.yaml"
+        )
     for name, value in described(optimizer)["options"].items():
         if stored["options"].get(name, value) != value:
             raise UsageError(f"--optimizer.{name} {value} contradicts the checkpoint's {stored['options'][name]}")

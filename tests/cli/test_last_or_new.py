@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import Command, config, versions
 
 WORDS = ("fit", "-c", config("line"), "--report.rows", "0", "--ckpt_path", "last_or_new")
@@ -35,9 +37,27 @@ def test_a_run_that_left_no_files_writes_them(command: Command) -> None:
     assert again.folder != first.folder
 
 
+def test_the_short_way_can_be_started_again(command: Command, tmp_path: Path) -> None:
+    """A table's fit begins by its file and degree, and the same words find it done."""
+    (tmp_path / "meas.csv").write_text("t,u\n0,1\n1,3\n2,4\n3,7\n")
+    words = ("fit", "meas.csv", "--degree", "2", "--ckpt_path", "last_or_new")
+    first, again = command(*words), command(*words)
+    assert (first.code, first.err, first.fit["model"]) == (0, "", "PolynomialRegression")
+    assert (again.code, again.err) == (0, "")
+
+
 def test_it_is_for_fit(command: Command) -> None:
     """A prediction has nothing to begin with."""
     done = command("predict", "--ckpt_path=last_or_new")
     assert (done.code, done.err) == (
         2, "regression: --ckpt_path last_or_new is for fit; predict takes a path, last or best\n"
     )  # fmt: skip
+
+
+def test_going_on_with_other_points_is_told(command: Command) -> None:
+    """A descent that goes on from a checkpoint of other points says which they were."""
+    first = command("fit", "-c", config("line"))
+    more = ("fit", "-c", config("line"), "--trainer.max_epochs", "12", "--ckpt_path", first.checkpoint)
+    assert command(*more).err == ""
+    with pytest.warns(UserWarning, match="--data.points was 10 in the run of the checkpoint: this run .* with 20"):
+        assert command(*more, "--data.points", "20").code == 0

@@ -120,6 +120,18 @@ def test_the_short_way_gives_the_fit_of_the_long_one(command: Command, table: st
     assert "x: Time (s)" in (done.folder / "config.yaml").read_text()
 
 
+@pytest.mark.parametrize("words", [("--x",), ("--y", "u", "--sigma"), ("--data",)])
+def test_an_option_without_a_value_is_named(words: tuple[str, ...]) -> None:
+    """The option that the line ends with needs a value."""
+    with pytest.raises(UsageError, match=f"{words[-1]} needs a value"):
+        write_out(["fit", "a.csv", *words])
+
+
+def test_a_misspelt_short_option_finds_it(command: Command, table: str) -> None:
+    """``--degre`` is near ``--degree``."""
+    assert "did you mean --degree?" in command("fit", table, "--x=1", "--y=2", "--degre", "2").err
+
+
 def test_a_misplaced_option_names_the_model_that_has_it(command: Command) -> None:
     """``--model.degree`` without a model names the polynomial."""
     assert "--model PolynomialRegression has it" in command("fit", "--model.degree", "3").err

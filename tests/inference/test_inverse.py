@@ -199,3 +199,13 @@ def test_intervals_hold_what_they_promise(sets: int, seed: int) -> None:
     band = shares.pop("band")
     assert {name: share for name, share in shares.items() if abs(share - 0.9) > 2 * error} == {}
     assert 0.9 - 2 * error <= band  # of all cubic curves it is the narrowest; on a part of the axis it holds more
+
+
+def test_a_weighted_fit_asks_for_the_sigma_of_new_observations() -> None:
+    """Without it their x is known, its error is not, and the note says what to give."""
+    fit = regression.fit([0.0, 1, 2, 3], [1.0, 3.1, 4.9, 7], sigma=0.1)
+    (place,) = found = fit.inverse(2, replicates=1)
+    assert (place.se, found.notes) == (
+        None, ("errors are unknown: a weighted fit needs the sigma of these observations, sigma=…",)
+    )  # fmt: skip
+    assert fit.inverse(2, replicates=1, sigma=0.1)[0].se is not None

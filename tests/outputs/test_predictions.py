@@ -52,6 +52,14 @@ def test_predictions_are_those_of_statsmodels(command: Command) -> None:
     assert done.out.count("\n") == 2
 
 
+def test_what_a_fit_warns_of_is_told_with_its_predictions(command: Command) -> None:
+    """Predictions of a descent that has not converged say so."""
+    path = command("fit", "-c", config("line")).checkpoint
+    assert "note: not converged: 0.74 standard errors from the optimum" in command("predict", "--ckpt_path", path).out
+    exact = command("fit", "-c", config("line_exact")).checkpoint
+    assert "note" not in command("predict", "--ckpt_path", exact).out
+
+
 def test_fit_json_predicts_what_the_checkpoint_does(command: Command, tmp_path: Path) -> None:
     """``fit.json`` alone, moved elsewhere, gives the file that the checkpoint gives, to the byte."""
     done = fitted(command)

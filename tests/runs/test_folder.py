@@ -25,6 +25,16 @@ def test_a_name_that_is_no_part_of_a_path_is_refused(tmp_path: Path, label: str)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_newer_fit_without_a_checkpoint_is_told(command: Command) -> None:
+    """``last`` names the newer fit that it cannot be: that of series, or of a run that saved nothing."""
+    first = command("fit", "-c", config("line_exact"))
+    command("fit", "-c", config("line_exact"), "--trainer.enable_checkpointing", "false")
+    done = command("predict", "--ckpt_path", "last")
+    assert done.code == 0
+    assert first.folder is not None
+    assert done.err == f"regression: passed over: the fit in {first.folder.with_name('version_1')} has no last.ckpt\n"
+
+
 def test_last_is_that_of_a_named_run(command: Command, tmp_path: Path) -> None:
     """``last`` goes by the number, with a name or without."""
     command("fit", "-c", config("line_exact"))

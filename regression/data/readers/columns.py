@@ -134,7 +134,9 @@ def _position(path: Path, names: list[str], name: str) -> int:
         raise DataError(f"{path}: column {name!r} is there {names.count(name)} times: give its number, counted from 1")
     if name.isdecimal() and 1 <= int(name) <= len(names):
         return int(name) - 1
-    hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma", repr)
+    hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma (null for none)", repr)
+    if name.isdecimal():
+        hint = f", whose numbers are 1 to {len(names)}{hint}"
     shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
     raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
 
