@@ -148,7 +148,7 @@ def require_counted(folder: Path, updates: int) -> None:
         raise SystemExit(f"last.ckpt has global_step {checkpoint['global_step']}, expected {updates}")
     require_same("last.ckpt", checkpoint["state_dict"]["model.coefficients"], updates)
     log = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
-    steps = [event.step for tag in log.Tags()["scalars"] if tag == "train_loss" for event in log.Scalars(tag)]
+    steps = [event.step for tag in log.Tags()["scalars"] if tag == "Loss/train" for event in log.Scalars(tag)]
     expected = list(range(0, updates, LOG_EVERY))
     if steps != expected:
         raise SystemExit(f"TensorBoard's steps are {len(steps)} up to {steps[-1:]}, expected every {LOG_EVERY}th")

@@ -25,7 +25,6 @@ ADVICE = {
     "1_000": POINT,
     "1.234.567": POINT,
     "3.1-101": EXPONENT,
-    "1.5D-10": EXPONENT,
     "2d0": EXPONENT,
     "31.01.2024": DATE,
     "2024/1/31": DATE,
