@@ -24,16 +24,18 @@ def compiled_loops() -> None:
         for y in (noise, 1 + 2 * x):  # the second one takes a second pass
             fit = regression.fit(x, y, 3, sigma)
     fit.predict(random.uniform(size=60_000), sigma=1.0)
-    scan_float32(Points(*torch.rand(2, 60_000, generator=torch.Generator().manual_seed(0))))
+    on_grid = torch.linspace(0, 1, 60_000)
+    fit_float32(Points(on_grid, on_grid.square()))  # which takes a second pass too
     regression.fit_series(x, noise, np.arange(60_000) // 10)
 
 
-def scan_float32(points: Points) -> None:
-    """Scan points as the textbook's are: a compiled loop has a version for each number type."""
+def fit_float32(points: Points) -> None:
+    """Fit points as the textbook's are: a compiled loop has a version for each number type."""
     found, least_squares = Range(), LeastSquares(Polynomial(3, "chebyshev"))
     points.scan(found.add)
     least_squares.begin(found.frame(), omitted=0)
     points.scan(least_squares.add)
+    least_squares.solve(torch.device("cpu"), points.scan)
 
 
 @pytest.fixture
