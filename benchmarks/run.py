@@ -23,8 +23,8 @@ import measure
 
 FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "RESULTS.md", FOLDER.parent / "docs" / "speed.md"
-SCRIPTS = ("updates", "moments", "tables", "batches", "processes", "start", "convergence", "scaling", "files",
-           "stream", "device", "series", "nist")  # fmt: skip
+SCRIPTS = ("moments", "tables", "series", "start", "files", "scaling", "updates", "convergence", "nist", "stream",
+           "batches", "device", "processes")  # fmt: skip
 PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pyarrow", "pandas", "polars", "duckdb", "scikit-learn",
             "lmfit", "statsmodels", "triton")  # fmt: skip
 SECONDS_TO_END = 3600

@@ -14,6 +14,7 @@ from regression.inference.row_diagnostics import Diagnostics
 __all__ = ["diagnostics"]
 
 COOK = 0.5, 1.0  # distances that are drawn: beyond 1 a point moves the curve much
+TITLE = f"leverage (Cook's distance: dotted {COOK[0]:g}, dashed {COOK[1]:g})"
 MOST_NAMED = 3  # remarkable points, with the numbers of their rows
 SMOOTHED = 30  # points from which on a running median is drawn
 
@@ -54,6 +55,7 @@ def diagnostics(
     for axes, values in ((first, found.residual), (third, size_of_root)):
         _draw_median(axes, found.fitted, values)
     _draw_leverage(fourth, found, fit.rank, first_row)
+    third.set_ylim(0, 1.1 * float(size_of_root.max()))  # room for the names of rows
     return result
 
 
@@ -89,14 +91,15 @@ def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
         return
     parts = x.argsort().tensor_split(min(10, len(x) // 10))
     middles = [(float(x[part].median()), float(y[part].median())) for part in parts]
-    axes.plot(*zip(*middles, strict=True), color=ORANGE, linewidth=1.5, label="running median")
-    axes.legend(frameon=False, fontsize="small", loc="upper right")
+    axes.plot(*zip(*middles, strict=True), color=ORANGE, linewidth=1.5)
+    # A legend would hide points.
+    axes.set_title(f"{axes.get_title()} (line: running median)", fontsize="medium")
 
 
 def _draw_leverage(axes: Axes, found: Diagnostics, size: int, first_row: int | None) -> None:
     """Draw residuals against leverage, with lines of equal distance of Cook's."""
     axes.axhline(0, color=GREY, linewidth=1)
-    _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, "leverage")
+    _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, TITLE)
     low, high = axes.get_ylim()
     top = float(found.leverage.max())
     leverage = torch.linspace(top / 100, min(1.15 * top, 0.999), 100, dtype=torch.float64)
@@ -104,7 +107,5 @@ def _draw_leverage(axes: Axes, found: Diagnostics, size: int, first_row: int | N
     for distance, style in zip(COOK, (":", "--"), strict=True):
         edge = (distance * size * (1 - leverage) / leverage).sqrt()
         for sign in (1, -1):
-            label = f"Cook's distance {distance:g}" if sign > 0 else ""
-            axes.plot(leverage.numpy(), (sign * edge).numpy(), style, color=color, linewidth=1, label=label)
+            axes.plot(leverage.numpy(), (sign * edge).numpy(), style, color=color, linewidth=1)
     axes.set(xlabel="leverage", ylabel="standardized residual", xlim=(0, 1.15 * top), ylim=(low, high))
-    axes.legend(frameon=False, fontsize="small", loc="lower left")

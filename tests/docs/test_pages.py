@@ -12,7 +12,7 @@ from tests.support.pages import assert_same, blocks, play, prepare
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLAYED = [page for page in PAGES if page.stem != "tutorial"]  # that one has a file of its own
-LANGUAGES = {"python", "console", "sh", "text", "bash", "yaml"}
+LANGUAGES = {"python", "py", "console", "sh", "text", "bash", "yaml"}
 ROUNDING = 1e-4  # of float32, in a hundred updates
 
 

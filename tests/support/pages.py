@@ -40,7 +40,8 @@ def blocks(text: str) -> list[Block]:
 
     ``python`` is run, and prints the ``text`` block that follows it; in ``console`` each line after ``$`` is run, and
     prints what stands below it; each ``python train.py`` of ``sh`` is run and succeeds, and prints the ``text`` block
-    that follows if there is one. ``bash`` is not run: it needs what a test has not, such as several machines.
+    that follows if there is one. ``bash`` is not run: it needs what a test has not, such as several machines. ``py`` is
+    run by a test of its own, where the package is installed that it needs.
     """
     found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     return [Block(text[: match.start()].count("\n") + 1, match[1], match[2]) for match in found]
