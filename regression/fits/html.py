@@ -32,7 +32,8 @@ def html(fit: FitResult) -> str:
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"><div style="max-width:48em">'
         f"<div><b>{_safe(first)}</b></div>{said}"
-        f'<table style="margin:.5em 0"><thead>{head}</thead><tbody>{body}</tbody></table>{notes}</div>'
+        f'<table style="margin:.5em 0;color:inherit;border-spacing:1em .1em"><thead>{head}</thead>'
+        f"<tbody>{body}</tbody></table>{notes}</div>"
         f"{_picture(fit)}</div>"
     )
 
