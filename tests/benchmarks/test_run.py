@@ -81,7 +81,7 @@ def test_the_exit_status_says_whether_all_were_measured(
     monkeypatch.setattr(run, "run_all", lambda *given: at(*given, folder))
     assert run.main(["series", "--results", str(folder / "found.md")]) == status
     assert "Written by `python benchmarks/run.py series`: " in (folder / "found.md").read_text()
-    with pytest.raises(SystemExit, match="there is no benchmark speed: expected some of updates, "):
+    with pytest.raises(SystemExit, match="there is no benchmark speed: expected some of moments, "):
         run.main(["speed"])
 
 
