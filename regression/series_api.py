@@ -77,7 +77,6 @@ def compare_series(
 
     The tests follow from the sums of each series, from one pass over the points. For up to some thousands of series.
 
-
     Args:
         x: Points of all series, as in ``fit``.
         y: Values, likewise.

@@ -1,11 +1,12 @@
 """The options of a run's figures, and the figures drawn with them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regression.common.atomic_files import write_whole
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.text import counted
@@ -19,7 +20,7 @@ from regression.training.base import CurveModule
 if TYPE_CHECKING:  # a second to import
     from regression.figures.history import Losses
 
-__all__ = ["FigureOptions", "fit_pictures", "picture_on_the_way"]
+__all__ = ["FigureOptions", "fit_pictures", "picture_on_the_way", "write_pictures"]
 
 ENDINGS = (".png", ".pdf", ".svg")
 SMALLEST, LARGEST = 2.0, 100.0  # inches of a figure
@@ -66,6 +67,24 @@ class FigureOptions:
 
             with styled(style):
                 pass
+
+
+def write_pictures(folder: Path, draw: Callable[[], dict[str, bytes]]) -> bytes | None:
+    """Write figures and return ``fit.png``; warn if they cannot be drawn, without fonts, LaTeX or memory.
+
+    Args:
+        folder: Where to write.
+        draw: Returns the files by their names.
+    """
+    try:
+        pictures = draw()
+    except Exception as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=3)
+        return None
+    for name, content in pictures.items():
+        write_whole(folder / name, content)
+    return pictures["fit.png"]
 
 
 def fit_pictures(

@@ -2,7 +2,6 @@
 
 import math
 import signal
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from regression.common.rules import PATH, or_null, require_option, whole
 from regression.common.text import counted, shown_path
 from regression.descent.updates import Trace
 from regression.fits.fit import Fit
-from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way
+from regression.outputs.figure_options import FigureOptions, fit_pictures, picture_on_the_way, write_pictures
 from regression.outputs.report_lines import Report
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.training.base import CurveModule
@@ -154,17 +153,10 @@ class FitFiles(Callback):
         return any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
 
     def _write_pictures(self, folder: Path, fit: Fit, module: CurveModule, data: Any) -> bytes | None:
-        """Write the figures and return ``fit.png``; warn if they cannot be drawn, without fonts, LaTeX or memory."""
         losses = [*self.losses.items(), (fit.updates, fit.loss)]
-        try:
-            pictures = fit_pictures(self.figure, fit, module.loader.rows, data, losses, self.points)
-        except Exception as error:
-            cause = " ".join(str(error).split()) or type(error).__name__
-            warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=2)
-            return None
-        for name, content in pictures.items():
-            write_whole(folder / name, content)
-        return pictures["fit.png"]
+        return write_pictures(
+            folder, lambda: fit_pictures(self.figure, fit, module.loader.rows, data, losses, self.points)
+        )
 
 
 def _log_settings(logger: TensorBoardLogger, fit: Fit, module: CurveModule, data: Any) -> None:

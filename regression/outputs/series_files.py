@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from regression.common.atomic_files import open_whole, saving, write_whole
 from regression.common.errors import UsageError
 from regression.common.text import harmless_cell, shown_path
-from regression.outputs.figure_options import FigureOptions
+from regression.outputs.figure_options import FigureOptions, write_pictures
 from regression.outputs.table_file import require_table_name, table_writer
 from regression.outputs.tensorboard import add_png, tensorboards
 from regression.series.result import SeriesFit
@@ -71,24 +71,12 @@ class SeriesFiles(Callback):
         write_series(fit, path)
         write_whole(path.parent / "fit.json", fit.to_json(data=source, file=self.file).encode())
         write_whole(path.parent / "fit.txt", f"{fit}\n".encode())
-        picture = self._write_pictures(path.parent, fit, trainer)
+        picture = write_pictures(path.parent, lambda: series_pictures(self.figure, fit, trainer))
         for logger in tensorboards(trainer):
             if picture is not None:
                 add_png(logger, "fit", picture, 1)
             logger.experiment.add_text("report", f"```\n{fit}\n```", 1)
         print(f"{len(fit.nobs):,} series in {shown_path(path)}")
-
-    def _write_pictures(self, folder: Path, fit: SeriesFit, trainer: pl.Trainer) -> bytes | None:
-        """Write the pictures and return ``fit.png``; the fits stand whatever becomes of it."""
-        try:
-            pictures = series_pictures(self.figure, fit, trainer)
-        except Exception as error:  # without fonts, memory, or the like
-            cause = " ".join(str(error).split()) or type(error).__name__
-            warnings.warn(f"fit.png is missing, the other files are there: {cause[:200]}", UserWarning, stacklevel=2)
-            return None
-        for name, content in pictures.items():
-            write_whole(folder / name, content)
-        return pictures["fit.png"]
 
 
 def series_pictures(options: FigureOptions, fit: SeriesFit, trainer: pl.Trainer) -> dict[str, bytes]:

@@ -99,11 +99,13 @@ class BatchColumns(FileColumns):
 class ArrowColumns(BatchColumns):
     """Columns of an Arrow IPC file, also known as Feather, of which one record batch at a time is in memory."""
 
+    opener = "open_file"  # of pyarrow.ipc
+
     def __init__(self, source: Source, wanted: Wanted) -> None:
         with self._opened(source, None) as file:
             super().__init__(source, wanted, file.schema)
-        with self._opened(source, self._columns[:1]) as file:  # which has no other way to tell their rows
-            self._divide([file.get_batch(k).num_rows for k in range(file.num_record_batches)])
+        # There is no other way to tell their rows.
+        self._divide([batch.num_rows for batch in self._batches(self._columns[:1], 0, None)])
 
     @classmethod
     def names(cls, source: Source) -> list[str]:
@@ -111,18 +113,22 @@ class ArrowColumns(BatchColumns):
         with cls._opened(source, None) as file:
             return list(file.schema.names)
 
-    @staticmethod
-    def _opened(source: Source, columns: list[int] | None) -> Any:
+    @classmethod
+    def _opened(cls, source: Source, columns: list[int] | None) -> Any:
         import pyarrow as pa
 
         options = pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
-        return pa.ipc.open_file(pa.OSFile(str(source.path)), options=options)
+        return getattr(pa.ipc, cls.opener)(pa.OSFile(str(source.path)), options=options)
+
+    def _batches(self, fields: list[int], start: int, stop: int | None) -> Iterator[Any]:
+        """Yield record batches with some of the columns."""
+        with self._opened(self.source, fields) as file:
+            for k in range(start, file.num_record_batches if stop is None else stop):
+                yield file.get_batch(k)
 
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
         fields = sorted(set(self._columns))
-        for k in groups:
-            with self._opened(self.source, fields) as file:
-                batch = file.get_batch(k)
+        for batch in self._batches(fields, groups.start, groups.stop):
             batch.validate(full=True)  # offsets and indices may lead anywhere
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
                 yield [batch.column(fields.index(at)).slice(low, high - low) for at in self._columns]
