@@ -66,11 +66,13 @@ def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list
         return list(args)
     if args[0] != "fit":
         raise UsageError(f"--ckpt_path {LAST_OR_NEW} is for fit; {args[0]} takes a path, last or best")
-    word = ["--ckpt_path=last"] if has_checkpoint() else []
-    rest = [*args]
-    while (at := next((k for k, word in enumerate(rest) if word.startswith("--ckpt_path")), None)) is not None:
-        del rest[at : at + (1 if "=" in rest[at] else 2)]
-    return [*rest, *word]
+    rest, words = list[str](), iter(args)
+    for word in words:
+        if word == "--ckpt_path":
+            next(words, None)  # its value
+        elif not word.startswith("--ckpt_path="):
+            rest.append(word)
+    return [*rest, *(["--ckpt_path=last"] if has_checkpoint() else [])]
 
 
 def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from regression.cli.export_command import rebuilt
-from regression.common.atomic_files import open_whole
+from regression.common.atomic_files import write_new
 from regression.common.errors import UsageError
 from regression.common.public_names import public
 from regression.common.text import shown_path
@@ -67,7 +67,8 @@ def plot_checkpoint(
     pictures = fit_pictures(options, fit, data.training, data, [*files.losses.items(), (fit.updates, fit.loss)])
     if name not in pictures:
         raise UsageError("there are no diagnostics: they need the errors of the fit, which are unknown or 0")
-    _write_new(path, pictures[name])
+    exists = f"{path} is there, and nothing is written over: give another --output"
+    write_new(path, pictures[name], str(path), exists, "give another --output")
     return f"wrote {shown_path(path)}"
 
 
@@ -79,13 +80,3 @@ def _data(checkpoint: dict[str, Any], source: str) -> PointsDataModule:
         raise UsageError(f"the points of {source} came from a program: draw there, with fit.plot(x, y)")
     module: PointsDataModule = public(named[0].rpartition(".")[2])(**options)
     return module
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    try:
-        with open_whole(path, is_new=True) as file:
-            file.write(content)
-    except OSError as error:
-        if os.path.lexists(path):
-            raise UsageError(f"{path} is there, and nothing is written over: give another --output") from None
-        raise UsageError(f"cannot write {path}: {error.strerror}; give another --output") from None

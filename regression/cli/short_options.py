@@ -10,6 +10,7 @@ import yaml
 
 from regression.common.errors import UsageError
 from regression.data.files import ENDINGS, STANDARD_INPUT, column_names
+from regression.data.readers.columns import listed
 from regression.data.readers.dialect import STANDARD, Dialect
 
 __all__ = ["SHORT", "write_out"]
@@ -135,7 +136,7 @@ def _columns(table: str, options: Sequence[str]) -> list[str]:
         return []
     if len(rest) == len(open_):
         return [f"--data.{axis}={name}" for axis, name in zip(open_, rest, strict=True)]
-    shown = ", ".join(map(repr, columns[:SHOWN])) + (f", … ({len(columns)} in all)" if len(columns) > SHOWN else "")
+    shown = listed(columns, SHOWN)
     if len(columns) == 1:
         raise UsageError(
             f"{table} has one column, {shown}: say what stands above the names with --data.skip_rows or "

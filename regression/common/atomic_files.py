@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from regression.common.errors import SaveError
+from regression.common.errors import SaveError, UsageError
 
-__all__ = ["open_whole", "saving", "sweep", "write_whole"]
+__all__ = ["open_whole", "saving", "sweep", "write_new", "write_whole"]
 
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{12})\.(\d{1,10})\.[0-9a-f]{8}\.tmp")
 SECONDS_OF_A_DAY = 86_400.0
@@ -73,6 +73,28 @@ def write_whole(target: Path, content: bytes) -> None:
     """
     with saving(target), open_whole(target) as file:
         file.write(content)
+
+
+def write_new(target: Path, content: bytes, name: str, exists: str, advice: str) -> None:
+    """Write a file that a user names, which must not exist.
+
+    Args:
+        target: The file.
+        content: All its bytes.
+        name: Its path as errors show it.
+        exists: What to say where it exists.
+        advice: What to do where it cannot be written.
+
+    Raises:
+        UsageError: If it exists or cannot be written.
+    """
+    try:
+        with open_whole(target, is_new=True) as file:
+            file.write(content)
+    except OSError as error:
+        # It may have been made since a check.
+        words = exists if os.path.lexists(target) else f"cannot write {name}: {error.strerror}; {advice}"
+        raise UsageError(words) from None
 
 
 def sweep(folder: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from regression.common.atomic_files import open_whole
+from regression.common.atomic_files import write_new
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.rules import PATH, require_option
@@ -153,12 +153,5 @@ class Fit(FitResult):
         target = Path(path)
         if target.suffix != ".json":
             raise UsageError(f"a fit is saved as JSON: give a name that ends in .json, got {shown_path(target)}")
-        try:
-            with open_whole(target, is_new=True) as file:
-                file.write(self.to_json().encode())
-        except OSError as error:
-            if os.path.lexists(target):
-                words = f"{shown_path(target)} is there, and nothing is written over: give another name"
-            else:
-                words = f"cannot write {shown_path(target)}: {error.strerror}; give another folder"
-            raise UsageError(words) from None
+        exists = f"{shown_path(target)} is there, and nothing is written over: give another name"
+        write_new(target, self.to_json().encode(), shown_path(target), exists, "give another folder")

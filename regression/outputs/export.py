@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from regression.common.atomic_files import open_whole
+from regression.common.atomic_files import write_new
 from regression.common.errors import UsageError
 from regression.common.version import __version__
 from regression.curves.basis import Basis, design
@@ -65,7 +65,7 @@ def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # it contains paths of this machine
         content = _onnx_file(program, facts) if to == "onnx" else _program_file(program, facts)
-    _write(path, content)
+    write_new(path, content, str(path), EXISTS.format(path), "name another file with --output")
 
 
 def _onnx_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> bytes:
@@ -124,16 +124,6 @@ def _require_new(path: Path) -> None:
         raise UsageError(EXISTS.format(path))
     if not path.parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}; name another file with --output")
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        with open_whole(path, is_new=True) as file:
-            file.write(content)
-    except FileExistsError:  # another process made it after the check
-        raise UsageError(EXISTS.format(path)) from None
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with --output") from None
 
 
 class Formula(nn.Module):

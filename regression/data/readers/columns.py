@@ -28,6 +28,7 @@ __all__ = [
     "Wanted",
     "find_columns",
     "joined_ends",
+    "listed",
     "slices_of",
 ]
 
@@ -137,8 +138,12 @@ def _position(path: Path, names: list[str], name: str) -> int:
     hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma (null for none)", repr)
     if name.isdecimal():
         hint = f", whose numbers are 1 to {len(names)}{hint}"
-    shown = ", ".join(map(repr, names[:20])) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
-    raise DataError(f"{path}: there is no column {name!r} among {shown}{hint}")
+    raise DataError(f"{path}: there is no column {name!r} among {listed(names, 20)}{hint}")
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names of columns for an error: the first ones, and how many there are."""
+    return ", ".join(map(repr, names[:most])) + (f", … ({len(names)} in all)" if len(names) > most else "")
 
 
 def joined_ends(ends: Array) -> Array:
