@@ -11,9 +11,9 @@ from regression.common.points import Points
 from regression.common.rules import BOOLEAN, require_option
 from regression.common.text import counted
 from regression.curves.polynomial import Polynomial
-from regression.data.readers.series_names import Labels
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range, Sums
+from regression.readers.series_names import Labels
 from regression.series.fits import Found, fit_all
 from regression.series.group_comparison import GroupComparison, compare
 from regression.series.result import SeriesFit

@@ -23,13 +23,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fits": BELOW_FITS,
     "series": {"common", "curves", "moments", "inference", "estimation"},
     "descent": {"common"},
-    "data/readers": {"common"},
-    "data": {"common", "data/readers"},
+    "readers": {"common"},
+    "data": {"common", "readers"},
     "training": BELOW_TRAINING,
     "outputs": {*BELOW_TRAINING, "training"},
     "runs": {"common", "fits", "training"},
-    NAMES: {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs"},
-    "cli": {*BELOW_TRAINING, "data/readers", "training", "outputs", "runs"},
+    NAMES: {*BELOW_TRAINING, "readers", "training", "outputs", "runs"},
+    "cli": {*BELOW_TRAINING, "readers", "training", "outputs", "runs"},
 }
 MOST_FLOORS = 8
 
@@ -63,8 +63,8 @@ def imported(tree: ast.AST, files: set[str]) -> Iterator[str]:
 
 def wing(name: str) -> str:
     """Return the wing of a file; of the public names and the Python door, the package itself."""
-    parts = name.split(".")[1:]
-    return next((wing for n in (2, 1) if (wing := "/".join(parts[:n])) in MAY_IMPORT), NAMES)
+    first = (*name.split("."), "")[1]
+    return first if first in MAY_IMPORT else NAMES
 
 
 def arrows_up() -> set[tuple[str, str]]:

@@ -24,7 +24,7 @@ DOORS = {
     "regression.cli.parser_internals",
 }
 FOREIGN = ("lightning", "jsonargparse")
-WINGS = ("data", "training", "outputs", "runs", "cli")  # the only ones that know of Lightning
+WINGS = ("readers", "data", "training", "outputs", "runs", "cli")  # those that know of Lightning, and the readers
 PATHS = [path for wing in WINGS for path in (PACKAGE / wing).rglob("*.py")]
 TREES = {dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in PATHS}
 OTHERS = {"_exit", "_fields", "_make", "_replace"}  # of os, and of named tuples: documented

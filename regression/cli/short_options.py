@@ -10,8 +10,8 @@ import yaml
 
 from regression.common.errors import UsageError
 from regression.data.files import ENDINGS, STANDARD_INPUT, column_names
-from regression.data.readers.columns import listed
-from regression.data.readers.dialect import STANDARD, Dialect
+from regression.readers.columns import listed
+from regression.readers.dialect import STANDARD, Dialect
 
 __all__ = ["SHORT", "write_out"]
 

@@ -1,6 +1,5 @@
-"""From a path to batches. May import common; the readers import no other file of this wing.
+"""From a path to batches. May import common and readers.
 
-- ``readers/``: from one file to columns of numbers.
 - ``table``: the columns of all files.
 - ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
 - ``partitions``: columns whose values stand in the names of folders.

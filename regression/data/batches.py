@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from regression.common.points import Batch, Points
 from regression.common.row_ranges import even_borders, overlaps
-from regression.data.readers.columns import BLOCK, LARGE_BATCH
 from regression.data.rows import MOST_MOVED, Rows
 from regression.data.shuffle import DRAWN, Permutation, shuffled
+from regression.readers.columns import BLOCK, LARGE_BATCH
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 

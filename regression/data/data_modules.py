@@ -12,8 +12,8 @@ from regression.common.errors import UsageError
 from regression.common.points import Points, unknown_y
 from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, or_null, require_option, whole
 from regression.data.batches import GlobalBatches, Shares
-from regression.data.readers.columns import BLOCK, LARGE_BATCH
 from regression.data.rows import MemoryRows, Rows, SplitRows
+from regression.readers.columns import BLOCK, LARGE_BATCH
 
 __all__ = ["ArrayDataModule", "PointsDataModule", "SineLineDataModule"]
 

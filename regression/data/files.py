@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.data.partitions import key_folders, keys_of, read_partition
-from regression.data.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
-from regression.data.readers.arrow_stream import ArrowStreamColumns
-from regression.data.readers.columns import FileColumns, Wanted
-from regression.data.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
-from regression.data.readers.dialect import STANDARD, Dialect
-from regression.data.readers.parquet import ParquetColumns
-from regression.data.readers.source import Source
 from regression.data.standard_input import STANDARD_INPUT, standard_input
+from regression.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
+from regression.readers.arrow_stream import ArrowStreamColumns
+from regression.readers.columns import FileColumns, Wanted
+from regression.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
+from regression.readers.dialect import STANDARD, Dialect
+from regression.readers.parquet import ParquetColumns
+from regression.readers.source import Source
 
 __all__ = ["FORMATS", "STANDARD_INPUT", "Format", "column_names", "find_files", "open_file"]
 

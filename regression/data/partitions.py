@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from regression.common.errors import DataError
-from regression.data.readers.columns import Array, FileColumns, Part, Wanted
-from regression.data.readers.source import Source
+from regression.readers.columns import Array, FileColumns, Part, Wanted
+from regression.readers.source import Source
 
 __all__ = ["key_folders", "keys_of", "read_partition"]
 

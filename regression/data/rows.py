@@ -14,10 +14,10 @@ import torch
 from regression.common.collectives import all_sum, rank_and_size
 from regression.common.points import Points, unknown_y
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
-from regression.data.readers.columns import Array, Part
-from regression.data.readers.series_names import Labels
 from regression.data.shuffle import shuffled
 from regression.data.table import Table
+from regression.readers.columns import Array, Part
+from regression.readers.series_names import Labels
 
 __all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
 

@@ -17,10 +17,10 @@ from regression.common.row_ranges import even_borders, merged_cuts, overlaps
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.files import find_files, open_file
-from regression.data.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
-from regression.data.readers.dialect import STANDARD, Dialect
-from regression.data.readers.series_names import Labels
-from regression.data.readers.source import Source
+from regression.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
+from regression.readers.dialect import STANDARD, Dialect
+from regression.readers.series_names import Labels
+from regression.readers.source import Source
 
 __all__ = ["Table"]
 

@@ -9,11 +9,11 @@ from regression.common.errors import DataError, UsageError
 from regression.common.rules import PATH, one_of, require_option, whole
 from regression.common.text import counted
 from regression.data.data_modules import PointsDataModule
-from regression.data.readers.columns import Column
-from regression.data.readers.dialect import Dialect, Header
 from regression.data.rows import Rows, table_rows
 from regression.data.standard_input import STANDARD_INPUT
 from regression.data.table import Table
+from regression.readers.columns import Column
+from regression.readers.dialect import Dialect, Header
 
 __all__ = ["TableDataModule"]
 

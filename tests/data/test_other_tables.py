@@ -11,9 +11,9 @@ from pyarrow import parquet
 
 from regression import TableDataModule
 from regression.common.errors import DataError
-from regression.data.readers import csv_text
-from regression.data.readers.large_csv import open_plain
 from regression.data.table import Table
+from regression.readers import csv_text
+from regression.readers.large_csv import open_plain
 from tests.support.command import Command, config
 
 LAKES = {

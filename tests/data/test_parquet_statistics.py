@@ -11,8 +11,8 @@ import pytest
 from pyarrow import parquet
 
 from regression.common.errors import DataError
-from regression.data.readers.parquet_statistics import StatedEnds
 from regression.data.table import Table
+from regression.readers.parquet_statistics import StatedEnds
 from tests.support.command import Command
 
 X = np.linspace(1.25, 100.25, 100)

@@ -16,12 +16,12 @@ from pyarrow import feather, parquet
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Batch, Points
 from regression.data.files import open_file
-from regression.data.readers import csv_text
-from regression.data.readers.columns import Part, Wanted
-from regression.data.readers.large_csv import open_plain
-from regression.data.readers.source import Source
 from regression.data.rows import MemoryRows, Rows, SplitRows, TableRows, table_rows
 from regression.data.table import Table
+from regression.readers import csv_text
+from regression.readers.columns import Part, Wanted
+from regression.readers.large_csv import open_plain
+from regression.readers.source import Source
 from tests.benchmarks.scripts import load
 
 ROWS = 200_000

@@ -15,12 +15,12 @@ from regression.common.errors import DataError
 from regression.common.row_ranges import merged_cuts
 from regression.data import table as tables
 from regression.data.batches import Shares
-from regression.data.readers import csv_text, large_csv
-from regression.data.readers.columns import BLOCK
-from regression.data.readers.large_csv import PlainText, open_plain
-from regression.data.readers.source import Source
 from regression.data.rows import TableRows, table_rows
 from regression.data.table import Table
+from regression.readers import csv_text, large_csv
+from regression.readers.columns import BLOCK
+from regression.readers.large_csv import PlainText, open_plain
+from regression.readers.source import Source
 
 PROCESSES, ROWS = 3, 5000
 

@@ -14,15 +14,15 @@ from regression import Fit, LineRegression, PolynomialRegression, SineLineDataMo
 from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
 from regression.data.files import ENDINGS
-from regression.data.readers.columns import BLOCK, LARGE_BATCH
-from regression.data.readers.dialect import DELIMITERS, MISSING
-from regression.data.readers.large_csv import LARGE_BYTES
 from regression.data.shuffle import DRAWN
 from regression.estimation.convergence import CONVERGED_SE
 from regression.outputs.figure_options import FigureOptions
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
+from regression.readers.columns import BLOCK, LARGE_BATCH
+from regression.readers.dialect import DELIMITERS, MISSING
+from regression.readers.large_csv import LARGE_BYTES
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.training.base import SMALL_BATCH
 from regression.training.regression import Regression

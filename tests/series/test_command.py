@@ -13,8 +13,8 @@ import torch
 from pyarrow import csv, parquet
 
 import regression
-from regression.data.readers.series_names import Labels
 from regression.figures import figure
+from regression.readers.series_names import Labels
 from tests.series.points import mixed
 from tests.support.command import Command, Run, run_process
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from regression.common.text import counted
-from regression.data.readers.columns import Array
-from regression.data.readers.dialect import BLANKS, Dialect
-from regression.data.readers.lines import TOO_LONG
+from regression.readers.columns import Array
+from regression.readers.dialect import BLANKS, Dialect
+from regression.readers.lines import TOO_LONG
 
 __all__ = ["NoNumber", "as_numbers", "explained", "refusal", "without_marks"]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from regression.common.errors import DataError
 from regression.common.row_ranges import overlaps, part_cuts
 from regression.common.text import did_you_mean
-from regression.data.readers.dialect import STANDARD, Dialect
-from regression.data.readers.series_names import Labels
-from regression.data.readers.source import Source
+from regression.readers.dialect import STANDARD, Dialect
+from regression.readers.series_names import Labels
+from regression.readers.source import Source
 
 __all__ = [
     "BLOCK",

@@ -11,9 +11,9 @@ import torch
 from regression.common.collectives import all_gather_objects, rank_and_size
 from regression.common.row_ranges import overlaps
 from regression.common.threads import share_out
-from regression.data.readers.arrow_and_numpy import without_copy
-from regression.data.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
-from regression.data.readers.source import Source
+from regression.readers.arrow_and_numpy import without_copy
+from regression.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
+from regression.readers.source import Source
 
 __all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
 

@@ -18,9 +18,9 @@ from torch.utils.dlpack import from_dlpack
 from regression.common.arrays import as_float64
 from regression.common.errors import DataError
 from regression.common.row_ranges import ROWS_PER_PART, part_cuts
-from regression.data.readers.columns import BLOCK, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
-from regression.data.readers.series_names import Labels
-from regression.data.readers.source import Source
+from regression.readers.columns import BLOCK, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
+from regression.readers.series_names import Labels
+from regression.readers.source import Source
 
 __all__ = [
     "ArrayColumns",

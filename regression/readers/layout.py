@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.common.text import counted
-from regression.data.readers.columns import Column, find_columns
-from regression.data.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
-from regression.data.readers.large_csv import BOM
-from regression.data.readers.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
+from regression.readers.columns import Column, find_columns
+from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
+from regression.readers.large_csv import BOM
+from regression.readers.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
 
 __all__ = ["Layout", "find_rows"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from regression.data.readers.arrow_and_numpy import ArrowColumns
+from regression.readers.arrow_and_numpy import ArrowColumns
 
 __all__ = ["ArrowStreamColumns"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from regression.common.errors import DataError
-from regression.data.readers.columns import Array, Part, joined_ends
+from regression.readers.columns import Array, Part, joined_ends
 
 __all__ = ["StatedEnds"]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from regression.common.errors import DataError
-from regression.data.readers.arrow_and_numpy import BatchColumns, numbers
-from regression.data.readers.columns import Array, Part, Wanted
-from regression.data.readers.parquet_statistics import StatedEnds
-from regression.data.readers.source import Source
+from regression.readers.arrow_and_numpy import BatchColumns, numbers
+from regression.readers.columns import Array, Part, Wanted
+from regression.readers.parquet_statistics import StatedEnds
+from regression.readers.source import Source
 
 __all__ = ["ParquetColumns"]
 
