@@ -1,14 +1,15 @@
 """The optimum of the loss that a fit minimises: its distance and its standard errors are computed from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from regression.curves.decimals import Vector
+from regression.curves.decimals import Matrix, Vector, combine, precise, root
 from regression.estimation.solution import Solution
 from regression.estimation.standard_errors import scale_of
 
-__all__ = ["Optimum"]
+__all__ = ["Optimum", "moved", "orthonormal"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,17 @@ class Optimum:
         if not all(value.is_finite() for value in coefficients or ()):
             raise ValueError("optimum.coefficients must be finite numbers")
         return cls(**state | {"coefficients": coefficients, "scale": scale})
+
+
+def orthonormal(solution: Solution) -> Matrix:
+    """Return functions ``q_j = f_j / √(Σ w f_j²)`` in T_k(u), orthonormal over the points, shape (rank, degree + 1)."""
+    with precise():
+        sizes = [root(square) for square in solution.squares]
+        return [[value / size for value in row] for row, size in zip(solution.functions, sizes, strict=True)]
+
+
+def moved(coefficients: Vector, functions: Matrix, steps: Sequence[float]) -> Vector:
+    """Return ``c + Σ z_j q_j`` in T_k(u), shape (degree + 1,), for steps z of shape (rank,)."""
+    with precise():
+        change = combine(functions, [Decimal(step) for step in steps])
+        return [own + value for own, value in zip(coefficients, change, strict=True)]

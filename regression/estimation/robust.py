@@ -10,8 +10,8 @@ from torch import Tensor
 
 from regression.common.points import Points
 from regression.curves.basis import design
-from regression.curves.decimals import Vector, combine, precise, root
-from regression.estimation.optimum import Optimum
+from regression.curves.decimals import Vector
+from regression.estimation.optimum import Optimum, moved, orthonormal
 from regression.estimation.solution import Solution
 
 __all__ = ["TotalOf", "find_optimum"]
@@ -68,17 +68,13 @@ class Huber:
 
     def __init__(self, solution: Solution, threshold: float) -> None:
         self.frame, self.threshold, self.rank = solution.frame, threshold, solution.rank
-        with precise():
-            pairs = zip(solution.functions, solution.squares, strict=True)
-            self.functions = [[value / root(square) for value in function] for function, square in pairs]
+        self.functions = orthonormal(solution)
         self._rows = torch.tensor([list(map(float, row)) for row in self.functions], dtype=torch.float64)
         self.base = torch.tensor(list(map(float, solution.coefficients)), dtype=torch.float64)
 
     def coefficients(self, steps: Tensor) -> Vector:
         """Return the coefficients of T_k(u), shape (degree + 1,), after steps, shape (rank,)."""
-        with precise():
-            change = combine(self.functions, [Decimal(step) for step in steps.tolist()])
-            return [Decimal(own) + value for own, value in zip(self.base.tolist(), change, strict=True)]
+        return moved([Decimal(own) for own in self.base.tolist()], self.functions, steps.tolist())
 
     def state(self, steps: Tensor, total: TotalOf) -> State:
         """Return the sums over all points after steps, shape (rank,)."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from regression.common.points import Points
 from regression.common.text import counted
-from regression.curves.decimals import Matrix, Vector, combine, pairs, precise, root
+from regression.curves.decimals import Matrix, Vector, pairs
 from regression.estimation.bands import curve_of
-from regression.estimation.optimum import Optimum
+from regression.estimation.optimum import Optimum, moved, orthonormal
 from regression.estimation.solution import Solution
 from regression.moments.curve import Curve
 
@@ -52,7 +52,6 @@ def estimate(solution: Solution, kind: Robust, scan: Callable[[Callable[[Points]
     u (1 - (u / 4.685)²)²`` within 4.685, and 0 beyond. The covariance is that of R's ``summary``: ``(AᵀWA)⁻¹`` times
     ``κ² [Σ (s ψ)² / (N - K)] / mean(ψ')²`` with ``κ = 1 + K var(ψ') / (N mean(ψ')²)`` (Huber 1981, section 7.6).
 
-
     Args:
         solution: The least-squares optimum.
         kind: Name of ψ.
@@ -61,9 +60,7 @@ def estimate(solution: Solution, kind: Robust, scan: Callable[[Callable[[Points]
     name = f"the {kind} M-estimate"
     if solution.null or solution.nobs <= solution.rank:
         return MEstimate(Optimum(None, None, name, reason="the points leave it open"), None, ())
-    with precise():
-        functions = [[v / root(s) for v in f] for f, s in zip(solution.functions, solution.squares, strict=True)]
-    rows = _Rows.of(solution, functions, scan)
+    rows = _Rows.of(solution, orthonormal(solution), scan)
     try:
         found = _iterate(rows, "huber", solution.coefficients)
         if kind == "bisquare":  # it has several optima: take the one near Huber's, which is unique
@@ -101,7 +98,7 @@ def _iterate(rows: "_Rows", kind: Robust, start: Vector) -> _Converged:
         weight, slope = _weights(residual / scale, kind)
         weighted = rows.columns * weight[:, None]
         step: Array = np.asarray(np.linalg.solve(weighted.T @ rows.columns, weighted.T @ residual), np.float64)
-        change, coefficients = float(np.abs(step).max()), rows.moved(coefficients, step)
+        change, coefficients = float(np.abs(step).max()), moved(coefficients, rows.functions, step.tolist())
         if change <= NEGLIGIBLE * scale + rows.rounding:
             return _Converged(coefficients, scale, weight * residual, slope, weight)
     raise _NotConvergedError(f"{MOST_STEPS} steps did not settle, the last one by {change / scale:.1g} of the scale")
@@ -168,12 +165,6 @@ class _Rows:
         curve = curve_of(self.solution, coefficients, None)
         found: Array = (self.y - curve.at(torch.from_numpy(self.x.copy()))[0].numpy()) / self.sigma
         return found
-
-    def moved(self, coefficients: Vector, step: Array) -> Vector:
-        """Return a curve after a step, shape (K,), in the functions."""
-        with precise():
-            change = combine(self.functions, [Decimal(part) for part in step.tolist()])
-            return [own + part for own, part in zip(coefficients, change, strict=True)]
 
     def named(self, weight: Array) -> tuple[str, ...]:
         """Return a note on rows whose weight is below a half, those with the smallest weights first."""

@@ -24,7 +24,6 @@ def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
         fit: The fit.
         full: Whether to show intervals, tests and correlations too.
         width: Longest line of a note, in characters; by default each note is one line.
-
     """
     facts = {"residual σ": fit.sigma, "robust scale": fit.scale, "condition": fit.condition_number}
     lines = [

@@ -19,6 +19,7 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import one_of, or_null, require_option, whole
 from regression.curves.decimals import Matrix, combine, dot, pairs, precise, root
+from regression.estimation.optimum import orthonormal
 from regression.estimation.solution import Solution
 from regression.fits.fit import Fit
 from regression.moments.curve import Curve
@@ -62,9 +63,7 @@ def with_errors_of(
         raise UsageError(f"maxlags is for cov_type HAC, got {cov_type}")
     if cov_type == "nonrobust" or fit.bse is None or fit.curve.error_functions is None:
         return fit
-    with precise():
-        sizes = [root(square) for square in solution.squares]
-        rows = [[value / size for value in row] for row, size in zip(solution.functions, sizes, strict=True)]
+    rows = orthonormal(solution)
     own = _Residuals(fit, rows)
     if cov_type == "HAC":
         if fit.nobs != len(points.x):
