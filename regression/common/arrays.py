@@ -111,6 +111,9 @@ def as_tensor(array: Array) -> Tensor:
 
 
 def _of_tensor(name: str, values: Tensor, may_stay: bool) -> Tensor:
+    if values.layout != torch.strided or values.is_meta or values.is_quantized:
+        found = "meta" if values.is_meta else "quantized" if values.is_quantized else str(values.layout)
+        raise UsageError(f"{name} must be a dense tensor of numbers, got one that is {found}: convert it first")
     if values.is_complex() or values.dtype == torch.bool:
         raise _not_real(name, str(values.dtype), "c" if values.is_complex() else "b")
     if not values.is_floating_point() and values.numel():
