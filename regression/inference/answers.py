@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regression.common.arrays import as_column, as_points, as_whole
+from regression.common.arrays import as_column, as_points
 from regression.common.errors import UsageError
 from regression.common.number_arrays import Numbers
+from regression.common.rules import POSITIVE, PROBABILITY, Rule, require_option, whole
 from regression.curves.polynomial import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
@@ -22,6 +23,8 @@ from regression.inference.inverse import inverse
 from regression.inference.places import Places
 
 __all__ = ["Answers"]
+
+ERROR_PROBABILITY = Rule("between 0 and 0.5", lambda value: PROBABILITY.holds(value) and value < 0.5)
 
 Array = NDArray[np.float64]
 
@@ -191,11 +194,9 @@ class Answers:
             order: Which derivative.
             level: Probability of the interval, by default that of the fit.
         """
-        order = as_whole(order)
-        if not isinstance(order, int) or order < 1:
-            raise UsageError(f"order must be a whole number of at least 1, got {order}")
+        require_option("order", order, whole(1))
         points, factor = as_points("x", x), self._factor(level)
-        curve = replace(self.curve, **self._exact.slope(order).rounded())  # type: ignore[type-var]
+        curve = replace(self.curve, **self._exact.slope(int(order)).rounded())  # type: ignore[type-var]
         mean, error = (column.reshape(points.shape) for column in curve.at(points.flatten()))
         return Estimate.of(mean, error, factor)
 
@@ -251,8 +252,7 @@ class Answers:
         """
         spread, factor = 0.0, self._factor(level)
         if replicates is not None:
-            if not isinstance(replicates, int) or replicates < 1:
-                raise UsageError(f"replicates must be a whole number of at least 1, got {replicates}")
+            require_option("replicates", replicates, whole(1))
             spread = self._scatter(sigma) / math.sqrt(replicates)
         return inverse(self._exact, _number("y0", y0), spread, factor, self.x_range)
 
@@ -269,16 +269,14 @@ class Answers:
         """
         if self.degree != 1:
             raise UsageError(f"detection limits need a line, got a curve of degree {self.degree}")
-        if not 0 < alpha < 0.5 or not 0 < k < math.inf or not isinstance(replicates, int) or replicates < 1:
-            raise UsageError(
-                "detection limits need alpha between 0 and 0.5, k above 0 and whole replicates of at least 1, got "
-                f"{alpha}, {k} and {replicates}"
-            )
+        require_option("alpha", alpha, ERROR_PROBABILITY)
+        require_option("k", k, POSITIVE)
+        require_option("replicates", replicates, whole(1))
         scatter = self._scatter(sigma)
         if math.isnan(scatter):
             raise UsageError("detection limits need the scatter of an observation, which is unknown: give its sigma")
         df = None if self.absolute_sigma else self.df_resid
-        return detection_limits(self._exact, scatter, df, alpha, k, replicates)
+        return detection_limits(self._exact, scatter, df, float(alpha), float(k), int(replicates))
 
     def _scatter(self, sigma: float | None) -> float:
         """Return the standard deviation of an observation with this sigma; NaN where it is unknown."""

@@ -145,6 +145,7 @@ def test_places_are_said_in_words() -> None:
         (lambda fit: fit.roots(math.nan), "level must be a finite number, got nan"),
         (lambda fit: fit.inverse("a"), "y0 must hold real numbers"),
         (lambda fit: fit.inverse(1, 0), "replicates must be a whole number of at least 1, got 0"),
+        (lambda fit: fit.inverse(1, True), "replicates must be a whole number of at least 1, got True"),
         (lambda fit: fit.inverse(1, 1, sigma=-1), "sigma must be positive, got -1"),
         (lambda fit: fit.predict(1, level=0, simultaneous=True), "level must be between 0 and 1, got 0"),
     ],
@@ -153,6 +154,14 @@ def test_bad_questions_are_refused(asked: Any, said: str) -> None:
     """A question that has no answer is refused in a line that says what was expected."""
     with pytest.raises(regression.UsageError, match=said):
         asked(regression.fit(*CARS))
+
+
+def test_numbers_of_numpy_are_options_too() -> None:
+    """Orders, numbers of replicates and levels may be numbers of numpy."""
+    fit = regression.fit(*WOMEN)
+    assert fit.derivative(65, np.int64(1)) == fit.derivative(65, 1)
+    assert fit.inverse(130, np.int32(3), np.float64(0.9)) == fit.inverse(130, 3, 0.9)
+    assert fit.detection_limits(np.float64(0.05), np.int64(3), np.int64(2)) == fit.detection_limits(0.05, 3, 2)
 
 
 def test_answers_come_from_a_file_too() -> None:
