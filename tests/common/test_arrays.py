@@ -63,7 +63,10 @@ REFUSED = {
     "nanoseconds": (np.arange(5) + BIG, r"^x: whole numbers beyond 2\^53 lose digits in float64: subtract an offset"),
     "a list of large numbers": ([0.5, 1, 2, 3, BIG], r"^x: whole numbers beyond 2\^53 lose digits"),
     "a tensor of large numbers": (torch.arange(5) - BIG - 9, r"^x: whole numbers beyond 2\^53 lose digits"),
-    "a sparse tensor": (torch.tensor(X).to_sparse(), r"^x must be a dense tensor of numbers, got one that is torch\.spa"),
+    "a sparse tensor": (
+        torch.tensor(X).to_sparse(),
+        r"^x must be a dense tensor of numbers, got one that is torch\.spa",
+    ),
     "a tensor without data": (torch.empty(5, device="meta"), "^x must be a dense tensor .* that is meta: convert it"),
     "longdouble": (np.array(X, np.longdouble) + np.longdouble(1) / 3, "^x holds numbers that float64 would round"),
     "uneven lists": ([[0], [1, 2], 3, 4, 5], "^x must be a column of numbers, got list: "),

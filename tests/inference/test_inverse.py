@@ -134,7 +134,11 @@ def test_limits_of_detection(scale: float, replicates: int) -> None:
         (lambda: regression.fit(*WOMEN, 2), {}, "need a line, got a curve of degree 2"),
         (lambda: regression.fit(*CALIBRATION), {"alpha": 0.5}, "alpha must be between 0 and 0.5, got 0.5"),
         (lambda: regression.fit(*CALIBRATION), {"k": -1}, "k must be a finite number above 0, got -1"),
-        (lambda: regression.fit(*CALIBRATION), {"replicates": 0}, "replicates must be a whole number of at least 1, got 0"),
+        (
+            lambda: regression.fit(*CALIBRATION),
+            {"replicates": 0},
+            "replicates must be a whole number of at least 1, got 0",
+        ),
         (lambda: regression.fit(*CALIBRATION, sigma=2.0), {}, "scatter of an observation, which is unknown"),
         (lambda: regression.fit([1, 2, 3], [2, 2, 2]), {}, "need a line with a slope and errors"),
     ],
