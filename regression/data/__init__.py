@@ -2,6 +2,7 @@
 
 - ``table``: the columns of all files.
 - ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
+- ``footers``: the footers of many Parquet files, each read once for all processes.
 - ``partitions``: columns whose values stand in the names of folders.
 - ``standard_input``: standard input as a file.
 - ``rows``: rows in blocks: read, scanned, split.

@@ -164,7 +164,7 @@ def open_file(source: Source, wanted: Wanted) -> FileColumns:
     """Return the wanted columns of a file, by the format of its first bytes; refuse one that its name denies."""
 
     def read() -> FileColumns:
-        form = _format_of(source.path, wanted.dialect)
+        form = _format_of(source, wanted.dialect)
         is_parted = keys_of(source.path).keys() & set(map(str, wanted.columns))
         names = form.names(source, wanted.dialect) if is_parted else ()
         return read_partition(source, wanted, names, form.read) if is_parted else form.read(source, wanted)
@@ -175,26 +175,33 @@ def open_file(source: Source, wanted: Wanted) -> FileColumns:
 def column_names(path: str, dialect: Dialect = STANDARD) -> list[str]:
     """Return the names of the columns of the first file that a path means; no row is read."""
     source = Source(find_files(path)[0])
-    return source.guarded(lambda: _format_of(source.path, dialect).names(source, dialect))
+    return source.guarded(lambda: _format_of(source, dialect).names(source, dialect))
 
 
-def _format_of(file: Path, dialect: Dialect) -> Format:
-    with file.open("rb") as stream:
-        start = stream.read(8)
-    if not start:
-        raise DataError(f"{file} is empty: expected a header row and at least one row of numbers")
-    for other, words in OTHERS.items():
-        if start.startswith(other):
-            raise DataError(f"{file} is {words}")
-    form = max((form for form in FORMATS if start.startswith(form.first_bytes)), key=lambda form: len(form.first_bytes))
-    expected = _by_ending(file)
-    if form.read is read_npz and expected != form:
-        raise DataError(f"{file} is a zip archive or a spreadsheet: save the sheet as CSV, or unpack the archive")
+def _format_of(source: Source, dialect: Dialect) -> Format:
+    file, expected = source.path, _by_ending(source.path)
+    if source.footer is not None and expected is not None:
+        form = expected
+    else:
+        form = _by_first_bytes(file)
+        if form.read is read_npz and expected != form:
+            raise DataError(f"{file} is a zip archive or a spreadsheet: save the sheet as CSV, or unpack the archive")
     if form.word != "text" and (options := dialect.given):
         raise DataError(f"{file} is no text: leave out {' and '.join(f'--data.{name}' for name in options)}")
     if expected and form.word != expected.word:
         raise DataError(f"{file} does not begin like a {expected.word} file: it is damaged, or its ending is wrong")
     return form
+
+
+def _by_first_bytes(file: Path) -> Format:
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    if not start:
+        raise DataError(f"{file} is empty: expected a table, got 0 bytes")
+    for other, words in OTHERS.items():
+        if start.startswith(other):
+            raise DataError(f"{file} is {words}")
+    return max((form for form in FORMATS if start.startswith(form.first_bytes)), key=lambda form: len(form.first_bytes))
 
 
 def _by_ending(file: Path) -> Format | None:

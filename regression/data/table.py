@@ -17,6 +17,7 @@ from regression.common.row_ranges import even_borders, merged_cuts, overlaps
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.files import find_files, open_file
+from regression.data.footers import share_footers
 from regression.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
@@ -67,6 +68,7 @@ class Table:
         self.columns, self.positive, self.nan_policy = list(columns), positive, nan_policy
         self.labels = Labels() if has_series else None
         sources = [Source(file) for file in find_files(path)]
+        share_footers(sources)
         rank, self._processes = rank_and_size()
         *before, total = accumulate((source.size for source in sources), initial=0)
         low, high = (total * process // self._processes for process in (rank, rank + 1))  # this process's bytes

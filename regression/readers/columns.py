@@ -148,5 +148,8 @@ def listed(names: Sequence[str], most: int) -> str:
 
 def joined_ends(ends: Array) -> Array:
     """Return the smallest and largest number of each column, shape (C, 2), from those of parts, (parts, C, 2)."""
+    if len(ends) == 1:
+        only: Array = ends[0]  # of many files most have one group
+        return only
     lows, highs = ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)
     return np.stack([lows, highs], axis=1)

@@ -1,6 +1,7 @@
 """How text files differ: headers, delimiters, how numbers are written, and which cells are missing."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal
 
 from regression.common.errors import UsageError
@@ -60,7 +61,7 @@ class Dialect:
             if signs[name] == signs[other]:
                 raise UsageError(f"{name} and {other} must differ, got {signs[name]!r} for both")
 
-    @property
+    @cached_property
     def given(self) -> list[str]:
         """The names of the options that are not left at their defaults."""
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]

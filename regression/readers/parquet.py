@@ -9,7 +9,7 @@ from regression.readers.columns import Array, Part, Wanted
 from regression.readers.parquet_statistics import StatedEnds
 from regression.readers.source import Source
 
-__all__ = ["ParquetColumns"]
+__all__ = ["ParquetColumns", "read_footer"]
 
 BUFFER_BYTES = 1 << 20  # read at a time from each column
 ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done once a batch costs a tenth less
@@ -19,10 +19,10 @@ class ParquetColumns(BatchColumns):
     """Columns of a Parquet file. It is open only while rows are decoded; its footer is read once."""
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
-        file = _opened(source)
-        super().__init__(source, wanted, file.schema_arrow)
-        self._metadata = file.metadata
-        self._names = [file.schema_arrow.names[k] for k in self._columns]
+        self._metadata = read_footer(source) if source.footer is None else source.footer
+        schema = self._metadata.schema.to_arrow_schema()
+        super().__init__(source, wanted, schema)
+        self._names = [schema.names[k] for k in self._columns]
         sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         if min(sizes, default=0) < 0:
             raise DataError(f"{source.path} is damaged: a row group claims {min(sizes)} rows")
@@ -56,6 +56,11 @@ class ParquetColumns(BatchColumns):
         if not self.has_texts:
             self._stated = StatedEnds.read(self.source.path, self._metadata, self._names, self._starts)
         return None if self._stated is None else self._stated.joined()
+
+
+def read_footer(source: Source) -> Any:
+    """Return the metadata of a file."""
+    return _opened(source).metadata
 
 
 def _opened(source: Source, metadata: Any = None) -> Any:

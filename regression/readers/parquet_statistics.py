@@ -34,7 +34,8 @@ class StatedEnds:
 
     def __init__(self, path: Path, names: Sequence[str], starts: Sequence[int], ends: Array) -> None:
         self._path, self._names, self._starts, self._ends = path, names, starts, ends
-        for group, column in np.argwhere(ends[:, :, 0] > ends[:, :, 1]):
+        wrong = ends[:, :, 0] > ends[:, :, 1]
+        for group, column in np.argwhere(wrong) if wrong.any() else ():
             if starts[group] < starts[group + 1]:
                 raise self._error(group, group + 1, column, "which is no range")
 
@@ -43,14 +44,14 @@ class StatedEnds:
         """Return what a file states of some columns of numbers, where it states all ends, and finite ones."""
         paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
         leaves = [paths.index(name) for name in names]  # nested columns are several of these
-        ends = np.tile(NO_ENDS, (metadata.num_row_groups, len(leaves), 1))
-        for k, group in enumerate(map(metadata.row_group, range(len(ends)))):
+        ends = []
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
             known = [group.column(leaf).statistics for leaf in leaves if group.num_rows]
             if not all(each and each.has_min_max and isinstance(each.min, int | float) for each in known):
                 return None  # those of float16 are bytes
-            if known:
-                ends[k] = [(each.min, each.max) for each in known]
-        return cls(path, names, starts, ends) if np.isfinite(joined_ends(ends)).all() else None
+            ends.append([(each.min, each.max) for each in known] or [NO_ENDS] * len(leaves))
+        stated = np.array(ends, np.float64).reshape(len(ends), len(leaves), 2)
+        return cls(path, names, starts, stated) if np.isfinite(joined_ends(stated)).all() else None
 
     def joined(self) -> Array:
         """Return the smallest and largest number of each column, shape (C, 2)."""
@@ -70,7 +71,7 @@ class StatedEnds:
             first: The group with whose first row they begin.
             as_numbers: Returns the columns of a batch as numbers.
         """
-        row, found = self._starts[first], self._no_ends
+        row, found = self._starts[first], None
         for columns in batches:
             last = bisect_right(self._starts, row + len(columns[0])) - 1  # the group after those that end here
             end = self._starts[last] - row
@@ -78,16 +79,14 @@ class StatedEnds:
             values = as_numbers(columns)
             if last > first:
                 self._require(first, last, _widened(found, [column[:end] for column in values]))
-                first, found, values = last, self._no_ends, [column[end:] for column in values]
+                first, found, values = last, None, [column[end:] for column in values]
             found = _widened(found, values)
             yield columns
 
-    @property
-    def _no_ends(self) -> Array:
-        return np.tile(NO_ENDS, (len(self._names), 1))
-
-    def _require(self, first: int, last: int, found: Array) -> None:
+    def _require(self, first: int, last: int, found: Array | None) -> None:
         """Refuse groups with other ends than stated; NaN are ends of missing numbers, which are refused elsewhere."""
+        if found is None:
+            return  # none of them has rows
         stated = joined_ends(self._ends[first:last])
         for column, _ in np.argwhere((found < stated) | (found > stated)):
             low, high = found[column].tolist()
@@ -101,10 +100,9 @@ class StatedEnds:
         )
 
 
-def _widened(ends: Array, columns: Part) -> Array:
-    """Return the smallest and largest numbers of columns and of rows before, shape (C, 2)."""
+def _widened(ends: Array | None, columns: Part) -> Array | None:
+    """Return the smallest and largest numbers of columns and of rows before, shape (C, 2); ``None`` without rows."""
     if not len(columns[0]):
         return ends
-    found = [[float(value) for value in torch.from_numpy(column).aminmax()] for column in columns]
-    lows, highs = np.array(found).T
-    return np.stack([np.minimum(ends[:, 0], lows), np.maximum(ends[:, 1], highs)], axis=1)
+    found = np.array([[float(value) for value in torch.from_numpy(column).aminmax()] for column in columns])
+    return found if ends is None else joined_ends(np.stack([ends, found]))

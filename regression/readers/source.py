@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from regression.common.errors import DataError, UsageError
 
@@ -25,7 +25,10 @@ class Source:
 
     Attributes:
         size: Its bytes.
+        footer: What stands at the end of a Parquet file, where it was read before the file is opened.
     """
+
+    footer: Any = None
 
     def __init__(self, path: Path) -> None:
         self.path, self._facts = path, _facts(path)
