@@ -19,7 +19,7 @@ from regression.cli.messages import one_line
 from regression.cli.parser_internals import remembered_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
-from regression.common.text import printable, spell_out_signs
+from regression.common.text import printable, spell_out_characters
 from regression.runs.folder import (
     BEFORE_FIRST_UPDATE,
     REFUSALS,
@@ -44,7 +44,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None:  # closed by the parent process; the files are written all the same
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    spell_out_signs()
+    spell_out_characters()
     forget_rank()
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]

@@ -21,15 +21,14 @@ from regression.common.errors import SaveError, UsageError
 __all__ = ["open_whole", "saving", "sweep", "write_new", "write_whole"]
 
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{12})\.(\d{1,10})\.[0-9a-f]{8}\.tmp")
-SECONDS_OF_A_DAY = 86_400.0
+SECONDS_PER_DAY = 86_400.0
 
 
 @contextmanager
 def open_whole(target: Path, is_new: bool = False) -> Iterator[IO[bytes]]:
-    """Yield a temporary file; at the end of the block sync it to the disk and rename it, after an error remove it.
+    """Yield a temporary file; at the end of the block sync and rename it to the target, or after an error remove it.
 
-    The temporary file is always a new one, so writing follows no link. A link with the target's name is replaced, not
-    followed.
+    Links are not followed: the temporary file is always a new one, and a link with the target's name is replaced.
 
     Args:
         target: The file.
@@ -58,11 +57,11 @@ def saving(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SaveError(_unsaved(target, error)) from error
+        raise SaveError(_save_message(target, error)) from error
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write a file whole, or leave the older one as it is.
+    """Write a whole file, or leave the older one as it is.
 
     Args:
         target: The file.
@@ -82,8 +81,8 @@ def write_new(target: Path, content: bytes, name: str, exists: str, advice: str)
         target: The file.
         content: All its bytes.
         name: Its path as errors show it.
-        exists: What to say where it exists.
-        advice: What to do where it cannot be written.
+        exists: The error's message if it exists.
+        advice: The end of the message if it cannot be written.
 
     Raises:
         UsageError: If it exists or cannot be written.
@@ -92,18 +91,18 @@ def write_new(target: Path, content: bytes, name: str, exists: str, advice: str)
         with open_whole(target, is_new=True) as file:
             file.write(content)
     except OSError as error:
-        # It may have been made since a check.
-        words = exists if os.path.lexists(target) else f"cannot write {name}: {error.strerror}; {advice}"
-        raise UsageError(words) from None
+        # The file may have been made since the caller checked that it does not exist.
+        message = exists if os.path.lexists(target) else f"cannot write {name}: {error.strerror}; {advice}"
+        raise UsageError(message) from None
 
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote.
 
-    Whether a process of another system still runs is not known: its file is removed a day after the last write to it.
+    Whether a process of another system still runs cannot be found out: its file is removed a day after its last write.
 
     Args:
-        folder: The folder; folders in it are left alone.
+        folder: The folder; its subfolders are left alone.
     """
     for path in folder.glob(".*.tmp"):
         match = TEMPORARY.fullmatch(path.name)
@@ -111,7 +110,7 @@ def sweep(folder: Path) -> None:
             if match and (
                 not _is_running(int(match[2]))
                 if match[1] == writer()
-                else path.lstat().st_mtime < time.time() - SECONDS_OF_A_DAY
+                else path.lstat().st_mtime < time.time() - SECONDS_PER_DAY
             ):
                 path.unlink()
 
@@ -127,7 +126,7 @@ def writer() -> str:
 
 
 def _is_running(process: int) -> bool:
-    if process == os.getpid():  # this process has written nothing yet: it was given the number of the killed one
+    if process == os.getpid():  # this process has written nothing yet, so a killed one had the same number
         return False
     try:
         os.kill(process, 0)
@@ -154,17 +153,17 @@ def _sync_folder(target: Path) -> None:
     if not hasattr(os, "O_DIRECTORY"):  # on Windows a folder cannot be opened
         return
     try:
-        opened = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)
     except OSError as error:
-        words = f"{target} is saved, but {target.parent} cannot be brought to the disk: {error.strerror}"
-        raise SaveError(f"{words}; look after the disk, and go on with --ckpt_path last") from error
+        message = f"{target} is saved, but {target.parent} cannot be synced to the disk: {error.strerror}"
+        raise SaveError(f"{message}; check the disk, and go on with --ckpt_path last") from error
 
 
-def _unsaved(target: Path, error: OSError) -> str:
+def _save_message(target: Path, error: OSError) -> str:
     older, start = "there is no older one", "start again"
     if target.is_file():
         older, start = f"the older {target.name} is intact", f"go on with --ckpt_path {target}"

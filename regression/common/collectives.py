@@ -1,4 +1,4 @@
-"""Sums and gathers over the processes of a run; with a single process each returns its argument."""
+"""Sums and gathers over the processes of a run; with a single process each function returns its argument."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["all_gather_objects", "all_gather_rows", "all_max", "all_sum", "globa
 
 
 def rank_and_size() -> tuple[int, int]:
-    """Return the number of this process, from 0, and how many processes there are."""
+    """Return the rank of this process, from 0, and the number of processes."""
     return (dist.get_rank(), dist.get_world_size()) if _is_shared() else (0, 1)
 
 
@@ -42,7 +42,7 @@ def all_gather_rows(value: Tensor) -> Tensor:
 
 
 def all_gather_objects(value: Any) -> list[Any]:
-    """Return a list of the value of each process, in rank order; for small values, as they are pickled."""
+    """Return the values of all processes, in rank order; for small values, because they are pickled."""
     if not _is_shared():
         return [value]
     values = [None] * dist.get_world_size()

@@ -32,11 +32,11 @@ __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 # take two thirds of the time of loops over some hundred numbers; loops allocate no arrays, so none are needed.
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 SECONDS_TO_WAIT = 60.0  # for another process that compiles, which takes a few seconds
-SECONDS_TO_SAY = 1.0  # a compilation that takes less gets no line
-SECONDS_TO_REPEAT = 60.0  # processes that start together compile different loops in turn: one line is enough
-SAID = "regression.said"
-KEPT = "once"
-NOT_KEPT = "for this run alone: name a folder to keep them in by NUMBA_CACHE_DIR"
+SECONDS_TO_NOTICE = 1.0  # a compilation that takes less prints no notice
+SECONDS_BETWEEN_NOTICES = 60.0  # processes that start together compile different loops in turn: one notice is enough
+NOTICE_MARK = "regression.noticed"
+CACHED = "once"
+NOT_CACHED = "for this run only; set NUMBA_CACHE_DIR to a folder where they can be kept"
 
 
 class CompiledLoop(CPUDispatcher):  # type: ignore[misc]
@@ -68,19 +68,19 @@ class SharedCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: FunctionType) -> None:
         super().__init__(function)
         self._lock = FolderLock(Path(self.cache_path))
-        self._notice = Notice(KEPT, Path(self.cache_path) / SAID)
+        self._notice = Notice(CACHED, Path(self.cache_path) / NOTICE_MARK)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the loop for arguments of given types, or ``None`` if this process has to compile it."""
-        found = self._load(sig, target_context)
-        if found is None and self._lock.acquire(SECONDS_TO_WAIT):
-            found = self._load(sig, target_context)
-        if found is None:
-            self._notice.start(SECONDS_TO_SAY)
-        return found
+        loop = self._load(sig, target_context)
+        if loop is None and self._lock.acquire(SECONDS_TO_WAIT):
+            loop = self._load(sig, target_context)
+        if loop is None:
+            self._notice.start(SECONDS_TO_NOTICE)
+        return loop
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Cache a compiled loop, and ignore errors: the disk may be full, the folder gone, a file damaged."""
+        """Cache a compiled loop; ignore errors, because the disk may be full, the folder gone, a file damaged."""
         with suppress(Exception):
             super().save_overload(sig, data)
 
@@ -102,11 +102,11 @@ class NoCache(NullCache):  # type: ignore[misc]
     """The cache where no folder can be written: every loop is compiled anew."""
 
     def __init__(self) -> None:
-        self._notice = Notice(NOT_KEPT)
+        self._notice = Notice(NOT_CACHED)
 
     def load_overload(self, sig: Any, target_context: Any) -> None:
         """Return ``None``, so that the loop is compiled."""
-        self._notice.start(SECONDS_TO_SAY)
+        self._notice.start(SECONDS_TO_NOTICE)
 
     def end(self) -> None:
         """Cancel the notice, after the loop has been compiled."""
@@ -129,7 +129,7 @@ class CheckedContent(CompileResultCacheImpl):  # type: ignore[misc]
         """
         digest, content = reduced_data
         if hashlib.sha256(content).digest() != digest:
-            raise ValueError("a kept loop is damaged")
+            raise ValueError("a cached loop is damaged")
         return super().rebuild(target_context, pickle.loads(content))
 
 
@@ -137,14 +137,14 @@ SharedCache._impl_class = CheckedContent
 
 
 class Notice:
-    """A line on stderr about compilations that take longer; printed by one process of those that share a mark, once.
+    """A line on stderr about a long compilation, printed once, and by one of the processes that share a mark.
 
     Args:
-        how_often: When loops are compiled, in words.
-        mark: A file whose time of modification is when a process last printed the line.
+        how_often: How often loops are compiled, in words.
+        mark: A file whose modification time is the time when a process last printed the line.
     """
 
-    is_said: ClassVar[bool] = False
+    is_printed: ClassVar[bool] = False
 
     def __init__(self, how_often: str, mark: Path | None = None) -> None:
         self._line = f"regression: compiling the loops over points for this processor, {how_often}"
@@ -152,28 +152,28 @@ class Notice:
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float) -> None:
-        """Print the line after some seconds, unless it is cancelled before."""
-        self._timer = threading.Timer(seconds, self._say)
+        """Print the line after a number of seconds, unless ``cancel`` is called before."""
+        self._timer = threading.Timer(seconds, self._print)
         self._timer.daemon = True
         self._timer.start()
 
     def cancel(self) -> None:
-        """Do not print the line, unless that is done."""
+        """Do not print the line, if it is not printed yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _say(self) -> None:
-        if not Notice.is_said and not self._is_said_by_another():
+    def _print(self) -> None:
+        if not Notice.is_printed and not self._is_printed_by_another():
             with suppress(OSError, ValueError, AttributeError):  # stderr may be closed
                 print(self._line, file=sys.stderr, flush=True)
-        Notice.is_said = True
+        Notice.is_printed = True
 
-    def _is_said_by_another(self) -> bool:
+    def _is_printed_by_another(self) -> bool:
         if self._mark is None:
             return False
         with suppress(OSError):
-            if time.time() - self._mark.stat().st_mtime < SECONDS_TO_REPEAT:
+            if time.time() - self._mark.stat().st_mtime < SECONDS_BETWEEN_NOTICES:
                 return True
         with suppress(OSError):
             self._mark.touch()
@@ -190,7 +190,7 @@ def _cache(function: FunctionType) -> SharedCache | NoCache:
 def compile_called(function: FunctionType) -> Any:
     """Return a loop that other compiled loops can call; it is compiled into each caller, and cached as a part of it.
 
-    A call would hand on each array's shape and strides, which takes longer than many a loop over a few numbers.
+    A real call would pass the shape and strides of each array, which takes longer than a loop over a few numbers.
     """
     return numba.njit(no_cpython_wrapper=True, forceinline=True, **OPTIONS)(function)
 

@@ -2,13 +2,14 @@
 
 A loop is written once, as plain Python on float64 numbers and rows of them. Where there is little to do it runs as
 plain Python, so that small fits need neither numba's import nor a compilation; otherwise it runs compiled. The bits are
-the same either way, and on every processor: without ``fastmath`` numba marks no operation as one that may be reordered
-or fused, and LLVM then rounds each operation as IEEE 754 says (LLVM Language Reference, Fast-Math Flags); tests check
-the loops' machine code for x86 and ARM. Loops are compiled without ``parallel=True``: the caller divides the work
-among threads, each of which runs without Python's lock.
+the same either way, and on every processor: without ``fastmath`` numba lets no operation be reordered or fused, and
+LLVM then rounds each operation as IEEE 754 requires (LLVM Language Reference, Fast-Math Flags); tests check the loops'
+machine code for x86 and ARM. Loops are compiled without ``parallel=True``: the caller divides the work among threads,
+which run without Python's global interpreter lock.
 
-Rows come from ``rows_for``. Do not use ``float(value)`` in a loop: compiled, it leaves a float32 number as it is, and
-the product of two is then rounded to float32. An operation with a float64 number widens it: ``value - center``.
+Rows come from ``rows_for``. Do not use ``float(value)`` in a loop: when compiled, it leaves a float32 number in
+float32, and the product of two is then rounded to float32. An operation with a float64 number, such as
+``value - center``, converts it to float64.
 """
 
 import hashlib
@@ -25,14 +26,14 @@ import numpy as np
 
 __all__ = ["PLAIN_STEPS", "choose", "compiled", "compiled_as", "loop", "rows_for"]
 
-PLAIN_STEPS = 400_000  # of 1.2 µs in plain Python: as long as the import of numba (0.32 s) and a cached loop's (0.18 s)
-DIGEST_LETTERS = 12
+PLAIN_STEPS = 400_000  # at 1.2 µs each they take as long as importing numba (0.32 s) and loading a cached loop (0.18 s)
+DIGEST_CHARACTERS = 12
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _lock = threading.RLock()
-_compiled: dict[Callable[..., Any], Callable[..., Any]] = {}  # results of ``compiled``
-_called: dict[Callable[..., Any], Any] = {}  # functions that those call, compiled
+_compiled: dict[Callable[..., Any], Callable[..., Any]] = {}  # results of ``compiled``, by function
+_callable: dict[Callable[..., Any], Any] = {}  # results of ``_callable_from_loops``, by function
 _plain_steps: Counter[Callable[..., Any]] = Counter()
 
 
@@ -43,7 +44,7 @@ def loop(function: Function) -> Function:
 
 
 def compiled_as(build: Callable[..., Any], result: str, arguments: list[str]) -> Callable[[Function], Function]:
-    """Mark a function that compiled loops replace by an operation of the processor with the same result.
+    """Mark a function for which compiled loops use an operation of the processor with the same result.
 
     Args:
         build: Makes the operation from llvmlite's builder and the values of the arguments.
@@ -61,8 +62,8 @@ def compiled_as(build: Callable[..., Any], result: str, arguments: list[str]) ->
 def choose(function: Function, work: int) -> Function:
     """Return a loop as plain Python while there is little to do, else compiled: the same bits either way.
 
-    The loop is compiled once its plain runs have added up to ``PLAIN_STEPS``. So many small runs take at most twice the
-    time that they would have taken if their number had been known.
+    The loop is compiled when its plain runs have added up to ``PLAIN_STEPS``. So any number of small runs takes at most
+    twice as long as if their number had been known beforehand.
 
     Args:
         function: A function marked with ``loop``.
@@ -84,9 +85,9 @@ def rows_for(function: Callable[..., Any], values: "np.ndarray[Any, Any]") -> An
         values: Numbers of any shape, strides and byte order.
 
     Returns:
-        For plain Python, lists of Python's numbers: numpy's scalars are slow, warn, and multiply float32 numbers in
-        float32. For a compiled loop a read-only array, contiguous and aligned, copied only if needed: numba compiles a
-        version of the loop for each kind of array, so this leaves one for each dtype.
+        For plain Python, lists of Python's numbers, because numpy's scalars are slow, warn, and multiply float32
+        numbers in float32. For a compiled loop a read-only array, contiguous and aligned, copied only if needed: numba
+        compiles the loop anew for each kind of array, and this leaves one kind for each dtype.
     """
     if isinstance(function, FunctionType):
         return values.tolist()
@@ -98,10 +99,10 @@ def rows_for(function: Callable[..., Any], values: "np.ndarray[Any, Any]") -> An
 
 
 def compiled(function: Function) -> Function:
-    """Return a loop compiled; with ``NUMBA_DISABLE_JIT=1`` the plain function.
+    """Return the compiled form of a loop; with ``NUMBA_DISABLE_JIT=1`` the plain function.
 
-    It is compiled at its first call with arguments of each type, by one thread while the others wait, and cached for
-    other processes; see ``compilation``.
+    The loop is compiled at its first call with arguments of each type, by one thread while the others wait, and cached
+    for other processes; see ``compilation``.
     """
     with _lock:
         if function not in _compiled:
@@ -116,34 +117,34 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     from regression.common.compilation import CompiledLoop
 
-    return CompiledLoop(_twin(function))
+    return CompiledLoop(_linked_copy(function))
 
 
-def _twin(function: Callable[..., Any]) -> FunctionType:
-    """Return a copy of a loop that calls compiled functions, with a digest of its source and theirs in its name."""
+def _linked_copy(function: Callable[..., Any]) -> FunctionType:
+    """Return a copy of a loop that calls compiled functions; its name contains a digest of its source and theirs."""
     assert isinstance(function, FunctionType)
-    called = {name: _called_compiled(value) for name, value in _used(function) if _is_marked(value)}
-    twin = FunctionType(function.__code__, function.__globals__ | called, function.__name__, function.__defaults__)
-    twin.__module__ = function.__module__
-    twin.__qualname__ = f"{function.__qualname__}_{_digest(function)[:DIGEST_LETTERS]}"
-    return twin
+    called = {name: _callable_from_loops(value) for name, value in _used(function) if _is_marked(value)}
+    copy = FunctionType(function.__code__, function.__globals__ | called, function.__name__, function.__defaults__)
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_{_digest(function)[:DIGEST_CHARACTERS]}"
+    return copy
 
 
-def _called_compiled(function: Callable[..., Any]) -> Any:
-    """Return a function that compiled loops can call; it is cached as a part of them, not by itself."""
-    if function not in _called:
+def _callable_from_loops(function: Callable[..., Any]) -> Any:
+    """Return a form of a marked function that compiled loops can call; it is cached as a part of them."""
+    if function not in _callable:
         from regression.common.compilation import compile_called, operation
 
-        described = getattr(function, "operation", None)
-        _called[function] = operation(*described) if described else compile_called(_twin(function))
-    return _called[function]
+        marked = getattr(function, "operation", None)
+        _callable[function] = operation(*marked) if marked else compile_called(_linked_copy(function))
+    return _callable[function]
 
 
 @cache
 def _digest(function: Callable[..., Any]) -> str:
     """Return a digest of the source of a loop, of all functions that it calls, and of the constants that it uses.
 
-    numba compiles a cached loop anew only if the loop's own file has changed, and these may be defined in others.
+    numba notices only changes of the loop's own file, and what the loop uses may be defined in other files.
     """
     parts = [_source(function)]
     if hasattr(function, "operation"):

@@ -31,31 +31,31 @@ def chosen_columns(data: Any, names: Mapping[str, Any]) -> list[Any]:
 
     Args:
         data: A data frame of pandas or polars, a table of pyarrow, an array of numpy with fields, or a mapping.
-        names: Name of the column for each purpose (``x``, ``y``, ``sigma``, …); for ``sigma`` also a number, which is
-            returned as it is.
+        names: Name of the column for each purpose (``x``, ``y``, ``sigma``, …); for ``sigma`` also a number for all
+            rows, which is returned as it is.
 
     Raises:
-        UsageError: If a name is not a text, or the data frame has no such column.
+        UsageError: If a name is not a string, or the data frame has no such column.
     """
     known = _names(data)
     return [_chosen(data, known, purpose, name) for purpose, name in names.items()]
 
 
 def column_name(values: Any, default: str) -> str:
-    """Return the column's own name, as columns of pandas and polars have one, or the default."""
+    """Return the name that a column of pandas or polars carries, or the default."""
     name = getattr(values, "name", None)
     return name if isinstance(name, str) and name else default
 
 
 def _names(data: Any) -> list[str]:
-    for found in (
+    for names in (
         getattr(data, "column_names", None),  # of pyarrow
-        getattr(data, "columns", None),
-        getattr(getattr(data, "dtype", None), "names", None),
+        getattr(data, "columns", None),  # of pandas and polars
+        getattr(getattr(data, "dtype", None), "names", None),  # of a numpy array with fields
         data if isinstance(data, Mapping) else None,
     ):
-        if found is not None:
-            return [name for name in found if isinstance(name, str)]
+        if names is not None:
+            return [name for name in names if isinstance(name, str)]
     raise UsageError(f"data must be a frame or a mapping with named columns, got {type(data).__name__}")
 
 
@@ -65,8 +65,7 @@ def _chosen(data: Any, known: Sequence[str], purpose: str, name: Any) -> Any:
     if not isinstance(name, str):
         raise UsageError(f"{purpose} must name a column of data, got {type(name).__name__}: leave data out for values")
     if name not in known:
-        there = f"; it has {', '.join(printable(column) for column in known[:20]) or 'none'}"
-        raise UsageError(
-            f"data has no column {printable(name)!r} for {purpose}{did_you_mean(name, known, there, repr, cutoff=0.4)}"
-        )
+        columns = f"; it has {', '.join(printable(column) for column in known[:20]) or 'none'}"
+        advice = did_you_mean(name, known, columns, repr, cutoff=0.4)
+        raise UsageError(f"data has no column {printable(name)!r} for {purpose}{advice}")
     return data[name]

@@ -1,7 +1,7 @@
 """Double-double arithmetic: a number is ``high + low``, two float64 numbers, with about 104 correct bits.
 
-Every function is plain Python on float64 numbers and gives the same bits when it is compiled, because each operation is
-rounded separately. References: Knuth, The Art of Computer Programming 2, 4.2.2 (two-sum); Dekker, A floating-point
+The functions are plain Python on float64 numbers. Compiled they give the same bits, because each operation is rounded
+separately. References: Knuth, The Art of Computer Programming 2, 4.2.2 (two-sum); Dekker, A floating-point
 technique for extending the available precision, Numer. Math. 18, 1971, with Veltkamp's splitting (exact products).
 """
 
@@ -16,7 +16,7 @@ SPLIT = 2.0**27 + 1  # Veltkamp's constant: multiplying by it cuts a float64 num
 
 @loop
 def two_sum(a: float, b: float) -> tuple[float, float]:
-    """Return ``a + b`` rounded to float64, and the rounding error, exactly."""
+    """Return ``a + b`` rounded to float64, and its rounding error exactly."""
     total = a + b
     step = total - a
     return total, (a - (total - step)) + (b - step)
@@ -30,10 +30,10 @@ def _fused(builder: Any, a: Any, b: Any) -> Any:
 
 @compiled_as(_fused, "float64", ["float64", "float64"])
 def product_error(a: float, b: float) -> float:
-    """Return ``a b`` minus its rounding to float64, exactly.
+    """Return the exact difference between ``a b`` and its rounding to float64.
 
-    Valid for products between 2^-960 and 2^960 in size, of factors below 2^996: the plain Python overflows with larger
-    ones.
+    Valid for products between 2^-960 and 2^960 in size, of factors below 2^996: in plain Python larger factors
+    overflow.
     """
     wide = SPLIT * a
     a_upper = wide - (wide - a)
@@ -46,7 +46,7 @@ def product_error(a: float, b: float) -> float:
 
 @loop
 def multiply(a_high: float, a_low: float, b_high: float, b_low: float) -> tuple[float, float]:
-    """Return the product of two numbers; its low part may overlap with the high one by a few bits."""
+    """Return the product of two numbers; its low part may overlap the high one by a few bits."""
     high = a_high * b_high
     return high, product_error(a_high, b_high) + (a_high * b_low + a_low * b_high)
 
@@ -62,7 +62,7 @@ def add(a_high: float, a_low: float, b_high: float, b_low: float) -> tuple[float
 
 @loop
 def divide(a_high: float, a_low: float, b_high: float, b_low: float, inverse: float) -> tuple[float, float]:
-    """Return the quotient of two numbers by way of ``1 / b_high``, its low part less than a unit of the high one."""
+    """Return the quotient of two numbers, its low part less than a unit of the high one; ``inverse`` is 1 / b_high."""
     quotient = a_high * inverse
     rest = (a_high - quotient * b_high) - product_error(quotient, b_high)
     rest = (rest + (a_low - quotient * b_low)) * inverse

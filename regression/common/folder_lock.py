@@ -1,4 +1,4 @@
-"""A lock for processes that share a folder, on one machine or several; standard library only."""
+"""A lock for processes that share a folder, on one machine or several."""
 
 import sys
 import time
@@ -12,16 +12,16 @@ if sys.platform != "win32":
 __all__ = ["FolderLock"]
 
 NAME = "regression.lock"
-SECONDS_TO_LOOK = 0.05
+SECONDS_BETWEEN_TRIES = 0.05
 
 
 class FolderLock:
-    """A lock that raises no error: where locks do not work, or another process holds it too long, the caller goes on.
+    """A lock that raises no error: where locks do not work, or another process holds it too long, work goes on without.
 
     The system releases the lock when the process that holds it ends, however it ends.
 
     Args:
-        folder: Where the lock's file is made; the file stays there.
+        folder: The folder, in which the lock's file is made and stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,12 +29,12 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self, seconds: float) -> bool:
-        """Wait for the lock for at most some seconds, and return whether it is held."""
+        """Wait for the lock for at most a number of seconds, and return whether it is held."""
         try:
             file = self._path.open("w")
         except OSError:
             return False
-        if _is_locked_within(seconds, file):
+        if _lock_within(seconds, file):
             self._file = file
             return True
         file.close()
@@ -50,7 +50,7 @@ class FolderLock:
             self._file = None
 
 
-def _is_locked_within(seconds: float, file: IO[str]) -> bool:
+def _lock_within(seconds: float, file: IO[str]) -> bool:
     if sys.platform == "win32":
         return False
     end = time.monotonic() + seconds
@@ -61,6 +61,6 @@ def _is_locked_within(seconds: float, file: IO[str]) -> bool:
         except BlockingIOError:
             if time.monotonic() >= end:
                 return False
-            time.sleep(SECONDS_TO_LOOK)
+            time.sleep(SECONDS_BETWEEN_TRIES)
         except OSError:  # a file system without locks
             return False

@@ -8,17 +8,17 @@ __all__ = ["Numbers"]
 
 
 class Numbers(np.ndarray[Any, np.dtype[np.float64]]):
-    """A float64 array that nobody can change by accident.
+    """A read-only float64 array that behaves as a list in conditions.
 
-    As of a list, its truth is whether it holds anything, and ``a == b`` and ``a != b`` are true or false where a
-    condition asks, and arrays otherwise. What is computed from it is a plain array.
+    ``if a`` asks whether it has elements; ``if a == b`` and ``if a != b`` compare whole arrays, although ``a == b`` is
+    an array of comparisons. Results of computations are plain arrays.
     """
 
     __hash__ = None
 
     @classmethod
     def of(cls, values: Any) -> "Numbers":
-        """Return a copy of numbers, to be read only."""
+        """Return a read-only copy of numbers."""
         result = np.array(values, dtype=np.float64).view(cls)
         result.flags.writeable = False
         return result
@@ -50,9 +50,9 @@ class _Different(np.ndarray[Any, np.dtype[np.bool_]]):
 
 
 def _compared(compare: Any, numbers: Numbers, other: Any, kind: type[np.ndarray[Any, Any]]) -> Any:
-    if getattr(other, "__array_ufunc__", True) is None:  # it compares itself with arrays
+    if getattr(other, "__array_ufunc__", True) is None:  # numpy's mark of a class with its own comparison to arrays
         return NotImplemented
     try:
         return np.asarray(compare(np.asarray(numbers), np.asarray(other))).view(kind)
-    except (TypeError, ValueError):  # of another kind, or length
+    except (TypeError, ValueError):  # not numbers, or of another length
         return kind is _Different

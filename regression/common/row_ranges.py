@@ -6,17 +6,17 @@ from itertools import pairwise
 
 __all__ = ["ROWS_PER_PART", "even_borders", "even_slices", "merged_cuts", "overlaps", "part_cuts"]
 
-ROWS_PER_PART = 1 << 16  # a core's own cache holds a few columns of so many rows, and the results computed from them
+ROWS_PER_PART = 1 << 16  # a core's own cache holds a few columns of this length, and what is computed from them
 
 
 def part_cuts(start: int, stop: int, most_rows: int = ROWS_PER_PART) -> list[int]:
-    """Return the borders of parts of nearly equal length of the rows from start to before stop, both ends included."""
+    """Return the borders, start and stop included, of parts of nearly equal length of the rows from start to stop."""
     count = max(1, -(-(stop - start) // most_rows))
     return [start + (stop - start) * k // count for k in range(count + 1)]
 
 
 def even_slices(rows: int, threads: int) -> list[Iterator[slice]]:
-    """Return for each thread an iterator over its slices of so many rows; the slices of a thread are consecutive."""
+    """Return for each thread an iterator over consecutive slices, which together cover a number of rows."""
     slices = [slice(*ends) for ends in pairwise(part_cuts(0, rows))] if rows else []
     return [iter(slices[len(slices) * k // threads : len(slices) * (k + 1) // threads]) for k in range(threads)]
 
@@ -45,10 +45,10 @@ def even_borders(places: Sequence[int], start: int, stop: int, count: int, reach
         start: First row.
         stop: Row after the last.
         count: Number of shares.
-        reach: Largest number of rows by which a border is moved to the nearest such place; otherwise it is not moved.
+        reach: Largest distance in rows over which a border is moved to the nearest place.
 
     Returns:
-        ``count + 1`` rows from start to stop: the borders of equal shares, each moved to the nearest place.
+        ``count + 1`` rows from start to stop: the borders of equal shares, each moved to the nearest place in reach.
     """
     even = (start + (stop - start) * k // count for k in range(1, count))
     return [start, *(min(max(_moved(border, places, reach), start), stop) for border in even), stop]

@@ -33,15 +33,15 @@ __all__ = [
 
 
 class Rule(NamedTuple):
-    """A condition on a value: in words for the message, and as a function that tells whether a value meets it."""
+    """A condition on a value: its words in error messages, and a function that returns whether a value meets it."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
 def _is_number(value: Any) -> bool:
-    own = value.item() if isinstance(value, np.generic) else value
-    return isinstance(own, int | float) and not isinstance(own, bool) and abs(own) <= sys.float_info.max
+    number = value.item() if isinstance(value, np.generic) else value
+    return isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
 
 
 def _is_whole(value: Any) -> bool:
@@ -81,7 +81,7 @@ def or_null(rule: Rule) -> Rule:
 
 
 def list_of(rule: Rule, length: int | None = None) -> Rule:
-    """Return the rule for lists, of a given length or any, whose values all meet another rule."""
+    """Return the rule for lists, of a given length if any, whose values all meet another rule."""
 
     def holds(value: Any) -> bool:
         is_list = isinstance(value, list | tuple) and length in (None, len(value))
@@ -95,25 +95,25 @@ def require_option(name: str, value: Any, rule: Rule) -> None:
     """Refuse an option that breaks a rule.
 
     Raises:
-        UsageError: If it does; names the option, the rule and the value.
+        UsageError: If it does; the message names the option, the rule and the value.
     """
     if not rule.holds(value):
         raise UsageError(f"{name} must be {rule.words}, got {reprlib.repr(value)}")
 
 
-def require_stored(values: Mapping[str, Any], rules: Mapping[str, Rule], of: str = "") -> None:
+def require_stored(values: Mapping[str, Any], rules: Mapping[str, Rule], prefix: str = "") -> None:
     """Refuse stored values if one is missing or breaks its rule.
 
     Args:
         values: The values, by their names.
         rules: The rule for each name.
-        of: Prefix of the names in messages, such as ``curve.``.
+        prefix: What stands before each name in messages, such as ``curve.``.
 
     Raises:
-        ValueError: If one does; names the first.
+        ValueError: If one is missing or breaks its rule; the message names the first.
     """
     for name, rule in rules.items():
         if name not in values:
-            raise ValueError(f"{of}{name} is missing")
+            raise ValueError(f"{prefix}{name} is missing")
         if not rule.holds(values[name]):
-            raise ValueError(f"{of}{name} must be {rule.words}, got {reprlib.repr(values[name])}")
+            raise ValueError(f"{prefix}{name} must be {rule.words}, got {reprlib.repr(values[name])}")

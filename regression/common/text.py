@@ -1,4 +1,4 @@
-"""Text for the terminal and for tables: counted nouns, suggestions for misspelt words, and harmless spellings."""
+"""Text for the terminal and for tables: counted nouns, suggestions for misspelt words, and text made safe to show."""
 
 import codecs
 import difflib
@@ -17,25 +17,25 @@ __all__ = [
     "left_out",
     "printable",
     "shown_path",
-    "spell_out_signs",
+    "spell_out_characters",
 ]
 
-NOT_CONVERGED = "not converged"  # how the note begins that says how far from the optimum a descent ended
-UNDETERMINED = "undetermined: "  # how the note begins that says why coefficients are unknown
+NOT_CONVERGED = "not converged"  # first words of the note on how far from the optimum gradient descent ended
+UNDETERMINED = "undetermined: "  # first word of the note on why coefficients are unknown
 
-SPELT = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # signs that begin a formula, and the one that marks text
-HIDDEN = ("Cc", "Zl", "Zp")  # categories of Unicode: control characters, and ends of lines
-STOPPING = ("strict", "surrogateescape", "backslashreplace")  # Python's own handlers of signs that it cannot encode
+SPELLINGS = {"σ": "sigma", "χ": "chi", "²": "^2", "³": "^3", "±": "+-", "−": "-", "…": "...", "←": "<-"}
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # what begins a formula, and the apostrophe that marks text
+HIDDEN = ("Cc", "Zl", "Zp")  # Unicode categories: control characters, line and paragraph separators
+REPLACED_HANDLERS = ("strict", "surrogateescape", "backslashreplace")  # Python's defaults for what cannot be encoded
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, such as ``1 row`` or ``2,000 rows``.
 
     Args:
-        number: How many there are.
-        noun: What there is one of.
-        plural: What there are several of, if it is not the noun with an s.
+        number: The number.
+        noun: The noun in the singular.
+        plural: Its plural, if that is not the singular with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
@@ -46,11 +46,11 @@ def did_you_mean(
     """Return the end of an error message, such as ``; did you mean fit?``.
 
     Args:
-        word: The word that was given.
-        known: The words that exist; blanks around them and capitals are ignored.
+        word: The misspelt word.
+        known: The words that exist; case and blanks around them are ignored.
         otherwise: The text to return if none of them is similar.
         shown: Formats the suggested word.
-        cutoff: Least share of equal letters of a similar word.
+        cutoff: Smallest similarity, from 0 to 1, of a word that is suggested (``difflib.get_close_matches``).
     """
     folded = {name.strip().casefold(): name for name in known}
     near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=cutoff)
@@ -63,40 +63,45 @@ def printable(text: str) -> str:
     Args:
         text: Any text, such as a name from another person's file.
     """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
 def harmless_cell(text: str) -> str:
-    """Return a text as a cell that no spreadsheet runs as a formula, with control characters spelt out.
+    """Return a text as a table cell that no spreadsheet runs as a formula, with control characters spelt out.
 
-    A text that begins like a formula, or with an apostrophe, gets an apostrophe in front: spreadsheets' mark of a text.
+    A text that begins like a formula or with an apostrophe gets an apostrophe in front, which marks text in
+    spreadsheets.
 
     Args:
         text: A name from another person's file.
     """
-    shown = "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in HIDDEN else sign for sign in text)
+    shown = "".join(_escaped(c) if unicodedata.category(c) in HIDDEN else c for c in text)
     return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
 
 
-def spell_out_signs() -> None:
-    """Make standard output and error spell out the signs that their encoding lacks, such as ``sigma`` for σ."""
+def _escaped(character: str) -> str:
+    return ascii(character)[1:-1]
+
+
+def spell_out_characters() -> None:
+    """Make standard output and error spell out characters that their encoding lacks, such as ``sigma`` for σ."""
     for stream in (sys.stdout, sys.stderr):
-        if getattr(stream, "errors", None) in STOPPING and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="regression.spelt")
+        if getattr(stream, "errors", None) in REPLACED_HANDLERS and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="regression.spell_out")
 
 
-def _spelt(error: UnicodeError) -> tuple[str, int]:
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    signs = error.object[error.start : error.end]
-    return "".join(SPELT.get(sign, ascii(sign)[1:-1]) for sign in signs), error.end
+    characters = error.object[error.start : error.end]
+    return "".join(SPELLINGS.get(character, _escaped(character)) for character in characters), error.end
 
 
-codecs.register_error("regression.spelt", _spelt)
+codecs.register_error("regression.spell_out", _spell_out)
 
 
 def left_out(omitted: int) -> str:
-    """Return a sentence about the number of rows that were left out."""
+    """Return a sentence that says how many rows were left out."""
     return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
 
 

@@ -1,4 +1,4 @@
-"""Shares work on parts of rows out over threads."""
+"""Divides work on parts of rows among threads."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from regression.common.row_ranges import ROWS_PER_PART
 
 __all__ = ["share_chunks", "share_out", "threads_for"]
 
-END = object()
+END = object()  # stands for an item when a stream has no more
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -30,9 +30,9 @@ class _Stream(Generic[T]):
 def share_out(work: Callable[[T], object], streams: Sequence[Iterable[T]], threads: int) -> None:
     """Call ``work`` with each item of each stream, from several threads at once, in no particular order.
 
-    A thread takes the items of a stream of its own, then those of other streams, so that no thread waits while there is
-    work. An item is made in the thread that works on it, so that decoded rows are still in that core's cache. Inside,
-    torch runs its operations in one thread, because sharing out each of them would make the threads wait.
+    Each thread begins with a stream of its own and goes on with the others, so that no thread waits while there is
+    work. An item is made in the thread that works on it, so that decoded rows are still in that core's cache. torch
+    runs each operation in one thread here: dividing every operation among threads would make them wait for each other.
 
     Args:
         work: Called with one item; must be safe to call from several threads at once.
@@ -58,25 +58,25 @@ def share_out(work: Callable[[T], object], streams: Sequence[Iterable[T]], threa
         except BaseException as error:
             failures.append(error)
 
-    _join([Thread(target=run, args=(k * len(sources) // threads,)) for k in range(threads)], failures)
+    _run_all([Thread(target=run, args=(k * len(sources) // threads,)) for k in range(threads)], failures)
     if failures:
         raise failures[0]
 
 
-def _join(crew: list[Thread], failures: list[BaseException]) -> None:
-    threads = torch.get_num_threads()
+def _run_all(threads: list[Thread], failures: list[BaseException]) -> None:
+    torch_threads = torch.get_num_threads()
     try:
-        for member in crew:
-            member.start()
-        for member in crew:
-            member.join()
-    except BaseException as error:  # from a signal handler, which Python runs in this thread only
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # from a signal handler, which Python runs in the main thread only
         failures.append(error)
-        for member in crew:
-            if member.ident is not None:
-                member.join()
+        for thread in threads:
+            if thread.ident is not None:  # it was started
+                thread.join()
     finally:
-        torch.set_num_threads(threads)  # for threads that start later; the setting of this thread did not change
+        torch.set_num_threads(torch_threads)  # for threads that start later; this thread's setting did not change
 
 
 def share_chunks(
@@ -104,9 +104,9 @@ def share_chunks(
     if workers <= 1:
         return [work(chunks())]
     with ThreadPoolExecutor(workers) as pool:
-        return [done.result() for done in [pool.submit(work, chunks()) for _ in range(workers)]]
+        return [future.result() for future in [pool.submit(work, chunks()) for _ in range(workers)]]
 
 
 def threads_for(rows: int) -> int:
-    """Return the number of threads for so many rows: as many as torch uses, but no more than there are parts."""
+    """Return the number of threads for a number of rows: as many as torch uses, but no more than there are parts."""
     return max(1, min(torch.get_num_threads(), -(-rows // ROWS_PER_PART)))

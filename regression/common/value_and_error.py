@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 __all__ = ["value_and_error"]
 
-DIGITS = 17  # enough to tell any two float64 numbers apart
-MOST_PLACES = 15  # digits before the decimal point; longer numbers get an exponent
+FLOAT64_DIGITS = 17  # so many decimal digits distinguish any two float64 numbers
+MAX_INTEGER_DIGITS = 15  # numbers with more digits before the decimal point get an exponent
 
 
 def value_and_error(value: float, error: float | None) -> str:
@@ -36,9 +36,11 @@ def value_and_error(value: float, error: float | None) -> str:
         return f"{value:.6g} ± unknown"
     if error == 0:
         return f"{value:.8g}, exact"
-    if not math.isfinite(value) or error < abs(value) * 10.0**-DIGITS:  # the error is smaller than float64's digits
-        return f"{value:.{DIGITS}g} ± {error:.1e}"
-    number, spread = Decimal(repr(float(value))), Decimal(repr(float(error)))  # float: numpy's repr is another
+    if (
+        not math.isfinite(value) or error < abs(value) * 10.0**-FLOAT64_DIGITS
+    ):  # the error is smaller than float64's digits
+        return f"{value:.{FLOAT64_DIGITS}g} ± {error:.1e}"
+    number, spread = Decimal(repr(float(value))), Decimal(repr(float(error)))  # float: numpy's repr has its type too
 
     exponent = spread.adjusted()
     leading = round(spread.scaleb(2 - exponent))
@@ -48,12 +50,12 @@ def value_and_error(value: float, error: float | None) -> str:
     if leading >= 950:
         spread, decimals = Decimal(1).scaleb(exponent + 1), -exponent
     power = max(abs(number), spread).adjusted()
-    if decimals >= 0 and -4 <= power < MOST_PLACES:
+    if decimals >= 0 and -4 <= power < MAX_INTEGER_DIGITS:
         return f"{_rounded(number, decimals)} ± {_rounded(spread, decimals)}"
-    places = max(decimals + power, 0)
-    return f"({_rounded(number.scaleb(-power), places)} ± {_rounded(spread.scaleb(-power), places)})e{power:+03d}"
+    decimals = max(decimals + power, 0)
+    return f"({_rounded(number.scaleb(-power), decimals)} ± {_rounded(spread.scaleb(-power), decimals)})e{power:+03d}"
 
 
-def _rounded(number: Decimal, places: int) -> str:
-    """Return a number with so many decimals, halves rounded up, and never with an exponent."""
-    return f"{number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
+def _rounded(number: Decimal, decimals: int) -> str:
+    """Return a number rounded half up to a number of decimals, without an exponent."""
+    return f"{number.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"

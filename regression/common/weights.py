@@ -1,4 +1,4 @@
-"""Weights of points given otherwise than as sigma: as reciprocal variances, or as counts of equal observations."""
+"""Weights that are not given as sigma but as reciprocal variances, or as counts of equal observations."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ from regression.common.points import Points
 
 __all__ = ["as_sigma", "scan_repeated", "whole_counts"]
 
-OBSERVATIONS_AT_ONCE = 1 << 20
-MOST_OBSERVATIONS = 10**11  # so many take a quarter of an hour on one core
+OBSERVATIONS_PER_PART = 1 << 20
+MAX_OBSERVATIONS = 10**11  # which take a quarter of an hour on one core
 
 
 def as_sigma(weights: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def whole_counts(counts: Tensor) -> Tensor:
     require_complete(["counts"], [counts])
     require_each("counts", counts, (counts >= 0) & (counts == counts.round()), "a whole number of at least 0")
     total = float(counts.sum())
-    if not 1 <= total <= MOST_OBSERVATIONS:
+    if not 1 <= total <= MAX_OBSERVATIONS:
         raise UsageError(f"counts must add up to 1 to 10^11 observations, got {total:g}")
     return counts.long()
 
@@ -43,10 +43,10 @@ def whole_counts(counts: Tensor) -> Tensor:
 def scan_repeated(points: Points, counts: Tensor, work: Callable[[Points], None]) -> None:
     """Call ``work`` with parts of the points, each point repeated as often as its count says, shape (N,).
 
-    So the sums are those of the single observations, to the bit, and no other code has to handle counts.
+    So the sums have the same bits as those of the single observations, and no other code has to handle counts.
     """
     ends = counts.cumsum(0)
     total = int(ends[-1])
-    for start in range(0, total, OBSERVATIONS_AT_ONCE):
-        observations = torch.arange(start, min(start + OBSERVATIONS_AT_ONCE, total), device=ends.device)
+    for start in range(0, total, OBSERVATIONS_PER_PART):
+        observations = torch.arange(start, min(start + OBSERVATIONS_PER_PART, total), device=ends.device)
         points.chosen(torch.searchsorted(ends, observations, right=True)).scan(work)

@@ -38,7 +38,7 @@ add = for_triton(double_double.add, two_sum=two_sum)
 multiply = for_triton(double_double.multiply, product_error=product_error)
 reciprocal_square = for_triton(double_double.reciprocal_square, product_error=product_error)
 MIDDLES = {name: tl.constexpr(getattr(fixed_point, name)) for name in ("COARSE", "FINE")}
-parts = for_triton(fixed_point.parts, steps=steps, **MIDDLES)
+split = for_triton(fixed_point.split, steps=steps, **MIDDLES)
 LOGARITHM_UNIT, LARGEST_SIGMA = tl.constexpr(LOGARITHM_UNIT), tl.constexpr(LARGEST_SIGMA)
 
 
@@ -92,7 +92,7 @@ def moment_parts(one, u, v, w, degree: tl.constexpr, is_weighted: tl.constexpr):
     terms = terms + (times(value, v),)
     found = ()
     for k in tl.static_range(3 * degree + 3):
-        found = found + parts(terms[k][0], terms[k][1])
+        found = found + split(terms[k][0], terms[k][1])
     return found
 
 
@@ -124,7 +124,7 @@ def sum_moments(x_at, y_at, sigma_at, numbers_at, out_at, rows, degree: tl.const
             scaled = tl.where(inside, scaled, 1.0)
             outside += 1 - ((scaled >= 1.0) & (scaled < float("inf"))).to(tl.int64)
             w = reciprocal_square(tl.minimum(scaled, tl.full((), LARGEST_SIGMA, tl.float64)))
-            logarithms = parts(logarithm(scaled) / LOGARITHM_UNIT, 0.0)
+            logarithms = split(logarithm(scaled) / LOGARITHM_UNIT, 0.0)
         added = moment_parts(one, u, v, w, degree, is_weighted) + logarithms + (outside, nothing)
         new = ()
         for k in tl.static_range(count):

@@ -11,7 +11,7 @@ from typing import Any
 
 from regression.common.compiled import loop
 from regression.common.double_double import add, multiply, reciprocal_square, two_sum
-from regression.common.fixed_point import COARSE_UNITS, add_to, parts
+from regression.common.fixed_point import COARSE_UNITS, add_to, split
 
 __all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals"]
 
@@ -99,7 +99,7 @@ def add_values(a: Any, rows: int, total: Any) -> None:
     coarse = 0
     fine = 0
     for i in range(rows):
-        c, f = parts(high[i], low[i])
+        c, f = split(high[i], low[i])
         coarse += c
         fine += f
     add_to(total, coarse, fine)
@@ -113,7 +113,7 @@ def add_products(a: Any, b: Any, rows: int, total: Any) -> None:
     fine = 0
     for i in range(rows):
         p, e = multiply(a_high[i], a_low[i], b_high[i], b_low[i])
-        c, f = parts(p, e)
+        c, f = split(p, e)
         coarse += c
         fine += f
     add_to(total, coarse, fine)
@@ -267,7 +267,7 @@ def add_logarithms(sigma: Any, power: float, total: Any) -> None:
         coarse = 0
         fine = 0
         for i in range(start, min(start + ROWS_PER_STEP, len(sigma))):
-            c, f = parts(logarithm(sigma[i] * power) / LOGARITHM_UNIT, 0.0)
+            c, f = split(logarithm(sigma[i] * power) / LOGARITHM_UNIT, 0.0)
             coarse += c
             fine += f
         add_to(total, coarse, fine)

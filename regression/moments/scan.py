@@ -13,7 +13,7 @@ from regression.common.arrays import require_complete
 from regression.common.collectives import all_max
 from regression.common.compiled import choose, compiled, rows_for
 from regression.common.errors import UsageError
-from regression.common.fixed_point import total
+from regression.common.fixed_point import whole_total
 from regression.common.points import Points
 from regression.common.text import counted
 from regression.curves.frame import Frame
@@ -90,7 +90,7 @@ class Accumulator:
 
     def values(self) -> list[int]:
         """Return the totals of this process in units of 2^-100."""
-        return [total(numbers) for numbers in self._totals.tolist()]
+        return [whole_total(numbers) for numbers in self._totals.tolist()]
 
 
 class Sums(Accumulator):

@@ -90,7 +90,7 @@ def test_no_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "__pycache__").write_text("")
     below_a_file = str(tmp_path / "__pycache__" / "user")
     _, err = end(start(tmp_path, LOOPS + SLOW + REPORT + "compiled(slow)(3.0)\n", XDG_CACHE_HOME=below_a_file))
-    assert err.startswith("regression: compiling the loops over points for this processor, for this run alone: name a ")
+    assert err.startswith("regression: compiling the loops over points for this processor, for this run only; set NUM")
     assert err.count("\n") == 1
 
 

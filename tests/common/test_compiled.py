@@ -195,7 +195,7 @@ def test_loop_that_cannot_be_compiled(path: Path) -> None:
 
 def test_notice(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A compilation that takes long is said in one line on stderr, a second one is not, nor one that ends sooner."""
-    monkeypatch.setattr(Notice, "is_said", False)
+    monkeypatch.setattr(Notice, "is_printed", False)
     quick, first, second = Notice("each time"), Notice("once"), Notice("twice")
     quick.start(60)
     quick.cancel()

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 import regression
-from regression.common.text import did_you_mean, spell_out_signs
+from regression.common.text import did_you_mean, spell_out_characters
 
 SIGNS = "σ² ± − … ← χ ³ é 中"
-SPELT = {
+SPELLED = {
     "ascii": r"sigma^2 +- - ... <- chi ^3 \xe9 \u4e2d",
     "latin-1": r"sigma² ± - ... <- chi ³ é \u4e2d",
     "cp1252": r"sigma² ± - … <- chi ³ é \u4e2d",
@@ -33,17 +33,17 @@ def test_a_near_word_is_named(word: str, hint: str) -> None:
     assert did_you_mean("zebra", ["fit"]) == ""
 
 
-@pytest.mark.parametrize("encoding", SPELT)
+@pytest.mark.parametrize("encoding", SPELLED)
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape", "backslashreplace"])
 def test_signs_that_a_terminal_lacks_are_spelt_out(monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str) -> None:
     """Those it has stay as they are, on both streams."""
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors))
-    spell_out_signs()
+    spell_out_characters()
     for stream in (sys.stdout, sys.stderr):
         print(SIGNS, file=stream, end="", flush=True)
         assert isinstance(stream, io.TextIOWrapper)
-        assert stream.buffer.getvalue().decode(encoding) == SPELT[encoding]  # type: ignore[attr-defined]
+        assert stream.buffer.getvalue().decode(encoding) == SPELLED[encoding]  # type: ignore[attr-defined]
 
 
 def test_what_a_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_what_a_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
     monkeypatch.setattr("sys.stdout", chosen)
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    spell_out_signs()
+    spell_out_characters()
     assert chosen.errors == "replace"
 
 
@@ -60,7 +60,7 @@ def test_a_report_is_readable_on_any_terminal(monkeypatch: pytest.MonkeyPatch, e
     """The report of a fit, with a chosen degree and notes, has no sign left that is spelt as a number."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr("sys.stdout", stream)
-    spell_out_signs()
+    spell_out_characters()
     x = [0.1 * k for k in range(30)]
     for degree in ("auto", 20):
         print(regression.fit(x, [value**3 + 0.1 * (k % 3) for k, value in enumerate(x)], degree), flush=True)

@@ -9,7 +9,7 @@ import torch
 
 import regression
 from regression.common.points import Points
-from regression.common.weights import OBSERVATIONS_AT_ONCE, scan_repeated
+from regression.common.weights import OBSERVATIONS_PER_PART, scan_repeated
 from tests.fits.test_result import drawn
 
 
@@ -45,7 +45,7 @@ def test_counts_are_rows_that_are_there_so_often(options: dict[str, Any]) -> Non
 def test_many_observations_are_summed_part_by_part() -> None:
     """Counts of millions take no memory of their size, and no observation is lost or taken twice."""
     points = Points(torch.tensor([1.0, 2, 3]), torch.tensor([0.0, 1, 2]))
-    counts = torch.tensor([OBSERVATIONS_AT_ONCE + 5, 0, OBSERVATIONS_AT_ONCE * 2])
+    counts = torch.tensor([OBSERVATIONS_PER_PART + 5, 0, OBSERVATIONS_PER_PART * 2])
     seen = torch.zeros(4, dtype=torch.int64)
     scan_repeated(points, counts, lambda part: seen.add_(torch.bincount(part.x.long(), minlength=4)))
     assert seen.tolist() == [0, *counts.tolist()]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from regression.common.fixed_point import total
+from regression.common.fixed_point import whole_total
 from regression.common.points import Points
 from regression.curves.frame import Frame
 from regression.moments import gpu, gpu_operations
@@ -49,7 +49,7 @@ def draw(rows: int, low: float, high: float, is_weighted: bool, kind: torch.dtyp
 
 def values(totals: list[list[int]], outside: int) -> tuple[list[int], int]:
     assert all(0 <= lower < 2**32 for numbers in totals for lower in numbers[1::2])
-    return [total(numbers) for numbers in totals], outside
+    return [whole_total(numbers) for numbers in totals], outside
 
 
 def moments_by_loops(points: Points, frame: Frame, degree: int) -> tuple[list[int], int]:
@@ -57,7 +57,7 @@ def moments_by_loops(points: Points, frame: Frame, degree: int) -> tuple[list[in
     outside = add_moments(*columns, frame.numbers(), degree, loop_room(True, max(degree, 1) + 5), totals)
     if not outside:
         add_logarithms(columns[2], frame.numbers()[-1], totals[-1])
-    return [total(numbers) for numbers in totals], outside
+    return [whole_total(numbers) for numbers in totals], outside
 
 
 def residuals_by_loops(points: Points, request: SecondPass) -> tuple[list[int], int]:
@@ -66,7 +66,7 @@ def residuals_by_loops(points: Points, request: SecondPass) -> tuple[list[int], 
         *loop_columns(add_moments, *points[:3]), request.frame.numbers(), request.degree, *request.numbers(True),
         request.power, room, totals,
     )  # fmt: skip
-    return [total(numbers) for numbers in totals], outside
+    return [whole_total(numbers) for numbers in totals], outside
 
 
 def ask(frame: Frame, degree: int, exponent: int = 1) -> SecondPass:
