@@ -11,20 +11,22 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_FITS = {"common", "curves", "moments", "inference", "estimation", "figures"}
+BELOW_FITS = {"common", "kernels", "curves", "moments", "inference", "estimation", "figures"}
 BELOW_TRAINING = {*BELOW_FITS, "fits", "series", "descent", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
+    "kernels": set(),
     "curves": {"common"},
-    "moments": {"common", "curves"},
+    "moments": {"common", "kernels", "curves"},
     "inference": {"common", "curves"},
-    "estimation": {"common", "curves", "moments", "inference"},
+    "estimation": {"common", "kernels", "curves", "moments", "inference"},
     "figures": {"common", "curves", "inference"},
     "fits": BELOW_FITS,
-    "series": {"common", "curves", "moments", "inference", "estimation"},
+    "series": {"common", "kernels", "curves", "moments", "inference", "estimation"},
     "descent": {"common"},
     "readers": {"common"},
-    "data": {"common", "readers"},
+    "text": {"common", "readers"},
+    "data": {"common", "kernels", "readers", "text"},
     "training": BELOW_TRAINING,
     "outputs": {*BELOW_TRAINING, "training"},
     "runs": {"common", "fits", "training"},

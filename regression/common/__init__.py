@@ -15,9 +15,4 @@
 - ``row_ranges``: divides rows into parts, blocks and shares.
 - ``threads``: work shared out over threads.
 - ``collectives``: sums and lists over the processes of a run.
-- ``compiled``: plain Python loops, compiled by numba where there is much to do.
-- ``compilation``: compiles them with numba, and keeps the result in a folder that processes share.
-- ``folder_lock``: a lock that lets one process at a time work in a folder.
-- ``double_double``: arithmetic on numbers of 106 bits, each held as two float64 numbers.
-- ``fixed_point``: sums of whole numbers, which do not depend on the order of their terms.
 """

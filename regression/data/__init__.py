@@ -1,4 +1,4 @@
-"""From a path to batches. May import common and readers.
+"""From a path to batches. May import common, kernels, readers and text.
 
 - ``table``: the columns of all files.
 - ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.

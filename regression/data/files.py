@@ -17,10 +17,10 @@ from regression.data.standard_input import STANDARD_INPUT, standard_input
 from regression.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
 from regression.readers.arrow_stream import ArrowStreamColumns
 from regression.readers.columns import FileColumns, Wanted
-from regression.readers.csv_text import Unpack, read_text, text_names, unpack_zstd
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.parquet import ParquetColumns
 from regression.readers.source import Source
+from regression.text.csv_text import Unpack, read_text, text_names, unpack_zstd
 
 __all__ = ["FORMATS", "STANDARD_INPUT", "Format", "column_names", "find_files", "open_file"]
 

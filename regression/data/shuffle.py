@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regression.common.compiled import compiled, loop
+from regression.kernels.compiled import compiled, loop
 
 __all__ = ["DRAWN", "Permutation", "permute", "shuffled"]
 

@@ -1,4 +1,4 @@
-"""From sums over points to estimates and their errors. May import common, curves, moments and inference.
+"""From sums over points to estimates and their errors. May import common, kernels, curves, moments and inference.
 
 - ``solver``: the optimum of the sums, and its rank.
 - ``within``: the constraints that an optimum meets.

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from regression.common.fixed_point import UNIT_BITS
 from regression.curves.decimals import (
     Matrix,
     Vector,
@@ -27,6 +26,7 @@ from regression.curves.decimals import (
 from regression.estimation.solution import Certainty, Solution
 from regression.estimation.solver import UNIT, weight_unit, y_unit
 from regression.estimation.within import Within
+from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.second_pass import SecondPass
 
 __all__ = ["refine", "second_pass"]

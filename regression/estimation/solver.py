@@ -8,13 +8,13 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from regression.common.fixed_point import UNIT_BITS
 from regression.curves.change_of_basis import powers_in_u
 from regression.curves.constraints import Constraints
 from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
 from regression.curves.frame import Frame
 from regression.estimation.solution import Certainty, Solution
 from regression.estimation.within import Within
+from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.moments import Moments
 
 __all__ = ["UNIT", "solve", "system", "weight_unit", "y_unit"]

@@ -1,4 +1,4 @@
-"""From estimates to a fit, with its words. May import common, curves, moments, inference, estimation and figures.
+"""From estimates to a fit, with its words. May import what figures and estimation may, and these.
 
 - ``m_estimate``: M-estimates, which outliers move little or not at all, with an estimated scale.
 - ``least_squares``: the optimum of a run's points, and the fits that are compared with it.

@@ -1,4 +1,4 @@
-"""The sums over points that least squares needs, in one exact arithmetic; may import common and curves.
+"""The sums over points that least squares needs, in one exact arithmetic; may import common, kernels and curves.
 
 - ``loops``: the loops over points, plain Python that is compiled where there is much to do.
 - ``scan``: accumulates range and sums of points, part by part and from several threads.

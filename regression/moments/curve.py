@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regression.common.compiled import choose, loop, rows_for
-from regression.common.double_double import add, product_error
 from regression.curves.basis import design
 from regression.curves.decimals import Pair
+from regression.kernels.compiled import choose, loop, rows_for
+from regression.kernels.double_double import add, product_error
 from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_ones, place_polynomials
 from regression.moments.scan import loop_room
 

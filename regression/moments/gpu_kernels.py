@@ -10,7 +10,7 @@ from types import FunctionType
 import triton
 import triton.language as tl
 
-from regression.common import double_double, fixed_point
+from regression.kernels import double_double, fixed_point
 from regression.moments.loops import LARGEST_SIGMA, LOGARITHM_UNIT
 
 __all__ = ["sum_moments"]

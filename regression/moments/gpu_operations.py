@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regression.common.double_double import add, multiply, reciprocal_square, two_sum
-from regression.common.fixed_point import COARSE, FINE, LOWER, LOWER_BITS
 from regression.curves.decimals import Pair
 from regression.curves.frame import Frame
+from regression.kernels.double_double import add, multiply, reciprocal_square, two_sum
+from regression.kernels.fixed_point import COARSE, FINE, LOWER, LOWER_BITS
 from regression.moments.loops import LARGEST_SIGMA, LARGEST_TERM, LOGARITHM_UNIT
 from regression.moments.second_pass import SecondPass
 

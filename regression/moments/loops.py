@@ -3,15 +3,15 @@
 A pass takes 1,024 points at a time, which stay in a core's own cache. A *row of numbers* holds the values of one
 function at these points as double-double numbers, ``high`` and ``low``. The functions are computed by the Chebyshev
 recurrence ``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
-``common/fixed_point.py``. The compiler turns each loop ``for i in range(rows)`` into vector instructions.
+``kernels/fixed_point.py``. The compiler turns each loop ``for i in range(rows)`` into vector instructions.
 """
 
 import math
 from typing import Any
 
-from regression.common.compiled import loop
-from regression.common.double_double import add, multiply, reciprocal_square, two_sum
-from regression.common.fixed_point import COARSE_UNITS, add_to, split
+from regression.kernels.compiled import loop
+from regression.kernels.double_double import add, multiply, reciprocal_square, two_sum
+from regression.kernels.fixed_point import COARSE_UNITS, add_to, split
 
 __all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from regression.common.collectives import all_sum, rank_and_size
-from regression.common.fixed_point import UNIT_BITS
 from regression.common.rules import NUMBER, POSITIVE, require_stored, whole
 from regression.curves.frame import Frame
+from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.loops import LOGARITHM_UNIT
 from regression.moments.older import older_moments
 

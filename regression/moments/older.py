@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from regression.common.fixed_point import UNIT_BITS
 from regression.curves.frame import Frame
+from regression.kernels.fixed_point import UNIT_BITS
 
 __all__ = ["older_moments"]
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from regression.common.arrays import require_complete
 from regression.common.collectives import all_max
-from regression.common.compiled import choose, compiled, rows_for
 from regression.common.errors import UsageError
-from regression.common.fixed_point import whole_total
 from regression.common.points import Points
 from regression.common.text import counted
 from regression.curves.frame import Frame
+from regression.kernels.compiled import choose, compiled, rows_for
+from regression.kernels.fixed_point import whole_total
 from regression.moments import gpu
 from regression.moments.loops import ROWS_PER_STEP, add_logarithms, add_moments, add_residuals
 from regression.moments.moments import Moments, reduced

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from regression.common.compiled import loop
-from regression.common.double_double import add, multiply
-from regression.common.fixed_point import load_total
+from regression.kernels.compiled import loop
+from regression.kernels.double_double import add, multiply
+from regression.kernels.fixed_point import load_total
 from regression.series.room import Model, Room
 
 __all__ = ["Frame", "Pairs", "add_multiple", "load_moments", "set_basis", "set_equations", "set_powers", "unit_power"]

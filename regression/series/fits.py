@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regression.common.collectives import all_gather_rows, all_sum
-from regression.common.compiled import choose, rows_for
 from regression.common.errors import UsageError
 from regression.common.threads import share_chunks
+from regression.kernels.compiled import choose, rows_for
 from regression.series.grouping import Groups, group
 from regression.series.loops import LARGEST, add_sums, fit_whole, solve_sums
 from regression.series.room import Model, make_room

@@ -6,7 +6,7 @@ Each series has coordinates of its own, ``u = (x - center) / half the range`` an
 
 from typing import Any
 
-from regression.common.compiled import loop
+from regression.kernels.compiled import loop
 from regression.moments.loops import add_moments, add_residuals
 from regression.series.equations import Frame, unit_power
 from regression.series.room import Model, Room

@@ -11,9 +11,9 @@ of refinement (Björck, Solving linear least squares problems by Gram-Schmidt or
 import math
 from typing import Any
 
-from regression.common.compiled import loop
-from regression.common.double_double import add, divide
-from regression.common.fixed_point import load_total
+from regression.kernels.compiled import loop
+from regression.kernels.double_double import add, divide
+from regression.kernels.fixed_point import load_total
 from regression.series.equations import (
     Frame,
     Pairs,

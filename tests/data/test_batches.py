@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regression.common.collectives import all_gather_rows, all_sum, global_sum
-from regression.common.compiled import compiled
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.data import shuffle
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows, Rows, SplitRows
 from regression.data.shuffle import DRAWN, Permutation, permute
+from regression.kernels.compiled import compiled
 from regression.training.checks import require_same_division
 from regression.training.lightning_counters import Position
 

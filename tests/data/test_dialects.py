@@ -19,10 +19,10 @@ from regression import TableDataModule, UsageError
 from regression.data import standard_input
 from regression.data.files import column_names
 from regression.data.table import Table
-from regression.readers import csv_text
 from regression.readers.columns import Column
 from regression.readers.dialect import Dialect
-from regression.readers.large_csv import open_plain
+from regression.text import csv_text
+from regression.text.large_csv import open_plain
 from tests.data.test_reader_fuzz import PIECES, mutated, outcome
 from tests.support.command import Command
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from regression import TableDataModule
 from regression.common.errors import DataError, Stopped, UsageError
 from regression.data.table import Table
-from regression.readers import csv_text, large_csv
 from regression.readers.columns import Wanted
-from regression.readers.large_csv import open_plain
 from regression.readers.source import Source
+from regression.text import csv_text, large_csv
+from regression.text.large_csv import open_plain
 from tests.data.test_bad_inputs import REFUSED_FILES
 from tests.data.test_reader_fuzz import PIECES, TEXTS, mutated, require_right
 

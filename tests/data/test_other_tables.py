@@ -12,8 +12,8 @@ from pyarrow import parquet
 from regression import TableDataModule
 from regression.common.errors import DataError
 from regression.data.table import Table
-from regression.readers import csv_text
-from regression.readers.large_csv import open_plain
+from regression.text import csv_text
+from regression.text.large_csv import open_plain
 from tests.support.command import Command, config
 
 LAKES = {

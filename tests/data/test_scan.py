@@ -18,10 +18,10 @@ from regression.common.points import Batch, Points
 from regression.data.files import open_file
 from regression.data.rows import MemoryRows, Rows, SplitRows, TableRows, table_rows
 from regression.data.table import Table
-from regression.readers import csv_text
 from regression.readers.columns import Part, Wanted
-from regression.readers.large_csv import open_plain
 from regression.readers.source import Source
+from regression.text import csv_text
+from regression.text.large_csv import open_plain
 from tests.benchmarks.scripts import load
 
 ROWS = 200_000

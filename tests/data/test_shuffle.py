@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from regression.common.compiled import compiled
 from regression.data.shuffle import DRAWN, ROUNDS, Permutation, permute, shuffled
+from regression.kernels.compiled import compiled
 
 ROWS = 1_000_003  # a prime
 SURE = 1e-4  # chi-square below or above this share of chance, on either side, is no chance

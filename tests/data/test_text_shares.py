@@ -17,10 +17,10 @@ from regression.data import table as tables
 from regression.data.batches import Shares
 from regression.data.rows import TableRows, table_rows
 from regression.data.table import Table
-from regression.readers import csv_text, large_csv
 from regression.readers.columns import BLOCK
-from regression.readers.large_csv import PlainText, open_plain
 from regression.readers.source import Source
+from regression.text import csv_text, large_csv
+from regression.text.large_csv import PlainText, open_plain
 
 PROCESSES, ROWS = 3, 5000
 

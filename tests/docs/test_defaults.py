@@ -22,8 +22,8 @@ from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
 from regression.readers.columns import BLOCK, LARGE_BATCH
 from regression.readers.dialect import DELIMITERS, MISSING
-from regression.readers.large_csv import LARGE_BYTES
 from regression.runs.checkpoint_callbacks import LastCheckpoint
+from regression.text.large_csv import LARGE_BYTES
 from regression.training.base import SMALL_BATCH
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from regression.common.fixed_point import whole_total
 from regression.common.points import Points
 from regression.curves.frame import Frame
+from regression.kernels.fixed_point import whole_total
 from regression.moments import gpu, gpu_operations
 from regression.moments.loops import add_logarithms, add_moments, add_residuals
 from regression.moments.scan import Range, Sums, loop_columns, loop_room, loop_totals

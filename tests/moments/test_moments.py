@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from regression.common.errors import UsageError
-from regression.common.fixed_point import UNIT_BITS
 from regression.common.points import Points
 from regression.curves.frame import Frame
+from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.loops import logarithm
 from regression.moments.moments import Moments
 from regression.moments.scan import Range, Sums

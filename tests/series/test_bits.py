@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import regression
-from regression.common.compiled import compiled, rows_for
+from regression.kernels.compiled import compiled, rows_for
 from regression.series.fits import Columns, Found, fit_all
 from regression.series.grouping import group, sort_rows
 from regression.series.loops import add_sums, fit_whole, solve_sums

@@ -24,7 +24,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-from regression.common.folder_lock import FolderLock
+from regression.kernels.folder_lock import FolderLock
 
 __all__ = ["CompiledLoop", "Notice", "compile_called", "operation"]
 

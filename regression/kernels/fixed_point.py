@@ -10,8 +10,8 @@ superaccumulators, 2015.
 from collections.abc import Sequence
 from typing import Any
 
-from regression.common.compiled import compiled_as, loop
-from regression.common.double_double import two_sum
+from regression.kernels.compiled import compiled_as, loop
+from regression.kernels.double_double import two_sum
 
 __all__ = ["COARSE_UNITS", "UNIT_BITS", "add_to", "load_total", "split", "whole_total"]
 

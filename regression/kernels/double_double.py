@@ -7,7 +7,7 @@ technique for extending the available precision, Numer. Math. 18, 1971, with Vel
 
 from typing import Any
 
-from regression.common.compiled import compiled_as, loop
+from regression.kernels.compiled import compiled_as, loop
 
 __all__ = ["add", "divide", "multiply", "product_error", "reciprocal_square", "two_sum"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from regression.common.text import counted
 from regression.readers.columns import Array
 from regression.readers.dialect import BLANKS, Dialect
-from regression.readers.lines import TOO_LONG
+from regression.text.lines import TOO_LONG
 
 __all__ = ["NoNumber", "as_numbers", "explained", "refusal", "without_marks"]
 

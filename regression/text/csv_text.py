@@ -9,13 +9,13 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from regression.common.errors import DataError
-from regression.readers.cells import NoNumber, as_numbers, explained, refusal, without_marks
 from regression.readers.columns import ChunkColumns, FileColumns, Part, Wanted
 from regression.readers.dialect import BLANKS, Dialect
-from regression.readers.large_csv import BOM, ROW_BYTES, open_plain
-from regression.readers.layout import Layout, find_rows
-from regression.readers.lines import Lines, TidyLines
 from regression.readers.source import Source
+from regression.text.cells import NoNumber, as_numbers, explained, refusal, without_marks
+from regression.text.large_csv import BOM, ROW_BYTES, open_plain
+from regression.text.layout import Layout, find_rows
+from regression.text.lines import Lines, TidyLines
 
 __all__ = ["Unpack", "read_text", "text_names", "unpack_zstd"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from regression.common.errors import DataError
-from regression.readers.large_csv import ROW_BYTES
+from regression.text.large_csv import ROW_BYTES
 
 __all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "parted_by_tabs", "tidy_rows"]
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regression.common.folder_lock import FolderLock
+from regression.kernels.folder_lock import FolderLock
 
 
 def is_free(folder: Path) -> bool:
@@ -29,7 +29,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 def test_killed_holder(tmp_path: Path) -> None:
     """A process that is killed holds no lock."""
     holds = (
-        "import os, signal, sys; from pathlib import Path; from regression.common.folder_lock import FolderLock;"
+        "import os, signal, sys; from pathlib import Path; from regression.kernels.folder_lock import FolderLock;"
         "held = FolderLock(Path(sys.argv[1])); assert held.acquire(0); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", holds, str(tmp_path)], check=False, cwd=Path(__file__).parents[2])

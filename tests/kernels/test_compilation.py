@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOOPS = """
 import json, sys
-from regression.common.compiled import choose, compiled, loop
-from regression.common.double_double import add, multiply, reciprocal_square
+from regression.kernels.compiled import choose, compiled, loop
+from regression.kernels.double_double import add, multiply, reciprocal_square
 
 @loop
 def total(values):
@@ -27,7 +27,7 @@ def total(values):
 """
 SLOW = """
 import time
-from regression.common.compiled import compiled_as
+from regression.kernels.compiled import compiled_as
 
 def build(builder, value):
     time.sleep(1.5)

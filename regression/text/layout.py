@@ -11,8 +11,8 @@ from regression.common.errors import DataError
 from regression.common.text import counted
 from regression.readers.columns import Column, find_columns
 from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
-from regression.readers.large_csv import BOM
-from regression.readers.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
+from regression.text.large_csv import BOM
+from regression.text.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
 
 __all__ = ["Layout", "find_rows"]
 

@@ -115,7 +115,7 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
     if numba.config.DISABLE_JIT:
         return function
-    from regression.common.compilation import CompiledLoop
+    from regression.kernels.compilation import CompiledLoop
 
     return CompiledLoop(_linked_copy(function))
 
@@ -133,7 +133,7 @@ def _linked_copy(function: Callable[..., Any]) -> FunctionType:
 def _callable_from_loops(function: Callable[..., Any]) -> Any:
     """Return a form of a marked function that compiled loops can call; it is cached as a part of them."""
     if function not in _callable:
-        from regression.common.compilation import compile_called, operation
+        from regression.kernels.compilation import compile_called, operation
 
         marked = getattr(function, "operation", None)
         _callable[function] = operation(*marked) if marked else compile_called(_linked_copy(function))

@@ -19,14 +19,14 @@ import numba
 import numpy as np
 import pytest
 
-from regression.common.compilation import Notice
-from regression.common.compiled import PLAIN_STEPS, choose, compiled, loop, rows_for
-from regression.common.double_double import product_error
-from regression.common.folder_lock import FolderLock
+from regression.kernels.compilation import Notice
+from regression.kernels.compiled import PLAIN_STEPS, choose, compiled, loop, rows_for
+from regression.kernels.double_double import product_error
+from regression.kernels.folder_lock import FolderLock
 
 LOOPS = """
-from regression.common.compiled import loop
-from regression.common.double_double import two_sum
+from regression.kernels.compiled import loop
+from regression.kernels.double_double import two_sum
 
 STEP = 0.1
 
@@ -39,8 +39,8 @@ def total(values):
     return high, low
 """
 SCALARS = """
-from regression.common.compiled import loop
-from regression.common.double_double import product_error
+from regression.kernels.compiled import loop
+from regression.kernels.double_double import product_error
 
 @loop
 def product_and_sum(a, b, c):
