@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from regression.outputs.fit_files import FitFiles
     from regression.outputs.predictions import PredictionFile
     from regression.outputs.report_lines import Report
+    from regression.outputs.residual_file import ResidualFile
     from regression.runs.checkpoint_file import SafeCheckpointIO
     from regression.series.result import SeriesFit
     from regression.series_api import compare_series, fit_series
@@ -44,6 +45,7 @@ __all__ = [
     "Prediction",
     "PredictionFile",
     "Report",
+    "ResidualFile",
     "SafeCheckpointIO",
     "SaveError",
     "SeriesFit",

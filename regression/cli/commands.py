@@ -38,6 +38,7 @@ from regression.outputs.fit_files import FitFiles
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.progress_bar import RunProgress
 from regression.outputs.report_lines import Report
+from regression.outputs.residual_file import ResidualFile
 from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
@@ -123,7 +124,9 @@ class RegressionCLI(OwnCheckpoints):
             if options.get("ckpt_path") is not None:
                 raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
             options["model"] = SeriesRegression.like(self.model)
-            single = (Report, FitFiles, Evaluation, BestCheckpoint, LastCheckpoint)
+            if (file := self.config_init[str(self.subcommand)].residuals.file) is not None:
+                raise UsageError(f"a fit of series has no file of residuals: leave --residuals.file {file} out")
+            single = (Report, FitFiles, ResidualFile, Evaluation, BestCheckpoint, LastCheckpoint)
             callbacks = callbacks_of(self.trainer)
             for files in (callback for callback in callbacks if isinstance(callback, SeriesFiles)):
                 files.figure = self.config_init[str(self.subcommand)].figure
@@ -154,6 +157,7 @@ class RegressionCLI(OwnCheckpoints):
             parser.add_lightning_class_args(Report, "report")
             parser.add_lightning_class_args(SeriesFiles, "series")
             parser.add_class_arguments(FigureOptions, "figure")
+            parser.add_class_arguments(ResidualFile, "residuals")
             parser.add_class_arguments(LastCheckpoint, "checkpoint")  # the callback is added only where checkpoints are
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
@@ -274,6 +278,8 @@ class RegressionCLI(OwnCheckpoints):
         callbacks = [Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
         if config.get("logger") is not False:
             callbacks.insert(0, FitFiles(figure=options.get("figure")))
+        if self.subcommand == "fit":
+            callbacks.insert(0, options.residuals)  # before those that report its tests
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)

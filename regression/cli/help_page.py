@@ -74,6 +74,7 @@ GROUPS = (
         "--name NAME": "of the run: its folder is version_N-NAME",
         "--report.rows": "about how many lines a run prints",
         "--report.full": "whether it has intervals and tests too",
+        "--residuals.file NAME": "write the fitted rows, as residuals.csv",
         "--figure.file NAME": "more files of the figure, as fit.pdf",
         "--seed_everything": "seed of all random numbers; by default 0",
         "--trainer.max_epochs": "end after so many epochs; by default 1000",

@@ -16,6 +16,7 @@ NAMES = {
     "outputs.fit_files": ("FitFiles",),
     "outputs.predictions": ("PredictionFile",),
     "outputs.report_lines": ("Report",),
+    "outputs.residual_file": ("ResidualFile",),
     "runs.checkpoint_file": ("SafeCheckpointIO",),
     "series.result": ("SeriesFit",),
     "series_api": ("compare_series", "fit_series"),

@@ -11,5 +11,6 @@
 - ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: chooses the degree.
 - ``cross_validation``: how well each degree fits points that were left out.
+- ``residual_tests``: tests of the residuals of all rows.
 - ``bands``: confidence and prediction bands.
 """

@@ -9,7 +9,7 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.figures.panels import BLUE, GREY, ORANGE, few_ticks, plain_text
 from regression.inference.fitted import Fitted
-from regression.inference.row_diagnostics import Diagnostics
+from regression.inference.row_diagnostics import RowDiagnostics
 
 __all__ = ["diagnostics"]
 
@@ -40,7 +40,7 @@ def diagnostics(
     Raises:
         UsageError: If the errors of the fit are unknown, or 0.
     """
-    found = Diagnostics.of(fit, points)
+    found = RowDiagnostics.known(fit, points)
     size_of_root = found.standardized.abs().sqrt()
     result = Figure(figsize=size or (9, 8), layout="constrained")
     result.suptitle(plain_text(title))
@@ -96,7 +96,7 @@ def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
     axes.set_title(f"{axes.get_title()} (line: running median)", fontsize="medium")
 
 
-def _draw_leverage(axes: Axes, found: Diagnostics, size: int, first_row: int | None) -> None:
+def _draw_leverage(axes: Axes, found: RowDiagnostics, size: int, first_row: int | None) -> None:
     """Draw residuals against leverage, with lines of equal distance of Cook's."""
     axes.axhline(0, color=GREY, linewidth=1)
     _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, TITLE)

@@ -10,6 +10,7 @@
 - ``tables``: the coefficients as columns, for Markdown and for LaTeX.
 - ``report``: the report, in words.
 - ``html``: a table with a small figure, for notebooks.
+- ``diagnostics``: the rows of a fit, and the tests of their residuals.
 - ``fit``: Fit: the numbers with their report, tables and figures.
 - ``notes``: the notes of a report, on what its reader should know.
 """

@@ -10,10 +10,10 @@ from regression.common.errors import UsageError
 from regression.common.rules import PATH, require_option
 from regression.common.text import shown_path
 from regression.curves.equation import equation, latex_equation
+from regression.fits.diagnostics import Diagnostics, diagnose
 from regression.fits.report import report, short_report
 from regression.fits.result import FitResult
 from regression.fits.tables import coefficient_columns, latex_table, markdown_table
-from regression.inference.row_diagnostics import Diagnostics, diagnose
 
 if TYPE_CHECKING:  # a second to import
     from regression.figures.figure import Figure

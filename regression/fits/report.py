@@ -35,6 +35,7 @@ def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
         ", ".join(_known({"sum of squared residuals": fit.ssr} | facts)),
         *(_full_lines(fit) if full else _coefficient_lines(fit, 24, [f"{value: .8g}" for value in fit.params])),
         _goodness_line(fit),
+        *(_test_lines(fit) if full else []),
         *_table_lines(fit),
         *_note_lines(fit, width),
     ]
@@ -105,6 +106,26 @@ def _correlation_lines(fit: FitResult) -> list[str]:
 def _goodness_line(fit: FitResult) -> str:
     name = "R²" if fit.is_about_mean else "R² (about 0: no intercept)"
     return ", ".join(_known({name: fit.rsquared, "AIC": fit.aic, "AICc": fit.aicc, "BIC": fit.bic}))
+
+
+def _test_lines(fit: FitResult) -> list[str]:
+    """Return lines on F, adjusted R² and likelihood, and on the tests of residuals if a run has made them."""
+    facts = _known({"adjusted R²": fit.rsquared_adj, "log likelihood": fit.llf})
+    if fit.fvalue is not None and fit.f_pvalue is not None:
+        df = (fit.df_model,) if fit.absolute_sigma else (fit.df_model, fit.df_resid)
+        facts.insert(0, _tested("F", fit.fvalue, fit.f_pvalue, df))
+    found = fit.residual_tests or {}
+    names = {"PRESS": "press", "mean square left out": "loo", "Durbin–Watson": "durbin_watson"}
+    lines = [", ".join(facts), ", ".join(_known({name: found.get(key) for name, key in names.items()}))]
+    for name, test in {"equal scatter (Koenker): χ²": "breusch_pagan", "lack of fit: F": "lack_of_fit"}.items():
+        if known := found.get(test):
+            lines.append(_tested(name, known["statistic"], known["pvalue"], known["df"]))
+    return [*lines, *found.get("notes", ())]
+
+
+def _tested(name: str, statistic: float, pvalue: float, df: Sequence[int]) -> str:
+    of = "degree" if tuple(df) == (1,) else "degrees"
+    return f"{name} {statistic:.6g} with {' and '.join(map(str, df))} {of} of freedom, p {pvalue:.2g}"
 
 
 def _chi_square_lines(fit: FitResult) -> list[str]:

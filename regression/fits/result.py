@@ -30,7 +30,7 @@ ARRAYS = ("params", "bse", "cov_params")
 
 LATER: dict[str, Any] = {  # which release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
-    "cov_type": "nonrobust", "robust": None, "scale": None,
+    "cov_type": "nonrobust", "robust": None, "scale": None, "residual_tests": None,
 }  # fmt: skip
 
 
@@ -86,6 +86,8 @@ class FitResult(Answers):
         robust: Which M-estimate the curve is; ``None`` for least squares.
         scale: Its scale, the median of ``|r|`` over 0.6745.
         cov_type: What the errors go by, see ``regression.fit``.
+        residual_tests: What the residuals of all rows say, by the names of ``ResidualTests``; ``None`` where a run
+            has not looked.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
         sample: Some of the points, for a small picture; not in the JSON.
@@ -132,6 +134,7 @@ class FitResult(Answers):
     cov_type: str = "nonrobust"
     robust: str | None = None
     scale: float | None = None
+    residual_tests: dict[str, Any] | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     sample: Points | None = field(default=None, kw_only=True)

@@ -41,6 +41,7 @@ FIT = {
     "degree_table": list_of(CANDIDATE),
     "fixed": BY_NAME,
     "through": list_of(PAIR),
+    "residual_tests": or_null(Rule("tests by name", lambda found: isinstance(found, dict))),
 }
 
 

@@ -8,6 +8,6 @@
 - ``detection``: limits of detection and quantification.
 - ``hypotheses``: t, F, χ² and Wald tests.
 - ``answers``: these as the methods of a fit.
-- ``row_diagnostics``: residual, leverage and influence of each row, and tests of the residuals.
+- ``row_diagnostics``: residual, leverage and influence of each row.
 - ``fitted``: what figures and diagnostics need of a fit.
 """

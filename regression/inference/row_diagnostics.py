@@ -1,43 +1,25 @@
-"""Diagnostics of a fit: residual, leverage and influence of each row, and tests of the residuals."""
+"""Diagnostics of a fit: residual, leverage and influence of each row."""
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from regression.common.arrays import as_columns, require_complete
 from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.curves.basis import design
-from regression.inference.distributions import chi2_tail, f_tail
 from regression.inference.fitted import Fitted
 
-__all__ = ["Diagnostics", "ResidualTest", "diagnose"]
-
-SAME, ROUNDING = 1e-6, 1e-28  # shares of the sums of squares of residuals and y; larger differences are of other rows
-
-
-class ResidualTest(NamedTuple):
-    """A test of residuals.
-
-    Attributes:
-        statistic: The statistic.
-        pvalue: Probability of one as large or larger under the null hypothesis.
-        df: The degrees of freedom.
-    """
-
-    statistic: float
-    pvalue: float
-    df: tuple[int, ...]
+__all__ = ["RowDiagnostics"]
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnostics:
-    """The rows that were fitted, in their order, each a float64 tensor of shape (N,); the formulas are those of R.
+class RowDiagnostics:
+    """Rows that were fitted, in their order, each a float64 tensor of shape (N,); the formulas are those of R.
+
+    A number that is unknown is NaN.
 
     Attributes:
         x: Points.
@@ -70,25 +52,36 @@ class Diagnostics:
     degree: int
 
     @classmethod
-    def of(cls, fit: Fitted, points: Points) -> "Diagnostics":
-        """Return the diagnostics of some or all of the fitted rows.
+    def known(cls, fit: Fitted, points: Points) -> Self:
+        """Return the diagnostics of some or all of the fitted rows, or refuse where leverages are unknown.
 
         Raises:
             UsageError: If the errors of the fit are unknown or 0, or do not assume equal scatter.
         """
+        rows = cls.of(fit, points)
+        if fit.cov_type != "nonrobust":
+            raise UsageError(f"diagnostics need errors by residual σ, not those of {fit.cov_type}")
+        if not rows.are_known:
+            raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
+        return rows
+
+    @classmethod
+    def of(cls, fit: Fitted, points: Points) -> Self:
+        """Return the diagnostics of some or all of the fitted rows.
+
+        Leverages, and what they are needed for, are known where the errors of the fit are known, not 0, and go by
+        residual σ.
+        """
         unit = torch.ones_like(points.x, dtype=torch.float64)
         scale = unit if points.sigma is None else points.sigma.double()
         spread = fit.spread(scale)
-        if fit.cov_type != "nonrobust":
-            raise UsageError(f"diagnostics need errors by residual σ, not those of {fit.cov_type}")
         band = fit.predict(points.x.double(), sigma=scale if fit.weighted else None)
-        leverage = (band.mean_se / spread).square()
-        if not leverage.isfinite().all() or not spread.all() or not fit.sigma:
-            raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
+        is_known = bool(fit.sigma) and fit.cov_type == "nonrobust"
+        leverage = (band.mean_se / spread).square() * (1.0 if is_known else math.nan)
         y, df = points.y.double(), fit.df_resid
         residual, rest = y - band.mean, (1 - leverage).clamp(min=torch.finfo(torch.float64).eps)  # f is y at leverage 1
         own = residual / spread / rest.sqrt()
-        by_s = own * (spread / scale / fit.sigma)  # by residual σ also where sigma are absolute
+        by_s = own * (spread / scale / (fit.sigma or math.nan))  # by residual σ also where sigma are absolute
         return cls(
             x=points.x.double(), y=y, fitted=band.mean, residual=residual, leverage=leverage, standardized=own,
             studentized=by_s * ((df - 1) / (df - by_s.square()).clamp_min(0)).sqrt(),
@@ -97,51 +90,15 @@ class Diagnostics:
             weight=1 / scale.square(), scaled=residual / scale, rank=fit.rank, degree=fit.degree,
         )  # fmt: skip
 
-    @property
-    def press(self) -> float:
-        """``Σ w (r / (1 − h))²``, from the distance of each row from the curve of all others."""
-        return math.fsum(((self.scaled / (1 - self.leverage)) ** 2).tolist())
+    def chosen(self, rows: slice) -> Self:
+        """Return some of the rows."""
+        columns: dict[str, Any] = {k: values[rows] for k, values in vars(self).items() if isinstance(values, Tensor)}
+        return replace(self, **columns)
 
     @property
-    def loo(self) -> float:
-        """``press / N``: the exact cross-validation that leaves one row out at a time."""
-        return self.press / len(self.x)
-
-    @property
-    def durbin_watson(self) -> float:
-        """``Σ (r_t − r_{t−1})² / Σ r_t²``, of √w r in the order of the rows: near 2 without autocorrelation."""
-        return math.fsum((self.scaled.diff() ** 2).tolist()) / math.fsum((self.scaled**2).tolist())
-
-    @property
-    def breusch_pagan(self) -> ResidualTest | None:
-        """Koenker's test of equal scatter: ``N R²`` of w r² against a polynomial of the fit's degree, χ² (1981)."""
-        low, high = float(self.x.min()), float(self.x.max())
-        squares = (self.scaled**2).numpy()
-        centred = squares - squares.mean()
-        if not self.degree or low == high or not centred.any():
-            return None
-        u = (self.x - (low / 2 + high / 2)) / (high / 2 - low / 2)
-        columns = design(u, self.degree, "chebyshev").numpy()
-        left = centred - columns @ np.linalg.lstsq(columns, centred, rcond=None)[0]
-        statistic = len(squares) * float(1 - (left @ left) / (centred @ centred))
-        return ResidualTest(statistic, chi2_tail(statistic, self.degree), (self.degree,))
-
-    @property
-    def lack_of_fit(self) -> ResidualTest | None:
-        """The F test of the curve against the means of rows of equal x; ``None`` where too few are equal.
-
-        ``F = (Σ_levels W m² / (levels − K)) / (Σ w (r − m)² / (N − levels))``, m the mean residual of a level.
-        """
-        levels, of = np.unique(self.x.numpy(), return_inverse=True)
-        residual, weight = self.residual.numpy(), self.weight.numpy()
-        weights = np.bincount(of, weight)
-        means = np.bincount(of, weight * residual) / weights
-        pure = math.fsum(weight * (residual - means[of]) ** 2)
-        df_num, df_denom = len(levels) - self.rank, len(residual) - len(levels)
-        if df_num <= 0 or df_denom <= 0 or pure == 0:
-            return None
-        statistic = math.fsum(weights * means**2) / df_num / (pure / df_denom)
-        return ResidualTest(statistic, f_tail(statistic, df_num, df_denom), (df_num, df_denom))
+    def are_known(self) -> bool:
+        """Whether all leverages are known."""
+        return bool(self.leverage.isfinite().all())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rows as arrays of numpy, each of shape (N,)."""
@@ -151,29 +108,3 @@ class Diagnostics:
     def to_frame(self) -> Any:
         """Return the rows as a ``pandas.DataFrame``."""
         return as_frame(self.to_dict())
-
-
-def diagnose(fit: Fitted, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
-    """Return the rows of a fit with their diagnostics.
-
-    Args:
-        fit: The fit.
-        x: The points that were fitted, in their order.
-        y: Their values.
-        sigma: Their sigma, if they have one.
-
-    Raises:
-        UsageError: If these are other rows, or the errors are unknown or 0, or do not assume equal scatter.
-    """
-    names = ["x", "y", *([] if sigma is None else ["sigma"])]
-    columns = as_columns(names, [x, y, *([] if sigma is None else [sigma])])
-    require_complete(names, columns, can_omit=False)
-    found = Diagnostics.of(fit, Points(*columns))
-    ssr, total = (math.fsum((values * values).tolist()) for values in (found.scaled, found.weight.sqrt() * found.y))
-    slack = SAME * max(ssr, fit.ssr or 0) + ROUNDING * total
-    if len(found.x) != fit.nobs or abs(ssr - (fit.ssr or 0)) > slack:
-        raise UsageError(
-            f"diagnostics need the rows that were fitted: {fit.nobs:,} rows, sum of squares {fit.ssr:.6g}, got "
-            f"{len(found.x):,} and {ssr:.6g}"
-        )
-    return found

@@ -10,13 +10,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from regression.common.atomic_files import open_whole, saving
+from regression.common.atomic_files import saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
 from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out, shown_path
 from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
-from regression.outputs.table_file import require_table_name, table_writer
+from regression.outputs.table_file import arrow_rows, open_table, require_table_name
 from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["PredictionFile"]
@@ -51,7 +51,7 @@ class PredictionFile(Callback):
         self._path = Path(folder) / self.file
         if trainer.is_global_zero:
             with saving(self._path):
-                self._writer = _writer(self._path, self._files)
+                self._writer = open_table(self._path, self._files, COLUMNS)
 
     def on_predict_batch_end(
         self,
@@ -69,7 +69,7 @@ class PredictionFile(Callback):
         if not self._writer:
             return
         with saving(self._path):
-            self._writer.write_table(_arrow(table))
+            self._writer.write_table(arrow_rows(table, COLUMNS))
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
@@ -124,20 +124,3 @@ class PredictionFile(Callback):
         """Remove the partial file."""
         with suppress(OSError):  # the disk may be full
             self._files.__exit__(type(exception), exception, exception.__traceback__)
-
-
-def _arrow(table: Tensor) -> Any:
-    """Return rows of shape (n, 8) as an Arrow table, NaN as null."""
-    import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
-
-    columns = dict(zip(COLUMNS, table.numpy().T, strict=True))
-    arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
-    return pa.table(arrays | {"extrapolated": pa.array(columns["extrapolated"] != 0)})
-
-
-def _writer(path: Path, files: ExitStack) -> Any:
-    """Open a file, which is renamed when the stack is closed, and return its writer."""
-    import pyarrow as pa
-
-    schema = pa.schema([(name, pa.bool_() if name == "extrapolated" else pa.float64()) for name in COLUMNS])
-    return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))

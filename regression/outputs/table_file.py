@@ -1,12 +1,16 @@
 """Tables that a run writes: checks their file name, and makes their writer."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from torch import Tensor
+
+from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
 
-__all__ = ["require_table_name", "table_writer"]
+__all__ = ["arrow_rows", "open_table", "require_table_name", "table_writer"]
 
 ENDINGS = (".csv", ".parquet")
 
@@ -31,3 +35,26 @@ def table_writer(file: IO[bytes], suffix: str, schema: Any) -> AbstractContextMa
         return parquet.ParquetWriter(file, schema)  # type: ignore[no-any-return]
     file.write((",".join(schema.names) + "\n").encode())  # the writer would put the names in quotation marks
     return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False))  # type: ignore[no-any-return]
+
+
+def open_table(path: Path, files: ExitStack, columns: Sequence[str]) -> Any:
+    """Open a table of numbers, whose last column is a flag, and return its writer; the file is renamed when complete.
+
+    Args:
+        path: The file.
+        files: What closes it.
+        columns: Names of the columns.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([*((name, pa.float64()) for name in columns[:-1]), (columns[-1], pa.bool_())])
+    return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))
+
+
+def arrow_rows(table: Tensor, columns: Sequence[str]) -> Any:
+    """Return rows of numbers, shape (n, C), as an Arrow table, NaN as null and the last column as a flag."""
+    import pyarrow as pa
+
+    *numbers, flag = table.numpy().T
+    arrays = [*(pa.array(values, from_pandas=True) for values in numbers), pa.array(flag != 0, mask=flag != flag)]
+    return pa.table(arrays, names=list(columns))

@@ -25,7 +25,7 @@ from regression.figures.diagnostics import diagnostics
 from regression.figures.figure import figure, figure_file, shown_fit, styled
 from regression.figures.history import Losses, compared_degrees
 from regression.figures.panels import ShownCurve, ShownPoints
-from regression.inference.row_diagnostics import Diagnostics
+from regression.inference.row_diagnostics import RowDiagnostics
 from tests.support import textbook
 from tests.support.command import Command, config
 
@@ -279,7 +279,7 @@ def test_diagnostics_have_the_numbers_of_statsmodels(weighted: bool) -> None:
     found = fit(X, Y, 2, sigma if weighted else None)
     unit = sigma if weighted else np.ones(40)
     right = sm.OLS(Y / unit, np.vander(X, 3) / unit[:, None]).fit().get_influence()
-    ours = Diagnostics.of(found, points)
+    ours = RowDiagnostics.of(found, points)
     np.testing.assert_allclose(ours.leverage, right.hat_matrix_diag, rtol=1e-9)
     np.testing.assert_allclose(ours.standardized, right.resid_studentized_internal, rtol=1e-8)
     np.testing.assert_allclose(ours.cook, right.cooks_distance[0], rtol=1e-7)
