@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from regression.runs.checkpoint_file import read_checkpoint
 from tests.data.test_bad_inputs import wide
 from tests.support.command import ROOT, config
+from tests.support.preloaded import python
 
 FIT = ("fit", "-c", config("line"), "--report.rows", "0")
 
@@ -17,7 +17,7 @@ FIT = ("fit", "-c", config("line"), "--report.rows", "0")
 def limited(folder: Path, trouble: str, number: int, *args: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, in trouble."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "support" / "limited.py"), trouble, str(number), *args],
+        [python(), str(ROOT / "tests" / "support" / "limited.py"), trouble, str(number), *args],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_reader_that_is_gone_is_no_traceback(tmp_path: Path, args: tuple[str, 
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *args], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [python(), str(ROOT / "train.py"), *args], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=writing, stderr=subprocess.PIPE, text=True, timeout=400, check=False,
     )  # fmt: skip
     os.close(writing)

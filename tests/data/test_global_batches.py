@@ -5,7 +5,6 @@ import math
 import os
 import random
 import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from regression.common.points import Points
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows
 from tests.support.command import ROOT
+from tests.support.preloaded import python
 from tests.support.process_groups import LIMIT_S, OPTIMIZERS, Case, table
 
 ROWS, BATCHES, SIZES = range(1, 14), (None, 1, 3), (2, 3, 4)
@@ -41,7 +41,7 @@ def fitted(folder: Path, cases: list[Case], sizes: tuple[int, ...]) -> dict[int,
         table(folder, rows)
     (folder / "cases.json").write_text(json.dumps(cases))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.process_groups", str(folder), *map(str, sizes)],
+        [python(), "-m", "tests.support.process_groups", str(folder), *map(str, sizes)],
         cwd=ROOT, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True,
         timeout=LIMIT_S * len(sizes),
     )  # fmt: skip

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import Counts
 from tests.support.command import ROOT
+from tests.support.preloaded import python
 
 ELSEWHERE = Path("/dev/shm")
 
@@ -18,7 +18,7 @@ def kills(folder: Path, temporary: Path, number: int) -> list[list[int]]:
     """Return for each kill of a saving process the last step it had saved, and the step that is found."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.killed_saver", str(folder), "0", str(number)],
+        [python(), "-m", "tests.faults.killed_saver", str(folder), "0", str(number)],
         env=environment, capture_output=True, text=True, timeout=300 + number, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.faults.conftest import Counts
 from tests.faults.injected_saver import ERRORS, OTHER, SAVED
 from tests.faults.killed_saver import content
 from tests.support.command import ROOT
+from tests.support.preloaded import python
 
 
 class Disk(io.FileIO):
@@ -91,7 +91,7 @@ def test_a_save_whose_system_call_fails_is_told_of(tmp_path: Path, counts: Count
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.injected_saver", str(tmp_path), "0", str(number)],
+        [python(), "-m", "tests.faults.injected_saver", str(tmp_path), "0", str(number)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from regression.runs.checkpoint_file import read_checkpoint
 from tests.faults.conftest import Counts
 from tests.faults.starts import FIRST
 from tests.support.command import ROOT, versions
+from tests.support.preloaded import python
 
 NAMES = {"checkpoints", "config.yaml", "fit.json", "fit.png", "fit.txt"}
 
@@ -48,7 +48,7 @@ def owners(folder: Path, root: Path) -> set[int]:
 def test_parallel_starts_never_mix(tmp_path: Path, counts: Counts, number: int) -> None:
     """Eight runs at a time in one output root: a folder each, every file of a folder of the same run, no failure."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.starts", str(tmp_path), str(number), "8"],
+        [python(), "-m", "tests.faults.starts", str(tmp_path), str(number), "8"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=300 + 5 * number, check=False,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.loops import logarithm
 from regression.moments.moments import Moments
 from regression.moments.scan import Range, Sums
+from tests.support.preloaded import python
 
 DEGREE = 4
 TERM = Fraction(1, 2**98)  # how far a term may be off in its own unit
@@ -96,6 +97,7 @@ def work(rank: int, folder: str, data: Points, whole: Moments) -> None:
 def test_three_processes_give_the_bits_of_one(tmp_path: Path) -> None:
     """Three real processes with uneven, partly empty shares find the frame and the moments of all points."""
     data = drawn(1)
+    mp.set_executable(python())
     mp.spawn(work, args=(str(tmp_path), data, moments(data)), nprocs=3, join=True)
 
 

@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import pytest
 from regression.data import batches
 from regression.outputs import progress_bar
 from tests.support.command import ROOT, Command, config
+from tests.support.preloaded import python
 
 
 class Bar:
@@ -61,7 +61,7 @@ def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal, a run of more than a moment draws a bar with its updates, and no bar stays behind."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c",
+        [python(), "-c",
          "from regression import cli; from regression.outputs import progress_bar; import sys;"
          "progress_bar.RunProgress.__init__.__defaults__ = (0.0,);"
          "sys.exit(cli.main(sys.argv[1:]))",

@@ -4,13 +4,13 @@ import errno
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.command import ROOT, Command, config
+from tests.support.preloaded import python
 
 LINE = ("fit", "-c", config("line"), "--report.rows", "0")
 
@@ -45,7 +45,7 @@ def test_every_output_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
         *((*series, "--series.file", f"s.{kind}") for kind in ("csv", "parquet")),
     ]
     done = subprocess.run(
-        [sys.executable, "-c", WATCH, json.dumps(runs)],
+        [python(), "-c", WATCH, json.dumps(runs)],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

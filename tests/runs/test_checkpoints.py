@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 from regression.training.line_and_polynomial import PolynomialRegression
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command, config
+from tests.support.preloaded import python
 
 LINE = ("fit", "-c", config("line"))
 SEAL = b"sha256 "
@@ -36,7 +36,7 @@ SEAL = b"sha256 "
 def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the bytes of a checkpoint that the command has written."""
     folder = tmp_path_factory.mktemp("real")
-    regression_cli = [sys.executable, str(ROOT / "train.py"), *LINE, "--trainer.default_root_dir", str(folder)]
+    regression_cli = [python(), str(ROOT / "train.py"), *LINE, "--trainer.default_root_dir", str(folder)]
     subprocess.run(regression_cli, check=True, capture_output=True, timeout=400, cwd=folder)
     return (folder / "lightning_logs" / "version_0" / "checkpoints" / "last.ckpt").read_bytes()
 

@@ -12,6 +12,7 @@ import pytest
 from regression.runs import folder as run_folder
 from regression.runs.processes import CHECKPOINT, lost_line
 from tests.support.command import ROOT, Command, Run, config, versions
+from tests.support.preloaded import python
 
 DATA = ("--data.points", "41", "--data.noise", "0.2", "--data.batch_size", "8", "--data.validation_fraction", "0.2",
         "--trainer.accelerator", "cpu", "--trainer.precision", "64-true")  # fmt: skip
@@ -69,7 +70,7 @@ def under_slurm(folder: Path, nodes: str, args: tuple[str, ...]) -> Run:
     for rank in ("0", "1"):
         own = shared | {"PROCID": rank, "LOCALID": rank if is_one else "0", "NODEID": "0" if is_one else rank}
         variables.append({f"SLURM_{name}": value for name, value in own.items()} | port)
-    return run_all(folder, [[sys.executable, str(ROOT / "train.py"), *args, *NODES[nodes]]] * 2, variables)
+    return run_all(folder, [[python(), str(ROOT / "train.py"), *args, *NODES[nodes]]] * 2, variables)
 
 
 LAUNCHERS = {"torchrun": under_torchrun, "slurm": under_slurm}

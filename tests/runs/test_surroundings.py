@@ -17,6 +17,7 @@ from regression.runs.folder import forget_rank
 from regression.runs.surroundings import NUMBERS, clean_environment, is_launched, is_pod, require_world
 from tests.runs.test_launchers import FITS, free_port, run_all
 from tests.support.command import ROOT, Command, config, versions
+from tests.support.preloaded import python
 
 MEETING = {"MASTER_ADDR": "h", "MASTER_PORT": "1"}
 LEFT_OVER = [
@@ -120,7 +121,7 @@ def test_what_is_left_over_changes_nothing(tmp_path: Path) -> None:
 
 def test_pods_are_told_what_to_give_and_then_fit_together(tmp_path: Path, command: Command) -> None:
     """Each of two pods says in its own output which options it needs, and with them both give one process's numbers."""
-    program = [sys.executable, str(ROOT / "train.py"), *FITS["exact"]]
+    program = [python(), str(ROOT / "train.py"), *FITS["exact"]]
     pods = [{"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
             for rank in ("0", "1")]  # fmt: skip
     alone = subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regression.runs.folder import TAGS
+from tests.support.preloaded import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,11 +59,11 @@ Command = Callable[..., Run]
 
 
 def run_process(folder: Path, *args: str, timeout: float = 400) -> Run:
-    """Run ``train.py`` as a user does, in processes of its own."""
+    """Run ``train.py`` in processes of its own."""
     before = versions(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *args],
+        [python(), str(ROOT / "train.py"), *args],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     new = versions(folder) - before
@@ -76,7 +76,7 @@ def run_python(folder: Path, program: str, timeout: float = 400) -> str:
     path.write_text(program, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(path)],
+        [python(), str(path)],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

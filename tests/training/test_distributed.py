@@ -14,6 +14,7 @@ from regression.descent.losses import GlobalLoss
 from regression.descent.updates import Objective, descend
 from tests.support import textbook
 from tests.support.command import Command, config, run_process
+from tests.support.preloaded import python
 
 OPTIMIZERS = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.05),
@@ -54,6 +55,7 @@ def test_shared_batch_gives_the_same_steps(tmp_path: Path) -> None:
     """Two processes that share a batch unevenly make the updates of one process, for each loss and optimizer."""
     pairs = [(loss, name) for loss in LOSSES for name in OPTIMIZERS if (loss, name) != ("L1Loss", "LBFGS")]
     expected = {pair: coefficients(*pair, slice(None)) for pair in pairs}
+    mp.set_executable(python())
     mp.spawn(work, args=(str(tmp_path), expected), nprocs=2, join=True)
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 from regression import Fit, LineRegression, PolynomialRegression, SineLineDataModule, UsageError
 from regression.runs.checkpoint_file import read_checkpoint
 from tests.support.command import ROOT
+from tests.support.preloaded import python
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
@@ -309,7 +309,7 @@ for strategy, module in (("ddp_fork", regression.LineRegression),
 def test_forked_processes_hand_back_the_fit(tmp_path: Path) -> None:
     """After a fit in processes of its own, the module that was given has the result of one process."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240,
+        [python(), "-c", SCRIPT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
