@@ -1,7 +1,7 @@
-"""Converts columns of any library to float64 by their values, or refuses them with one line.
+"""Converts columns of any library to float64, or refuses them with a message of one line.
 
-Arrays and files are refused for the same reasons: values that are not real numbers, and whole numbers that float64
-would round.
+Arrays are refused for the same reasons as files: values that are not real numbers, and whole numbers that float64 would
+round.
 """
 
 import math
@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 NanPolicy = Literal["raise", "omit"]
-EXACT = 2**53  # whole numbers up to here are float64 numbers
-KINDS = {  # numpy's letters for the kinds of numbers that are refused, and what to do instead
+MAX_EXACT = 2**53  # up to here every whole number is a float64 number
+ADVICE = {  # on numbers that are refused, by numpy's letters for their kinds
     "b": "give 0 and 1 if they are meant as numbers",
     "c": "take its real part, or its size, first",
     "M": "give numbers, such as seconds since the first moment",
@@ -53,20 +53,20 @@ def as_columns(names: Sequence[str], given: Sequence[Any], may_stay: bool = Fals
         names: Names of the columns, for error messages.
         given: Lists, arrays, tensors, or columns of pandas, polars or pyarrow, of shape (N,) or (N, 1); after the first
             one also a single number for all rows.
-        may_stay: Whether a tensor on a CUDA device stays there, and in float32 if it is that.
+        may_stay: Whether a tensor on a CUDA device stays there, in float32 if that is its type.
 
     Raises:
-        UsageError: If a column does not hold real numbers, or they differ in length or device.
+        UsageError: If a column does not hold real numbers, or the columns differ in length or device.
     """
     columns = [as_column(name, values, may_stay) for name, values in zip(names, given, strict=True)]
     columns = [column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in columns]
     if columns[0].ndim == 1:
         columns[1:] = [column.expand(len(columns[0])) if column.ndim == 0 else column for column in columns[1:]]
-    said = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
-        raise UsageError(f"{said} must be of one length, got shapes {[tuple(column.shape) for column in columns]}")
+        raise UsageError(f"{listed} must be of one length, got shapes {[tuple(column.shape) for column in columns]}")
     if len(devices := {str(column.device) for column in columns}) > 1:
-        raise UsageError(f"{said} must be on one device, got {' and '.join(sorted(devices))}")
+        raise UsageError(f"{listed} must be on one device, got {' and '.join(sorted(devices))}")
     return columns
 
 
@@ -76,7 +76,7 @@ def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
     Args:
         name: Name of the column, for error messages.
         values: The numbers.
-        may_stay: Whether a tensor on a CUDA device stays there, and in float32 if it is that.
+        may_stay: Whether a tensor on a CUDA device stays there, in float32 if that is its type.
 
     Raises:
         UsageError: If they are not real numbers, or are whole numbers that float64 would round.
@@ -88,7 +88,7 @@ def as_column(name: str, values: Any, may_stay: bool = False) -> Tensor:
         column[torch.from_numpy(np.ma.getmaskarray(values).copy())] = math.nan
         return column
     array = as_float64(name, _as_array(name, values))
-    if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in values):
+    if isinstance(values, list | tuple) and any(isinstance(v, int) and abs(v) > MAX_EXACT for v in values):
         raise _rounded(name)  # numpy may have converted them to float64 already
     return as_tensor(array)
 
@@ -118,7 +118,7 @@ def _of_tensor(name: str, values: Tensor, may_stay: bool) -> Tensor:
         raise _not_real(name, str(values.dtype), "c" if values.is_complex() else "b")
     if not values.is_floating_point() and values.numel():
         low, high = (int(value) for value in values.aminmax())
-        if max(-low, high) > EXACT:
+        if max(-low, high) > MAX_EXACT:
             raise _rounded(name)
     if may_stay and values.is_cuda:
         return values if values.dtype == torch.float32 else values.to(torch.float64)
@@ -139,13 +139,13 @@ def _as_array(name: str, values: Any) -> Array:
 
 
 def as_float64(name: str, array: Array) -> Array:
-    """Return an array as float64, without a copy if it is that; refuse values that are not real or would be rounded."""
+    """Return an array as float64, itself if it is float64; refuse values that are not real or would be rounded."""
     kind = array.dtype.kind
     if kind == "O":
         array = _of_objects(name, array)
     elif kind not in "fiu":
         raise _not_real(name, str(array.dtype), kind)
-    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > EXACT:
+    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > MAX_EXACT:
         raise _rounded(name)
     result = array.astype(np.float64, copy=False)
     if array.dtype.itemsize > result.dtype.itemsize and ((result != array) & ~np.isnan(array)).any():
@@ -154,12 +154,12 @@ def as_float64(name: str, array: Array) -> Array:
 
 
 def _of_objects(name: str, array: Array) -> Array:
-    """Return Python's numbers as float64, NaN for ``None`` and for pandas' NA."""
+    """Return an array of Python's numbers as float64, with NaN for ``None`` and for pandas' NA."""
     values = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel().tolist()]
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise _not_real(name, type(value).__name__, "O")
-        if isinstance(value, int) and abs(value) > EXACT:
+        if isinstance(value, int) and abs(value) > MAX_EXACT:
             raise _rounded(name)
         if isinstance(value, Decimal) and value.is_finite() and Decimal(repr(float(value))) != value:
             raise UsageError(f"{name} holds decimals of more digits than float64 has: round them yourself")
@@ -167,7 +167,7 @@ def _of_objects(name: str, array: Array) -> Array:
 
 
 def _not_real(name: str, kind: str, letter: str) -> UsageError:
-    return UsageError(f"{name} must hold real numbers, got type {kind}: {KINDS.get(letter, 'convert it to float64')}")
+    return UsageError(f"{name} must hold real numbers, got type {kind}: {ADVICE.get(letter, 'convert it to float64')}")
 
 
 def _rounded(name: str) -> UsageError:
@@ -180,7 +180,7 @@ def as_whole(value: Any) -> Any:
 
 
 def as_plain(value: Any) -> Any:
-    """Return options with numbers of numpy, and paths, as plain ones, as JSON and checkpoints hold no others."""
+    """Return options with numpy's numbers as Python's and paths as strings, because JSON and checkpoints need these."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
@@ -226,10 +226,10 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
             require_each(name, column, column > 0, "positive")
 
 
-def require_each(name: str, column: Tensor, good: Tensor, expected: str, advice: str = "") -> None:
-    """Refuse a column unless all its rows are good; name the first row that is not, and the number of such rows."""
-    if not good.all():
-        bad = ~good
+def require_each(name: str, column: Tensor, is_good: Tensor, expected: str, advice: str = "") -> None:
+    """Refuse a column unless all its rows are good; the message names the first bad row and the number of them."""
+    if not is_good.all():
+        bad = ~is_good
         row = int(bad.int().argmax())
         raise UsageError(
             f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "

@@ -9,7 +9,7 @@ from regression.common.errors import UsageError
 __all__ = ["Frame"]
 
 MIN_EXPONENT = -1000  # of a scale, so that its reciprocal is a float64 number too
-LARGEST_REACH = 2.0**1023  # half of the largest range of a column that is a float64 number
+MAX_HALF_RANGE = 2.0**1023  # of a column, so that its range is a float64 number
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Frame:
         Raises:
             UsageError: If a range is too large for float64.
         """
-        center, reach = _middle("x", *x)
-        y_center, y_reach = _middle("y", *y)
-        exponent = _power_above(reach)
+        center, half_range = _middle("x", *x)
+        y_center, y_half_range = _middle("y", *y)
+        exponent = _power_above(half_range)
         whole = max(Fraction(x[1]) - Fraction(center), Fraction(center) - Fraction(x[0])) / Fraction(2) ** exponent
         return cls(
             center=center,
             exponent=exponent,
             stretch=_rounded_down(1 / whole) if whole else 1.0,
             y_center=y_center,
-            y_exponent=_power_above(y_reach),
+            y_exponent=_power_above(y_half_range),
             sigma_exponent=0 if smallest_sigma is None else math.frexp(smallest_sigma)[1] - 1,
             low=x[0],
             high=x[1],
@@ -72,8 +72,8 @@ class Frame:
         """The factor from u to ``x - center``, exactly."""
         return Fraction(2) ** self.exponent / Fraction(self.stretch)
 
-    def numbers(self) -> tuple[float, float, float, float, float, float]:
-        """Return the numbers for the loops: center, power and stretch of x; center and power of y; power of sigma."""
+    def loop_numbers(self) -> tuple[float, float, float, float, float, float]:
+        """Return the numbers that loops take: center, power, stretch of x; center, power of y; power of sigma."""
         return (
             self.center, math.ldexp(1, -self.exponent), self.stretch,
             self.y_center, math.ldexp(1, -self.y_exponent), math.ldexp(1, -self.sigma_exponent),
@@ -81,12 +81,12 @@ class Frame:
 
 
 def _middle(name: str, low: float, high: float) -> tuple[float, float]:
-    """Return the middle of a range, and the larger of the distances to its ends."""
+    """Return the middle of a range, and the larger of its distances to the ends."""
     center = low / 2 + high / 2
-    reach = max(high - center, center - low)
-    if reach > LARGEST_REACH:
+    half_range = max(high - center, center - low)
+    if half_range > MAX_HALF_RANGE:
         raise UsageError(f"{name} must span less than 1.7e308, got {low:g} to {high:g}")
-    return center, reach
+    return center, half_range
 
 
 def _power_above(size: float) -> int:

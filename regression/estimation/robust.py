@@ -87,7 +87,7 @@ class Huber:
         device = points.x.device
         functions, base, steps = (numbers.to(device) for numbers in (self._rows, self.base, steps))
         sums = torch.zeros(3 + self.rank + 2 * self.rank**2, dtype=torch.float64, device=device)
-        center, power, stretch, *_ = self.frame.numbers()
+        center, power, stretch, *_ = self.frame.loop_numbers()
         for start in range(0, len(points.x), ROWS_AT_ONCE):
             part = points.chosen(slice(start, start + ROWS_AT_ONCE))
             columns = design((part.x.double() - center) * power * stretch, len(base) - 1, "chebyshev")

@@ -4,7 +4,7 @@
 - ``scan``: accumulates range and sums of points, part by part and from several threads.
 - ``moments``: the sums as whole numbers: merged, added up over processes, and stored in checkpoints.
 - ``curve``: a curve and its standard error at any x, in the same arithmetic.
-- ``second_pass``: what a second pass over the points sums: products with residuals of the optimum so far.
+- ``second_pass``: the sums of a second pass over the points: products with the residuals of the first optimum.
 - ``older``: reads the sums in checkpoints of release 0.1.
 - ``gpu``: the same sums on a CUDA device.
 - ``gpu_kernels``: the same sums by one kernel of Triton.

@@ -1,4 +1,4 @@
-"""A curve and its standard error at any x, to float64's last digit: in the double-double arithmetic of the sums."""
+"""A curve and its standard error at any x, correct to float64's last digit by double-double arithmetic."""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from regression.curves.basis import design
 from regression.curves.decimals import Pair
 from regression.kernels.compiled import choose, loop, rows_for
 from regression.kernels.double_double import add, product_error
-from regression.moments.loops import ROWS_PER_STEP, place, place_combination, place_ones, place_polynomials
-from regression.moments.scan import loop_room
+from regression.moments.loops import ROWS_PER_STEP, write_combination, write_coordinates, write_ones, write_polynomials
+from regression.moments.scan import loop_workspace
 
 __all__ = ["Curve", "root_of_squares"]
 
-FAR = 2.0**30  # half-ranges of the points from their middle, beyond which float64 arithmetic is used
+FAR_HALF_RANGES = 2.0**30  # distance from the middle of the points beyond which float64 arithmetic is used
 
 
 @loop
-def place_sizes(functions: Any, first: int, count: int, rows: int, start: int, sizes: Any) -> None:
-    """Write ``√(Σ q_j²)``, the squares taken in units of the largest one, which keeps them within float64."""
+def write_sizes(functions: Any, first: int, count: int, rows: int, start: int, sizes: Any) -> None:
+    """Write ``√(Σ q_j²)``; dividing by a power of two near the largest q_j keeps the squares within float64's range."""
     for i in range(rows):
         largest = 0.0
         for j in range(count):
@@ -36,42 +36,44 @@ def place_sizes(functions: Any, first: int, count: int, rows: int, start: int, s
 
 
 @loop
-def evaluate(x: Any, frame: Any, degree: int, curve: Any, functions: Any, work: Any, values: Any, sizes: Any) -> None:
+def evaluate(
+    x: Any, frame: Any, degree: int, curve: Any, functions: Any, workspace: Any, values: Any, sizes: Any
+) -> None:
     """Write a curve ``f(u)`` and the size ``√(Σ q_j(u)²)`` of some functions at points, to the last digit.
 
     Args:
         x: Points, shape (N,).
-        frame: ``Frame.numbers()``.
+        frame: ``Frame.loop_numbers()``.
         degree: Highest degree d.
         curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
         functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
-        work: Room for ``max(d, 1) + 2 + R`` rows of numbers.
-        values: Where f goes, shape (N,).
-        sizes: Where the sizes go, shape (N,).
+        workspace: ``max(d, 1) + 2 + R`` rows of numbers.
+        values: The output f, shape (N,).
+        sizes: The output sizes, shape (N,).
     """
     center, power, stretch = frame[0], frame[1], frame[2]
-    first = max(degree, 1) + 1  # places: T_0 … T_d, q_j, f
+    first = max(degree, 1) + 1  # order in the workspace: T_0 … T_d, q_j, f
     count = len(functions)
-    result = work[first + count]
-    place_ones(min(ROWS_PER_STEP, len(x)), work[0])
+    result = workspace[first + count]
+    write_ones(min(ROWS_PER_STEP, len(x)), workspace[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
-        place(x, start, rows, center, power, stretch, work[1])
-        place_polynomials(degree, rows, work)
-        place_combination(curve, degree, rows, work, result)
+        write_coordinates(x, start, rows, center, power, stretch, workspace[1])
+        write_polynomials(degree, rows, workspace)
+        write_combination(curve, degree, rows, workspace, result)
         for i in range(rows):
             values[start + i] = result[0][i] + result[1][i]
         for j in range(count):
-            place_combination(functions[j], degree, rows, work, work[first + j])
-        place_sizes(work, first, count, rows, start, sizes)
+            write_combination(functions[j], degree, rows, workspace, workspace[first + j])
+        write_sizes(workspace, first, count, rows, start, sizes)
 
 
 @dataclass(frozen=True)
 class Curve:
     """The curve in Chebyshev polynomials of ``u = (x - center) stretch / 2^exponent``, in the unit ``2^y_exponent``.
 
-    Its variance at x is ``Σ e_j(u)²``, a sum of squares in which nothing cancels, unlike in a product with a covariance
-    matrix. Coefficients are double-double numbers ``[high, low]``.
+    Its variance at x is ``Σ e_j(u)²``: a sum of squares, in which nothing cancels, whereas terms of a product with a
+    covariance matrix do. Coefficients are double-double numbers ``[high, low]``.
 
     Attributes:
         center: Middle of the x range.
@@ -91,7 +93,7 @@ class Curve:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Curve":
-        """Return the curve of a file; files of release 0.1 have float64 coefficients and their covariance."""
+        """Return the curve of a ``fit.json``; those of release 0.1 have float64 coefficients and their covariance."""
         if "scale" not in content:
             return cls(**content)
         mantissa, exponent = math.frexp(content["scale"])
@@ -120,22 +122,24 @@ class Curve:
         is_plain = run is evaluate
         values, sizes = np.empty(len(x)), np.empty(len(x))
         numbers = (self.center, math.ldexp(1, -self.exponent), self.stretch)
-        own: tuple[Any, Any] = (self.coefficients, functions)
+        coefficients: tuple[Any, Any] = (self.coefficients, functions)
         if not is_plain:
-            own = (np.array(own[0]), np.array(functions, dtype=np.float64).reshape(len(functions), degree + 1, 2))
-        room = loop_room(is_plain, max(degree, 1) + 2 + len(functions))
-        run(rows_for(run, x.numpy()), numbers, degree, *own, room, values, sizes)
-        with np.errstate(over="ignore"):  # overflows are far outside the points, where _far_away replaces the numbers
+            shape = (len(functions), degree + 1, 2)
+            coefficients = (np.array(self.coefficients), np.array(functions, dtype=np.float64).reshape(shape))
+        workspace = loop_workspace(is_plain, max(degree, 1) + 2 + len(functions))
+        run(rows_for(run, x.numpy()), numbers, degree, *coefficients, workspace, values, sizes)
+        with np.errstate(over="ignore"):  # only far outside the points, where _far_away replaces the numbers
             mean, error = (torch.from_numpy(np.ldexp(column, self.y_exponent)) for column in (values, sizes))
-        is_far = ~(((x - self.center) / self.scale).abs() <= FAR)
+        is_far = ~(((x - self.center) / self.scale).abs() <= FAR_HALF_RANGES)
         if is_far.any():
             mean[is_far], error[is_far] = self._far_away(x[is_far])
         return mean, error if self.error_functions is not None else torch.full_like(mean, math.nan)
 
     def _far_away(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``at`` does, in float64: far outside the points the highest power dominates, and nothing cancels.
+        """Return what ``at`` returns, computed in float64.
 
-        Double-double products overflow there although the curve does not.
+        Far outside the points the highest power dominates, so nothing cancels, and double-double products overflow
+        although the curve does not.
         """
         columns = design((x - self.center) / self.scale, len(self.coefficients) - 1, "chebyshev")  # (n, K)
         functions = torch.tensor(self.error_functions or [], dtype=torch.float64).reshape(-1, columns.shape[1], 2)

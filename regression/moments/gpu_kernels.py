@@ -1,8 +1,8 @@
 """The sums of ``loops.add_moments`` as one kernel for CUDA devices, which reads each number once.
 
-Triton compiles it at its first use, from the same functions of single numbers as the loops; only the error of a product
-is one fused operation, exact either way. Numbers that are the same for all rows are passed in a tensor, because Triton
-would round arguments to float32.
+Triton compiles it at its first use, from the functions of single numbers that the loops use too; only the error of a
+product is one fused operation here, and exact either way. Numbers that are the same for all rows are passed in a
+tensor, because Triton would round arguments to float32.
 """
 
 from types import FunctionType
@@ -17,19 +17,19 @@ __all__ = ["sum_moments"]
 
 
 def for_triton(function, **names):
-    """Return a function of the loops for Triton's compiler, with some of the names that it uses replaced."""
+    """Return a function of the loops for Triton's compiler, with replacements for some of the names that it uses."""
     return triton.jit(FunctionType(function.__code__, function.__globals__ | {"tl": tl} | names, function.__name__))
 
 
 @triton.jit
 def product_error(a, b):
-    """Return ``a b`` less its rounding to float64, exactly."""
+    """Return the exact difference between ``a b`` and its rounding to float64."""
     return tl.fma(a, b, -(a * b))
 
 
 @triton.jit
 def steps(value, middle: tl.constexpr, _per_unit: tl.constexpr):
-    """Return how many float64 numbers a value is above ``middle``; their bit patterns are neighbours."""
+    """Return by how many float64 numbers a value exceeds ``middle``: the difference of their bit patterns."""
     return value.to(tl.int64, bitcast=True) - tl.full((), middle, tl.float64).to(tl.int64, bitcast=True)
 
 
@@ -43,8 +43,8 @@ LOGARITHM_UNIT, LARGEST_SIGMA = tl.constexpr(LOGARITHM_UNIT), tl.constexpr(LARGE
 
 
 @triton.jit
-def place(values, inside, center, power, stretch):
-    """Return ``(values - center) power stretch``, 0 outside of the rows, and 1 where it is not from -1 to 1."""
+def coordinates(values, inside, center, power, stretch):
+    """Return ``(values - center) power stretch``, which is 0 after the last row, and 1 where it is not from -1 to 1."""
     difference, rest = two_sum(values.to(tl.float64), -center)
     high, low = multiply(difference * power, rest * power, stretch, 0.0)
     high, low = tl.where(inside, high, 0.0), tl.where(inside, low, 0.0)
@@ -53,7 +53,7 @@ def place(values, inside, center, power, stretch):
 
 @triton.jit
 def logarithm(value):
-    """Return the natural logarithm of a number from 1 to below infinity, as ``loops.logarithm`` has it."""
+    """Return the natural logarithm of a finite number of at least 1, by the operations of ``loops.logarithm``."""
     bits = value.to(tl.int64, bitcast=True)
     m = ((bits & ((1 << 52) - 1)) | (1022 << 52)).to(tl.float64, bitcast=True)
     is_small = m < tl.full((), 0.7071067811865476, tl.float64)
@@ -67,16 +67,16 @@ def logarithm(value):
 
 
 @triton.jit
-def times(a, b, is_asked: tl.constexpr = True):
-    """Return ``a b`` if it is asked for, else b."""
-    if is_asked:
+def times(a, b, has_factor: tl.constexpr = True):
+    """Return ``a b``, or b without a factor a."""
+    if has_factor:
         return multiply(a[0], a[1], b[0], b[1])
     return b
 
 
 @triton.jit
-def moment_parts(one, u, v, w, degree: tl.constexpr, is_weighted: tl.constexpr):
-    """Return the coarse and fine parts of all terms of a row, in the order of ``loops.add_moments``."""
+def split_terms(one, u, v, w, degree: tl.constexpr, is_weighted: tl.constexpr):
+    """Return the coarse and fine counts of all terms of the rows, in the order of ``loops.add_moments``."""
     functions = (one, u)
     for k in tl.static_range(2, degree + 1):
         p, e = times(u, functions[k - 1])
@@ -90,10 +90,10 @@ def moment_parts(one, u, v, w, degree: tl.constexpr, is_weighted: tl.constexpr):
     for k in tl.static_range(degree + 1):
         terms = terms + (times(value, functions[k]),)
     terms = terms + (times(value, v),)
-    found = ()
+    counts = ()
     for k in tl.static_range(3 * degree + 3):
-        found = found + split(terms[k][0], terms[k][1])
-    return found
+        counts = counts + split(terms[k][0], terms[k][1])
+    return counts
 
 
 @triton.jit
@@ -101,8 +101,9 @@ def sum_moments(x_at, y_at, sigma_at, numbers_at, out_at, rows, degree: tl.const
                 lanes: tl.constexpr, steps_per_program: tl.constexpr):  # fmt: skip
     """Write the sums over ``lanes steps_per_program`` rows of x, y and, if weighted, sigma, shape (rows,) each.
 
-    ``numbers_at`` has center, power and stretch of x, those of y, and the power of sigma. ``out_at`` takes the totals
-    of ``loops.add_moments``, that of the logarithms, and how many numbers are outside: (3 degree + 5, 4, programs).
+    ``numbers_at`` points to center, power and stretch of x, the same of y, and the power of sigma. ``out_at`` points to
+    the output, shape (3 degree + 5, 4, programs): the totals of ``loops.add_moments``, that of the logarithms, and the
+    count of numbers outside.
     """
     program, programs = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     center, power, stretch = tl.load(numbers_at), tl.load(numbers_at + 1), tl.load(numbers_at + 2)
@@ -114,9 +115,9 @@ def sum_moments(x_at, y_at, sigma_at, numbers_at, out_at, rows, degree: tl.const
     for step in tl.range(0, steps_per_program, num_stages=2):
         row = (program * steps_per_program + step) * lanes + tl.arange(0, lanes)
         inside = row < rows
-        one = (tl.where(inside, 1.0, 0.0).to(tl.float64), zero)  # T_0: outside of the rows all T_k are 0, as T_1 is
-        u, outside = place(tl.load(x_at + row, mask=inside, other=0.0), inside, center, power, stretch)
-        v, y_outside = place(tl.load(y_at + row, mask=inside, other=0.0), inside, y_center, y_power, y_stretch)
+        one = (tl.where(inside, 1.0, 0.0).to(tl.float64), zero)  # T_0; after the last row all T_k are 0, as T_1 is
+        u, outside = coordinates(tl.load(x_at + row, mask=inside, other=0.0), inside, center, power, stretch)
+        v, y_outside = coordinates(tl.load(y_at + row, mask=inside, other=0.0), inside, y_center, y_power, y_stretch)
         w, logarithms = one, (nothing, nothing)
         outside += y_outside
         if is_weighted:
@@ -125,7 +126,7 @@ def sum_moments(x_at, y_at, sigma_at, numbers_at, out_at, rows, degree: tl.const
             outside += 1 - ((scaled >= 1.0) & (scaled < float("inf"))).to(tl.int64)
             w = reciprocal_square(tl.minimum(scaled, tl.full((), LARGEST_SIGMA, tl.float64)))
             logarithms = split(logarithm(scaled) / LOGARITHM_UNIT, 0.0)
-        added = moment_parts(one, u, v, w, degree, is_weighted) + logarithms + (outside, nothing)
+        added = split_terms(one, u, v, w, degree, is_weighted) + logarithms + (outside, nothing)
         new = ()
         for k in tl.static_range(count):
             new = new + (sums[k] + added[k],)

@@ -3,7 +3,6 @@
 The formulas are those of the loops, with tensors in place of numbers: each operation reads and writes a vector. They
 are used where the kernel is not: without Triton, for few rows, for high degrees, and for a second pass, which few fits
 need.
-
 """
 
 import math
@@ -23,25 +22,25 @@ from regression.moments.second_pass import SecondPass
 __all__ = ["carry", "moments", "residuals"]
 
 Number = tuple[Any, Any]  # a double-double number, high and low, of each point: tensors of shape (n,)
-NUMBERS_PER_CHUNK = 1 << 24  # double-double numbers in memory at a time, of 16 bytes each
+NUMBERS_PER_CHUNK = 1 << 24  # double-double numbers in memory at a time: 16 bytes each, 256 MiB
 
 
 def moments(
     x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame, degree: int, numbers_per_chunk: int = NUMBERS_PER_CHUNK
 ) -> tuple[list[list[int]], int]:
-    """Return what ``gpu.moments`` does, on at most so many double-double numbers at a time."""
+    """Return what ``gpu.moments`` returns, with at most ``numbers_per_chunk`` double-double numbers in memory."""
 
     def sums(x: Tensor, y: Tensor, sigma: Tensor | None) -> tuple[list[Tensor], Tensor]:
-        u, v, w, outside = place_points(x, y, sigma, frame)
+        u, v, w, outside = point_coordinates(x, y, sigma, frame)
         functions = polynomials(u, degree)
         last, value = times(w, functions[degree]), times(w, v)
-        terms = [sum_parts(*times(w, function)) for function in functions]
-        terms += [sum_parts(*multiply(*last, *function)) for function in functions[1:]]
-        terms += [sum_parts(*multiply(*value, *function)) for function in [*functions, v]]
-        logarithms = torch.zeros_like(u[0]) if sigma is None else logarithm(sigma.double() * frame.numbers()[-1])
-        return [*terms, sum_parts(logarithms / LOGARITHM_UNIT, 0.0)], outside
+        terms = [sum_chunk(*times(w, function)) for function in functions]
+        terms += [sum_chunk(*multiply(*last, *function)) for function in functions[1:]]
+        terms += [sum_chunk(*multiply(*value, *function)) for function in [*functions, v]]
+        logarithms = torch.zeros_like(u[0]) if sigma is None else logarithm(sigma.double() * frame.loop_numbers()[-1])
+        return [*terms, sum_chunk(logarithms / LOGARITHM_UNIT, 0.0)], outside
 
-    return in_chunks(sums, x, y, sigma, numbers_per_chunk // (degree + 6))
+    return add_chunks(sums, x, y, sigma, numbers_per_chunk // (degree + 6))
 
 
 def residuals(
@@ -54,11 +53,11 @@ def residuals(
         y: Values, shape (n,).
         sigma: Standard deviations of y, shape (n,), or ``None`` for weights of 1.
         request: The curve and the functions q_j.
-        numbers_per_chunk: How many double-double numbers are kept at a time.
+        numbers_per_chunk: Most double-double numbers in memory at a time.
     """
 
     def sums(x: Tensor, y: Tensor, sigma: Tensor | None) -> tuple[list[Tensor], Tensor]:
-        u, r, w, outside = place_points(x, y, sigma, request.frame)
+        u, r, w, outside = point_coordinates(x, y, sigma, request.frame)
         functions = polynomials(u, request.degree)
         for (high, low), function in zip(request.curve, functions, strict=True):
             r = add(*r, *multiply(*function, -high, -low))
@@ -69,16 +68,16 @@ def residuals(
         pairs += [(function, weighted_r) for function in [*q, r]]
         for a, b in zip([*q, r], [*weighted_q, weighted_r], strict=True):
             outside = outside + count_beyond(a[0] * b[0], LARGEST_TERM)
-        return [sum_parts(*multiply(*a, *b)) for a, b in pairs], outside
+        return [sum_chunk(*multiply(*a, *b)) for a, b in pairs], outside
 
-    return in_chunks(sums, x, y, sigma, numbers_per_chunk // (request.degree + 6 + 2 * len(request.functions)))
+    return add_chunks(sums, x, y, sigma, numbers_per_chunk // (request.degree + 6 + 2 * len(request.functions)))
 
 
-def in_chunks(
+def add_chunks(
     sums: Callable[[Tensor, Tensor, Tensor | None], tuple[list[Tensor], Tensor]],
     x: Tensor, y: Tensor, sigma: Tensor | None, rows_per_chunk: int,
 ) -> tuple[list[list[int]], int]:  # fmt: skip
-    """Add up the totals and the numbers outside of chunks of rows; one chunk of no rows gives totals of 0."""
+    """Return the sums, over chunks of rows, of the totals and of the counts of numbers outside; 0 for no rows."""
     totals = torch.zeros(1, 4, dtype=torch.int64, device=x.device)
     outside = torch.zeros((), dtype=torch.int64, device=x.device)
     for start in range(0, max(len(x), 1), rows_per_chunk):
@@ -89,17 +88,17 @@ def in_chunks(
 
 
 def carry(totals: Tensor) -> Tensor:
-    """Return totals of the same values, shape (count, 4), whose lower numbers are below 2^32 again."""
+    """Return totals, shape (count, 4), with what exceeds 32 bits of their lower numbers carried to the upper ones."""
     upper, lower = totals[:, 0::2], totals[:, 1::2]
     return torch.stack((upper + (lower >> LOWER_BITS), lower & LOWER), dim=2).flatten(1)
 
 
-def place_points(
+def point_coordinates(
     x: Tensor, y: Tensor, sigma: Tensor | None, frame: Frame
 ) -> tuple[Number, Number, Number | None, Tensor]:
-    """Return u, v and w of points, w ``None`` without sigma, and how many numbers are outside of the frame."""
-    center, power, stretch, y_center, y_power, sigma_power = frame.numbers()
-    u, v = place(x, center, power, stretch), place(y, y_center, y_power, 1.0)
+    """Return u, v, w (``None`` without sigma) of points, and how many numbers are outside of the frame."""
+    center, power, stretch, y_center, y_power, sigma_power = frame.loop_numbers()
+    u, v = coordinates(x, center, power, stretch), coordinates(y, y_center, y_power, 1.0)
     outside = count_beyond(u[0], 1.0) + count_beyond(v[0], 1.0)
     if sigma is None:
         return u, v, None, outside
@@ -108,7 +107,7 @@ def place_points(
     return u, v, reciprocal_square(scaled.clamp(1.0, LARGEST_SIGMA)), outside  # type: ignore[arg-type]
 
 
-def place(values: Any, center: float, power: float, stretch: float) -> Number:
+def coordinates(values: Any, center: float, power: float, stretch: float) -> Number:
     """Return ``(values - center) power stretch``."""
     difference, rest = two_sum(values.double(), -center)
     return multiply(difference * power, rest * power, stretch, 0.0)
@@ -134,7 +133,7 @@ def times(w: Number | None, a: Number) -> Number:
 
 
 def combine(coefficients: tuple[Pair, ...], functions: list[Number]) -> Number:
-    """Return a combination of functions."""
+    """Return a linear combination of functions."""
     result: Number = torch.zeros_like(functions[0][0]), torch.zeros_like(functions[0][0])
     for (high, low), function in zip(coefficients, functions, strict=True):
         if high != 0.0:
@@ -143,7 +142,7 @@ def combine(coefficients: tuple[Pair, ...], functions: list[Number]) -> Number:
 
 
 def logarithm(values: Tensor) -> Tensor:
-    """Return the natural logarithm as ``loops.logarithm`` has it."""
+    """Return the natural logarithm by the operations of ``loops.logarithm``."""
     m, e = torch.frexp(values)
     is_small = m < 0.7071067811865476
     m, e = torch.where(is_small, 2 * m, m), e - is_small.int()
@@ -154,7 +153,7 @@ def logarithm(values: Tensor) -> Tensor:
     return e.double() * 0.6931471805599453 + 2 * s * series
 
 
-def sum_parts(high: Any, low: Any) -> Tensor:
+def sum_chunk(high: Any, low: Any) -> Tensor:
     """Return the total of the numbers of a chunk, shape (4,)."""
     shifted = high + COARSE
     rest = (high - (shifted - COARSE)) + low

@@ -1,8 +1,8 @@
 """The loops over points: plain Python on numbers, compiled where there is much to do, with the same bits.
 
-A pass takes 1,024 points at a time, which stay in a core's own cache. A *row of numbers* holds the values of one
-function at these points as double-double numbers, ``high`` and ``low``. The functions are computed by the Chebyshev
-recurrence ``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
+The loops work on 1,024 points at a time, whose numbers stay in a core's own cache. A *row of numbers* holds the values
+of one function at these points as double-double numbers, ``high`` and ``low``. The functions are computed by the
+Chebyshev recurrence ``T_{k+1} = 2 u T_k - T_{k-1}`` (Clenshaw, 1955); their products are summed as whole numbers, see
 ``kernels/fixed_point.py``. The compiler turns each loop ``for i in range(rows)`` into vector instructions.
 """
 
@@ -16,45 +16,45 @@ from regression.kernels.fixed_point import COARSE_UNITS, add_to, split
 __all__ = ["ROWS_PER_STEP", "add_logarithms", "add_moments", "add_residuals"]
 
 ROWS_PER_STEP = 1024
-LARGEST_SIGMA = 2.0**400  # in units of the smallest sigma: weights of larger ones round to 0 in units of 2^-100 anyway
-LARGEST_TERM = 1.5  # of a sum, in its unit: a term that is at most 1 exactly is at most this after rounding
-LOGARITHM_UNIT = 2.0**11  # larger than the logarithm of any float64 number
+LARGEST_SIGMA = 2.0**400  # in units of the smallest sigma; the weight of a larger one rounds to 0 in units of 2^-100
+LARGEST_TERM = 1.5  # of a sum, in its unit: an exact value of at most 1 is below this after rounding
+LOGARITHM_UNIT = 2.0**11  # more than the logarithm of any float64 number
 
 
 @loop
-def place(values: Any, start: int, rows: int, center: float, power: float, stretch: float, out: Any) -> int:
+def write_coordinates(values: Any, start: int, rows: int, center: float, power: float, stretch: float, out: Any) -> int:
     """Write ``(values - center) power stretch``; return how many are not from -1 to 1, NaN among them."""
-    high, low, own = out[0], out[1], values[start : start + rows]  # of which the compiler knows that rows are adjacent
+    high, low, column = out[0], out[1], values[start : start + rows]  # sliced, so that the compiler sees adjacent rows
     outside = 0
     for i in range(rows):
-        difference, rest = two_sum(own[i], -center)
+        difference, rest = two_sum(column[i], -center)
         high[i], low[i] = multiply(difference * power, rest * power, stretch, 0.0)
         outside += not abs(high[i]) <= 1.0
     return outside
 
 
 @loop
-def place_weights(sigma: Any, start: int, rows: int, power: float, out: Any) -> int:
+def write_weights(sigma: Any, start: int, rows: int, power: float, out: Any) -> int:
     """Write ``1 / (sigma power)²``; return how many sigma are not from 1 to below infinity in these units."""
-    high, low, own = out[0], out[1], sigma[start : start + rows]
+    high, low, column = out[0], out[1], sigma[start : start + rows]
     outside = 0
     for i in range(rows):
-        scaled = own[i] * power
+        scaled = column[i] * power
         high[i], low[i] = reciprocal_square(min(max(scaled, 1.0), LARGEST_SIGMA))
         outside += not 1.0 <= scaled < math.inf
     return outside
 
 
 @loop
-def place_ones(rows: int, out: Any) -> None:
+def write_ones(rows: int, out: Any) -> None:
     """Write 1."""
     for i in range(rows):
         out[0][i], out[1][i] = 1.0, 0.0
 
 
 @loop
-def place_polynomials(degree: int, rows: int, functions: Any) -> None:
-    """Write T_2 … T_d; T_0 and T_1 = u are there already."""
+def write_polynomials(degree: int, rows: int, functions: Any) -> None:
+    """Write T_2 … T_d after T_0 and T_1 = u."""
     u_high, u_low = functions[1][0], functions[1][1]
     for k in range(2, degree + 1):
         last_high, last_low = functions[k - 1][0], functions[k - 1][1]
@@ -66,7 +66,7 @@ def place_polynomials(degree: int, rows: int, functions: Any) -> None:
 
 
 @loop
-def place_product(a: Any, b: Any, rows: int, out: Any) -> None:
+def write_product(a: Any, b: Any, rows: int, out: Any) -> None:
     """Write ``a b``."""
     a_high, a_low, b_high, b_low, high, low = a[0], a[1], b[0], b[1], out[0], out[1]
     for i in range(rows):
@@ -83,13 +83,13 @@ def add_multiple(a: Any, factor_high: float, factor_low: float, rows: int, out: 
 
 
 @loop
-def place_combination(coefficients: Any, degree: int, rows: int, work: Any, out: Any) -> None:
-    """Write a combination of T_0 … T_d, the first rows of numbers of ``work``."""
+def write_combination(coefficients: Any, degree: int, rows: int, workspace: Any, out: Any) -> None:
+    """Write a linear combination of T_0 … T_d, which are the first rows of numbers of ``workspace``."""
     for i in range(rows):
         out[0][i], out[1][i] = 0.0, 0.0
     for k in range(degree + 1):
         if coefficients[k][0] != 0.0:
-            add_multiple(work[k], coefficients[k][0], coefficients[k][1], rows, out)
+            add_multiple(workspace[k], coefficients[k][0], coefficients[k][1], rows, out)
 
 
 @loop
@@ -120,16 +120,16 @@ def add_products(a: Any, b: Any, rows: int, total: Any) -> None:
 
 
 @loop
-def add_moments(x: Any, y: Any, sigma: Any, frame: Any, degree: int, work: Any, totals: Any) -> int:
+def add_moments(x: Any, y: Any, sigma: Any, frame: Any, degree: int, workspace: Any, totals: Any) -> int:
     """Add the sums over points that determine the least-squares polynomials up to a degree.
 
     Args:
         x: Points, shape (N,).
         y: Values, shape (N,).
         sigma: Standard deviations of y, shape (N,); empty for weights of 1.
-        frame: ``Frame.numbers()``.
+        frame: ``Frame.loop_numbers()``.
         degree: Highest degree d.
-        work: Room for ``max(d, 1) + 5`` rows of numbers.
+        workspace: ``max(d, 1) + 5`` rows of numbers.
         totals: Whole numbers, shape (3 d + 3, 4): the sums of w T_0 … w T_d; of w T_d times T_1 … T_d; of w v times
             T_0 … T_d and v.
 
@@ -137,40 +137,40 @@ def add_moments(x: Any, y: Any, sigma: Any, frame: Any, degree: int, work: Any, 
         How many numbers were outside of the frame; then the sums are of no use.
     """
     center, power, stretch, y_center, y_power, sigma_power = frame
-    value = max(degree, 1) + 1  # places of rows of numbers: T_0 … T_d, v, w, w T_d, w v
+    value = max(degree, 1) + 1  # order in the workspace: T_0 … T_d, v, w, w T_d, w v
     weight, last, weighted_value = value + 1, degree, value
     is_weighted = len(sigma) > 0
     outside = 0
-    if is_weighted or degree > 1:  # else it is not read
-        place_ones(min(ROWS_PER_STEP, len(x)), work[0])
+    if is_weighted or degree > 1:  # else T_0 is not read
+        write_ones(min(ROWS_PER_STEP, len(x)), workspace[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
-        outside += place(x, start, rows, center, power, stretch, work[1])
-        outside += place(y, start, rows, y_center, y_power, 1.0, work[value])
-        place_polynomials(degree, rows, work)
+        outside += write_coordinates(x, start, rows, center, power, stretch, workspace[1])
+        outside += write_coordinates(y, start, rows, y_center, y_power, 1.0, workspace[value])
+        write_polynomials(degree, rows, workspace)
         if is_weighted:
             last, weighted_value = value + 2, value + 3
-            outside += place_weights(sigma, start, rows, sigma_power, work[weight])
-            place_product(work[weight], work[degree], rows, work[last])
-            place_product(work[weight], work[value], rows, work[weighted_value])
-            add_values(work[weight], rows, totals[0])
+            outside += write_weights(sigma, start, rows, sigma_power, workspace[weight])
+            write_product(workspace[weight], workspace[degree], rows, workspace[last])
+            write_product(workspace[weight], workspace[value], rows, workspace[weighted_value])
+            add_values(workspace[weight], rows, totals[0])
         else:
             add_to(totals[0], rows * COARSE_UNITS, 0)
         for k in range(1, degree + 1):
             if is_weighted:
-                add_products(work[weight], work[k], rows, totals[k])
+                add_products(workspace[weight], workspace[k], rows, totals[k])
             else:
-                add_values(work[k], rows, totals[k])
-            add_products(work[last], work[k], rows, totals[degree + k])
-            add_products(work[weighted_value], work[k], rows, totals[2 * degree + 1 + k])
-        add_values(work[weighted_value], rows, totals[2 * degree + 1])
-        add_products(work[weighted_value], work[value], rows, totals[3 * degree + 2])
+                add_values(workspace[k], rows, totals[k])
+            add_products(workspace[last], workspace[k], rows, totals[degree + k])
+            add_products(workspace[weighted_value], workspace[k], rows, totals[2 * degree + 1 + k])
+        add_values(workspace[weighted_value], rows, totals[2 * degree + 1])
+        add_products(workspace[weighted_value], workspace[value], rows, totals[3 * degree + 2])
     return outside
 
 
 @loop
 def count_large(a: Any, b: Any, rows: int) -> int:
-    """Return how many products of two rows of numbers are larger than a term may be, NaN among them."""
+    """Return how many products of two rows of numbers exceed ``LARGEST_TERM`` in size, NaN among them."""
     a_high, b_high = a[0], b[0]
     large = 0
     for i in range(rows):
@@ -180,73 +180,73 @@ def count_large(a: Any, b: Any, rows: int) -> int:
 
 @loop
 def add_residuals(
-    x: Any, y: Any, sigma: Any, frame: Any, degree: int, curve: Any, functions: Any, power: float, work: Any,
+    x: Any, y: Any, sigma: Any, frame: Any, degree: int, curve: Any, functions: Any, power: float, workspace: Any,
     totals: Any,
 ) -> int:  # fmt: skip
     """Add the sums over points that refine a least-squares polynomial (Björck, 1967).
 
     With the residuals ``r = v - f(u)`` of a curve f and functions q_j, these are the sums of ``w q_j q_k``, of
-    ``w r q_j`` and of ``w r²``. The curve's errors are as large as double-double numbers have them, not as sums of
-    squares have them.
+    ``w r q_j`` and of ``w r²``. Residuals are scaled to at most 1, so these sums have far smaller rounding errors than
+    ``Σ w v²``, from which the first pass finds ``Σ w r²`` by subtraction.
 
     Args:
         x: Points, shape (N,).
         y: Values, shape (N,).
         sigma: Standard deviations of y, shape (N,); empty for weights of 1.
-        frame: ``Frame.numbers()``.
+        frame: ``Frame.loop_numbers()``.
         degree: Highest degree d.
         curve: Coefficients of f in T_0 … T_d, double-double, shape (d + 1, 2).
         functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2).
-        power: What r is multiplied by, so that no term is larger than 1.
-        work: Room for ``max(d, 1) + 4 + 2 R`` rows of numbers.
-        totals: Whole numbers, shape (R (R + 1) / 2 + R + 1, 4): for each j the sums with k = 0 … j; those with r; that
-            of r².
+        power: Factor of r that keeps every term at most 1.
+        workspace: ``max(d, 1) + 4 + 2 R`` rows of numbers.
+        totals: Whole numbers, shape (R (R + 1) / 2 + R + 1, 4): for each j the sums of w q_j q_k for k = 0 … j; then
+            those of w r q_j; then that of w r².
 
     Returns:
         How many numbers were too large; then the sums are of no use.
     """
     center, stretch_power, stretch, y_center, y_power, sigma_power = frame
     count = len(functions)
-    residual = max(degree, 1) + 1  # places: T_0 … T_d, r, w, w r, then q_j and w q_j
+    residual = max(degree, 1) + 1  # order in the workspace: T_0 … T_d, r, w, w r, then q_j and w q_j
     weight, weighted_residual, first = residual + 1, residual, residual + 3
     weighted_first = first
     is_weighted = len(sigma) > 0
     outside = 0
-    place_ones(min(ROWS_PER_STEP, len(x)), work[0])
+    write_ones(min(ROWS_PER_STEP, len(x)), workspace[0])
     for start in range(0, len(x), ROWS_PER_STEP):
         rows = min(ROWS_PER_STEP, len(x) - start)
-        outside += place(x, start, rows, center, stretch_power, stretch, work[1])
-        outside += place(y, start, rows, y_center, y_power, 1.0, work[residual])
-        place_polynomials(degree, rows, work)
+        outside += write_coordinates(x, start, rows, center, stretch_power, stretch, workspace[1])
+        outside += write_coordinates(y, start, rows, y_center, y_power, 1.0, workspace[residual])
+        write_polynomials(degree, rows, workspace)
         for k in range(degree + 1):
-            add_multiple(work[k], -curve[k][0], -curve[k][1], rows, work[residual])
+            add_multiple(workspace[k], -curve[k][0], -curve[k][1], rows, workspace[residual])
         for i in range(rows):
-            work[residual][0][i] *= power
-            work[residual][1][i] *= power
+            workspace[residual][0][i] *= power
+            workspace[residual][1][i] *= power
         for j in range(count):
-            place_combination(functions[j], degree, rows, work, work[first + j])
+            write_combination(functions[j], degree, rows, workspace, workspace[first + j])
         if is_weighted:
             weighted_residual, weighted_first = residual + 2, first + count
-            outside += place_weights(sigma, start, rows, sigma_power, work[weight])
-            place_product(work[weight], work[residual], rows, work[weighted_residual])
+            outside += write_weights(sigma, start, rows, sigma_power, workspace[weight])
+            write_product(workspace[weight], workspace[residual], rows, workspace[weighted_residual])
             for j in range(count):
-                place_product(work[weight], work[first + j], rows, work[weighted_first + j])
-        at = 0
+                write_product(workspace[weight], workspace[first + j], rows, workspace[weighted_first + j])
+        pair = 0
         for j in range(count):
-            outside += count_large(work[first + j], work[weighted_first + j], rows)
+            outside += count_large(workspace[first + j], workspace[weighted_first + j], rows)
             for k in range(j + 1):
-                add_products(work[first + k], work[weighted_first + j], rows, totals[at])
-                at += 1
+                add_products(workspace[first + k], workspace[weighted_first + j], rows, totals[pair])
+                pair += 1
         for j in range(count):
-            add_products(work[first + j], work[weighted_residual], rows, totals[at + j])
-        outside += count_large(work[residual], work[weighted_residual], rows)
-        add_products(work[residual], work[weighted_residual], rows, totals[at + count])
+            add_products(workspace[first + j], workspace[weighted_residual], rows, totals[pair + j])
+        outside += count_large(workspace[residual], workspace[weighted_residual], rows)
+        add_products(workspace[residual], workspace[weighted_residual], rows, totals[pair + count])
     return outside
 
 
 @loop
 def logarithm(value: float) -> float:
-    """Return the natural logarithm from exactly rounded operations alone: the same bits on every machine.
+    """Return the natural logarithm, from correctly rounded operations only, which give the same bits on every machine.
 
     With ``value = m 2^e``, m in [√½, √2): ``log m = 2 artanh s`` for ``s = (m - 1) / (m + 1)``, |s| < 0.172.
     """

@@ -21,7 +21,7 @@ from regression.moments.older import older_moments
 
 __all__ = ["Moments", "reduced"]
 
-LIMB_BITS, LIMBS = 32, 8  # of a whole number that is sent between processes
+LIMB_BITS, LIMBS = 32, 8  # size and number of the parts of a whole number that is sent between processes
 EXPONENT = whole(-2200, 2200)
 FRAME = {
     **dict.fromkeys(("center", "y_center", "low", "high"), NUMBER),
@@ -37,10 +37,10 @@ class Moments:
 
     Attributes:
         frame: Coordinates u, v and weights in which the sums are taken.
-        degree: Highest degree they serve.
+        degree: Highest degree of the polynomials.
         nobs: Number of points N.
         sums: Whole numbers in units of 2^-100: S_0 … S_2d, B_0 … B_d, ``Σ w v²``, ``Σ log w``.
-        term_bits: A term is rounded to a multiple of 2^-term_bits.
+        term_bits: Terms are rounded to multiples of 2^-term_bits.
     """
 
     frame: Frame
@@ -96,16 +96,16 @@ class Moments:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Moments":
-        """Return the moments of a state, which may be one of release 0.1."""
+        """Return the moments of a stored state, which may be one of release 0.1."""
         sums = tuple(int(total, 16) for total in state["sums"])
         if "term_bits" not in state:
             moments = cls(**older_moments(state["frame"], state["degree"], state["nobs"], sums))
         else:
             moments = cls(Frame(**state["frame"]), state["degree"], state["nobs"], sums, state["term_bits"])
-        moments._require_sense()
+        moments._require_plausible()
         return moments
 
-    def _require_sense(self) -> None:
+    def _require_plausible(self) -> None:
         """Refuse stored moments that cannot be those of any points."""
         require_stored(vars(self.frame), FRAME, "moments.frame.")
         require_stored(vars(self), MOMENTS, "moments.")

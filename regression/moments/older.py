@@ -1,4 +1,4 @@
-"""Converts moments in checkpoints of release 0.1, which had two arithmetics, to those of today."""
+"""Converts moments in checkpoints of release 0.1, which had two arithmetics, to the present arithmetic."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ OLDER_BITS = {"double-double": 97, "double": 48}  # correct bits of a term
 
 
 def older_moments(frame: dict[str, Any], degree: int, nobs: int, sums: tuple[int, ...]) -> dict[str, Any]:
-    """Return the fields of moments from those of release 0.1.
+    """Return the fields of ``Moments`` from those of release 0.1.
 
-    Release 0.1 did not center y, and scaled it in its arithmetic ``double`` only. There the scale of u was any float64
-    number, not a power of two with a stretch in steps.
+    Release 0.1 did not center y, and scaled it only in its arithmetic ``double``. In that arithmetic the scale of u was
+    any float64 number instead of a power of two with a stretch in steps.
 
     Args:
         frame: Fields of the coordinates.

@@ -1,4 +1,4 @@
-"""What a second pass over the points sums: products of the residuals of a curve and some functions."""
+"""The sums of a second pass over the points: products of a curve's residuals and some functions."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class SecondPass:
         frame: Coordinates u, v and weights.
         curve: Coefficients of f in T_0(u) … T_d(u), in v's unit, shape (d + 1, 2).
         functions: Coefficients of q_0 … q_{R-1}, shape (R, d + 1, 2); ``Σ w q_j²`` is about 1.
-        exponent: Exponent of a power of two that is at least as large as every ``|r| √w``.
+        exponent: Exponent of a power of two that is at least every ``|r| √w``.
     """
 
     frame: Frame
@@ -35,15 +35,15 @@ class SecondPass:
 
     @property
     def power(self) -> float:
-        """The factor of residuals that makes them at most 1 in size."""
+        """The factor that makes every ``|r| √w`` at most 1."""
         return math.ldexp(1, -self.exponent)
 
     @property
-    def sums(self) -> int:
-        """Number of sums."""
+    def sum_count(self) -> int:
+        """The number of sums."""
         count = len(self.functions)
         return count * (count + 1) // 2 + count + 1
 
-    def numbers(self, is_plain: bool) -> tuple[Any, Any]:
-        """Return curve and functions as the loops take them: lists for plain Python, else arrays."""
+    def loop_functions(self, is_plain: bool) -> tuple[Any, Any]:
+        """Return curve and functions in the form that loops take: tuples for plain Python, else arrays."""
         return (self.curve, self.functions) if is_plain else (np.array(self.curve), np.array(self.functions))

@@ -19,7 +19,7 @@ from regression.curves.frame import Frame
 from regression.kernels.fixed_point import whole_total
 from regression.moments import gpu, gpu_operations
 from regression.moments.loops import add_logarithms, add_moments, add_residuals
-from regression.moments.scan import Range, Sums, loop_columns, loop_room, loop_totals
+from regression.moments.scan import Range, Sums, loop_columns, loop_totals, loop_workspace
 from regression.moments.second_pass import SecondPass
 
 HAS_GPU, HAS_TRITON = torch.cuda.is_available(), importlib.util.find_spec("triton") is not None
@@ -54,17 +54,20 @@ def values(totals: list[list[int]], outside: int) -> tuple[list[int], int]:
 
 def moments_by_loops(points: Points, frame: Frame, degree: int) -> tuple[list[int], int]:
     columns, totals = loop_columns(add_moments, *points[:3]), loop_totals(True, 3 * degree + 4)
-    outside = add_moments(*columns, frame.numbers(), degree, loop_room(True, max(degree, 1) + 5), totals)
+    outside = add_moments(*columns, frame.loop_numbers(), degree, loop_workspace(True, max(degree, 1) + 5), totals)
     if not outside:
-        add_logarithms(columns[2], frame.numbers()[-1], totals[-1])
+        add_logarithms(columns[2], frame.loop_numbers()[-1], totals[-1])
     return [whole_total(numbers) for numbers in totals], outside
 
 
 def residuals_by_loops(points: Points, request: SecondPass) -> tuple[list[int], int]:
-    totals, room = loop_totals(True, request.sums), loop_room(True, max(request.degree, 1) + 4 + 2 * len(request.curve))
+    totals, room = (
+        loop_totals(True, request.sum_count),
+        loop_workspace(True, max(request.degree, 1) + 4 + 2 * len(request.curve)),
+    )
     outside = add_residuals(
-        *loop_columns(add_moments, *points[:3]), request.frame.numbers(), request.degree, *request.numbers(True),
-        request.power, room, totals,
+        *loop_columns(add_moments, *points[:3]), request.frame.loop_numbers(), request.degree,
+        *request.loop_functions(True), request.power, room, totals,
     )  # fmt: skip
     return [whole_total(numbers) for numbers in totals], outside
 
