@@ -9,11 +9,12 @@ from typing import Any
 from jsonargparse import Namespace
 
 from regression.cli.trusted_classes import OPTIONS
+from regression.common.command_line import option_value
 from regression.common.errors import UsageError
 from regression.common.public_names import public
 from regression.runs.find_checkpoint import LAST_OR_NEW
 
-__all__ = ["checkpoint_settings", "files_first", "last_or_new", "option_value", "other_points", "require_same_model"]
+__all__ = ["checkpoint_settings", "files_first", "last_or_new", "other_points", "require_same_model"]
 
 POINTS = ("path", "x", "y", "sigma", "points", "low", "high", "noise")  # options that say which points there are
 
@@ -35,22 +36,6 @@ def files_first(args: Sequence[str]) -> list[str]:
         else:
             (files if word.startswith(tuple(f"{option}=" for option in OPTIONS)) else others).append(word)
     return [args[0], *files, *others]
-
-
-def option_value(args: Sequence[str], name: str) -> str | None:
-    """Return the value of an option as written on the command line, the last one if there are several.
-
-    Args:
-        args: The command line.
-        name: The option with its dashes.
-    """
-    value = None
-    for at, word in enumerate(args):
-        if word.startswith(f"{name}="):
-            value = word.partition("=")[2]
-        elif word == name and at + 1 < len(args):
-            value = args[at + 1]
-    return value
 
 
 def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list[str]:

@@ -22,7 +22,6 @@ from regression.cli.arguments import (
     checkpoint_settings,
     files_first,
     last_or_new,
-    option_value,
     other_points,
     require_same_model,
 )
@@ -31,6 +30,7 @@ from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
 from regression.cli.short_options import SHORT, write_out
 from regression.common.atomic_files import open_whole
+from regression.common.command_line import option_value
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.figure_options import FigureOptions

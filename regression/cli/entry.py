@@ -28,6 +28,7 @@ from regression.runs.folder import (
     require_working_folder,
     silent_writer,
 )
+from regression.runs.parent_watch import PARENT
 from regression.runs.processes import Outcome, Ranks, lost_line
 from regression.runs.signals import Signals, stopped_outcome
 
@@ -42,6 +43,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The command line without the program's name; by default the process's own.
     """
+    if PARENT is not None:
+        PARENT.join_run()
     if sys.stdout is None:  # closed by the parent process; the files are written all the same
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     spell_out_characters()
@@ -61,7 +64,8 @@ def main(args: Sequence[str] | None = None) -> int:
             # An outcome that all processes share is printed once; a failure after connecting may be of this one alone.
             has_own_cause = _is_connected() and outcome.kind != "stopped"
             prints = is_first_process() or has_own_cause
-            is_urgent = is_program and (outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several))
+            fails = outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several)
+            is_urgent = is_program and (fails or PARENT is not None)  # the first process waits for those it started
             _disconnect()
             status = _flushed(ranks.conclude(outcome, prints))
             if is_urgent:

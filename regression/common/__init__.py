@@ -2,6 +2,7 @@
 
 - ``errors``: the errors that a user can cause.
 - ``text``: counted nouns, suggestions for misspelt words, and text made safe for terminals and spreadsheets.
+- ``command_line``: options among the words of a command line.
 - ``value_and_error``: a value rounded to the digits that its standard error leaves significant.
 - ``public_names``: where the public names are defined.
 - ``version``: the version of the package.

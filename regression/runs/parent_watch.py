@@ -3,6 +3,7 @@
 The watch begins before torch is imported, because the import takes seconds.
 """
 
+import json
 import os
 import socket
 import sys
@@ -18,22 +19,28 @@ GO_ON = "all others were stopped: go on with --ckpt_path last"
 class ParentConnection:
     """The connection from a started process to the first one; when it closes, this process exits.
 
-    The first process ends last, so the connection closes early only if that was killed or exited.
+    The first process ends last, so the connection closes early only if that was killed or exited, or if it needs no
+    other process. It sends a line with the environment of the run, and later one for each message that it received.
 
     Args:
         channel: This process's end of the socket pair.
 
     Attributes:
-        first: Name of the first process, for messages.
+        first: Name of the first process, for messages; empty until the run begins.
         acknowledged: Set when the first process has received a message.
     """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self.first = f"process 1 of {os.environ.get('WORLD_SIZE')}"  # read now: Lightning's teardown removes it
-        self._prints = os.environ.get("LOCAL_RANK") == "1"
-        self.acknowledged = threading.Event()
+        self.first = ""
+        self._environment: dict[str, str] = {}
+        self._begun, self.acknowledged = threading.Event(), threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def join_run(self) -> None:
+        """Wait until the first process begins the run, and take its environment over."""
+        self._begun.wait()
+        os.environ |= self._environment
 
     def tell(self, message: bytes) -> None:
         """Send a line to the first process."""
@@ -41,10 +48,14 @@ class ParentConnection:
             self._channel.sendall(message + b"\n")
 
     def _watch(self) -> None:
-        with suppress(OSError):
-            while self._channel.recv(1):
+        with suppress(OSError), self._channel.makefile("rb") as lines:
+            if line := lines.readline():
+                self._environment = json.loads(line)
+                self.first = f"process 1 of {self._environment['WORLD_SIZE']}"
+                self._begun.set()
+            for _ in lines:
                 self.acknowledged.set()
-        if self._prints:
+        if self.first and self._environment["LOCAL_RANK"] == "1":  # one says it
             say(f"{self.first} was killed or exited under way; {GO_ON}")
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""Starts the processes of a run on this machine; if one fails, all end, and the cause is the last line.
+"""The processes of a run on this machine; if one fails, all end, and the cause is the last line.
 
 Every started process has one end of a socket pair open until it ends, so each side notices at once when the other is
 gone, also after SIGKILL. A process that fails sends its outcome to the first process; only the first one prints.
@@ -10,11 +10,10 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NoReturn
 
@@ -24,12 +23,12 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
 from regression.runs.lightning_internals import set_timeout, start_with
-from regression.runs.parent_watch import CHANNEL, GO_ON, PARENT, ParentConnection, say
+from regression.runs.parent_watch import GO_ON, PARENT, ParentConnection, say
+from regression.runs.started_processes import held, start, take_early
 
-__all__ = ["HELD_SIGNALS", "Outcome", "Ranks", "lost_line"]
+__all__ = ["Outcome", "Ranks", "lost_line"]
 
 CHECKPOINT = "REGRESSION_CHECKPOINT"  # variable of a started process with the file to resume from
-HELD_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
 SECONDS_TO_END = 3.0  # for a process to end by itself after another one has failed
 SECONDS_AFTER_SUCCESS, SECONDS_AFTER_FAILURE = 10.0, 1.5  # of the first process, for the others to end
 # Errors that a process gets when another process is gone.
@@ -85,6 +84,7 @@ class Ranks:
     def __init__(self) -> None:
         self.checkpoint = os.environ.pop(CHECKPOINT, None)
         self._children: list[_Child] = []
+        self._waiting = take_early()
         self._names = ["this process"]
         self._seconds = 0.0
         self._is_over = threading.Event()
@@ -104,6 +104,7 @@ class Ranks:
         """
         strategy, self._seconds, self.checkpoint = trainer.strategy, seconds, checkpoint
         if not isinstance(strategy, DDPStrategy):
+            self.close()
             return
         set_timeout(strategy, seconds)
         start_with(strategy, self._start_others, self.send)
@@ -111,23 +112,20 @@ class Ranks:
     def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:
         """Start the other processes of this machine; ``number`` is the number of this process in the run, from 0."""
         total = environment["WORLD_SIZE"]
-        names = [f"process {number + local + 1} of {total}" for local in range(count)]
+        self._names = [f"process {number + local + 1} of {total}" for local in range(count)]
+        known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
         for local in range(1, count):
-            self.start(_same_command(), {**environment, "LOCAL_RANK": str(local)}, names)
+            self._begin(local, {**environment, **known, "LOCAL_RANK": str(local)})
         self.expect_meeting()
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str], names: list[str]) -> None:
-        """Start one more process and watch it; ``names`` has a name for each process, that of this one first."""
-        self._names = names
-        ours, theirs = socket.socketpair()
-        known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
-        with theirs, _held():
-            process = subprocess.Popen(
-                command, env={**environment, **known, CHANNEL: str(theirs.fileno())}, pass_fds=[theirs.fileno()]
-            )
-            child = _Child(names[len(self._children) + 1], process, ours)
+    def _begin(self, local: int, environment: Mapping[str, str]) -> None:
+        """Let the process with a number on this machine begin, and watch it; start it if it was not started early."""
+        with held():
+            waiting = self._waiting.pop(0) if self._waiting else start(local)
+            child = _Child(self._names[local], *waiting)
             # Within the block: a handler that ends the run must end this process too.
             self._children.append(child)
+        waiting.begin(environment)
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
     def expect_meeting(self) -> None:
@@ -174,11 +172,12 @@ class Ranks:
 
     def close(self) -> None:
         """Kill the started processes that still run."""
-        for child in self._children:
-            child.process.kill()
-        for child in self._children:
+        processes = [*(child.process for child in self._children), *(waiting.process for waiting in self._waiting)]
+        for process in processes:
+            process.kill()
+        for process in processes:
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(SECONDS_TO_END)
+                process.wait(SECONDS_TO_END)
 
     def _wait_for_others(self, outcome: Outcome) -> Outcome:
         """Wait some seconds for the started processes, kill those that still run, and return how the run ended."""
@@ -234,21 +233,6 @@ class Ranks:
 def _has_failed(child: _Child) -> bool:
     verdict = child.verdict()
     return verdict is not None and verdict.kind in ("failed", "stopped")
-
-
-@contextmanager
-def _held() -> Iterator[None]:
-    """Block signals here; a process that is started here inherits this, and unblocks them when its handlers are set."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _same_command() -> list[str]:
-    """Return the command line that started this process."""
-    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def lost_line(error: BaseException) -> str | None:

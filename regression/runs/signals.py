@@ -24,7 +24,8 @@ from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
 from regression.runs.parent_watch import say
-from regression.runs.processes import HELD_SIGNALS, Outcome
+from regression.runs.processes import Outcome
+from regression.runs.started_processes import HELD_SIGNALS
 from regression.training.trainer_parts import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]

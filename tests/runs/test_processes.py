@@ -1,8 +1,14 @@
 """When one process of a run fails, all end soon, and the last line says why."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
-from tests.support.processes import FIT, Ended, ended, started, wait_for
+import pytest
+
+from regression.runs import started_processes
+from tests.support.processes import FIT, Ended, ended, members, started, wait_for
 
 TIMEOUT = 30  # seconds; the second process must have started by then, also on a busy machine
 HANGS = ("hung", "frozen")
@@ -34,3 +40,56 @@ def fault_of(end: Ended, kind: str, rank: int) -> str:
 def test_one_is_killed_and_all_end(tmp_path: Path) -> None:
     """Both processes end within ten seconds, with a status other than 0 and the cause on the last line."""
     assert fault_of(fail(tmp_path, "killed", 1, "training"), "killed", 1) == ""
+
+
+def test_the_second_process_imports_beside_the_first_and_ends_with_it(tmp_path: Path) -> None:
+    """It is there before the first one has imported, and if that is killed, it ends without a word."""
+    with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:
+        wait_for(lambda: len(members(process.pid)) == 2)
+        assert not (tmp_path / "process-0").exists()
+        process.kill()
+        end = ended(process, tmp_path, time.time())
+    assert (end.status, end.line, end.left) == (-signal.SIGKILL, "", [])
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (["--trainer.max_epochs=many"], 2),
+        pytest.param(["--trainer", '{"devices": 1}', "--trainer.max_epochs=1"], 0, marks=pytest.mark.slow),
+    ],
+)
+def test_a_process_that_is_not_needed_is_ended(tmp_path: Path, more: list[str], status: int) -> None:
+    """Where the run is refused, or has one process after all, nothing is said of the other one, which is gone."""
+    with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices=2", *more) as process:
+        end = ended(process, tmp_path, time.time())
+    lines = (tmp_path / "err").read_text().splitlines()
+    assert (end.status, end.left, len(lines)) == (status, [], status // 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "environment", "count"),
+    [
+        (["fit", "--trainer.devices", "3"], {}, 2),
+        (["fit", "--trainer.devices=3", "--trainer.devices=2"], {}, 1),
+        (["fit", "--trainer.devices", "auto"], {}, 0),
+        (["fit", "--trainer.devices", "1"], {}, 0),
+        (["fit", "--trainer.devices", "1000000"], {}, 0),
+        (["fit", "--trainer.devices"], {}, 0),
+        (["fit", "-c", "two.yaml"], {}, 0),
+        (["fit", "--trainer.devices", "2"], {"TORCHELASTIC_RUN_ID": "7"}, 0),
+        (["fit", "--trainer.devices", "2"], {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "fit"}, 0),
+    ],
+)
+def test_processes_start_early_where_words_say_how_many(
+    args: list[str], environment: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number in the command line does, unless a launcher starts the processes, or it is beyond the processors."""
+    begun: list[int] = []
+    monkeypatch.setattr(started_processes, "start", lambda local: begun.append(local) or local)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    started_processes.start_early(args)
+    assert started_processes.take_early() == begun == list(range(1, count + 1))
+    assert started_processes.take_early() == []

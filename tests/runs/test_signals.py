@@ -19,7 +19,7 @@ from regression.runs.processes import Outcome
 from regression.runs.signals import Signals
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command, Run, config
-from tests.support.processes import FIT, ended, members, numbers, started, wait_for
+from tests.support.processes import FIT, ended, numbers, started, wait_for
 
 BATCHES = (*FIT[:7], "--data.shuffle", "true", "--trainer.max_epochs", "8", *FIT[9:])  # 4 updates an epoch
 BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--model.updates_per_batch", "1700")
@@ -201,10 +201,10 @@ def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_signal_to_all_while_the_second_process_starts_ends_the_run(tmp_path: Path, signum: int) -> None:
-    """As a terminal sends it, before the second process can take signals: one line and the signal's own status."""
-    with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:
-        wait_for(lambda: len(members(process.pid)) > 1)
+def test_a_signal_to_all_before_the_processes_meet_ends_the_run(tmp_path: Path, signum: int) -> None:
+    """As a terminal sends it, while they connect: one line and the signal's own status."""
+    with started(tmp_path, "slow:0:start", *FIT, "--trainer.devices", "2") as process:
+        wait_for((tmp_path / "fault").exists)
         os.killpg(process.pid, signum)
         end = ended(process, tmp_path, time.time())
     assert (end.status, end.left) == (128 + signum, [])

@@ -13,7 +13,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import regression  # noqa: F401  # isort: skip  # which watches the first process from here on, as train.py's start does
+from regression.runs.started_processes import start_early
+
+if __name__ == "__main__":
+    start_early(sys.argv[1:])  # as train.py does
 
 from lightning.pytorch.strategies import DDPStrategy
 
