@@ -167,16 +167,23 @@ class Share(NamedTuple):
     Attributes:
         rows: Number of rows of the whole step, over all devices.
         source: All rows.
+        is_last: Whether the pass ends with this step.
     """
 
     rows: int
     start: int
     stop: int
     source: Rows
+    is_last: bool = False
 
     def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
-        """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``."""
+        """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``.
+
+        Every process must call it, as they tell each other at the end of a pass what they have kept for a figure.
+        """
         self.source.scan(self.start, self.stop, work, is_checked_by_work)
+        if self.is_last:
+            self.source.exchange_kept()
 
 
 class Shares(_Resumable):
@@ -211,7 +218,7 @@ class Shares(_Resumable):
         for step in range(skipped, len(self)):
             self._done = step + 1
             rows = sum(borders[step + 1] - borders[step] for borders in steps)
-            yield Share(rows, own[step], own[step + 1], self.rows)
+            yield Share(rows, own[step], own[step + 1], self.rows, step == len(self) - 1)
 
     @property
     def division(self) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import gzip
 import lzma
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,15 @@ from typing import NamedTuple
 from regression.common.errors import DataError
 from regression.data.partitions import key_folders, keys_of, read_partition
 from regression.data.standard_input import STANDARD_INPUT, standard_input
-from regression.readers.arrow_and_numpy import ArrayColumns, ArrowColumns, array_names, npz_names, read_npz
+from regression.data.stored_tables import find_stored
+from regression.readers.arrow_files import ArrowColumns
 from regression.readers.arrow_stream import ArrowStreamColumns
 from regression.readers.columns import FileColumns, Wanted
 from regression.readers.dialect import STANDARD, Dialect
+from regression.readers.numpy_files import ArrayColumns, array_names, npz_names, read_npz
 from regression.readers.parquet import ParquetColumns
-from regression.readers.source import Source
+from regression.readers.source import Place, Source
+from regression.stores.address import Address, as_local, is_address
 from regression.text.csv_text import Unpack, read_text, text_names, unpack_zstd
 
 __all__ = ["FORMATS", "STANDARD_INPUT", "Format", "column_names", "find_files", "open_file"]
@@ -77,13 +80,13 @@ LAKES = {  # what marks folders whose files are a table only as another library 
 LEVELS = 3  # of folders above a file in which such a table may begin: it may be parted by values
 
 
-def find_files(path: str) -> list[Path]:
+def find_files(path: str) -> Sequence[Place]:
     """Return the files that a path means, in the order of their names.
 
     Args:
         path: A file; a folder, for all tables directly in it, and in folders in it such as ``key=value``; a pattern
             such as ``data/**/*.parquet``, ``**`` standing for any folders; or ``-`` for standard input. ``~`` is the
-            user's home.
+            user's home. All but the last may be addresses in a store.
 
     Raises:
         DataError: If there is no such file, one cannot be read, or a folder holds tables of different kinds, or parts
@@ -91,8 +94,9 @@ def find_files(path: str) -> list[Path]:
     """
     if not path:
         raise DataError("path is empty: expected a file, a folder or a pattern")
-    if "://" in path:
-        raise DataError(f"path must be a local file, folder or pattern, got the address {path}: download it first")
+    path = as_local(path)
+    if is_address(path):
+        return list(find_stored(Address.parse(path), lambda name: form.word if (form := _by_ending(name)) else None))
     pattern = os.path.expanduser(path)  # where there is no home, ~ stays
     given = standard_input() if path == STANDARD_INPUT else Path(pattern)
     try:
@@ -138,11 +142,11 @@ def _matching(pattern: str) -> list[Path]:
 
 def _tables_in(folder: Path) -> list[Path]:
     """Return the tables directly in a folder, and in folders in it that are named by a key and a value."""
-    found = sorted(file for file in folder.iterdir() if _by_ending(file) and file.name[0] not in "._")
+    found = sorted(file for file in folder.iterdir() if _by_ending(file.name) and file.name[0] not in "._")
     found += [file for place in key_folders(folder) for file in _tables_in(place)]
     if not found:
         raise DataError(f"{folder} is a folder without tables: expected files ending in {', '.join(ENDINGS)}")
-    if len({form.word for file in found if (form := _by_ending(file))}) > 1:
+    if len({form.word for file in found if (form := _by_ending(file.name))}) > 1:
         names = sorted({file.suffix for file in found})
         raise DataError(f"{folder} holds tables of different kinds ({', '.join(names)}): give a pattern such as *.csv")
     return found
@@ -169,7 +173,10 @@ def open_file(source: Source, wanted: Wanted) -> FileColumns:
         names = form.names(source, wanted.dialect) if is_parted else ()
         return read_partition(source, wanted, names, form.read) if is_parted else form.read(source, wanted)
 
-    return source.guarded(read)
+    columns = source.guarded(read)
+    if columns.is_loaded:
+        source.require_same()
+    return columns
 
 
 def column_names(path: str, dialect: Dialect = STANDARD) -> list[str]:
@@ -179,7 +186,7 @@ def column_names(path: str, dialect: Dialect = STANDARD) -> list[str]:
 
 
 def _format_of(source: Source, dialect: Dialect) -> Format:
-    file, expected = source.path, _by_ending(source.path)
+    file, expected = source.path, _by_ending(source.path.name)
     if source.footer is not None and expected is not None:
         form = expected
     else:
@@ -193,8 +200,8 @@ def _format_of(source: Source, dialect: Dialect) -> Format:
     return form
 
 
-def _by_first_bytes(file: Path) -> Format:
-    with file.open("rb") as stream:
+def _by_first_bytes(file: Place) -> Format:
+    with file.open("rb", buffering=0) as stream:
         start = stream.read(8)
     if not start:
         raise DataError(f"{file} is empty: expected a table, got 0 bytes")
@@ -204,6 +211,5 @@ def _by_first_bytes(file: Path) -> Format:
     return max((form for form in FORMATS if start.startswith(form.first_bytes)), key=lambda form: len(form.first_bytes))
 
 
-def _by_ending(file: Path) -> Format | None:
-    name = file.name.lower()
-    return next((form for ending, form in ENDINGS.items() if name.endswith(ending)), None)
+def _by_ending(name: str) -> Format | None:
+    return next((form for ending, form in ENDINGS.items() if name.lower().endswith(ending)), None)

@@ -8,14 +8,14 @@ import numpy as np
 
 from regression.common.errors import DataError
 from regression.readers.columns import Array, FileColumns, Part, Wanted
-from regression.readers.source import Source
+from regression.readers.source import Place, Source
 
 __all__ = ["key_folders", "keys_of", "read_partition"]
 
 MISSING_KEY = "__HIVE_DEFAULT_PARTITION__"
 
 
-def keys_of(path: Path) -> dict[str, str | None]:
+def keys_of(path: Place) -> dict[str, str | None]:
     """Return the values that the folders of a file name, by their keys; ``None`` for a missing one."""
     pairs = (part.partition("=") for part in path.parent.parts)
     return {key: None if value == MISSING_KEY else unquote(value) for key, sign, value in pairs if key and sign}

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 import torch
 
-from regression.common.collectives import all_sum, rank_and_size
+from regression.common.collectives import all_gather_objects, all_sum, rank_and_size
 from regression.common.points import Points, unknown_y
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
 from regression.data.shuffle import shuffled
@@ -78,6 +78,9 @@ class Rows(ABC):
     def span(self, start: int, stop: int) -> Points | None:
         """Return the rows from start to before stop of several blocks if they can be read at once, else ``None``."""
         return None
+
+    def exchange_kept(self) -> None:  # noqa: B027  # most rows can be looked at again
+        """Tell the other processes which rows were kept for a figure, where reading these again takes time."""
 
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` rows, evenly chosen from at most 8 evenly chosen blocks."""
@@ -156,6 +159,10 @@ class TableRows(Rows):
             self._latest = index, self._points(self.table.read(*self._spans[index]))
         return self._latest[1]
 
+    def read_together(self) -> Points:
+        """Read all rows; every process must call it."""
+        return self._points(self.table.read_together())
+
     def span(self, start: int, stop: int) -> Points | None:
         """Read consecutive rows of several blocks, unless some are left out."""
         is_plain = len(self.counts) > 1 and not self.omitted
@@ -180,6 +187,11 @@ class TableRows(Rows):
             kept = [self.table.read(cut, min(cut + ROWS_PER_PART, self.table.rows)) for cut in cuts]
         columns = np.concatenate(kept, axis=1, dtype=np.float64)
         return self._points(columns).chosen(slice(None, None, -(-columns.shape[1] // limit) or 1))
+
+    def exchange_kept(self) -> None:
+        """Take what the other processes have kept of their rows: to read these again costs more."""
+        for kept in all_gather_objects(self._kept):
+            self._kept |= kept
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers if the files state these, else ``None``."""
@@ -232,5 +244,5 @@ def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
     rows = TableRows(table, has_y, is_one_block=True)
     if table.is_sound:
         return rows
-    points = rows.block(0)
+    points = rows.read_together()
     return MemoryRows(points, table.rows - len(points.x), table.labels)

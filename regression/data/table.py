@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regression.common.arrays import NanPolicy
-from regression.common.collectives import rank_and_size
+from regression.common.collectives import all_gather_objects, rank_and_size
 from regression.common.errors import DataError, UsageError
 from regression.common.row_ranges import even_borders, merged_cuts, overlaps
 from regression.common.text import counted
@@ -154,6 +155,10 @@ class Table:
         except UsageError:
             self._refuse(start, stop)
             raise
+        for index, *_ in overlaps(self._starts, start, stop):
+            file = self._files[index]
+            if file.source.is_stored and not file.is_loaded:  # files on this machine were looked at after each part
+                file.source.require_same()
 
     def _pieces(self, start: int, stop: int) -> Iterator["_Piece"]:
         for index, low, high in overlaps(self._starts, start, stop):
@@ -227,6 +232,22 @@ class Table:
         if sum(kept.values()) == whole.shape[1]:
             return whole
         return np.concatenate([whole[:, at : at + count] for at, count in sorted(kept.items())], axis=1)
+
+    def read_together(self) -> Array:
+        """Return all rows, shape (C, n); every process must call it.
+
+        Of a store each process asks for a share, and tells it to the others: to ask for all would take longer.
+        """
+        rank, processes = rank_and_size()
+        if processes == 1 or self.labels is not None or not any(file.source.is_stored for file in self._files):
+            return self.read(0, self.rows)
+        borders, own = even_borders(self.places, 0, self.rows, processes, reach=self.rows), None
+        with suppress(UsageError):
+            own = self.read(borders[rank], borders[rank + 1])
+        told: list[Array | None] = all_gather_objects(own)
+        shares = [share for share in told if share is not None]
+        # Whatever is wrong, all say it in the words of a process that has read all rows.
+        return np.concatenate(shares, axis=1) if len(shares) == processes else self.read(0, self.rows)
 
 
 class _Piece(NamedTuple):

@@ -14,6 +14,7 @@ from regression.data.standard_input import STANDARD_INPUT
 from regression.data.table import Table
 from regression.readers.columns import Column
 from regression.readers.dialect import Dialect, Header
+from regression.stores.address import Address, as_local, is_address
 
 __all__ = ["TableDataModule"]
 
@@ -72,6 +73,8 @@ class TableDataModule(PointsDataModule):
     ) -> None:
         super().__init__(**options)
         require_option("path", path, PATH)
+        for given in filter(is_address, filter(None, (path, validation_path))):
+            Address.parse(as_local(given))
         require_option("nan_policy", nan_policy, one_of(NanPolicy))
         require_option("in_memory_rows", in_memory_rows, whole())
         if validation_path is not None and self.validation_fraction:

@@ -4,7 +4,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from regression.common.row_ranges import overlaps, part_cuts
 from regression.common.text import did_you_mean
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
-from regression.readers.source import Source
+from regression.readers.source import Place, Source
 
 __all__ = [
     "BLOCK",
@@ -119,7 +118,7 @@ def slices_of(columns: Part, start: int, stop: int) -> Iterator[Part]:
         yield [column[low:high] for column in columns]
 
 
-def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:
+def find_columns(path: Place, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:
     """Return the positions of the columns by their names, or numbers counted from 1; a name comes before a number.
 
     Raises:
@@ -128,7 +127,7 @@ def find_columns(path: Path, names: Sequence[str], wanted: Sequence[Column]) -> 
     return [_position(path, list(names), str(column)) for column in wanted]
 
 
-def _position(path: Path, names: list[str], name: str) -> int:
+def _position(path: Place, names: list[str], name: str) -> int:
     if names.count(name) == 1:
         return names.index(name)
     if name in names:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regression.common.errors import DataError
-from regression.readers.arrow_and_numpy import BatchColumns, numbers
+from regression.readers.arrow_files import BatchColumns, numbers
 from regression.readers.columns import Array, Part, Wanted
 from regression.readers.parquet_statistics import StatedEnds
 from regression.readers.source import Source
@@ -12,6 +12,7 @@ from regression.readers.source import Source
 __all__ = ["ParquetColumns", "read_footer"]
 
 BUFFER_BYTES = 1 << 20  # read at a time from each column
+REQUEST_BYTES = 32 << 20  # that a store is asked for at once, and that are in memory: the most of Arrow's requests
 ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done once a batch costs a tenth less
 
 
@@ -36,11 +37,26 @@ class ParquetColumns(BatchColumns):
 
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
         """Yield arrays, by a reader of their own, as one cannot be used from several threads."""
-        batches = _opened(self.source, self._metadata).iter_batches(
-            ROWS_PER_BATCH, row_groups=list(groups), columns=list(dict.fromkeys(self._names)), use_threads=False
-        )
-        columns = ([batch.column(name) for name in self._names] for batch in batches)
+        columns = ([batch.column(name) for name in self._names] for batch in self._batches(groups))
         return columns if self._stated is None else self._stated.checked(columns, groups.start, self._numbers)
+
+    def _batches(self, groups: range) -> Iterator[Any]:
+        for together in self._requests(groups) if self.source.is_stored else [groups]:
+            yield from _opened(self.source, self._metadata).iter_batches(
+                ROWS_PER_BATCH, row_groups=list(together), columns=list(dict.fromkeys(self._names)), use_threads=False
+            )
+
+    def _requests(self, groups: range) -> Iterator[range]:
+        """Yield the groups that a store is asked for together, in one request where their columns lie together."""
+        start, size = groups.start, 0
+        for group in groups:
+            columns = map(self._metadata.row_group(group).column, range(self._metadata.num_columns))
+            needed = sum(each.total_compressed_size for each in columns if each.path_in_schema in self._names)
+            if size and size + needed > REQUEST_BYTES:
+                yield range(start, group)
+                start, size = group, 0
+            size += needed
+        yield range(start, groups.stop)
 
     def _numbers(self, columns: list[Any]) -> Part:
         return [numbers(title, column, None) for title, column in zip(self._titles, columns, strict=True)]
@@ -64,9 +80,12 @@ def read_footer(source: Source) -> Any:
 
 
 def _opened(source: Source, metadata: Any = None) -> Any:
-    import pyarrow as pa  # a third of a second to import, and not every run needs it
-    from pyarrow import parquet
+    from pyarrow import parquet  # a third of a second to import, and not every run needs it
 
-    # What is read ahead (pre_buffer) stays in memory until the file is closed.
-    file = pa.OSFile(str(source.path))
-    return parquet.ParquetFile(file, metadata=metadata, pre_buffer=False, buffer_size=BUFFER_BYTES)
+    # What is read ahead (pre_buffer) stays in memory until the file is closed: of a store some row groups.
+    return parquet.ParquetFile(
+        source.arrow_file(),
+        metadata=metadata,
+        pre_buffer=source.is_stored,
+        buffer_size=0 if source.is_stored else BUFFER_BYTES,
+    )

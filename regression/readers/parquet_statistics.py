@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from regression.common.errors import DataError
 from regression.readers.columns import Array, Part, joined_ends
+from regression.readers.source import Place
 
 __all__ = ["StatedEnds"]
 
@@ -32,7 +32,7 @@ class StatedEnds:
         DataError: If a largest number is below the smallest.
     """
 
-    def __init__(self, path: Path, names: Sequence[str], starts: Sequence[int], ends: Array) -> None:
+    def __init__(self, path: Place, names: Sequence[str], starts: Sequence[int], ends: Array) -> None:
         self._path, self._names, self._starts, self._ends = path, names, starts, ends
         wrong = ends[:, :, 0] > ends[:, :, 1]
         for group, column in np.argwhere(wrong) if wrong.any() else ():
@@ -40,7 +40,7 @@ class StatedEnds:
                 raise self._error(group, group + 1, column, "which is no range")
 
     @classmethod
-    def read(cls, path: Path, metadata: Any, names: Sequence[str], starts: Sequence[int]) -> "StatedEnds | None":
+    def read(cls, path: Place, metadata: Any, names: Sequence[str], starts: Sequence[int]) -> "StatedEnds | None":
         """Return what a file states of some columns of numbers, where it states all ends, and finite ones."""
         paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
         leaves = [paths.index(name) for name in names]  # nested columns are several of these

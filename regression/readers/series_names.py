@@ -1,6 +1,5 @@
 """The names of series, whole numbers or texts, as numbers that tensors hold."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DataError
+from regression.readers.source import Place
 
 __all__ = ["Labels"]
 
@@ -24,7 +24,7 @@ class Labels:
         self._codes: dict[str, int] = {}
         self._are_texts: bool | None = None
 
-    def expect(self, path: Path, are_texts: bool) -> None:
+    def expect(self, path: Place, are_texts: bool) -> None:
         """Note what kind of names a file has.
 
         Args:

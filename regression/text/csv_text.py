@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from regression.common.errors import DataError
 from regression.readers.columns import ChunkColumns, FileColumns, Part, Wanted
 from regression.readers.dialect import BLANKS, Dialect
-from regression.readers.source import Source
+from regression.readers.source import Place, Source
 from regression.text.cells import NoNumber, as_numbers, explained, refusal, without_marks
 from regression.text.large_csv import BOM, ROW_BYTES, open_plain
 from regression.text.layout import Layout, find_rows
@@ -33,7 +32,7 @@ class Watched(io.RawIOBase):
         raw: The file as it is stored.
     """
 
-    def __init__(self, path: Path, delimiter: str, stream: IO[bytes], raw: IO[bytes]) -> None:
+    def __init__(self, path: Place, delimiter: str, stream: IO[bytes], raw: IO[bytes]) -> None:
         self.path, self.stream, self.raw = path, stream, raw
         self._beside = np.frombuffer(delimiter.encode() + b'\r\n"', dtype=np.uint8)  # what may stand beside a mark
         self._tail = b"\n"
@@ -131,7 +130,7 @@ def _coded(chunk: list[Any], wanted: Wanted) -> Part:
 class _Parser(NamedTuple):
     """The strict parser of the rows of a file, which begin after so many bytes of its text."""
 
-    path: Path
+    path: Place
     raw: IO[bytes]
     unpack: Unpack
     begin: int

@@ -11,7 +11,7 @@ import torch
 from regression.common.collectives import all_gather_objects, rank_and_size
 from regression.common.row_ranges import overlaps
 from regression.common.threads import share_out
-from regression.readers.arrow_and_numpy import without_copy
+from regression.readers.arrow_files import without_copy
 from regression.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
 from regression.readers.source import Source
 
@@ -20,6 +20,7 @@ __all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
 LARGE_BYTES = 64 << 20  # of rows; for fewer, the import of polars takes longer than it saves
 ROW_BYTES = 1 << 22  # that a row may have
 PIECE_BYTES = 4 << 20  # that are parsed together, up to the end of a row
+BYTES_LOOKED_AT = 1 << 16  # for the end of a row
 PIECES = 24  # at least, and eight for each process: threads and processes end at about the same time
 BOM = b"\xef\xbb\xbf"
 
@@ -128,7 +129,7 @@ def open_plain(
 def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
     """Return where the pieces begin, and the end; nothing where a row is longer than the strict parser takes."""
     cuts = [start]
-    with source.path.open("rb") as file:
+    with source.path.open("rb", buffering=BYTES_LOOKED_AT) as file:
         while cuts[-1] < source.size:
             file.seek(cuts[-1] + piece_bytes)
             rest = file.readline(ROW_BYTES)
@@ -162,10 +163,10 @@ def _parsed(source: Source, start: int, stop: int, delimiter: str, width: int, p
     """Return the rows between two bytes in chunks, for each an array for each wanted column."""
     import polars as pl
 
-    with source.path.open("rb") as file:
+    with source.path.open("rb", buffering=0) as file:
         file.seek(start)
         text = file.read(stop - start)
-    source.require_same()
+    source.require_same_so_far()
     # For the strict parser a carriage return alone ends a row; polars drops it behind a cell, as it drops a mark before
     # the first one.
     if (b"\r" in text and text.count(b"\r") != text.count(b"\r\n")) or text.startswith(BOM):

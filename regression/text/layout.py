@@ -4,13 +4,13 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.common.text import counted
 from regression.readers.columns import Column, find_columns
 from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
+from regression.readers.source import Place
 from regression.text.large_csv import BOM
 from regression.text.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
 
@@ -59,7 +59,7 @@ class _First(NamedTuple):
     cells: list[str]
 
 
-def find_rows(path: Path, lines: Lines, wanted: Sequence[Column], numbers: int, dialect: Dialect) -> Layout:
+def find_rows(path: Place, lines: Lines, wanted: Sequence[Column], numbers: int, dialect: Dialect) -> Layout:
     """Take what stands before the rows, and return what it says of them.
 
     Args:
@@ -107,7 +107,7 @@ def _comment_mark(line: bytes, dialect: Dialect) -> str:
     return "#" if line.startswith(b"#") else ""
 
 
-def _line(path: Path, lines: Lines, after: str = "") -> bytes:
+def _line(path: Place, lines: Lines, after: str = "") -> bytes:
     """Take the first line that is not blank."""
     line, skipped = b"", 0
     while not line.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -128,7 +128,7 @@ def _split(line: bytes, delimiter: str) -> list[str]:
     return next(csv.reader([line.decode().rstrip("\r\n")], delimiter=delimiter, strict=True), [])
 
 
-def _cells(path: Path, line: bytes, delimiter: str, is_row: bool = False) -> list[str]:
+def _cells(path: Place, line: bytes, delimiter: str, is_row: bool = False) -> list[str]:
     """Return the cells of a line; of a row that cannot be split none, as the parser says what is wrong with it."""
     with suppress(UnicodeDecodeError, csv.Error):
         return _split(line, delimiter)
@@ -137,7 +137,7 @@ def _cells(path: Path, line: bytes, delimiter: str, is_row: bool = False) -> lis
     raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks: save it as such")
 
 
-def _delimiter(path: Path, line: bytes, lines: Lines, marks: Sequence[str], wanted: set[str]) -> str:
+def _delimiter(path: Place, line: bytes, lines: Lines, marks: Sequence[str], wanted: set[str]) -> str:
     """Return the delimiter with which a row has the wanted names, and most cells."""
     cells = {}
     for mark in marks:
@@ -152,7 +152,7 @@ def _delimiter(path: Path, line: bytes, lines: Lines, marks: Sequence[str], want
     return best
 
 
-def _names(path: Path, first: _First, remark: bytes, wanted: Sequence[Column], dialect: Dialect) -> list[str]:
+def _names(path: Place, first: _First, remark: bytes, wanted: Sequence[Column], dialect: Dialect) -> list[str]:
     """Return the names of the columns: the cells of the first row, unless it is a row of numbers."""
     cells, columns = first.cells, [f"column {k}" for k in range(1, len(first.cells) + 1)]
     are_numbers = all(map(NUMBER.fullmatch, (cell.strip(BLANKS) for cell in cells)))
@@ -177,7 +177,7 @@ def _names(path: Path, first: _First, remark: bytes, wanted: Sequence[Column], d
 
 
 def _units(
-    path: Path, lines: Lines, delimiter: str, width: int, positions: Sequence[int], dialect: Dialect
+    path: Place, lines: Lines, delimiter: str, width: int, positions: Sequence[int], dialect: Dialect
 ) -> list[str] | None:
     """Take a row of units, where there is one."""
     units, row = (_cells(path, line, delimiter, is_row=True) for line in lines.peek(2))
@@ -198,7 +198,7 @@ def _units(
     return units
 
 
-def _hint(path: Path, lines: Lines, first: _First, wanted: Sequence[Column]) -> str:
+def _hint(path: Place, lines: Lines, first: _First, wanted: Sequence[Column]) -> str:
     """Return what to do where a row below the first has the names that are wanted, or the first is one cell."""
     names = {str(column) for column in wanted}
     for ahead, line in enumerate(lines.peek(LOOK_AHEAD), start=1):

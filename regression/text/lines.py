@@ -3,10 +3,10 @@
 import io
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
 from regression.common.errors import DataError
+from regression.readers.source import Place
 from regression.text.large_csv import ROW_BYTES
 
 __all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "parted_by_tabs", "tidy_rows"]
@@ -83,7 +83,7 @@ class TidyLines(io.RawIOBase):
         rewrite: Returns the bytes of whole lines as they shall be.
     """
 
-    def __init__(self, path: Path, stream: Lines, rewrite: Callable[[bytes], bytes]) -> None:
+    def __init__(self, path: Place, stream: Lines, rewrite: Callable[[bytes], bytes]) -> None:
         self._path, self._stream, self._rewrite = path, stream, rewrite
         self._rest, self._ready, self._is_over = b"", b"", False
 

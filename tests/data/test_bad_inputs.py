@@ -121,7 +121,8 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ("/dev/zero", lambda _: None, "is not a regular file"),
     ("missing.csv", lambda _: None, "missing.csv: no such file"),
     ("none*.csv", lambda _: None, "no file matches"),
-    ("https://example.org/a.csv", lambda _: None, "got the address https://example.org/a.csv: download it first"),
+    ("https://me:word@example.org/a.csv", lambda _: None, "path https://… holds a password, a key or a signature"),
+    ("s4://bucket/a.csv", lambda _: None, "s4://bucket/a.csv cannot be read: Protocol not known: s4"),
     ("a.parquet", columns(x=["1", "2"], y=[1.0, 2]), "column 'x' must hold numbers, got type string"),
     (
         "a.parquet",

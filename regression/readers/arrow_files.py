@@ -1,42 +1,24 @@
-"""Columns of numbers from Arrow, NPY and NPZ files, and arrays of Arrow's as numbers; never converted silently."""
+"""Columns of numbers from Arrow files, and arrays of Arrow's as numbers; never converted silently."""
 
-import warnings
-import zipfile
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain, pairwise
-from threading import get_ident
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 from torch.utils.dlpack import from_dlpack
 
 from regression.common.arrays import as_float64
 from regression.common.errors import DataError
-from regression.common.row_ranges import ROWS_PER_PART, part_cuts
-from regression.readers.columns import BLOCK, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
+from regression.common.row_ranges import part_cuts
+from regression.readers.columns import Array, FileColumns, Part, Wanted, find_columns
 from regression.readers.series_names import Labels
 from regression.readers.source import Source
 
-__all__ = [
-    "ArrayColumns",
-    "ArrowColumns",
-    "BatchColumns",
-    "array_names",
-    "npz_names",
-    "numbers",
-    "read_npz",
-    "without_copy",
-]
+__all__ = ["CONVERT", "ArrowColumns", "BatchColumns", "contiguous", "numbers", "without_copy"]
 
-T = TypeVar("T")
-UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
-BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
-READ_BYTES = 1 << 24  # at most at once, of rows of many columns of which few are wanted
 CONVERT = "convert it to float64, or choose another column"
 
 
@@ -118,7 +100,11 @@ class ArrowColumns(BatchColumns):
         import pyarrow as pa
 
         options = pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
-        return getattr(pa.ipc, cls.opener)(pa.OSFile(str(source.path)), options=options)
+        return getattr(pa.ipc, cls.opener)(cls._file(source), options=options)
+
+    @staticmethod
+    def _file(source: Source) -> Any:
+        return source.arrow_file()
 
     def _batches(self, fields: list[int], start: int, stop: int | None) -> Iterator[Any]:
         """Yield record batches with some of the columns."""
@@ -132,121 +118,6 @@ class ArrowColumns(BatchColumns):
             batch.validate(full=True)  # offsets and indices may lead anywhere
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
                 yield [batch.column(fields.index(at)).slice(low, high - low) for at in self._columns]
-
-
-class ArrayColumns(FileColumns):
-    """Columns of an NPY file: an array of shape (N, C) or (N,), or one with named fields.
-
-    Without names, the first columns are called x, y and sigma.
-    """
-
-    def __init__(self, source: Source, wanted: Wanted) -> None:
-        self.source = source
-        array, names = _mapped(source)
-        table = array if array.ndim == 2 else array[:, None]
-        at = find_columns(source.path, names, wanted.columns)
-        self.headings = [names[k] for k in at]
-        views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
-        self._titles = _titles(source, wanted, views)
-        self._stored = [_Stored.of(view, array) for view in views]
-        self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
-
-    def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield the rows; of rows that hold several columns each is read once."""
-        most_rows = min(ROWS_PER_PART, max(1, READ_BYTES // max(column.stride for column in self._stored)))
-        # One for each thread: one of them works on a part while another reads the next one.
-        rooms = defaultdict[int, Any](partial(self._room, min(most_rows, stop - start)))
-        with self.source.path.open("rb", buffering=0) as file:
-            for low, high in pairwise(part_cuts(start, stop, most_rows)):
-                room = rooms[get_ident()]
-                for (begin, stride), rows in room.items():
-                    file.seek(begin + low * stride)
-                    if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:
-                        raise EOFError("it ends before its last row")
-                found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
-                yield [_plain(title, values) for title, values in zip(self._titles, found, strict=True)]
-
-    def _room(self, rows: int) -> dict[tuple[int, int], Any]:
-        """Return memory for the bytes of so many rows."""
-        return {column[:2]: np.empty(rows * column.stride, np.uint8) for column in self._stored}
-
-
-def array_names(source: Source) -> list[str]:
-    """Return the names of the columns of an NPY file."""
-    return _mapped(source)[1]
-
-
-def _mapped(source: Source) -> tuple[Any, list[str]]:
-    """Return the array of an NPY file, and the names of its columns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
-        # Mapped for its header, and to see where numbers are: they are not touched.
-        array = _without_objects(source, lambda: np.load(source.path, mmap_mode="r", allow_pickle=False))
-    if array.ndim not in (1, 2):
-        raise DataError(f"{source.path}: expected an array of shape (N, columns), got shape {array.shape}")
-    width = array.shape[1] if array.ndim == 2 else 1
-    return array, list(array.dtype.names or [*UNNAMED[:width], *map(str, range(4, width + 1))])
-
-
-class _Stored(NamedTuple):
-    """A column in an NPY file: the byte where it, or rows of several begin, bytes from row to row and within one."""
-
-    begin: int
-    stride: int
-    within: int
-    dtype: Any
-
-    @classmethod
-    def of(cls, view: Any, array: Any) -> "_Stored":
-        """Return where a column of a mapped array is."""
-        at, stride = view.ctypes.data - array.ctypes.data, view.strides[0]
-        is_alone = stride == view.itemsize
-        return cls(array.offset + (at if is_alone else 0), stride, 0 if is_alone else at, view.dtype)
-
-
-def npz_names(source: Source) -> list[str]:
-    """Return the names of the arrays of an NPZ file."""
-    with np.load(source.path, allow_pickle=False) as arrays:
-        return list(arrays.files)
-
-
-def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
-    """Read columns from an NPZ file that holds an array of shape (N,) for each."""
-    path = source.path
-    with path.open("rb") as file:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > BOMB_BYTES and size > BOMB_RATIO * source.size:
-            raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted.columns)]
-            found = _without_objects(source, lambda: [arrays[name] for name in chosen])
-    titles = _titles(source, wanted, found)
-    if len({array.shape for array in found}) > 1:
-        raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
-    columns = ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
-    columns.headings = chosen
-    return columns
-
-
-def _without_objects(source: Source, load: Callable[[], T]) -> T:
-    try:
-        return load()
-    except ValueError as error:  # of numpy, for arrays that only a pickle could hold
-        if "object" not in str(error).lower():
-            raise
-        raise DataError(f"{source.path} must hold numbers, got type object: {CONVERT}") from None
-
-
-def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
-    """Return what to call the columns of numpy's, once it is known that they are numbers, of shape (N,)."""
-    titles = [f"{source.path}: column {str(column)!r}" for column in wanted.columns]
-    for title, array in zip(titles, arrays, strict=True):
-        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or array.ndim != 1:
-            got = f"type {array.dtype}, shape {array.shape}"
-            raise DataError(f"{title} must hold numbers, got {got}: {CONVERT}")
-    return titles
 
 
 def _is_number(kind: Any) -> bool:
@@ -269,7 +140,7 @@ def numbers(title: str, column: Any, labels: Labels | None) -> Array:
     if labels is not None and _is_text(column.type):
         return labels.codes(column)
     if types.is_floating(column.type):
-        return _plain(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
+        return contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
     if types.is_decimal(column.type):
         return _of_decimals(title, column)
     values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
@@ -293,7 +164,7 @@ def without_copy(column: Any) -> Array:
     return result if result.itemsize > 2 else result.astype(np.float64)
 
 
-def _plain(title: str, values: Any) -> Array:
+def contiguous(title: str, values: Any) -> Array:
     """Return numbers as contiguous floats: uncopied where they are such already."""
     is_float = values.dtype.kind == "f" and values.dtype.itemsize > 2 and values.dtype.isnative
     return np.ascontiguousarray(values if is_float else as_float64(title, values))

@@ -1,0 +1,165 @@
+"""Columns of numbers from NPY and NPZ files; never converted silently."""
+
+import math
+import warnings
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import pairwise
+from threading import get_ident
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.lib.stride_tricks import as_strided
+
+from regression.common.arrays import as_float64
+from regression.common.errors import DataError
+from regression.common.row_ranges import ROWS_PER_PART, part_cuts
+from regression.readers.arrow_files import CONVERT, contiguous
+from regression.readers.columns import BLOCK, ChunkColumns, FileColumns, Part, Wanted, find_columns
+from regression.readers.source import Source
+
+__all__ = ["ArrayColumns", "array_names", "npz_names", "read_npz"]
+
+T = TypeVar("T")
+UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
+BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
+HEADER_BYTES = 1 << 16  # looked at for the header
+READ_BYTES = 1 << 24  # at most at once, of rows of many columns of which few are wanted
+
+
+class ArrayColumns(FileColumns):
+    """Columns of an NPY file: an array of shape (N, C) or (N,), or one with named fields.
+
+    Without names, the first columns are called x, y and sigma.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted) -> None:
+        self.source = source
+        array, begin, names = _described(source)
+        table = array if array.ndim == 2 else array[:, None]
+        at = find_columns(source.path, names, wanted.columns)
+        self.headings = [names[k] for k in at]
+        views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
+        self._titles = _titles(source, wanted, views)
+        self._stored = [_Stored.of(view, array, begin) for view in views]
+        self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
+
+    def parts(self, start: int, stop: int) -> Iterator[Part]:
+        """Yield the rows; of rows that hold several columns each is read once."""
+        most_rows = min(ROWS_PER_PART, max(1, READ_BYTES // max(column.stride for column in self._stored)))
+        # One for each thread: one of them works on a part while another reads the next one.
+        rooms = defaultdict[int, Any](partial(self._room, min(most_rows, stop - start)))
+        ends = {(begin, stride): begin + stop * stride for begin, stride, *_ in self._stored}
+        with ExitStack() as opened:
+            files = {place: opened.enter_context(self.source.stream(end)) for place, end in ends.items()}
+            for low, high in pairwise(part_cuts(start, stop, most_rows)):
+                room = rooms[get_ident()]
+                for (begin, stride), rows in room.items():
+                    file: Any = files[begin, stride]
+                    file.seek(begin + low * stride)
+                    if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:
+                        raise EOFError("it ends before its last row")
+                found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
+                yield [contiguous(title, values) for title, values in zip(self._titles, found, strict=True)]
+
+    def _room(self, rows: int) -> dict[tuple[int, int], Any]:
+        """Return memory for the bytes of so many rows."""
+        return {column[:2]: np.empty(rows * column.stride, np.uint8) for column in self._stored}
+
+
+def array_names(source: Source) -> list[str]:
+    """Return the names of the columns of an NPY file."""
+    return _described(source)[2]
+
+
+def _described(source: Source) -> tuple[Any, int, list[str]]:
+    """Return an array that is as that of an NPY file but has no numbers, where these begin, and names of its columns.
+
+    It shows where in the file the numbers of a column are.
+    """
+    with source.path.open("rb", HEADER_BYTES) as file, warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
+        version = npy.read_magic(file)
+        read = {(1, 0): npy.read_array_header_1_0}.get(version, npy.read_array_header_2_0)
+        shape, is_fortran, dtype = read(file)
+        begin = file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{source.path} must hold numbers, got type object: {CONVERT}")
+    if len(shape) not in (1, 2):
+        raise DataError(f"{source.path}: expected an array of shape (N, columns), got shape {shape}")
+    if version > (3, 0) or min(shape) < 0:
+        raise ValueError(f"its version is {version}, its shape {shape}")
+    if begin + math.prod(shape) * dtype.itemsize > source.size:
+        raise EOFError("it ends before its last row")
+    if dtype.names and version == (3, 0):  # whose names are UTF-8
+        dtype.names = tuple(name.encode("latin-1").decode() for name in dtype.names)
+    rows, width = (*shape, 1)[:2]
+    row, column = (1, rows) if is_fortran else (width, 1)
+    strides = [row * dtype.itemsize, column * dtype.itemsize][: len(shape)]
+    array = as_strided(np.empty(1, dtype), shape, strides)
+    return array, begin, list(dtype.names or [*UNNAMED[:width], *map(str, range(4, width + 1))])
+
+
+class _Stored(NamedTuple):
+    """A column in an NPY file: the byte where it, or rows of several begin, bytes from row to row and within one."""
+
+    begin: int
+    stride: int
+    within: int
+    dtype: Any
+
+    @classmethod
+    def of(cls, view: Any, array: Any, begin: int) -> "_Stored":
+        """Return where a column of an array is that begins at some byte."""
+        at, stride = view.ctypes.data - array.ctypes.data, view.strides[0]
+        is_alone = stride == view.itemsize
+        return cls(begin + (at if is_alone else 0), stride, 0 if is_alone else at, view.dtype)
+
+
+def npz_names(source: Source) -> list[str]:
+    """Return the names of the arrays of an NPZ file."""
+    with source.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return list(arrays.files)
+
+
+def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
+    """Read columns from an NPZ file that holds an array of shape (N,) for each."""
+    path = source.path
+    with path.open("rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > BOMB_BYTES and size > BOMB_RATIO * source.size:
+            raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted.columns)]
+            found = _without_objects(source, lambda: [arrays[name] for name in chosen])
+    titles = _titles(source, wanted, found)
+    if len({array.shape for array in found}) > 1:
+        raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
+    columns = ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
+    columns.headings = chosen
+    return columns
+
+
+def _without_objects(source: Source, load: Callable[[], T]) -> T:
+    try:
+        return load()
+    except ValueError as error:  # of numpy, for arrays that only a pickle could hold
+        if "object" not in str(error).lower():
+            raise
+        raise DataError(f"{source.path} must hold numbers, got type object: {CONVERT}") from None
+
+
+def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
+    """Return what to call the columns of numpy's, once it is known that they are numbers, of shape (N,)."""
+    titles = [f"{source.path}: column {str(column)!r}" for column in wanted.columns]
+    for title, array in zip(titles, arrays, strict=True):
+        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or array.ndim != 1:
+            got = f"type {array.dtype}, shape {array.shape}"
+            raise DataError(f"{title} must hold numbers, got {got}: {CONVERT}")
+    return titles
