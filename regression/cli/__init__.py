@@ -2,6 +2,7 @@
 
 - ``entry``: the entry of the command: runs it, prints errors in one line, and returns the exit status.
 - ``commands``: fit, validate, test and predict, based on Lightning's command line.
+- ``config_file``: writes config.yaml.
 - ``plot_command``: plot, which needs no Trainer.
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the order of the command line's words, and the options that a checkpoint adds.

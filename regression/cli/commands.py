@@ -3,17 +3,14 @@
 import os
 import warnings
 from collections.abc import Sequence
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import yaml
 from jsonargparse.typing import PositiveFloat
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.plugins.environments.kubeflow import KubeflowEnvironment
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import regression.data.data_modules
 import regression.data.table_module
@@ -26,15 +23,16 @@ from regression.cli.arguments import (
     require_same_model,
 )
 from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
+from regression.cli.config_file import ConfigFile
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
 from regression.cli.short_options import SHORT, write_out
-from regression.common.atomic_files import open_whole
 from regression.common.command_line import option_value
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.figure_options import FigureOptions
 from regression.outputs.fit_files import FitFiles
+from regression.outputs.inverse_file import InverseFile, InverseModule, read_y_alone
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.progress_bar import RunProgress
 from regression.outputs.report_lines import Report
@@ -62,23 +60,8 @@ from regression.training.series_regression import SeriesRegression
 __all__ = ["RegressionCLI"]
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
-
-# Options of some callbacks of Lightning, such as Timer, have enumerations as defaults, which YAML cannot represent.
-yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
-
-
-class ConfigFile(SaveConfigCallback):
-    """Writes ``config.yaml`` whole or not at all."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write the file, before the first update."""
-        folder = trainer.log_dir  # read on all processes, because the first one broadcasts it
-        if folder is None or self.already_saved or not trainer.is_global_zero:
-            return
-        self.already_saved = True
-        with open_whole(Path(folder, self.config_filename)) as file:
-            # Validation is skipped because the configuration was validated when it was parsed.
-            file.write(self.parser.dump(self.config, skip_none=False, skip_validation=True).encode())
+INVERSE = "Write the x of each y of a file, with the intervals of Fieller's method, instead of the curve at each x."
+REPLICATES = "Number of observations that each y is the mean of; without it y is a value of the curve itself."
 
 
 class RegressionCLI(OwnCheckpoints):
@@ -142,7 +125,16 @@ class RegressionCLI(OwnCheckpoints):
         self.trainer.test(verbose=False, **options)
 
     def predict(self, **options: Any) -> None:
-        """Predict without keeping all predictions in memory."""
+        """Predict without keeping all predictions in memory; with ``--inverse`` x from y, with a module of its own."""
+        config = self.config_init[str(self.subcommand)]
+        if config.inverse:
+            read_y_alone(self.datamodule, config.replicates is not None)
+            options["model"] = InverseModule(self.model.required_result(), config.replicates)
+            files = InverseFile(config.predictions.file)
+            callbacks = callbacks_of(self.trainer)
+            callbacks[:] = [files if isinstance(one, PredictionFile) else one for one in callbacks]
+        elif config.replicates is not None:
+            raise UsageError("--replicates is for --inverse: give both")
         self.trainer.predict(return_predictions=False, **options)
 
     def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
@@ -161,6 +153,8 @@ class RegressionCLI(OwnCheckpoints):
             parser.add_class_arguments(LastCheckpoint, "checkpoint")  # the callback is added only where checkpoints are
         if self._command == "predict":
             parser.add_lightning_class_args(PredictionFile, "predictions")
+            parser.add_argument("--inverse", action="store_true", help=INVERSE)
+            parser.add_argument("--replicates", type=int | None, default=None, help=REPLICATES)
         label = "What to call the run: its folder is version_N-NAME, and TensorBoard shows that."
         parser.add_argument("--name", type=str | None, default=None, help=label)
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")

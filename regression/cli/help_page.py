@@ -81,7 +81,11 @@ GROUPS = (
         "--trainer.max_steps": "end after so many updates",
         "--trainer.max_time": "end after a time, as 00:12:00:00",
     }),
-    Group("Output", ("predict",), {"--predictions.file": "its name, .csv or .parquet"}),
+    Group("Output", ("predict",), {
+        "--predictions.file": "its name, .csv or .parquet",
+        "--inverse": "x from the y of FILE, with intervals",
+        "--replicates M": "each y is the mean of M observations",
+    }),
     Group("Machine", ALL, {
         "--trainer.accelerator": "cpu, gpu or auto",
         "--trainer.devices": "how many processes or GPUs",

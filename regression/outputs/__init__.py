@@ -9,6 +9,7 @@
 - ``goodness``: how well a curve describes points that it was not fitted to.
 - ``predictions``: predictions.csv.
 - ``residual_file``: residuals.csv, and the tests of the residuals of a run.
+- ``inverse_file``: x from y, in the place of predictions.
 - ``series_files``: the table and the report of a fit of series.
 - ``progress_bar``: the progress bar.
 - ``export``: the curve as an ONNX file or a program of torch.

@@ -14,12 +14,13 @@ from regression.common.atomic_files import saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
 from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out, shown_path
+from regression.data.data_modules import PointsDataModule
 from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
 from regression.outputs.table_file import arrow_rows, open_table, require_table_name
 from regression.training.trainer_parts import as_curve_module, run_data
 
-__all__ = ["PredictionFile"]
+__all__ = ["PredictionFile", "say_of_rows"]
 
 COLUMNS = ("x", *Prediction._fields)
 
@@ -93,14 +94,9 @@ class PredictionFile(Callback):
         with saving(self._path):
             self._files.close()
         print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
-        data = run_data(trainer)
-        if data is not None and data.all.omitted:
-            print(left_out(data.all.omitted))
         fit = as_curve_module(pl_module).required_result()
         self._say_outside(*fit.x_range)
-        for note in fit.notes:
-            if note.startswith((UNDETERMINED, NOT_CONVERGED)):
-                print(f"note: {note}")
+        say_of_rows(run_data(trainer), fit)
 
     def _say_outside(self, low: float, high: float) -> None:
         """Print how many rows are outside the fitted range, and warn of those beyond float64's range."""
@@ -124,3 +120,12 @@ class PredictionFile(Callback):
         """Remove the partial file."""
         with suppress(OSError):  # the disk may be full
             self._files.__exit__(type(exception), exception, exception.__traceback__)
+
+
+def say_of_rows(data: PointsDataModule | None, fit: Fit) -> None:
+    """Print how many rows were left out, and what is wrong with the fit."""
+    if data is not None and data.all.omitted:
+        print(left_out(data.all.omitted))
+    for note in fit.notes:
+        if note.startswith((UNDETERMINED, NOT_CONVERGED)):
+            print(f"note: {note}")

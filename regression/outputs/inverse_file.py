@@ -1,0 +1,145 @@
+"""The x of observed values of y, written batch by batch: ``predict --inverse``."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from regression.common.atomic_files import open_whole, saving
+from regression.common.collectives import all_gather_objects
+from regression.common.errors import UsageError
+from regression.common.points import Batch
+from regression.common.rules import or_null, require_option, whole
+from regression.common.text import counted, shown_path
+from regression.data.data_modules import PointsDataModule
+from regression.data.table_module import TableDataModule
+from regression.fits.fit import Fit
+from regression.inference.places import Place
+from regression.outputs.predictions import say_of_rows
+from regression.outputs.table_file import table_writer
+
+__all__ = ["InverseFile", "InverseModule", "read_y_alone"]
+
+COLUMNS = ("row", "y", *Place._fields, "note")
+ROWS_AT_ONCE = 1 << 12  # over all processes: some seconds
+Row = tuple[Any, ...]
+
+
+def read_y_alone(data: pl.LightningDataModule, has_scatter: bool) -> None:
+    """Let a table be read for its column of y, and of sigma where the scatter of the observations counts.
+
+    Raises:
+        UsageError: If the points are not those of a table.
+    """
+    if not isinstance(data, TableDataModule):
+        raise UsageError("--inverse needs a file with a column of y: give it as in predict FILE --y NAME --inverse")
+    data.x = data.y  # to predict, the column of x alone is read
+    data.sigma = data.sigma if has_scatter else None
+    data.batch_size = min(data.batch_size or ROWS_AT_ONCE, ROWS_AT_ONCE)
+
+
+class InverseModule(pl.LightningModule):
+    """Finds the x of values of y, as ``Fit.inverse`` does.
+
+    Args:
+        fit: The fit.
+        replicates: Number of observations that each y is the mean of; ``None`` for values of the curve itself.
+    """
+
+    def __init__(self, fit: Fit, replicates: int | None) -> None:
+        super().__init__()
+        require_option("replicates", replicates, or_null(whole(1)))
+        self.fit, self.replicates = fit, replicates
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[float, list[Row]]]:
+        """Return each y with its places, and what is said of them; one empty place where there is none."""
+        sigma = [None] * len(batch.x) if batch.sigma is None else batch.sigma.tolist()
+        return [(y, list(self._places(y, own))) for y, own in zip(batch.x.tolist(), sigma, strict=True)]
+
+    def _places(self, y: float, sigma: float | None) -> Iterator[Row]:
+        found = self.fit.inverse(y, self.replicates, sigma=sigma if self.replicates else None)
+        note = "; ".join(found.notes) or None
+        for place in found or [(None,) * len(Place._fields)]:
+            yield (*place, note)
+
+
+class InverseFile(Callback):
+    """Writes the x of each y with their intervals, one row for each x: ``row, y, x, se, ci_lower, ci_upper, …``.
+
+    Args:
+        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._files, self._writer, self._path = ExitStack(), cast("Any", None), Path(file)
+        self._rows, self._counts = 0, Counter[str]()
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open a temporary file in the run's folder."""
+        self._path = Path(trainer.log_dir or "", self.file)
+        if trainer.is_global_zero:
+            import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
+
+            kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
+            self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
+            with saving(self._path):
+                file = self._files.enter_context(open_whole(self._path))
+                self._writer = self._files.enter_context(table_writer(file, self._path.suffix, self._schema))
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the places of all processes, whose slices of a global batch are consecutive."""
+        every = [answer for part in all_gather_objects(outputs) for answer in part]
+        if not self._writer:
+            return
+        import pyarrow as pa
+
+        rows: list[Row] = []
+        for y, places in every:
+            self._rows += 1
+            self._count(places)
+            rows += [(self._rows, y, *place) for place in places]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        with saving(self._path):
+            self._writer.write_table(pa.table(arrays, schema=self._schema))
+
+    def _count(self, places: list[Row]) -> None:
+        known = [Place(*place[:-1]) for place in places]
+        self._counts["x"] += sum(place.x is not None for place in known)
+        self._counts["none"] += all(place.x is None for place in known)
+        self._counts["several"] += len(known) > 1
+        self._counts["open"] += any(math.isinf(end or 0) for place in known for end in (place.ci_lower, place.ci_upper))
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Rename the complete file, and print where it is and of how many y there is none or more than one x."""
+        if not self._writer:
+            return
+        with saving(self._path):
+            self._files.close()
+        print(f"{self._counts['x']:,} x of {counted(self._rows, 'y', 'y')} in {shown_path(self._path)}")
+        said = {"none": "without an x", "several": "with more than one", "open": "with an interval that has no end"}
+        parts = [f"{self._counts[key]:,} {words}" for key, words in said.items() if self._counts[key]]
+        if parts:
+            print(f"{', '.join(parts)}: the column note says why")
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, PointsDataModule)
+        say_of_rows(data, cast("InverseModule", pl_module).fit)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remove the partial file."""
+        with suppress(OSError):  # the disk may be full
+            self._files.__exit__(type(exception), exception, exception.__traceback__)
