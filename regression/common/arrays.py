@@ -220,7 +220,7 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
     """
     for name, column in zip(names, columns, strict=False):
         if not column.sum().isfinite():  # if the sum is finite, all terms are: faster than a check of each number
-            advice = '; nan_policy="omit" leaves such rows out' if can_omit else ""
+            advice = '; nan_policy="omit" leaves such rows out' if can_omit else "; leave such rows out"
             require_each(name, column, column.isfinite(), "finite", advice)
         if name == "sigma":
             require_each(name, column, column > 0, "positive")

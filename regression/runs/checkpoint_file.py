@@ -27,6 +27,7 @@ ZIP_START = b"PK\x03\x04"
 SEAL, DIGEST_SIZE = b"sha256 ", 64
 NEEDED = "plugins=[SafeCheckpointIO()]"  # argument of a Trainer in Python that makes checkpoints readable here
 MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
+EXAMPLE = "lightning_logs/version_0/checkpoints/last.ckpt"
 KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
 
 
@@ -146,8 +147,9 @@ def read_undamaged(path: str) -> bytes:
         raise UsageError(f"expected a checkpoint on this machine, got {path}: download it and give the file")
     try:
         if not Path(path).is_file():  # opening a pipe or a device could block
-            kind = "is not a regular file" if Path(path).exists() else "is not a file"
-            raise UsageError(f"checkpoint not found: {path} {kind}; expected a .ckpt in a run's checkpoints folder")
+            exists = "is a folder" if Path(path).is_dir() else "is not a regular file"
+            kind = exists if Path(path).exists() else "is no file"
+            raise UsageError(f"checkpoint not found: {path} {kind}; expected last, best, or a path such as {EXAMPLE}")
         with Path(path).open("rb") as file:
             start = file.read(len(ZIP_START))
             content = start + (file.read() if start == ZIP_START else b"")

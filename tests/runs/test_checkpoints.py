@@ -116,8 +116,8 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
         "table.csv": "table.csv has other content",
         "sheet.xlsx": "sheet.xlsx does not end with its own checksum",
         "archive.ckpt": "archive.ckpt is an archive of something else",
-        "nowhere.ckpt": "checkpoint not found: .*nowhere.ckpt is not a file",
-        "": "is not a regular file",
+        "nowhere.ckpt": "checkpoint not found: .*nowhere.ckpt is no file",
+        "": "is a folder",
     }.items():
         with pytest.raises(UsageError, match=cause):
             read_checkpoint(str(tmp_path / name))
