@@ -14,10 +14,10 @@ from regression.curves.polynomial import Polynomial
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range, Sums
 from regression.readers.series_names import Labels
-from regression.series.fits import Found, fit_all
+from regression.series.fits import SeriesTable, fit_all
 from regression.series.group_comparison import GroupComparison, compare
 from regression.series.result import SeriesFit
-from regression.series.room import Model
+from regression.series.workspace import Model
 
 __all__ = ["compare_series", "fit_series"]
 
@@ -57,8 +57,8 @@ def fit_series(
     points, omitted = _series_points((x, y, sigma), series, labels, absolute_sigma, nan_policy)
     curve = Polynomial(as_whole(degree), fit_intercept=fit_intercept)
     model = Model(curve.powers, sigma is not None, absolute_sigma)
-    found = fit_all(Found.of(points, model), lambda: [points], model)
-    result = SeriesFit.of(found, model, labels.names(found.codes), "Polynomial", omitted=omitted)
+    table = fit_all(SeriesTable.of(points, model), lambda: [points], model)
+    result = SeriesFit.of(table, model, labels.names(table.codes), "Polynomial", omitted=omitted)
     result.warn_if_undetermined()
     return result
 
@@ -97,12 +97,12 @@ def compare_series(
     labels, names = Labels(), Polynomial(as_whole(degree)).names
     require_level(level)
     given, _ = _series_points((x, y, sigma), series, labels, absolute_sigma, nan_policy)
-    points, found = Points(*given[1:]), Range()
-    points.scan(found.add)
+    points, ranges = Points(*given[1:]), Range()
+    points.scan(ranges.add)
     known, counts = np.unique(given[0].long().numpy(), return_counts=True)
     if len(known) < 2:
         raise UsageError("a comparison needs at least two series, got one")
-    frame, groups = found.frame(), []
+    frame, groups = ranges.frame(), []
     for rows in torch.split(given[0].argsort(stable=True), counts.tolist()):
         own, sums = points.chosen(rows), Sums(frame, len(names) - 1)
         sums.add(own)

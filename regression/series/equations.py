@@ -5,18 +5,19 @@ from typing import Any
 from regression.kernels.compiled import loop
 from regression.kernels.double_double import add, multiply
 from regression.kernels.fixed_point import load_total
-from regression.series.room import Model, Room
+from regression.series.workspace import Model, Workspace
 
 __all__ = ["Frame", "Pairs", "add_multiple", "load_moments", "set_basis", "set_equations", "set_powers", "unit_power"]
 
-Frame = tuple[float, float, float, float, float, float]  # as ``curves/frame.py`` has its numbers
+Frame = tuple[float, float, float, float, float, float]  # the numbers of ``curves.frame.Frame.loop_numbers``
 Pairs = Any  # a row of double-double numbers
-LEAST = 1e-24  # a function with a smaller share of its square left by those before it depends on them
+# A function counts as dependent on those before it if orthogonalization leaves a smaller share of its square.
+DEPENDENT_SHARE = 1e-24
 
 
 @loop
 def unit_power(value: float) -> float:
-    """Return the power of two that brings a positive number into [1/2, 1); by Rump's way, without its bits."""
+    """Return the power of two that scales a positive number to [1/2, 1), by Rump's method, which reads no bits."""
     shrink, grow = (2.0**-54, 2.0**54) if value > 1 else (1.0, 1.0)
     wide = value * shrink * (2.0**52 + 1)
     return 0.5 / ((wide - (1 - 2.0**-53) * wide) * grow)
@@ -24,18 +25,17 @@ def unit_power(value: float) -> float:
 
 @loop
 def add_multiple(a: Pairs, high: float, low: float, count: int, out: Pairs) -> None:
-    """Add a multiple of the first numbers of a row to those of another."""
+    """Add a multiple of the first ``count`` numbers of a row to those of another."""
     for k in range(count):
         p, e = multiply(a[k][0], a[k][1], high, low)
         out[k][0], out[k][1] = add(out[k][0], out[k][1], p, e)
 
 
 @loop
-def coordinates(frame: Frame, model: Model) -> tuple[float, float, float]:
-    """Return ``-center power stretch``, a double-double number, by which ``u = shift + stretch t`` for t = x power.
+def shift_and_unit(frame: Frame, model: Model) -> tuple[float, float, float]:
+    """Return the shift of ``u = shift + stretch t``, t = x power, as a double-double number, and a unit.
 
-    Return also the power of two that x times stretch power is brought to at most 1 by, if the functions are x times
-    T_k, else 0.
+    If the functions are x T_k, the unit is the power of two that scales ``stretch t`` to at most 1, else it is 0.
     """
     shift, rest = multiply(-frame[0] * frame[1], 0.0, frame[2], 0.0)
     return shift, rest, unit_power(1 + abs(shift)) if model.powers[0] > 0 else 0.0
@@ -43,25 +43,25 @@ def coordinates(frame: Frame, model: Model) -> tuple[float, float, float]:
 
 @loop
 def times_x(shift: float, rest: float, unit: float, moments: Pairs) -> None:
-    """Replace sums of ``f T_k`` by those of ``(u - shift) unit f T_k``; the last one is left as it is."""
+    """Replace sums of ``f T_k`` by those of ``(u - shift) unit f T_k``, except the last one."""
     before_high, before_low = moments[1][0], moments[1][1]
     for k in range(len(moments) - 1):
         high, low, after = moments[k][0], moments[k][1], moments[k + 1]
         p, e = multiply(-shift * unit, -rest * unit, high, low)
-        both, both_rest = add(after[0], after[1], before_high, before_low)
-        moments[k][0], moments[k][1] = add(p, e, 0.5 * unit * both, 0.5 * unit * both_rest)
+        neighbours, error = add(after[0], after[1], before_high, before_low)  # u T_k = (T_{k+1} + T_{|k-1|}) / 2
+        moments[k][0], moments[k][1] = add(p, e, 0.5 * unit * neighbours, 0.5 * unit * error)
         before_high, before_low = high, low
 
 
 @loop
 def load_moments(totals: Any, frame: Frame, model: Model, moments: Pairs) -> None:
-    """Write the sums of ``add_moments``, of w T_{d+k} for w T_d T_k; of x² w and x w v for functions x T_k."""
-    terms, value, (shift, rest, unit) = len(moments) // 3, 2 * (len(moments) // 3) - 1, coordinates(frame, model)
+    """Write the sums of ``add_moments`` as pairs, w T_{d+k} in place of w T_d T_k; for functions x T_k, times x."""
+    terms, value, (shift, rest, unit) = len(moments) // 3, 2 * (len(moments) // 3) - 1, shift_and_unit(frame, model)
     for k in range(len(moments)):
         moments[k][0], moments[k][1] = load_total(totals[k])
     for k in range(1, terms):
-        own, other = moments[terms - 1 + k], moments[terms - 1 - k]
-        own[0], own[1] = add(2 * own[0], 2 * own[1], -other[0], -other[1])
+        upper, lower = moments[terms - 1 + k], moments[terms - 1 - k]  # of T_{d+k} and T_{d-k}
+        upper[0], upper[1] = add(2 * upper[0], 2 * upper[1], -lower[0], -lower[1])
     if unit > 0:
         times_x(shift, rest, unit, moments[:value])
         times_x(shift, rest, unit, moments[: value - 1])
@@ -69,24 +69,24 @@ def load_moments(totals: Any, frame: Frame, model: Model, moments: Pairs) -> Non
 
 
 @loop
-def set_equations(model: Model, room: Room) -> None:
-    """Write the normal equations: products of functions T_i T_j are half of T_{i+j} and T_{i-j}."""
-    size, moments, matrix = len(model.powers), room.moments, room.matrix
+def set_equations(model: Model, workspace: Workspace) -> None:
+    """Write the normal equations, by ``T_i T_j = (T_{i+j} + T_{|i-j|}) / 2``."""
+    size, moments, matrix = len(model.powers), workspace.moments, workspace.matrix
     value, last = 2 * (len(moments) // 3) - 1, len(moments) - 1
     for i in range(size + 1):
-        of_value = moments[value + i if i < size else last]
-        matrix[i][0][0], matrix[i][0][1] = of_value[0], of_value[1]
+        right_side = moments[value + i if i < size else last]
+        matrix[i][0][0], matrix[i][0][1] = right_side[0], right_side[1]
         for j in range(i, size):
             high, low = add(moments[i + j][0], moments[i + j][1], moments[j - i][0], moments[j - i][1])
             matrix[i][size - j][0], matrix[i][size - j][1] = high / 2, low / 2
     for k in range(size):
-        room.least[k], room.parts[k] = LEAST * matrix[k][size - k][0], 0.0
+        workspace.thresholds[k], workspace.coefficients[k] = DEPENDENT_SHARE * matrix[k][size - k][0], 0.0
 
 
 @loop
 def set_powers(frame: Frame, model: Model, powers: Any) -> None:
-    """Write the functions in powers of t, and a curve of 0."""
-    size, stretch, (shift, rest, unit) = len(model.powers), frame[2], coordinates(frame, model)
+    """Write the functions in powers of t, and 0 for the curve."""
+    size, stretch, (shift, rest, unit) = len(model.powers), frame[2], shift_and_unit(frame, model)
     for k in range(size + 1):
         for j in range(size):
             powers[k][j][0], powers[k][j][1] = 0.0, 0.0
@@ -101,8 +101,8 @@ def set_powers(frame: Frame, model: Model, powers: Any) -> None:
 
 @loop
 def set_basis(frame: Frame, model: Model, basis: Any) -> None:
-    """Write the functions in T_k, and a curve of 0."""
-    shift, rest, unit = coordinates(frame, model)
+    """Write the functions in T_k, and 0 for the curve."""
+    shift, rest, unit = shift_and_unit(frame, model)
     for k in range(len(basis)):
         for j in range(len(basis[k])):
             basis[k][j][0], basis[k][j][1] = 0.0, 0.0

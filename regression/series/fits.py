@@ -1,8 +1,8 @@
 """The fits of the series of a batch, and of those that several batches or processes share.
 
-A series whose rows are in one batch has its ranges, sums and solution there, and its rows are read from the cache where
-its residuals are needed. The others, ``cut``, have only their ranges then: their sums take a second pass over the
-points, and a third one where residuals must certify the last digits.
+A series whose rows are all in one batch is fitted there, while its rows are in the cache. Of a *cut* series, whose rows
+are in several batches, the first pass finds only the range; its sums take a second pass over the points, and a third
+one where residuals must certify the last digits.
 """
 
 import math
@@ -21,32 +21,33 @@ from regression.common.threads import share_chunks
 from regression.kernels.compiled import choose, rows_for
 from regression.series.grouping import Groups, group
 from regression.series.loops import LARGEST, add_sums, fit_whole, solve_sums
-from regression.series.room import Model, make_room
+from regression.series.workspace import Model, make_workspace
 
-__all__ = ["Columns", "Found", "fit_all"]
+__all__ = ["Columns", "SeriesTable", "fit_all"]
 
-SERIES_PER_CHUNK, SERIES_AT_ONCE = 1 << 12, 1 << 16  # of a thread's work, and whose sums are kept
+SERIES_PER_CHUNK = 1 << 12  # series that a thread takes at a time
+MAX_KEPT_SERIES = 1 << 16  # series whose sums are in memory at a time
 
 Columns = tuple[Tensor, Tensor, Tensor, Tensor | None]  # codes, x, y and sigma, shape (N,)
 Numbers = NDArray[Any]
 
 
 def run(function: Callable[..., int], lengths: Numbers, model: Model, *arguments: Any) -> int:
-    """Call a loop for all series, by threads of which each has room of its own, and return the sum of what it returns.
+    """Call a loop for all series, from threads with a workspace each, and return the sum of its results.
 
     Args:
-        function: Takes the first series, the one after the last, the model, the room, and the arguments.
-        lengths: Numbers of rows of the series that it reads.
-        model: What is fitted.
-        arguments: More for the function; columns of points as a tuple.
+        function: Takes the first series, the one after the last, the model, the workspace, and the arguments.
+        lengths: Numbers of rows of the series.
+        model: The model.
+        arguments: Further arguments of the function; columns of points as a tuple.
     """
     count, longest, size = len(lengths), int(lengths.max(initial=1)), len(model.powers)
-    called = choose(function, (int(lengths.sum()) + count * size) * (size + 1) ** 2)
-    given = [tuple(rows_for(called, column) for column in a) if isinstance(a, tuple) else a for a in arguments]
+    chosen = choose(function, (int(lengths.sum()) + count * size) * (size + 1) ** 2)
+    converted = [tuple(rows_for(chosen, column) for column in a) if isinstance(a, tuple) else a for a in arguments]
 
     def work(chunks: Iterator[slice]) -> int:
-        room = make_room(model, longest, called is function)
-        return sum(called(chunk.start, chunk.stop, model, room, *given) for chunk in chunks)
+        workspace = make_workspace(model, longest, chosen is function)
+        return sum(chosen(chunk.start, chunk.stop, model, workspace, *converted) for chunk in chunks)
 
     threads = torch.get_num_threads()
     return sum(share_chunks(work, count, max(1, min(SERIES_PER_CHUNK, -(-count // threads))), threads))
@@ -61,15 +62,15 @@ def group_batch(columns: Columns) -> Groups:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one pass over points finds of their series, a row for each.
+class SeriesTable:
+    """A table of series, with the results of one pass over their points.
 
     Attributes:
-        codes: The series, ascending, shape (S,).
+        codes: Codes of the series, ascending, shape (S,).
         nobs: Numbers of points, shape (S,).
-        times: Numbers of batches that they are in, shape (S,).
+        times: Numbers of batches that have points of the series, shape (S,).
         ranges: Smallest x, −x, y, −y and sigma, shape (S, 5).
-        numbers: K coefficients, K standard errors, ssr, sigma, R² and rank of those in one batch, shape (S, 2 K + 4).
+        numbers: K coefficients, K standard errors, ssr, sigma, R² and rank, shape (S, 2 K + 4), of series in one batch.
     """
 
     codes: Numbers
@@ -79,27 +80,27 @@ class Found:
     numbers: Numbers
 
     @classmethod
-    def of(cls, columns: Columns, model: Model) -> "Found":
-        """Return what one batch says.
+    def of(cls, columns: Columns, model: Model) -> "SeriesTable":
+        """Return the table of the series of one batch.
 
         Raises:
-            UsageError: If a number is not finite, a sigma not positive, or x and y more than scales can take.
+            UsageError: If a number is not finite, a sigma not positive, or x or y too large for its scale.
         """
         groups = group_batch(columns)
         codes, first, length, points = groups
-        count, one = len(codes), np.ones(len(codes), np.int64)
-        found = cls(codes, length, one, np.empty((count, 5)), np.empty((count, 2 * len(model.powers) + 4)))
-        doubts = np.empty(count, bool)
-        if run(fit_whole, length, model, points, first, length, found.ranges, found.numbers, doubts):
+        count, times = len(codes), np.ones(len(codes), np.int64)
+        table = cls(codes, length, times, np.empty((count, 5)), np.empty((count, 2 * len(model.powers) + 4)))
+        needs_residuals = np.empty(count, bool)
+        if run(fit_whole, length, model, points, first, length, table.ranges, table.numbers, needs_residuals):
             refuse(columns)
-        open_ones = np.flatnonzero(doubts)
-        for some in np.split(open_ones, range(SERIES_AT_ONCE, len(open_ones), SERIES_AT_ONCE)):
-            fit_again(found, some, lambda: [groups], model, lambda sums: sums)
-        return cls.merged([found])
+        uncertain = np.flatnonzero(needs_residuals)
+        for indices in np.split(uncertain, range(MAX_KEPT_SERIES, len(uncertain), MAX_KEPT_SERIES)):
+            fit_by_passes(table, indices, lambda: [groups], model, lambda sums: sums)
+        return cls.merged([table])
 
     @classmethod
-    def merged(cls, parts: list["Found"]) -> "Found":
-        """Return what some parts of the points say together; each series may be in several of them."""
+    def merged(cls, parts: list["SeriesTable"]) -> "SeriesTable":
+        """Return one table for several parts of the points; a series may be in several parts."""
         codes, nobs, times, ranges, numbers = (
             np.concatenate([getattr(part, name) for part in parts]) if len(parts) > 1 else getattr(parts[0], name)
             for name in cls.__annotations__
@@ -113,10 +114,10 @@ class Found:
             np.minimum.reduceat(ranges[order], first), numbers[order[first]],
         )  # fmt: skip
 
-    def gathered(self, device: torch.device) -> "Found":
-        """Return what the points of all processes say; the device is where they exchange tensors."""
+    def gathered(self, device: torch.device) -> "SeriesTable":
+        """Return one table for the points of all processes, which exchange tensors on a device."""
         rows = (torch.from_numpy(values).to(device) for values in vars(self).values())
-        return self.merged([Found(*(all_gather_rows(values).cpu().numpy() for values in rows))])
+        return self.merged([SeriesTable(*(all_gather_rows(values).cpu().numpy() for values in rows))])
 
 
 def refuse(columns: Columns) -> None:
@@ -134,53 +135,55 @@ def refuse(columns: Columns) -> None:
 
 
 def fit_all(
-    found: Found, again: Callable[[], Iterable[Columns]], model: Model, device: torch.device | None = None
-) -> Found:
-    """Return what is found of series with the numbers of all of them.
+    table: SeriesTable, again: Callable[[], Iterable[Columns]], model: Model, device: torch.device | None = None
+) -> SeriesTable:
+    """Return a table with the numbers of all its series.
 
     Args:
-        found: What one pass over the points of all processes found.
-        again: Yields this process's points once more, for series that are cut; not called where there are none.
-        model: What is fitted.
+        table: The results of one pass over the points of all processes.
+        again: Yields this process's points once more, for cut series; not called if there are none.
+        model: The model.
         device: Where the processes exchange tensors.
 
     Raises:
         UsageError: If there is no point.
     """
-    if not len(found.codes):
+    if not len(table.codes):
         raise UsageError("there are no rows to fit: expected at least one point")
-    cut = np.flatnonzero(found.times > 1)
-    fit_again(found, cut, lambda: map(group_batch, again()), model, lambda sums: all_sum(sums.to(device)).cpu())
-    return found
+    cut = np.flatnonzero(table.times > 1)
+    fit_by_passes(table, cut, lambda: map(group_batch, again()), model, lambda sums: all_sum(sums.to(device)).cpu())
+    return table
 
 
-def fit_again(
-    found: Found, which: Numbers, again: Callable[[], Iterable[Groups]], model: Model, total: Callable[[Tensor], Tensor]
-) -> None:
+def fit_by_passes(
+    table: SeriesTable, indices: Numbers, again: Callable[[], Iterable[Groups]], model: Model,
+    total: Callable[[Tensor], Tensor],
+) -> None:  # fmt: skip
     """Write the numbers of some series by a second pass over their points, and a third one where it is needed.
 
     Args:
-        found: What one pass found.
-        which: Places of the series; the passes are left out where there are none.
+        table: The results of the first pass.
+        indices: Rows of the series in the table; without any there is no pass.
         again: Yields the points once more.
-        model: What is fitted.
+        model: The model.
         total: Adds up sums over the processes that share these points.
     """
-    if not len(which):
+    if not len(indices):
         return
-    which = which[np.argsort(found.codes[which])]
-    codes, ranges, nobs, count = found.codes[which], found.ranges[which], found.nobs[which], len(which)
-    totals = [np.zeros((count, own, 4), np.int64) for own in model.totals]  # of the points, of residuals
-    numbers, doubts = np.empty((count, found.numbers.shape[1])), np.ones(count, bool)
-    for is_again in (False, True):
+    indices = indices[np.argsort(table.codes[indices])]
+    codes, ranges, nobs, count = table.codes[indices], table.ranges[indices], table.nobs[indices], len(indices)
+    totals = [np.zeros((count, sums, 4), np.int64) for sums in model.totals]  # of the points, of residuals
+    numbers, needs_residuals = np.empty((count, table.numbers.shape[1])), np.ones(count, bool)
+    for takes_residuals in (False, True):
         for groups in again():
-            own = np.searchsorted(codes, groups.codes).clip(max=count - 1)
-            those = np.flatnonzero((codes[own] == groups.codes) & doubts[own])
-            first, length = groups.first[those], groups.length[those]
-            run(add_sums, length, model, groups.points, first, length, own[those], ranges, nobs, is_again, *totals,
-                numbers)  # fmt: skip
-        totals[is_again] = total(torch.from_numpy(totals[is_again])).numpy()
-        run(solve_sums, np.ones(count, np.int64), model, ranges, nobs, is_again, *totals, numbers, doubts)
-        if not doubts.any():
+            index = np.searchsorted(codes, groups.codes).clip(max=count - 1)
+            chosen = np.flatnonzero((codes[index] == groups.codes) & needs_residuals[index])
+            first, length = groups.first[chosen], groups.length[chosen]
+            run(add_sums, length, model, groups.points, first, length, index[chosen], ranges, nobs, takes_residuals,
+                *totals, numbers)  # fmt: skip
+        totals[takes_residuals] = total(torch.from_numpy(totals[takes_residuals])).numpy()
+        run(solve_sums, np.ones(count, np.int64), model, ranges, nobs, takes_residuals, *totals, numbers,
+            needs_residuals)  # fmt: skip
+        if not needs_residuals.any():
             break
-    found.numbers[which] = numbers
+    table.numbers[indices] = numbers

@@ -39,7 +39,7 @@ class GroupModel(NamedTuple):
         ssr: ``Σ w (y − f(x))²`` of all groups.
         df_resid: Residual degrees of freedom.
         fvalue: ``(ssr₀ − ssr) / (df₀ − df) / s²``, s² that of own curves, 1 for known sigma; ``None`` for the first.
-        pvalue: Probability of such an F, or of a χ² for known sigma, if the simpler model were right.
+        pvalue: Probability of an F at least as large, or of such a χ² for known sigma, if the simpler model is right.
     """
 
     model: str
@@ -96,16 +96,16 @@ class GroupComparison:
     @cached_property
     def params(self) -> Array:
         """Coefficients of each group in ascending powers of x, shape (G, K); NaN where they are undetermined."""
-        return self._of_each(lambda own: None if own.null else own.params)
+        return self._by_group(lambda solution: None if solution.null else solution.params)
 
     @cached_property
     def bse(self) -> Array:
         """Their standard errors by the pooled σ, shape (G, K)."""
-        return self._of_each(lambda own: standard_errors(own, self._scale))
+        return self._by_group(lambda solution: standard_errors(solution, self._scale))
 
-    def _of_each(self, numbers: Any) -> Array:
+    def _by_group(self, read: Any) -> Array:
         unknown = [math.nan] * len(self.names)
-        return np.array([list(map(float, numbers(own) or unknown)) for own in self.solutions])
+        return np.array([list(map(float, read(solution) or unknown)) for solution in self.solutions])
 
     def contrast(self, weights: Mapping[Any, float], name: str, level: float | None = None) -> Estimate[float]:
         """Return ``Σ w_g c_g`` of one coefficient c of several groups, with the error by the pooled σ.
@@ -121,9 +121,9 @@ class GroupComparison:
         require_option("weights", weights, MAPPING)
         if name not in self.names:
             raise UsageError(f"a contrast needs one of the coefficients {', '.join(self.names)}, got {name!r}")
-        k, places = self.names.index(name), [self._place(group) for group in weights]
+        k, rows = self.names.index(name), [self._index(group) for group in weights]
         factors = np.array(list(weights.values()), dtype=np.float64)
-        value, se = factors @ self.params[places, k], np.hypot.reduce(factors * self.bse[places, k])
+        value, se = factors @ self.params[rows, k], np.hypot.reduce(factors * self.bse[rows, k])
         return Estimate.of(float(value), float(se), self._factor(level))
 
     def predict(self, group: Any, x: Any, level: float | None = None, sigma: float | None = None) -> Prediction:
@@ -135,16 +135,16 @@ class GroupComparison:
             level: Probability of the bands, by default that of the comparison.
             sigma: The sigma of a new observation, if the points have a sigma.
         """
-        place, points = self._place(group), as_points("x", x)
-        own = self.solutions[place]
+        index, points = self._index(group), as_points("x", x)
+        solution = self.solutions[index]
         scale = math.nan if self.weighted and sigma is None else 1.0 if sigma is None else sigma
         spread = scale * (1.0 if self.absolute_sigma else math.nan if self.sigma is None else self.sigma)
-        curve = curve_of(own, own.coefficients, self._scale)
+        curve = curve_of(solution, solution.coefficients, self._scale)
         flat = points.flatten()
-        found = predicted(curve, flat, flat.new_full((len(flat),), spread), self._factor(level), self.x_ranges[place])
-        return Prediction(*(column.reshape(points.shape) for column in found))
+        bands = predicted(curve, flat, flat.new_full((len(flat),), spread), self._factor(level), self.x_ranges[index])
+        return Prediction(*(column.reshape(points.shape) for column in bands))
 
-    def _place(self, group: Any) -> int:
+    def _index(self, group: Any) -> int:
         names = list(self.series)
         if group not in names:
             raise UsageError(f"there is no series {group!r}; the first ones are {', '.join(map(repr, names[:5]))}")
@@ -167,15 +167,15 @@ class GroupComparison:
         lines += [f"common {name}  {value_and_error(value, error)}" for name, value, error in shared]
         if self.sigma is not None:
             lines.append(f"pooled residual σ {self.sigma:.6g}")
-        is_open = self.rank < len(self.names)
-        few = [printable(str(name)) for name, is_few in zip(self.series, is_open, strict=True) if is_few]
+        has_few = self.rank < len(self.names)
+        few = [printable(str(name)) for name, is_few in zip(self.series, has_few, strict=True) if is_few]
         if few:
             lines.append(f"note: {counted(len(few), 'series', 'series')} with too few distinct x: {', '.join(few[:5])}")
         return "\n".join(lines)
 
 
 def compare(groups: Mapping[Any, Group], names: tuple[str, ...], absolute_sigma: bool, level: float) -> GroupComparison:
-    """Return the comparison of groups whose sums are in one frame.
+    """Return the comparison of groups whose sums are taken in one frame.
 
     Args:
         groups: Moments of each group, and its smallest and largest x, by names in ascending order.
@@ -185,30 +185,31 @@ def compare(groups: Mapping[Any, Group], names: tuple[str, ...], absolute_sigma:
     """
     degree, sums = len(names) - 1, [moments for moments, _ in groups.values()]
     whole = reduce(Moments.merge, sums)
-    own = tuple(solve(moments, degree) for moments in sums)
-    one = solve(whole, degree)
+    solutions = tuple(solve(moments, degree) for moments in sums)
+    one_curve = solve(whole, degree)
     with precise():
         parallel = _Parallel.of(sums, whole, degree)
-        ssr = sum((solution.ssr for solution in own), Decimal(0))
-        df = whole.nobs - sum(solution.rank for solution in own)
-        rows = [("one curve", one.ssr, whole.nobs - one.rank), ("own constants", parallel.ssr, parallel.df_resid)]
-        rows = [row for row in [*rows, ("own curves", ssr, df)] if row[0] != "own constants" or degree]
+        ssr = sum((solution.ssr for solution in solutions), Decimal(0))
+        df = whole.nobs - sum(solution.rank for solution in solutions)
+        rows = [("one curve", one_curve.ssr, whole.nobs - one_curve.rank)]
+        rows += [("own constants", parallel.ssr, parallel.df_resid)] if degree else []
+        rows += [("own curves", ssr, df)]
         scale = Decimal(1) if absolute_sigma else ssr / df if df > 0 else None
         models = [GroupModel(rows[0][0], float(rows[0][1]), rows[0][2], None, None)]
         df_denom = None if absolute_sigma else df
-        models += [_tested(row, before, scale, df_denom) for before, row in pairwise(rows)]
-        common, common_se = parallel.shared(one, absolute_sigma)
+        models += [_test_against(before, row, scale, df_denom) for before, row in pairwise(rows)]
+        common, common_se = parallel.shared(one_curve, absolute_sigma)
     return GroupComparison(
-        tuple(groups), names, np.array([m.nobs for m in sums]), np.array([s.rank for s in own]), tuple(models),
-        None if df <= 0 else math.sqrt(ssr / df), df, absolute_sigma, whole.is_weighted, level, common, common_se, own,
-        tuple(x_range for _, x_range in groups.values()),
+        tuple(groups), names, np.array([m.nobs for m in sums]), np.array([s.rank for s in solutions]), tuple(models),
+        None if df <= 0 else math.sqrt(ssr / df), df, absolute_sigma, whole.is_weighted, level, common, common_se,
+        solutions, tuple(x_range for _, x_range in groups.values()),
     )  # fmt: skip
 
 
-def _tested(
-    row: tuple[str, Decimal, int], before: tuple[str, Decimal, int], scale: Decimal | None, df_denom: int | None
+def _test_against(
+    before: tuple[str, Decimal, int], row: tuple[str, Decimal, int], scale: Decimal | None, df_denom: int | None
 ) -> GroupModel:
-    """Return a model with its F test against the one before."""
+    """Return a model with its F test against the simpler one before it."""
     name, ssr, df = row
     steps = before[2] - df
     if not scale or steps <= 0:
@@ -219,7 +220,7 @@ def _tested(
 
 @dataclass(frozen=True)
 class _Parallel:
-    """Curves with a constant for each group and common other coefficients, from sums about the groups' means.
+    """Curves whose coefficients are common except the constants, from sums about the groups' means.
 
     Attributes:
         functions: Orthogonal functions without a constant, in T_1 … T_d.
@@ -240,13 +241,14 @@ class _Parallel:
         size = range(1, degree + 1)
         matrix, right, square = [[Decimal(0)] * degree for _ in size], [Decimal(0)] * degree, Decimal(0)
         for moments in groups:
-            own = system(moments, degree, moments.frame.y_center)
-            weight, total = own.matrix[0][0], own.right[0]
-            square += own.square - total * total / weight
+            equations = system(moments, degree, moments.frame.y_center)
+            weight, total = equations.matrix[0][0], equations.right[0]
+            square += equations.square - total * total / weight
             for i in size:
-                right[i - 1] += own.right[i] - own.matrix[i][0] * total / weight
+                product = equations.matrix[i][0]
+                right[i - 1] += equations.right[i] - product * total / weight
                 for j in size:
-                    matrix[i - 1][j - 1] += own.matrix[i][j] - own.matrix[i][0] * own.matrix[j][0] / weight
+                    matrix[i - 1][j - 1] += equations.matrix[i][j] - product * equations.matrix[j][0] / weight
         noise = whole.nobs * term_error(whole.degree, whole.term_bits) * weight_unit(whole.frame)
         functions, squares, _ = orthogonalize(unit_vectors(degree), matrix, noise)
         projections = [dot(right, function) for function in functions]
@@ -254,16 +256,16 @@ class _Parallel:
         df = whole.nobs - len(groups) - len(functions)
         return cls(functions, squares, projections, max(square - explained, Decimal(0)), df)
 
-    def shared(self, one: Solution, absolute_sigma: bool) -> tuple[Array, Array]:
+    def shared(self, one_curve: Solution, absolute_sigma: bool) -> tuple[Array, Array]:
         """Return the coefficients of x, x², … and their standard errors; NaN if the points do not determine them."""
-        degree = one.degree
+        degree = one_curve.degree
         if len(self.functions) < degree:
             return np.full(degree, math.nan), np.full(degree, math.nan)
-        powers = [one.params_of([Decimal(0), *function])[1:] for function in self.functions]
+        powers = [one_curve.params_of([Decimal(0), *function])[1:] for function in self.functions]
         scale = Decimal(1) if absolute_sigma else self.ssr / self.df_resid if self.df_resid > 0 else Decimal("NaN")
         values, errors = [], []
         for column in zip(*powers, strict=True):
-            parts = list(zip(column, self.projections, self.squares, strict=True))
-            values.append(float(sum((c * p / s for c, p, s in parts), Decimal(0))))
-            errors.append(math.sqrt(scale * sum((c * c / s for c, _, s in parts), Decimal(0))))
+            terms = list(zip(column, self.projections, self.squares, strict=True))
+            values.append(float(sum((c * p / s for c, p, s in terms), Decimal(0))))
+            errors.append(math.sqrt(scale * sum((c * c / s for c, _, s in terms), Decimal(0))))
         return np.array(values), np.array(errors)

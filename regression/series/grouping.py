@@ -1,7 +1,7 @@
-"""The rows of a batch, those of a series side by side.
+"""Sorts the rows of a batch by series, so that the rows of a series are adjacent.
 
-Rows that come so stay where they are. Others are moved twice, each time by the next bits of their ids: first into
-buckets that the cache holds, then within each bucket. Nothing is compared.
+Rows that are adjacent already stay where they are. Others are moved twice, each time by the next bits of their codes:
+first into buckets that fit into the cache, then within each bucket. This radix sort compares no codes.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from regression.common.threads import share_chunks
 
 __all__ = ["Groups", "group"]
 
-ROWS_PER_CHUNK = 1 << 16  # 2 MiB of ids, x, y and sigma
-MOST_CHUNKS = 1 << 10  # which rows of each chunk and bucket are counted for
-BITS = 16  # of ids, that numpy sorts by at a time
+ROWS_PER_CHUNK = 1 << 16  # 2 MiB of codes, x, y and sigma
+MAX_CHUNKS = 1 << 10  # limits the memory for the counts of rows by chunk and bucket
+BITS_PER_PASS = 16  # of codes: numpy sorts 16-bit numbers by counting
 
 Numbers = NDArray[Any]
 
@@ -28,7 +28,7 @@ class Groups(NamedTuple):
         codes: The series, each once, in the order of their rows, shape (S,).
         first: Their first rows, shape (S,).
         length: Their numbers of rows, shape (S,).
-        points: x, y and sigma, the rows of a series side by side.
+        points: x, y and sigma, the rows of a series adjacent.
     """
 
     codes: Numbers
@@ -41,20 +41,21 @@ def group(codes: Numbers, points: tuple[Numbers, ...], threads: int) -> Groups:
     """Return rows by series.
 
     Args:
-        codes: Ids of the rows' series, int64, shape (N,).
+        codes: Codes of the rows' series, int64, shape (N,).
         points: x, y and sigma, shape (N,); sigma may be empty.
         threads: Number of threads.
     """
     first = find_starts(codes, threads)
-    found = codes[first]
-    if not (found[1:] > found[:-1]).all() and (len(found) > len(codes) // 2 or len(np.unique(found)) < len(found)):
+    series = codes[first]
+    is_ascending = bool((series[1:] > series[:-1]).all())
+    if not is_ascending and (len(series) > len(codes) // 2 or len(np.unique(series)) < len(series)):
         codes, *sorted_points = sort_rows([codes, *points], threads)
         return group(codes, tuple(sorted_points), threads)
-    return Groups(found, first, np.diff(first, append=len(codes)), points)
+    return Groups(series, first, np.diff(first, append=len(codes)), points)
 
 
 def find_starts(codes: Numbers, threads: int) -> Numbers:
-    """Return the rows that have another id than the row before, and the first one."""
+    """Return the first row, and the rows whose code differs from that of the row before."""
     parts: dict[int, Numbers] = {}
 
     def work(chunks: Iterator[slice]) -> None:
@@ -67,9 +68,9 @@ def find_starts(codes: Numbers, threads: int) -> Numbers:
 
 
 def sort_rows(columns: list[Numbers], threads: int, rows_per_chunk: int = ROWS_PER_CHUNK) -> list[Numbers]:
-    """Return columns in ascending order of the first one, the ids; rows of one id stay in their order."""
+    """Return columns in ascending order of the first one, the codes; rows of equal codes stay in their order."""
     codes, rows, low = columns[0], len(columns[0]), int(columns[0].min())
-    size = max(rows_per_chunk, -(-rows // MOST_CHUNKS))
+    size = max(rows_per_chunk, -(-rows // MAX_CHUNKS))
     distance = int(codes.max()) - low
     shift = max(distance.bit_length() - (rows // size).bit_length(), 0)
     counts = np.zeros((-(-rows // size), (distance >> shift) + 1), np.int64)  # of each chunk's rows in each bucket
@@ -84,32 +85,32 @@ def sort_rows(columns: list[Numbers], threads: int, rows_per_chunk: int = ROWS_P
 
     def move(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
-            order, own = digits(codes[chunk], low, shift).argsort(kind="stable"), counts[chunk.start // size]
-            places = np.arange(len(order)) + (ends[chunk.start // size] - own.cumsum()).repeat(own)
+            number, order = chunk.start // size, digits(codes[chunk], low, shift).argsort(kind="stable")
+            targets = np.arange(len(order)) + (ends[number] - counts[number].cumsum()).repeat(counts[number])
             for column, out in zip(columns, moved, strict=True):
                 if len(column):
-                    out[places] = column[chunk].take(order)
+                    out[targets] = column[chunk].take(order)
 
     share_chunks(move, rows, size, threads)
 
     def sort(buckets: Iterator[slice]) -> None:
         for bucket in buckets:
-            own = slice(ends[0, bucket.start] - counts[0, bucket.start], ends[-1, bucket.start])
-            sort_bucket([column[own] for column in moved if len(column)], low, shift)
+            rows_in_bucket = slice(ends[0, bucket.start] - counts[0, bucket.start], ends[-1, bucket.start])
+            sort_bucket([column[rows_in_bucket] for column in moved if len(column)], low, shift)
 
     share_chunks(sort, counts.shape[1], 1, threads)
     return moved
 
 
 def sort_bucket(columns: list[Numbers], low: int, bits: int) -> None:
-    """Sort rows by the lowest bits of their ids, the lowest digit first."""
+    """Sort rows by the lowest bits of their codes, the lowest digit first."""
     order = digits(columns[0], low, 0).argsort(kind="stable")
-    for done in range(BITS, bits, BITS):
-        order = order.take(digits(columns[0].take(order), low, done).argsort(kind="stable"))
+    for shift in range(BITS_PER_PASS, bits, BITS_PER_PASS):
+        order = order.take(digits(columns[0].take(order), low, shift).argsort(kind="stable"))
     for column in columns:
         column[:] = column.take(order)
 
 
 def digits(codes: Numbers, low: int, shift: int) -> Numbers:
-    """Return some bits of how far ids are above the lowest, so few that numpy sorts them by counting."""
+    """Return 16 bits, from ``shift`` on, of the differences between codes and the lowest code."""
     return ((codes.view(np.uint64) - np.uint64(low % 2**64)) >> np.uint64(shift)).astype(np.uint16)

@@ -1,7 +1,7 @@
 """The loops over series, one after the other: ranges, coordinates, sums, solution, and residuals where they are needed.
 
 Each series has coordinates of its own, ``u = (x - center) / half the range`` and ``v = (y - y_center) 2^-m``, both in
-[-1, 1], and the sums and residuals of ``moments/loops.py`` in them.
+[-1, 1]; the loops of ``moments/loops.py`` take its sums in these coordinates.
 """
 
 from typing import Any
@@ -9,19 +9,20 @@ from typing import Any
 from regression.kernels.compiled import loop
 from regression.moments.loops import add_moments, add_residuals
 from regression.series.equations import Frame, unit_power
-from regression.series.room import Model, Room
 from regression.series.solver import prepare_residuals, refine, solve
+from regression.series.workspace import Model, Workspace
 
 __all__ = ["LARGEST", "add_sums", "fit_whole", "solve_sums"]
 
-TINY, LARGEST = 2.0**-1000, 2.0**1000  # the smallest range that is stretched to [-1, 1], and what scales can take
+TINY = 2.0**-1000  # the smallest half range that is stretched to [-1, 1]
+LARGEST = 2.0**1000  # x and y must be smaller, so that their scales are float64 numbers
 
 Ends = tuple[float, float, float, float, float]
 
 
 @loop
 def range_of(values: Any) -> tuple[float, float]:
-    """Return the smallest number and minus the largest one; both are NaN if one is not finite."""
+    """Return the smallest number and minus the largest one, or NaN for both if a number is not finite."""
     low, high, rest = values[0], values[0], 0.0
     for i in range(len(values)):
         low, high = min(low, values[i]), max(high, values[i])
@@ -31,7 +32,7 @@ def range_of(values: Any) -> tuple[float, float]:
 
 @loop
 def half_range(low: float, high: float, center: float) -> float:
-    """Return the distance of the farther end from the center, or where there is none one that leaves room for it."""
+    """Return the larger distance from the center to an end, at least so much that ``center / half`` is below 2^60."""
     return max(high - center, center - low, abs(center) * 2.0**-60, TINY)
 
 
@@ -49,8 +50,8 @@ def frame_of(ends: Any, model: Model) -> Frame:
 
 
 @loop
-def ends_of(x: Any, y: Any, sigma: Any) -> Ends:
-    """Return a row of ``Found.ranges``."""
+def ranges_of(x: Any, y: Any, sigma: Any) -> Ends:
+    """Return a row of ``SeriesTable.ranges``."""
     low, high = range_of(x)
     y_low, y_high = range_of(y)
     return low, high, y_low, y_high, range_of(sigma)[0] if len(sigma) > 0 else 1.0
@@ -58,7 +59,7 @@ def ends_of(x: Any, y: Any, sigma: Any) -> Ends:
 
 @loop
 def read_ends(row: Any) -> Ends:
-    """Return a row of ``Found.ranges``, by numbers of Python's own: numpy's are slow where loops run as they stand."""
+    """Return a row of ``SeriesTable.ranges`` as Python's numbers: numpy's are slow in loops that are not compiled."""
     return float(row[0]), float(row[1]), float(row[2]), float(row[3]), float(row[4])
 
 
@@ -79,60 +80,62 @@ def rows_of(points: Any, first: Any, length: Any, series: int) -> Any:
 
 @loop
 def fit_whole(
-    start: int, stop: int, model: Model, room: Room, points: Any, first: Any, length: Any, ranges: Any, numbers: Any,
-    doubts: Any,
+    start: int, stop: int, model: Model, workspace: Workspace, points: Any, first: Any, length: Any, ranges: Any,
+    numbers: Any, needs_residuals: Any,
 ) -> int:  # fmt: skip
-    """Write ranges and numbers of the series from start to before stop, all of whose rows are at hand.
+    """Write ranges and numbers of the series from start to before stop, all of whose rows are in the batch.
 
-    Write also which need sums of residuals, and return how many have numbers that cannot be fitted.
+    Write also which of them need sums of residuals, and return how many have numbers that cannot be fitted.
     """
     bad = 0
     for series in range(start, stop):
         x, y, sigma = rows_of(points, first, length, series)
-        ends = ends_of(x, y, sigma)
+        ends = ranges_of(x, y, sigma)
         row = ranges[series]
         row[0], row[1], row[2], row[3], row[4] = ends
         is_fit = abs(ends[0]) + abs(ends[1]) + abs(ends[2]) + abs(ends[3]) < LARGEST and ends[4] > 0
-        doubts[series], bad = False, bad + (not is_fit)
+        needs_residuals[series], bad = False, bad + (not is_fit)
         if is_fit:
             frame = frame_of(ends, model)
-            clear(room.totals)
-            add_moments(x, y, sigma, frame, model.powers[-1], room.work, room.totals)
-            doubts[series] = solve(room.totals, float(len(x)), frame, model, room, numbers[series]) > 0
+            clear(workspace.totals)
+            add_moments(x, y, sigma, frame, model.powers[-1], workspace.rows, workspace.totals)
+            needs_residuals[series] = (
+                solve(workspace.totals, float(len(x)), frame, model, workspace, numbers[series]) > 0
+            )
     return bad
 
 
 @loop
 def add_sums(
-    start: int, stop: int, model: Model, room: Room, points: Any, first: Any, length: Any, places: Any, ranges: Any,
-    nobs: Any, is_again: bool, totals: Any, of_residuals: Any, numbers: Any,
+    start: int, stop: int, model: Model, workspace: Workspace, points: Any, first: Any, length: Any, indices: Any,
+    ranges: Any, nobs: Any, takes_residuals: bool, totals: Any, residual_totals: Any, numbers: Any,
 ) -> int:  # fmt: skip
-    """Add the rows at hand of series to their totals, or to those of residuals, at some places among them."""
+    """Add a batch's rows of series to the totals of the sums, or of residuals, of the series with the given indices."""
     size, degree = len(model.powers), model.powers[-1]
     for series in range(start, stop):
-        place, (x, y, sigma) = places[series], rows_of(points, first, length, series)
-        frame = frame_of(read_ends(ranges[place]), model)
-        if is_again:
-            error = solve(totals[place], float(nobs[place]), frame, model, room, numbers[place])
-            zoom, curve = prepare_residuals(error, frame, model, room), room.basis[size]
-            functions, sums = room.basis[:size], of_residuals[place]
-            add_residuals(x, y, sigma, frame, degree, curve, functions, zoom, room.work, sums)
+        index, (x, y, sigma) = indices[series], rows_of(points, first, length, series)
+        frame = frame_of(read_ends(ranges[index]), model)
+        if takes_residuals:
+            error = solve(totals[index], float(nobs[index]), frame, model, workspace, numbers[index])
+            factor, curve = prepare_residuals(error, frame, model, workspace), workspace.basis[size]
+            functions, sums = workspace.basis[:size], residual_totals[index]
+            add_residuals(x, y, sigma, frame, degree, curve, functions, factor, workspace.rows, sums)
         else:
-            add_moments(x, y, sigma, frame, degree, room.work, totals[place])
+            add_moments(x, y, sigma, frame, degree, workspace.rows, totals[index])
     return 0
 
 
 @loop
 def solve_sums(
-    start: int, stop: int, model: Model, room: Room, ranges: Any, nobs: Any, is_again: bool, totals: Any,
-    of_residuals: Any, numbers: Any, doubts: Any,
+    start: int, stop: int, model: Model, workspace: Workspace, ranges: Any, nobs: Any, takes_residuals: bool,
+    totals: Any, residual_totals: Any, numbers: Any, needs_residuals: Any,
 ) -> int:  # fmt: skip
-    """Write the numbers of series from their totals, and which of them need sums of residuals where there are none."""
+    """Write the numbers of series from their totals, and which of them need sums of residuals."""
     for series in range(start, stop):
         frame, count, out = frame_of(read_ends(ranges[series]), model), float(nobs[series]), numbers[series]
-        error = solve(totals[series], count, frame, model, room, out)
-        doubts[series] = error > 0
-        if error > 0 and is_again:
-            zoom = prepare_residuals(error, frame, model, room)
-            refine(of_residuals[series], error, zoom, count, frame, model, room, out)
+        error = solve(totals[series], count, frame, model, workspace, out)
+        needs_residuals[series] = error > 0
+        if error > 0 and takes_residuals:
+            factor = prepare_residuals(error, frame, model, workspace)
+            refine(residual_totals[series], error, factor, count, frame, model, workspace, out)
     return 0

@@ -1,4 +1,4 @@
-"""What the fits of many series are: their numbers, in words, and as strict JSON."""
+"""SeriesFit: the fits of many series as numbers, as a report, and as strict JSON."""
 
 import json
 import math
@@ -16,21 +16,21 @@ from regression.common.data_frames import as_frame
 from regression.common.errors import UndeterminedWarning
 from regression.common.text import counted, left_out, printable
 from regression.common.value_and_error import value_and_error
-from regression.series.fits import Found
-from regression.series.room import Model
+from regression.series.fits import SeriesTable
+from regression.series.workspace import Model
 
 __all__ = ["SeriesFit"]
 
-MOST_SHOWN = 30  # series that are listed on the terminal
+MAX_LISTED = 30  # with more series, the report has no line for each
 
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """Polynomials fitted to S series, in ascending order of their names; NaN where the points leave a number open.
+    """Polynomials fitted to S series, in ascending order of their names; NaN where points do not determine a number.
 
     Attributes:
         model: Class of the model.
-        series: Names of the series: whole numbers of shape (S,), or S texts in the order of their characters.
+        series: Names of the series: whole numbers of shape (S,), or S strings in the order of their characters.
         names: Names of the K coefficients.
         nobs: Numbers of points, shape (S,).
         rank: Numbers of coefficients that the points determine, shape (S,).
@@ -56,20 +56,20 @@ class SeriesFit:
 
     @classmethod
     def of(
-        cls, found: Found, model: Model, names: tuple[Any, NDArray[np.int64]], name: str, omitted: int
+        cls, table: SeriesTable, model: Model, names: tuple[Any, NDArray[np.int64]], name: str, omitted: int
     ) -> "SeriesFit":
-        """Put fits in order.
+        """Return the fits in the order of the series' names.
 
         Args:
-            found: The fits, by codes of the series.
-            model: What was fitted.
-            names: Names of the series in ascending order, and the places of their codes in that order.
+            table: The fits, by codes of the series.
+            model: The model.
+            names: Names of the series in ascending order, and for each name the row of the table.
             name: Class of the model, which names the coefficients.
             omitted: Number of rows left out.
         """
         series, order = names
         is_sorted = bool((order[1:] > order[:-1]).all())
-        numbers, nobs = (values if is_sorted else values[order] for values in (found.numbers, found.nobs))
+        numbers, nobs = (values if is_sorted else values[order] for values in (table.numbers, table.nobs))
         size, all_numbers = len(model.powers), torch.from_numpy(numbers)
         ssr, sigma, rsquared, rank = all_numbers[:, 2 * size :].T
         return cls(
@@ -85,28 +85,28 @@ class SeriesFit:
 
     @property
     def pooled(self) -> float | None:
-        """The residual standard deviation of all series with a point to spare, ``√(Σ ssr / Σ (nobs − rank))``."""
+        """The residual standard deviation ``√(Σ ssr / Σ (nobs − rank))`` of the series with more points than rank."""
         free = self.nobs - self.rank
         ssr = math.fsum(self.ssr[free > 0].tolist())
-        found = math.sqrt(ssr / int(free[free > 0].sum())) if bool((free > 0).any()) else math.nan
-        return found if math.isfinite(found) else None
+        sigma = math.sqrt(ssr / int(free[free > 0].sum())) if bool((free > 0).any()) else math.nan
+        return sigma if math.isfinite(sigma) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is open, in words."""
-        found = []
+        """What the points do not determine, in words."""
+        notes = []
         if self.undetermined:
-            found.append(
+            notes.append(
                 f"undetermined: {self.undetermined:,} of {len(self.nobs):,} series have fewer distinct x than "
                 f"{counted(len(self.names), 'coefficient')}, or too close ones; their coefficients are null"
             )
-        open_errors = int((self.rank == len(self.names)).sum() - self.bse.isfinite().all(dim=1).sum())
-        if open_errors:
-            found.append(f"errors are unknown for {open_errors:,} series, which have no point to spare for them")
-        return tuple(found)
+        unknown = int((self.rank == len(self.names)).sum() - self.bse.isfinite().all(dim=1).sum())
+        if unknown:
+            notes.append(f"errors are unknown for {unknown:,} series, which have no point to spare for them")
+        return tuple(notes)
 
     def warn_if_undetermined(self) -> None:
-        """Warn where the points of some series do not determine the coefficients."""
+        """Warn if the points of some series do not determine the coefficients."""
         if self.undetermined:
             warnings.warn(self.notes[0], UndeterminedWarning, stacklevel=3)
 
@@ -118,15 +118,15 @@ class SeriesFit:
         return {"series": self.series, "nobs": self.nobs, "rank": self.rank, **params, **errors, **goodness}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same as arrays of numpy, each of shape (S,)."""
+        """Return the numbers by the same names as arrays of numpy, each of shape (S,)."""
         return {name: np.asarray(values) for name, values in self.columns().items()}
 
     def to_frame(self) -> Any:
-        """Return the same as a ``pandas.DataFrame``, a row for each series."""
+        """Return the numbers by the same names as a ``pandas.DataFrame``, a row for each series."""
         return as_frame(self.to_dict())
 
     def summary(self) -> dict[str, tuple[float, float, float] | None]:
-        """Return smallest, median and largest of each coefficient and of R², where there is one."""
+        """Return smallest, median and largest of each coefficient and of R²; ``None`` if no series determines it."""
         columns = {name: self.params[:, k] for k, name in enumerate(self.names)} | {"rsquared": self.rsquared}
         return {name: _spread(values[values.isfinite()]) for name, values in columns.items()}
 
@@ -134,7 +134,7 @@ class SeriesFit:
         """Return a summary as strict JSON, floats with all their digits.
 
         Args:
-            facts: More to write beside it, such as where the points came from.
+            facts: Further fields, such as where the points came from.
         """
         content = {
             "model": self.model, "degree": len(self.names) - 1, "solver": "exact", "series": len(self.nobs),
@@ -162,8 +162,8 @@ class SeriesFit:
         return "\n".join([*lines, *self._table_lines(), *(f"note: {note}" for note in self.notes)])
 
     def _table_lines(self) -> list[str]:
-        """Return the fits in words, a line for each of a few series."""
-        if len(self.nobs) > MOST_SHOWN:
+        """Return the table of the report, a line for each series; none if there are many series."""
+        if len(self.nobs) > MAX_LISTED:
             return []
         rows = [["series", "points", *self.names, "σ"]]
         for k, name in enumerate(self.series):
@@ -181,8 +181,8 @@ def _spread(values: Tensor) -> tuple[float, float, float] | None:
     if not len(values):
         return None
     numbers: NDArray[np.float64] = values.numpy()
-    found = (float(numbers.min()), float(np.median(numbers)), float(numbers.max()))
-    return found if all(map(math.isfinite, found)) else None
+    spread = (float(numbers.min()), float(np.median(numbers)), float(numbers.max()))
+    return spread if all(map(math.isfinite, spread)) else None
 
 
 def coefficient_names(name: str, model: Model) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """From the sums of one series to its curve: the normal equations, solved in double-double numbers.
 
-Elimination makes the functions ``T_0(u) … T_d(u)``, or x times these without a constant term, orthogonal on the points,
-and takes the curve out of the values. In powers of x these functions give the standard errors, by sums of squares that
-lose no digits, and the curve its coefficients.
+Elimination makes the functions ``T_0(u) … T_d(u)``, or x times these if there is no constant term, orthogonal on the
+points, and subtracts the curve from the values. In powers of x, these functions give the standard errors as sums of
+squares, which lose no digits, and the curve gives the coefficients.
 
-Where the sums do not certify the last digit they are taken once more, of these functions and of the residuals: one step
-of refinement (Björck, Solving linear least squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967).
+Where the sums do not certify the last digit, a second pass takes the sums of products with the residuals: one step of
+refinement (Björck, Solving linear least squares problems by Gram-Schmidt orthogonalization, BIT 7, 1967).
 """
 
 import math
@@ -24,104 +24,107 @@ from regression.series.equations import (
     set_powers,
     unit_power,
 )
-from regression.series.room import Model, Room
+from regression.series.workspace import Model, Workspace
 
 __all__ = ["prepare_residuals", "refine", "solve"]
 
-TERM_ERROR = 2.0**-100  # of a term of a sum; three make a number of the equations, and the recurrence adds d² / 2
+TERM_ERROR = 2.0**-100  # of a term; an entry of the equations has three terms, and the recurrence adds d² / 2
 CERTAIN = 2.0**-57  # relative error that does not show in float64
-ROUNDING = 2.0**-94  # relative error of a residual, of which nothing is left after refinement but that
+ROUNDING = 2.0**-94  # relative rounding error of a residual, the only error that is left after refinement
 
 
 @loop
-def eliminate(model: Model, room: Room) -> int:
-    """Take from each row of the matrix its part of the rows before, and return the rank."""
-    size, matrix, rank = len(model.powers), room.matrix, 0
+def eliminate(model: Model, workspace: Workspace) -> int:
+    """Subtract from each row of the matrix its projections on the rows before, and return the rank."""
+    size, matrix, rank = len(model.powers), workspace.matrix, 0
     for j in range(size):
         pivot = matrix[j][size - j]
-        is_free = pivot[0] > room.least[j]
+        is_free = pivot[0] > workspace.thresholds[j]
         rank += is_free
         if not is_free:
             pivot[0], pivot[1] = 1.0, 0.0
         reciprocal = 1 / pivot[0] if is_free else 0.0
         for i in range(j + 1, size + 1):
-            own, part = matrix[j][size - i], matrix[i][size - j]
-            part[0], part[1] = divide(own[0], own[1], pivot[0], pivot[1], reciprocal)
-            add_multiple(matrix[j], -part[0], -part[1], size + 1 - i, matrix[i])
+            product, share = matrix[j][size - i], matrix[i][size - j]
+            share[0], share[1] = divide(product[0], product[1], pivot[0], pivot[1], reciprocal)
+            add_multiple(matrix[j], -share[0], -share[1], size + 1 - i, matrix[i])
     return rank
 
 
 @loop
-def carry(inverse: float, more: int, model: Model, matrix: Any, rows: Any) -> None:
-    """Make functions orthogonal as the matrix was eliminated, and add to the curve what was taken from the values.
+def orthogonalize_rows(inverse: float, more: int, model: Model, matrix: Any, rows: Any) -> None:
+    """Apply the elimination to the functions, which become orthogonal, and add to the curve what was subtracted from v.
 
     Args:
-        inverse: What the values are to be multiplied by.
-        more: How many terms the first function has beyond 1.
-        model: What is fitted.
-        matrix: After elimination.
-        rows: The functions and the curve, in any terms.
+        inverse: Factor of the values v.
+        more: Number of terms of the first function, less 1.
+        model: The model.
+        matrix: The matrix after elimination.
+        rows: Coefficients of the functions and of the curve, in any basis.
     """
     size = len(model.powers)
     for j in range(size):
         for i in range(j + 1, size + 1):
-            part, factor = matrix[i][size - j], -1.0 if i < size else inverse
-            add_multiple(rows[j], factor * part[0], factor * part[1], j + 1 + more, rows[i])
+            share, factor = matrix[i][size - j], -1.0 if i < size else inverse
+            add_multiple(rows[j], factor * share[0], factor * share[1], j + 1 + more, rows[i])
 
 
 @loop
-def measure(inverse: float, model: Model, room: Room) -> tuple[float, float]:
-    """Return the explained sum of squares, and how far sums of squares may be off for terms off by 1.
+def measure(inverse: float, model: Model, workspace: Workspace) -> tuple[float, float]:
+    """Update the curve's coefficients; return the explained sum of squares, and a bound on the effect of errors.
 
-    Add to the curve's parts. The latter is ``Σ ‖f‖₁² / Σ w f²`` of the functions in T_k.
+    The bound is ``Σ ‖f‖₁² / Σ w f²`` over the functions f in T_k: how far sums of squares are off for terms off by 1.
     """
-    size, matrix, parts, norms, explained, spread = len(model.powers), room.matrix, room.parts, room.norms, 0.0, 0.0
+    size, matrix, explained, spread = len(model.powers), workspace.matrix, 0.0, 0.0
+    coefficients, norms = workspace.coefficients, workspace.norms
     for k in range(size):
-        pivot, part, norm = matrix[k][size - k][0], matrix[size][size - k][0] * inverse, 1.0
+        pivot, step, norm = matrix[k][size - k][0], matrix[size][size - k][0] * inverse, 1.0
         for i in range(k):
             norm += abs(matrix[k][size - i][0]) * norms[i]
         for i in range(k + 1, size):
-            part += matrix[i][size - k][0] * parts[i]
+            step += matrix[i][size - k][0] * coefficients[i]
         norms[k] = norm
-        parts[k] += part
-        explained += pivot * parts[k] * parts[k] if k > 0 or model.powers[0] > 0 else 0.0
+        coefficients[k] += step
+        explained += pivot * coefficients[k] * coefficients[k] if k > 0 or model.powers[0] > 0 else 0.0
         spread += norm * norm / pivot
     return explained, spread
 
 
 @loop
-def coefficient(j: int, constant: float, model: Model, room: Room) -> tuple[float, float, float]:
-    """Return a coefficient, its standard error for errors of 1, both by v and t, and the sum of its terms' sizes."""
+def read_coefficient(j: int, constant: float, model: Model, workspace: Workspace) -> tuple[float, float, float]:
+    """Return a coefficient of v in powers of t, its standard error for errors of 1, and the sum of its terms' sizes."""
     size, variance, terms = len(model.powers), 0.0, abs(constant)
     for k in range(j, size):
-        number = room.powers[k][j][0]
-        variance += number * number / room.matrix[k][size - k][0]
-        terms += abs(number * room.parts[k])
-    curve = room.powers[size][j]
+        number = workspace.powers[k][j][0]
+        variance += number * number / workspace.matrix[k][size - k][0]
+        terms += abs(number * workspace.coefficients[k])
+    curve = workspace.powers[size][j]
     return add(curve[0], curve[1], constant, 0.0)[0], math.sqrt(variance), terms
 
 
 @loop
-def write_all(rounding: float, slack: float, found: Any, frame: Frame, model: Model, room: Room, out: Any) -> bool:
-    """Write a row of ``Found.numbers``, NaN where the points leave one open; return whether coefficients are certain.
+def write_numbers(
+    rounding: float, slack: float, facts: Any, frame: Frame, model: Model, workspace: Workspace, out: Any
+) -> bool:
+    """Write a row of ``SeriesTable.numbers``, NaN for what is undetermined; return whether coefficients are certain.
 
     Args:
-        rounding: Relative error of a coefficient's terms, which leaves 0.
-        slack: How many standard errors for errors of 1 the sums may have moved a coefficient by.
-        found: Number of points, rank, ssr and explained sum of squares, by v.
+        rounding: Relative rounding error of a coefficient's terms; a smaller coefficient is written as 0.
+        slack: Largest error of a coefficient, in units of its standard error for errors of 1.
+        facts: Number of points, rank, ssr and explained sum of squares of v.
         frame: Coordinates of the points.
-        model: What is fitted.
-        room: With the solution.
-        out: Where the numbers are written.
+        model: The model.
+        workspace: The solution.
+        out: The row.
     """
     _, power, _, y_center, y_power, sigma_power = frame
-    nobs, rank, ssr, explained = found
+    nobs, rank, ssr, explained = facts
     size, free, unit, is_certain = len(model.powers), nobs - rank, sigma_power / y_power, True
     sigma = math.sqrt(ssr / free) * unit if free > 0 else math.nan
     step = (1.0 if rank == size else math.nan) * (power if model.powers[0] > 0 else 1.0)
     spread = (1.0 if model.absolute_sigma else sigma) / sigma_power
     for j in range(size):
-        value, error, terms = coefficient(j, y_center * y_power if j == 0 else 0.0, model, room)
+        value, error, terms = read_coefficient(j, y_center * y_power if j == 0 else 0.0, model, workspace)
         is_certain = is_certain and slack * error < CERTAIN * abs(value)
         out[j] = (0.0 if abs(value) < rounding * terms else value) * step / y_power
         out[size + j] = error * spread * step
@@ -135,35 +138,35 @@ def write_all(rounding: float, slack: float, found: Any, frame: Frame, model: Mo
 
 
 @loop
-def noise_of(nobs: float, model: Model) -> float:
-    """Return how far a number of the normal equations may be off."""
+def equation_noise(nobs: float, model: Model) -> float:
+    """Return the largest error of an entry of the normal equations."""
     return TERM_ERROR * nobs * (3 + 0.5 * model.powers[-1] * model.powers[-1])
 
 
 @loop
-def solve(totals: Any, nobs: float, frame: Frame, model: Model, room: Room, out: Any) -> float:
-    """Write the numbers of a series, and return what its sums may have left in ssr, or 0 if all digits are certain.
+def solve(totals: Any, nobs: float, frame: Frame, model: Model, workspace: Workspace, out: Any) -> float:
+    """Write the numbers of a series, and return the largest error of ssr, or 0 if all digits are certain.
 
     Args:
         totals: Sums of ``add_moments``.
         nobs: Number of points.
         frame: Coordinates of the points.
-        model: What is fitted.
-        room: To work in.
-        out: A row of ``Found.numbers``.
+        model: The model.
+        workspace: Memory, which holds the solution afterwards.
+        out: The row of ``SeriesTable.numbers``.
     """
-    matrix, size = room.matrix, len(model.powers)
-    load_moments(totals, frame, model, room.moments)
-    set_equations(model, room)
-    set_powers(frame, model, room.powers)
+    matrix, size = workspace.matrix, len(model.powers)
+    load_moments(totals, frame, model, workspace.moments)
+    set_equations(model, workspace)
+    set_powers(frame, model, workspace.powers)
     square = matrix[size][0][0]
-    rank = eliminate(model, room)
-    carry(1.0, 0, model, matrix, room.powers)
-    explained, spread = measure(1.0, model, room)
+    rank = eliminate(model, workspace)
+    orthogonalize_rows(1.0, 0, model, matrix, workspace.powers)
+    explained, spread = measure(1.0, model, workspace)
     ssr = max(matrix[size][0][0], 0.0) if nobs > rank else 0.0
-    noise, wide = noise_of(nobs, model), 1 + math.sqrt(spread * square)
+    noise, wide = equation_noise(nobs, model), 1 + math.sqrt(spread * square)
     error, slack = noise * wide * wide, noise * wide * math.sqrt(spread)
-    is_certain = write_all(0.0, slack, (nobs, rank, ssr, explained), frame, model, room, out)
+    is_certain = write_numbers(0.0, slack, (nobs, rank, ssr, explained), frame, model, workspace, out)
     is_certain = is_certain and noise * spread < CERTAIN and (nobs <= rank or error < CERTAIN * ssr)
     return 0.0 if is_certain or square == 0 else error
 
@@ -177,54 +180,54 @@ def scale_pairs(pairs: Pairs, factor: float) -> None:
 
 
 @loop
-def prepare_residuals(error: float, frame: Frame, model: Model, room: Room) -> float:
-    """Scale the functions to lengths near 1, and return what residuals are to be multiplied by.
+def prepare_residuals(error: float, frame: Frame, model: Model, workspace: Workspace) -> float:
+    """Scale the functions to lengths near 1, and return the factor for the residuals.
 
     Args:
-        error: What ``solve`` returned just before.
+        error: The result of ``solve``, called just before.
         frame: Coordinates of the points.
-        model: What is fitted.
-        room: As ``solve`` left it.
+        model: The model.
+        workspace: The solution by ``solve``.
     """
     size = len(model.powers)
-    set_basis(frame, model, room.basis)
-    carry(1.0, len(room.basis[0]) - size, model, room.matrix, room.basis)
+    set_basis(frame, model, workspace.basis)
+    orthogonalize_rows(1.0, len(workspace.basis[0]) - size, model, workspace.matrix, workspace.basis)
     for k in range(size):
-        scale = unit_power(math.sqrt(room.matrix[k][size - k][0]))
-        room.parts[k] /= scale
-        scale_pairs(room.basis[k], scale)
-        scale_pairs(room.powers[k], scale)
-    return unit_power(math.sqrt(max(room.matrix[size][0][0], 0.0) + 16 * error))
+        scale = unit_power(math.sqrt(workspace.matrix[k][size - k][0]))
+        workspace.coefficients[k] /= scale
+        scale_pairs(workspace.basis[k], scale)
+        scale_pairs(workspace.powers[k], scale)
+    return unit_power(math.sqrt(max(workspace.matrix[size][0][0], 0.0) + 16 * error))
 
 
 @loop
 def refine(
-    totals: Any, error: float, zoom: float, nobs: float, frame: Frame, model: Model, room: Room, out: Any
+    totals: Any, error: float, factor: float, nobs: float, frame: Frame, model: Model, workspace: Workspace, out: Any
 ) -> None:  # fmt: skip
     """Write the numbers of a series again, after ``solve`` and ``prepare_residuals``.
 
-    Sums of squares are 0 where they are no more than what rounding leaves of residuals.
+    Sums of squares are 0 if they are no more than the rounding errors of residuals.
 
     Args:
         totals: Sums of ``add_residuals``.
-        error: What ``solve`` returned.
-        zoom: What residuals were multiplied by.
+        error: The result of ``solve``.
+        factor: The result of ``prepare_residuals``.
         nobs: Number of points.
         frame: Coordinates of the points.
-        model: What is fitted.
-        room: With the solution so far.
-        out: A row of ``Found.numbers``.
+        model: The model.
+        workspace: The solution so far.
+        out: The row of ``SeriesTable.numbers``.
     """
-    size, matrix, at, inverse = len(model.powers), room.matrix, 0, 1 / zoom
+    size, matrix, pair, inverse = len(model.powers), workspace.matrix, 0, 1 / factor
     for j in range(size + 1):
         for i in range(j + 1):
-            matrix[i][size - j][0], matrix[i][size - j][1] = load_total(totals[at])
-            at += 1
-    noise, square = noise_of(nobs, model), matrix[size][0][0] * inverse * inverse
+            matrix[i][size - j][0], matrix[i][size - j][1] = load_total(totals[pair])
+            pair += 1
+    noise, square = equation_noise(nobs, model), matrix[size][0][0] * inverse * inverse
     least = max(noise * square * (size + 1) * (size + 1), error / noise * nobs * ROUNDING * ROUNDING)
-    rank = eliminate(model, room)
-    carry(inverse, 0, model, matrix, room.powers)
-    explained, _ = measure(inverse, model, room)
+    rank = eliminate(model, workspace)
+    orthogonalize_rows(inverse, 0, model, matrix, workspace.powers)
+    explained, _ = measure(inverse, model, workspace)
     ssr = matrix[size][0][0] * inverse * inverse
-    found = nobs, rank, ssr if nobs > rank and ssr > least else 0.0, explained
-    write_all(ROUNDING, 0.0, found, frame, model, room, out)
+    facts = nobs, rank, ssr if nobs > rank and ssr > least else 0.0, explained
+    write_numbers(ROUNDING, 0.0, facts, frame, model, workspace, out)

@@ -11,9 +11,9 @@ from regression.common.points import Batch
 from regression.common.rules import BOOLEAN, TEXT, require_option
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches
-from regression.series.fits import Columns, Found, fit_all
+from regression.series.fits import Columns, SeriesTable, fit_all
 from regression.series.result import SeriesFit
-from regression.series.room import Model
+from regression.series.workspace import Model
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import require_full_precision, require_one_pass
 from regression.training.regression import Regression
@@ -51,7 +51,7 @@ class SeriesRegression(pl.LightningModule):
         self.automatic_optimization = False
         self.anchor = torch.nn.Parameter(torch.zeros(()))  # torch's DDP refuses a module without parameters
         self.result: SeriesFit | None = None
-        self._found: Found | None = None
+        self._table: SeriesTable | None = None
 
     @classmethod
     def like(cls, module: Regression) -> "SeriesRegression":
@@ -82,10 +82,10 @@ class SeriesRegression(pl.LightningModule):
         if not isinstance(batch, Batch) or batch.series is None:
             raise UsageError("expected a table with series, got one without: give --data.series COLUMN")
         model = self._model(batch)
-        part = Found.of(_columns(batch), model)
-        self._found = part if self._found is None else Found.merged([self._found, part])
+        part = SeriesTable.of(_columns(batch), model)
+        self._table = part if self._table is None else SeriesTable.merged([self._table, part])
         if self.trainer.is_last_batch:
-            self._solve(self._found, model)
+            self._solve(self._table, model)
             self.trainer.should_stop = True
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -96,14 +96,14 @@ class SeriesRegression(pl.LightningModule):
             raise UsageError("absolute_sigma needs the sigma of the points: give --data.sigma, or leave it out")
         return Model(self.powers, batch.sigma is not None, self.absolute_sigma)
 
-    def _solve(self, found: Found, model: Model) -> None:
+    def _solve(self, table: SeriesTable, model: Model) -> None:
         loader = cast("GlobalBatches", self.trainer.train_dataloader)
         labels = loader.rows.labels
         assert labels is not None  # there are series
-        found = replace(found, codes=labels.share(found.codes)).gathered(self.device)
-        found = fit_all(found, lambda: map(_columns, loader.in_order()), model, self.device)
-        self.result = SeriesFit.of(found, model, labels.names(found.codes), self.model_name, loader.rows.omitted)
-        self._found = None
+        table = replace(table, codes=labels.share(table.codes)).gathered(self.device)
+        table = fit_all(table, lambda: map(_columns, loader.in_order()), model, self.device)
+        self.result = SeriesFit.of(table, model, labels.names(table.codes), self.model_name, loader.rows.omitted)
+        self._table = None
 
 
 def _columns(batch: Batch) -> Columns:

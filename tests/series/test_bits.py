@@ -12,10 +12,10 @@ import torch
 
 import regression
 from regression.kernels.compiled import compiled, rows_for
-from regression.series.fits import Columns, Found, fit_all
+from regression.series.fits import Columns, SeriesTable, fit_all
 from regression.series.grouping import group, sort_rows
 from regression.series.loops import add_sums, fit_whole, solve_sums
-from regression.series.room import Model, make_room
+from regression.series.workspace import Model, make_workspace
 from tests.series.points import FIELDS, Array, Shape, mixed
 
 
@@ -24,12 +24,12 @@ def columns_of(points: Shape, sigma: Array | None = None) -> Columns:
     return codes, x, y, None if sigma is None else torch.from_numpy(sigma)
 
 
-def solved(parts: list[Columns], model: Model) -> Found:
+def solved(parts: list[Columns], model: Model) -> SeriesTable:
     """Return the fits of points that come in parts."""
-    return fit_all(Found.merged([Found.of(part, model) for part in parts]), lambda: parts, model)
+    return fit_all(SeriesTable.merged([SeriesTable.of(part, model) for part in parts]), lambda: parts, model)
 
 
-def assert_same(found: Found, right: Found) -> None:
+def assert_same(found: SeriesTable, right: SeriesTable) -> None:
     for name in ("codes", "nobs", "ranges", "numbers"):
         np.testing.assert_array_equal(getattr(found, name), getattr(right, name))
 
@@ -83,22 +83,17 @@ def with_loops(points: Shape, sigma: Array, model: Model, is_plain: bool) -> Arr
     fit, add, solve = (loop if is_plain else compiled(loop) for loop in (fit_whole, add_sums, solve_sums))
     codes, first, length, columns = group(points[0], (points[1], points[2], sigma), 1)
     ranges, numbers = np.zeros((len(codes), 5)), np.zeros((len(codes), 2 * len(model.powers) + 4))
-    room, doubts = make_room(model, int(length.max()), is_plain), np.zeros(len(codes), bool)
+    workspace, needs_residuals = make_workspace(model, int(length.max()), is_plain), np.zeros(len(codes), bool)
     rows = tuple(rows_for(fit, column) for column in columns)
-    fit(0, len(codes), model, room, rows, first, length, ranges, numbers, doubts)
-    those = np.flatnonzero(doubts)
-    assert 0 < len(those) < len(codes)
-    first, length, ends, again, places = (
-        first[those],
-        length[those],
-        ranges[those],
-        numbers[those],
-        np.arange(len(those)),
-    )
-    totals = [np.zeros((len(those), count, 4), np.int64) for count in model.totals]
+    fit(0, len(codes), model, workspace, rows, first, length, ranges, numbers, needs_residuals)
+    uncertain = np.flatnonzero(needs_residuals)
+    assert 0 < len(uncertain) < len(codes)
+    first, length, ends, again = first[uncertain], length[uncertain], ranges[uncertain], numbers[uncertain]
+    places = np.arange(len(uncertain))
+    totals = [np.zeros((len(uncertain), count, 4), np.int64) for count in model.totals]
     for is_again in (False, True):
-        add(0, len(those), model, room, rows, first, length, places, ends, length, is_again, *totals, again)
-    solve(0, len(those), model, room, ends, length, True, *totals, again, doubts)
+        add(0, len(uncertain), model, workspace, rows, first, length, places, ends, length, is_again, *totals, again)
+    solve(0, len(uncertain), model, workspace, ends, length, True, *totals, again, needs_residuals)
     return np.concatenate([ranges.ravel(), numbers.ravel(), again.ravel()])
 
 
@@ -118,7 +113,7 @@ def test_compiled_loops_give_the_bits_of_plain_ones() -> None:
 
 @pytest.mark.parametrize("shift", [0, 40, 58])
 def test_rows_are_sorted_as_numpy_does(shift: int) -> None:
-    """Rows are sorted by ids near and far from each other, those of one id in their order."""
+    """Rows are sorted by ids near and far from each other, uncertain of one id in their order."""
     random = np.random.default_rng(shift)
     codes, x = random.integers(-20, 20, 5000) << shift, random.normal(size=5000)
     order = np.argsort(codes, kind="stable")
@@ -196,7 +191,7 @@ def test_second_pass_is_only_for_cut_series() -> None:
         raise AssertionError("read again")
         yield
 
-    fit_all(Found.of(columns_of(mixed()), model), never, model)
+    fit_all(SeriesTable.of(columns_of(mixed()), model), never, model)
 
 
 def test_third_pass_is_only_for_what_the_sums_leave_open() -> None:
@@ -210,5 +205,5 @@ def test_third_pass_is_only_for_what_the_sums_leave_open() -> None:
             read.append(1)
             return parts
 
-        fit_all(Found.merged([Found.of(part, model) for part in parts]), again, model)
+        fit_all(SeriesTable.merged([SeriesTable.of(part, model) for part in parts]), again, model)
         assert len(read) == passes
