@@ -67,9 +67,9 @@ def fit(
         absolute_sigma: Whether sigma is in y's unit, not only relative.
         fit_intercept: Whether there is a constant term.
         max_degree: Highest degree that ``auto`` considers.
-        criterion: Criterion of ``auto``: ``aicc``, ``gcv`` or ``cv``. Errors and bands do not include the uncertainty
-            of the choice.
-        folds: Number of folds for ``cv``; with as many folds as points, one point is left out at a time.
+        criterion: Criterion of ``auto``: ``aicc``, ``gcv``, ``cv`` or ``loo``. Errors and bands do not include the
+            uncertainty of the choice.
+        folds: Number of folds for ``cv``.
         level: Probability of the confidence intervals and bands.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).

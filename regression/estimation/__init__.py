@@ -12,5 +12,6 @@
 - ``degree_choice``: chooses the degree.
 - ``cross_validation``: how well each degree fits points that were left out.
 - ``residual_tests``: tests of the residuals of all rows.
+- ``leave_one_out``: the same with a point left out at a time, by leverages.
 - ``bands``: confidence and prediction bands.
 """

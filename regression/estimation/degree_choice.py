@@ -17,7 +17,8 @@ from regression.inference.distributions import f_tail
 
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]
 
-Criterion = Literal["aicc", "gcv", "cv"]
+Criterion = Literal["aicc", "gcv", "cv", "loo"]
+OPEN = {"cv": "the points outside of some fold do", "loo": "without some point the others do"}
 FLOOR = Decimal("1e-28")  # of the total sum of squares: a smaller rest is rounding of the points
 
 
@@ -27,7 +28,7 @@ class Comparison:
 
     Attributes:
         criterion: The criterion that the chosen degree minimises.
-        folds: Number of folds for ``cv``; with as many folds as points, one point is left out at a time.
+        folds: Number of folds for ``cv``.
         absolute_sigma: Whether the points' sigma are in y's unit, which AICc uses.
 
     Raises:
@@ -57,6 +58,7 @@ class Candidate:
         fvalue: F of this degree against the one below, ``(ssr_{k-1} - ssr_k) / s²``, with s² of the highest degree of
             the table, or 1 if sigma are absolute; ``None`` for degree 0, and in checkpoints of release 0.1.
         f_pvalue: Probability of such an F if this degree's coefficient were 0.
+        loo: ``Σ w (y - f(x))² / N``, with f fitted without the point; ``None`` for other criteria.
     """
 
     degree: int
@@ -66,6 +68,7 @@ class Candidate:
     cv: float | None
     fvalue: float | None = None
     f_pvalue: float | None = None
+    loo: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Callable[[int], Vector]) -> Choice:
+def choose_degree(solution: Solution, comparison: Comparison, leave_out: Callable[[], Vector] | None) -> Choice:
     """Compare the degrees up to that of a solution.
 
     Degrees that leave fewer than two degrees of freedom, or that the points do not determine, are not compared. If the
@@ -94,8 +97,8 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
     Args:
         solution: The least-squares optimum of the highest degree.
         comparison: The criterion and its options.
-        cross_validate: Called for ``cv`` with the number of folds; returns ``Σ w (y - f(x))²``, with f fitted without
-            the point's fold, for each degree that all folds determine.
+        leave_out: For ``cv`` and ``loo``: returns ``Σ w (y - f(x))²``, with f fitted without the point's fold or the
+            point, for each degree that all the others determine.
 
     Raises:
         UsageError: If there are too few points to compare anything.
@@ -104,10 +107,12 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
     last = min(solution.degree, nobs - 3, solution.rank - 1)
     if last < 0:
         raise UsageError(f"degree auto needs at least 3 points, got {nobs}")
-    left_out = cross_validate(comparison.folds) if comparison.criterion == "cv" else []
-    if left_out and len(left_out) <= last:
+    left_out, criterion = [] if leave_out is None else leave_out(), comparison.criterion
+    if leave_out is not None and len(left_out) <= last:
         last = len(left_out) - 1
-        notes.append(f"degrees above {last} were not compared: the points outside of some fold do not determine them")
+        if last < 0:
+            raise UsageError(f"criterion {criterion} compares no degree: {OPEN[criterion]} not determine a constant")
+        notes.append(f"degrees above {last} were not compared: {OPEN[criterion]} not determine them")
     table, own = [], []
     with precise():
         floor = max(FLOOR * solution.tss, solution.rounding)
@@ -116,13 +121,13 @@ def choose_degree(solution: Solution, comparison: Comparison, cross_validate: Ca
             values = {
                 "aicc": information_criteria(solution, seen, k + 1, comparison.absolute_sigma).aicc,
                 "gcv": nobs * seen / (nobs - k - 1) ** 2,
-                "cv": left_out[k] / nobs if left_out else None,
+                **{name: left_out[k] / nobs if name == criterion else None for name in OPEN},
             }
             shown = {name: finite_float(value) for name, value in [("ssr", ssr), *values.items()]}
             table.append(Candidate(k, **shown, **_f_test(solution, k, last, floor, comparison.absolute_sigma)))
             if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # otherwise a lower degree leaves only rounding
-                own.append(values[comparison.criterion] or Decimal(0))  # AICc is None if all y are 0
-    return Choice(own.index(min(own)), comparison.criterion, tuple(table), tuple(notes))
+                own.append(values[criterion] or Decimal(0))  # AICc is None if all y are 0
+    return Choice(own.index(min(own)), criterion, tuple(table), tuple(notes))
 
 
 def _f_test(solution: Solution, degree: int, top: int, floor: Decimal, absolute_sigma: bool) -> dict[str, float | None]:

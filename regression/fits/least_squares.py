@@ -19,6 +19,7 @@ from regression.curves.polynomial import Polynomial
 from regression.estimation.convergence import OptimumDistance, safe_rate
 from regression.estimation.cross_validation import squares_left_out
 from regression.estimation.degree_choice import Candidate, Choice, Comparison, choose_degree
+from regression.estimation.leave_one_out import squares_left_one_out
 from regression.estimation.optimum import Optimum
 from regression.estimation.refinement import refine, second_pass
 from regression.estimation.robust import TotalOf, find_optimum
@@ -127,8 +128,11 @@ class LeastSquares:
             solution = refine(solution, request, self._second_sums)
         self._solution = solution
         if self.comparison is not None:
-            cross_validate = partial(squares_left_out, self._moments, device=device, scan=scan)
-            self._choice = choose_degree(solution, self.comparison, cross_validate)
+            leave_out = {
+                "cv": partial(squares_left_out, self._moments, self.comparison.folds, device, scan),
+                "loo": partial(squares_left_one_out, solution, scan),
+            }
+            self._choice = choose_degree(solution, self.comparison, leave_out.get(self.comparison.criterion))
             self._solution = solution.of_degree(self._choice.degree)
         self._sums = None  # not needed any more
 

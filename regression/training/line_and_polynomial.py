@@ -35,8 +35,9 @@ class PolynomialRegression(Regression):
             mapped x. The orthogonal ones converge thousands of times faster. The report is in powers of x anyway.
         max_degree: Highest degree that ``auto`` considers.
         criterion: Criterion of ``auto``: ``aicc``, Akaike's for small samples; ``gcv``, generalised cross-validation;
-            ``cv``, k-fold cross-validation. Errors and bands do not include the uncertainty of the choice.
-        folds: Number of folds k for ``cv``; with as many folds as points, one point is left out at a time.
+            ``cv``, k-fold cross-validation; ``loo``, with one point left out at a time. Errors and bands do not include
+            the uncertainty of the choice.
+        folds: Number of folds k for ``cv``.
     """
 
     def __init__(

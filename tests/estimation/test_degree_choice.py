@@ -50,7 +50,7 @@ def test_degrees_that_leave_no_room_are_not_compared() -> None:
         regression.fit([0.0, 1], [1.0, 0], "auto")
 
 
-@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv", "loo"])
 def test_the_command_chooses_as_python_does(command: Command, criterion: str) -> None:
     """``--model.degree auto`` gives the degree, coefficients and table of ``regression.fit``, printed and stored."""
     options = ("fit", "--model", "PolynomialRegression", "--model.solver", "exact", "--model.degree", "auto",
@@ -85,7 +85,7 @@ PARABOLAS = {
 
 
 @pytest.mark.parametrize("name", list(PARABOLAS))
-@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv", "loo"])
 @pytest.mark.parametrize("rows", [7, 12, 40])
 def test_an_exact_parabola_has_degree_2(name: str, criterion: Any, rows: int) -> None:
     """Of points on a parabola, to rounding, each criterion chooses degree 2, not a higher one that fits as well."""
@@ -96,7 +96,7 @@ def test_an_exact_parabola_has_degree_2(name: str, criterion: Any, rows: int) ->
 
 
 @pytest.mark.parametrize("factor", [1e-160, 1e-9, 1024.0, 1e160])
-@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv", "loo"])
 def test_the_unit_of_y_does_not_matter(factor: float, criterion: Any) -> None:
     """The degree is that of y in any unit, also where squares are beyond float64, and the report can be printed."""
     x, y = noisy(25)
@@ -104,7 +104,7 @@ def test_the_unit_of_y_does_not_matter(factor: float, criterion: Any) -> None:
     assert plain.degree == scaled.degree
     assert "← chosen" in str(scaled)
     for before, after in zip(plain.degree_table, scaled.degree_table, strict=True):
-        for name in ("ssr", "gcv", "cv"):
+        for name in ("ssr", "gcv", "cv", "loo"):
             right = (before[name] or 0) * factor * factor
             is_shown = before[name] is not None and 0 < right < math.inf
             assert after[name] == (pytest.approx(right, rel=1e-9, abs=0) if is_shown else after[name])
@@ -143,7 +143,7 @@ def test_known_errors_take_part_in_the_choice() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"criterion": "bic"}, "criterion must be one of aicc, gcv, cv, got 'bic'"),
+        ({"criterion": "bic"}, "criterion must be one of aicc, gcv, cv, loo, got 'bic'"),
         ({"criterion": "cv", "folds": 1}, "folds must be a whole number of at least 2, got 1"),
         ({"criterion": "cv", "folds": -3}, "folds must be a whole number of at least 2, got -3"),
         ({"criterion": "cv", "folds": 10}, "folds must be at most the number of points, 9, got 10"),

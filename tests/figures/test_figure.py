@@ -64,7 +64,7 @@ def test_bands_of_a_fit_are_drawn() -> None:
     assert len(figure("", *shown_fit(unknown, points)).axes[0].collections) == 0
 
 
-@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv"])
+@pytest.mark.parametrize("criterion", ["aicc", "gcv", "cv", "loo"])
 def test_the_panel_of_degrees_is_that_of_the_criterion_that_chose(criterion: Any) -> None:
     """The third panel has the values of the criterion that the degree was chosen by, and marks the chosen one."""
     x = np.linspace(0, 1, 30)
