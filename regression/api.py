@@ -13,6 +13,8 @@ from regression.common.data_frames import chosen_columns, column_name
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import BOOLEAN, PATH, one_of, or_null, require_option
+from regression.common.time_scale import TimeUnit, headed
+from regression.common.times import timed_columns
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
@@ -53,6 +55,8 @@ def fit(
     robust: Robust | None = None,
     sigma_x: Any = None,
     data: Any = None,
+    time_unit: TimeUnit | None = None,
+    time_origin: Any = None,
 ) -> Fit:
     """Fit a polynomial by exact least squares.
 
@@ -88,6 +92,9 @@ def fit(
         sigma_x: Standard deviations of x: the line is then fitted by York's equations (2004), or Deming's with one
             number for all x and one for all y.
         data: A data frame, table or mapping; x, y, sigma, sigma_x, weights and counts are then names of its columns.
+        time_unit: Unit of x or y where they hold times: ``ns``, ``us``, ``ms``, ``s``, ``min``, ``h`` or ``d``; by
+            default seconds.
+        time_origin: The instant at which x is 0; by default the first one.
 
     Returns:
         The fit: ``print`` shows its report, ``predict`` gives bands, ``plot`` draws it.
@@ -102,7 +109,8 @@ def fit(
     named = {"x": x, "y": y} | {name: values for name, values in more.items() if values is not None}
     axes = (column_name(x, "x"), column_name(y, "y")) if data is None else (x, y)
     names, given = list(named), list(named.values()) if data is None else chosen_columns(data, named)
-    columns, is_complete = complete_columns(names, given, nan_policy, may_stay=True)
+    timed, x_time, y_time = timed_columns(dict(zip(names, given, strict=True)), time_unit, time_origin)
+    columns, is_complete = complete_columns(names, list(timed.values()), nan_policy, may_stay=True)
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     require_level(level)
     points, scan = _points(dict(zip(names, columns, strict=True)))
@@ -127,7 +135,13 @@ def fit(
     scan(least_squares.add)
     least_squares.solve(points.x.device, scan)
     model.set_domain(frame.low, frame.high)
-    shown: dict[str, Any] = {"robust": robust, "axes": axes, "sample": _sample(points)}
+    shown: dict[str, Any] = {
+        "robust": robust,
+        "axes": (headed(axes[0], x_time), headed(axes[1], y_time)),
+        "sample": _sample(points),
+        "x_time": x_time,
+        "y_time": y_time,
+    }
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), **shown)
     if robust is not None:
         least_squares.find_robust(robust, scan)

@@ -1,5 +1,6 @@
 """``regression.fit_series`` and ``compare_series``: a fit of each of many series, and tests whether they differ."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import BOOLEAN, require_option
 from regression.common.text import counted
+from regression.common.time_scale import DURATIONS, TimeUnit, shown_instant
+from regression.common.times import MISSING, as_times, timed_columns
 from regression.curves.polynomial import Polynomial
 from regression.inference.distributions import require_level
 from regression.moments.scan import Range, Sums
@@ -31,6 +34,8 @@ def fit_series(
     absolute_sigma: bool = False,
     fit_intercept: bool = True,
     nan_policy: NanPolicy = "raise",
+    time_unit: TimeUnit | None = None,
+    time_origin: Any = None,
 ) -> SeriesFit:
     """Fit a polynomial to each of many series of points by exact least squares.
 
@@ -39,13 +44,15 @@ def fit_series(
     Args:
         x: Points of all series, as in ``fit``.
         y: Values, likewise.
-        series: The series of each point, shape (N,): whole numbers or texts.
+        series: The series of each point, shape (N,): whole numbers, texts, or instants.
         degree: Highest power of x.
         sigma: Standard deviations of y, likewise, or one number for all.
         absolute_sigma: Whether sigma is in y's unit, not only relative.
         fit_intercept: Whether there is a constant term.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
+        time_unit: Unit of x or y where they hold times, as in ``fit``.
+        time_origin: The instant at which x is 0; by default the first of all series.
 
     Returns:
         The fits, in ascending order of the series: ``params``, ``bse`` and others are tensors.
@@ -54,11 +61,15 @@ def fit_series(
         UsageError: If lengths differ, a number is not finite, a sigma not positive, or a series has no name.
     """
     labels = Labels()
+    given = {name: values for name, values in (("x", x), ("y", y), ("sigma", sigma)) if values is not None}
+    timed, x_time, y_time = timed_columns(given, time_unit, time_origin)
+    x, y, sigma = (timed.get(name) for name in ("x", "y", "sigma"))
     points, omitted = _series_points((x, y, sigma), series, labels, absolute_sigma, nan_policy)
     curve = Polynomial(as_whole(degree), fit_intercept=fit_intercept)
     model = Model(curve.powers, sigma is not None, absolute_sigma)
     table = fit_all(SeriesTable.of(points, model), lambda: [points], model)
     result = SeriesFit.of(table, model, labels.names(table.codes), "Polynomial", omitted=omitted)
+    result = replace(result, x_time=x_time, y_time=y_time)
     result.warn_if_undetermined()
     return result
 
@@ -133,6 +144,11 @@ def _series_points(
 
 def _codes(series: Any, labels: Labels) -> torch.Tensor:
     """Return the codes of whole numbers or texts, shape (N,)."""
+    times = as_times("series", series)
+    if times is not None and times.kind != DURATIONS:
+        if (times.nanoseconds == MISSING).any():
+            raise UsageError("series must have a name for each point, got a missing instant")
+        series = [shown_instant(instant, times.kind) for instant in times.nanoseconds.view("M8[ns]")]
     names = np.asarray(series)
     if names.dtype.kind in "iu" and names.ndim == 1:
         if len(names) and int(names.max()) >= 2**63:

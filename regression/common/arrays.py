@@ -39,7 +39,7 @@ MAX_EXACT = 2**53  # up to here every whole number is a float64 number
 ADVICE = {  # on numbers that are refused, by numpy's letters for their kinds
     "b": "give 0 and 1 if they are meant as numbers",
     "c": "take its real part, or its size, first",
-    "M": "give numbers, such as seconds since the first moment",
+    "M": "give numbers, such as seconds since the first instant",
     "m": "give numbers, such as seconds",
 }
 

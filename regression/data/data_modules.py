@@ -11,6 +11,8 @@ from regression.common.data_frames import column_name
 from regression.common.errors import UsageError
 from regression.common.points import Points, unknown_y
 from regression.common.rules import BOOLEAN, NOT_NEGATIVE, NUMBER, Rule, or_null, require_option, whole
+from regression.common.time_scale import TimeScale, TimeUnit, headed
+from regression.common.times import timed_columns
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.rows import MemoryRows, Rows, SplitRows
 from regression.readers.columns import BLOCK, LARGE_BATCH
@@ -35,6 +37,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     Attributes:
         axes: Names of x and y.
+        x_time: What the numbers of x mean where x holds times.
+        y_time: The same of y.
         all: All rows.
         training: The rows to fit.
         validation: The held-out rows, or ``None``.
@@ -44,6 +48,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
     """
 
     axes: tuple[str, str] = ("x", "y")
+    x_time: TimeScale | None = None
+    y_time: TimeScale | None = None
 
     def __init__(
         self, seed: int = 0, batch_size: int | None = None, shuffle: bool = True, validation_fraction: float = 0.0
@@ -77,6 +83,12 @@ class PointsDataModule(pl.LightningDataModule, ABC):
     def provenance(self) -> str | None:
         """Where the points came from, such as ``24 rows of meas.csv``, or ``None``."""
         return None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a fit keeps of where its points came from."""
+        source = self.provenance
+        return {"axes": self.axes, "source": source, "x_time": self.x_time, "y_time": self.y_time}
 
     @property
     def held_out(self) -> int:
@@ -138,19 +150,30 @@ class ArrayDataModule(PointsDataModule):
         sigma: Standard deviations of y, likewise, or one number for all.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
+        time_unit: Unit of x or y where they hold times, as in ``fit``.
+        time_origin: The instant at which x is 0; by default the first one. To predict, that of the fit.
     """
 
     def __init__(
-        self, x: Any, y: Any = None, sigma: Any = None, nan_policy: NanPolicy = "raise", **options: Any
+        self,
+        x: Any,
+        y: Any = None,
+        sigma: Any = None,
+        nan_policy: NanPolicy = "raise",
+        time_unit: TimeUnit | None = None,
+        time_origin: Any = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
+        axes = column_name(x, "x"), column_name(y, "y")
         named = {"x": x, **{name: given for name, given in (("y", y), ("sigma", sigma)) if given is not None}}
+        named, self.x_time, self.y_time = timed_columns(named, time_unit, time_origin)
         values, is_complete = complete_columns(list(named), list(named.values()), nan_policy)
         require_complete(list(named), values)
         columns = dict(zip(named, values, strict=True))
         _require(len(values[0]) > 0, "expected at least one point", 0)
         self.has_y = y is not None
-        self.axes = column_name(x, "x"), column_name(y, "y")
+        self.axes = headed(axes[0], self.x_time), headed(axes[1], self.y_time)
         points = Points(columns["x"], columns.get("y", unknown_y(columns["x"])), columns.get("sigma"))
         self._rows = MemoryRows(points, omitted=int((~is_complete).sum()))
 

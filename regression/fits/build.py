@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from regression.common.points import Points
+from regression.common.time_scale import TimeScale
 from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.estimation.bands import curve_of
@@ -49,6 +50,8 @@ class FitOptions:
     robust: str | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
+    x_time: TimeScale | None = None
+    y_time: TimeScale | None = None
     sample: Points | None = None
 
 

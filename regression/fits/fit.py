@@ -9,6 +9,7 @@ from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.rules import PATH, require_option
 from regression.common.text import shown_path
+from regression.common.times import as_times, in_scale
 from regression.curves.equation import equation, latex_equation
 from regression.fits.diagnostics import Diagnostics, diagnose
 from regression.fits.report import report, short_report
@@ -72,7 +73,7 @@ class Fit(FitResult):
         Raises:
             UsageError: If these are other rows, or the errors are unknown.
         """
-        return diagnose(self, x, y, sigma)
+        return diagnose(self, *self._numbers(x, y, sigma))
 
     def equation(self, errors: bool = False, latex: bool = False) -> str:
         """Return the curve with all its terms, such as ``(2.3 ± 0.4) + (2.95 ± 0.16) x``.
@@ -118,7 +119,18 @@ class Fit(FitResult):
         """
         from regression.figures.figure import plot  # matplotlib takes a second to import
 
-        return plot(self, x, y, sigma, ax=ax, bands=bands, residuals=residuals, labels=labels, title=title)
+        return plot(
+            self, *self._numbers(x, y, sigma), ax=ax, bands=bands, residuals=residuals, labels=labels, title=title
+        )
+
+    def _numbers(self, x: Any, y: Any, sigma: Any) -> tuple[Any, Any, Any]:
+        """Return columns with numbers in place of times."""
+        is_time = as_times("sigma", sigma) is not None  # else numbers in the unit of y
+        return (
+            in_scale("x", x, self.x_time),
+            in_scale("y", y, self.y_time),
+            in_scale("sigma", sigma, self.y_time) if is_time else sigma,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the coefficients as columns: ``name, params, bse``, ends of intervals, ``tvalues, pvalues``."""

@@ -18,6 +18,8 @@ from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.points import Points
 from regression.common.text import UNDETERMINED, counted
+from regression.common.time_scale import TimeScale
+from regression.common.times import as_times, in_scale
 from regression.estimation.bands import Prediction, predicted
 from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
@@ -30,7 +32,7 @@ ARRAYS = ("params", "bse", "cov_params")
 
 LATER: dict[str, Any] = {  # which release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
-    "cov_type": "nonrobust", "robust": None, "scale": None, "residual_tests": None,
+    "x_time": None, "y_time": None, "cov_type": "nonrobust", "robust": None, "scale": None, "residual_tests": None,
 }  # fmt: skip
 
 
@@ -90,6 +92,8 @@ class FitResult(Answers):
             has not looked.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
+        x_time: What the numbers of x mean where x holds times: their unit and origin; ``None`` for numbers.
+        y_time: The same of y, whose times are durations.
         sample: Some of the points, for a small picture; not in the JSON.
     """
 
@@ -137,6 +141,8 @@ class FitResult(Answers):
     residual_tests: dict[str, Any] | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
+    x_time: TimeScale | None = None
+    y_time: TimeScale | None = None
     sample: Points | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -168,7 +174,8 @@ class FitResult(Answers):
 
         Args:
             x: Points: a number, or a list, an array, a tensor or a column of another library, of shape (N,) or (N, 1);
-                the numbers of the result have that shape.
+                the numbers of the result have that shape. Of a fit over times, times (a tensor has numbers of its
+                scale).
             level: Probability of the bands, between 0 and 1; by default that of the fit.
             sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
                 points' sigma; without it the prediction band of a weighted fit is unknown.
@@ -178,10 +185,11 @@ class FitResult(Answers):
         Raises:
             UsageError: If x or sigma hold other things than real numbers, or a sigma is not positive.
         """
-        points = as_points("x", x)
+        points = as_points("x", in_scale("x", x, self.x_time))
         scales = torch.tensor(math.nan if self.weighted else 1.0, dtype=torch.float64)
         if sigma is not None:
-            scales = as_column("sigma", sigma)
+            is_time = as_times("sigma", sigma) is not None
+            scales = as_column("sigma", in_scale("sigma", sigma, self.y_time) if is_time else sigma)
             if scales.ndim and scales.numel() != points.numel():
                 raise UsageError(
                     f"sigma must be a number, or one for each of {counted(points.numel(), 'point')}, got "
@@ -207,6 +215,7 @@ class FitResult(Answers):
             facts: More to write beside it, such as where the points came from.
         """
         own = {name: getattr(self, name) for name in _stored()} | {"curve": asdict(self.curve)}
+        own |= {name: scale and asdict(scale) for name, scale in (("x_time", self.x_time), ("y_time", self.y_time))}
         content = _finite(own | {"conf_int": self.conf_int} | self.tests | facts)
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -227,7 +236,8 @@ class FitResult(Answers):
             require_stored_fit(content)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
             values: dict[str, Any] = {name: _frozen(content[name]) for name in _stored() if name in content}
-            return cls(**values | {"curve": curve})
+            times = {name: TimeScale.stored(content[name]) for name in ("x_time", "y_time")}
+            return cls(**values | {"curve": curve} | times)
         except OSError as error:
             raise UsageError(f"cannot read the fit {text}: {error.strerror}; expected the fit.json of a run") from None
         except KeyError as error:

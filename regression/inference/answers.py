@@ -13,6 +13,8 @@ from regression.common.arrays import as_column, as_points
 from regression.common.errors import UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.rules import POSITIVE, PROBABILITY, Rule, require_option, whole
+from regression.common.time_scale import TimeScale
+from regression.common.times import in_scale
 from regression.curves.polynomial import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
@@ -54,6 +56,7 @@ class Answers:
     weighted: bool
     level: float
     x_range: tuple[float, float]
+    x_time: TimeScale | None
     curve: FittedCurve
     fixed: dict[str, float]
     through: tuple[tuple[float, float], ...]
@@ -195,7 +198,7 @@ class Answers:
             level: Probability of the interval, by default that of the fit.
         """
         require_option("order", order, whole(1))
-        points, factor = as_points("x", x), self._factor(level)
+        points, factor = as_points("x", in_scale("x", x, self.x_time)), self._factor(level)
         curve = replace(self.curve, **self._exact.slope(int(order)).rounded())  # type: ignore[type-var]
         mean, error = (column.reshape(points.shape) for column in curve.at(points.flatten()))
         return Estimate.of(mean, error, factor)
@@ -208,7 +211,7 @@ class Answers:
             b: Upper end.
             level: Probability of the interval, by default that of the fit.
         """
-        ends = [as_column(name, end) for name, end in (("a", a), ("b", b))]
+        ends = [as_column(name, in_scale(name, end, self.x_time)) for name, end in (("a", a), ("b", b))]
         if any(end.ndim or not end.isfinite() for end in ends):
             raise UsageError(f"the ends of an integral must be finite numbers, got {a} and {b}")
         area, error = self._exact.area(float(ends[0]), float(ends[1]))

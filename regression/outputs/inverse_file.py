@@ -21,11 +21,12 @@ from regression.data.table_module import TableDataModule
 from regression.fits.fit import Fit
 from regression.inference.places import Place
 from regression.outputs.predictions import say_of_rows
-from regression.outputs.table_file import table_writer
+from regression.outputs.table_file import table_writer, x_array, x_type
 
 __all__ = ["InverseFile", "InverseModule", "read_y_alone"]
 
 COLUMNS = ("row", "y", *Place._fields, "note")
+OF_X = ("x", "ci_lower", "ci_upper")
 ROWS_AT_ONCE = 1 << 12  # over all processes: some seconds
 Row = tuple[Any, ...]
 
@@ -87,6 +88,7 @@ class InverseFile(Callback):
             import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
             kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
+            kinds |= dict.fromkeys(OF_X, x_type(cast("InverseModule", pl_module).fit.x_time))
             self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
             with saving(self._path):
                 file = self._files.enter_context(open_whole(self._path))
@@ -113,7 +115,11 @@ class InverseFile(Callback):
             self._count(places)
             rows += [(self._rows, y, *place) for place in places]
         columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        x_time = cast("InverseModule", pl_module).fit.x_time
+        arrays = [
+            x_array(column, x_time) if field.name in OF_X else pa.array(column, field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
         with saving(self._path):
             self._writer.write_table(pa.table(arrays, schema=self._schema))
 

@@ -52,7 +52,8 @@ class PredictionFile(Callback):
         self._path = Path(folder) / self.file
         if trainer.is_global_zero:
             with saving(self._path):
-                self._writer = open_table(self._path, self._files, COLUMNS)
+                x_time = as_curve_module(pl_module).required_result().x_time
+                self._writer = open_table(self._path, self._files, COLUMNS, x_time)
 
     def on_predict_batch_end(
         self,
@@ -70,7 +71,7 @@ class PredictionFile(Callback):
         if not self._writer:
             return
         with saving(self._path):
-            self._writer.write_table(arrow_rows(table, COLUMNS))
+            self._writer.write_table(arrow_rows(table, COLUMNS, fit.x_time))
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
@@ -81,7 +82,9 @@ class PredictionFile(Callback):
 
     def _count_beyond(self, table: Tensor, fit: Fit, has_sigma: bool) -> None:
         """Count rows with a number that is NaN although it is known at the fitted points: it is beyond the range."""
-        known = torch.cat(fit.predict(fit.x_range[:1], sigma=1.0 if has_sigma else None)[:-1]).isfinite()
+        known = torch.cat(
+            fit.predict(torch.tensor(fit.x_range[:1], dtype=torch.float64), sigma=1.0 if has_sigma else None)[:-1]
+        ).isfinite()
         beyond = (table[:, 1:-1].isnan() & known).any(dim=1).nonzero()[:, 0]
         if len(beyond) and not self._beyond:
             self._first_beyond = (self._rows + int(beyond[0]) + 1, float(table[beyond[0], 0]))
@@ -95,17 +98,18 @@ class PredictionFile(Callback):
             self._files.close()
         print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
         fit = as_curve_module(pl_module).required_result()
-        self._say_outside(*fit.x_range)
+        self._say_outside(fit)
         say_of_rows(run_data(trainer), fit)
 
-    def _say_outside(self, low: float, high: float) -> None:
+    def _say_outside(self, fit: Fit) -> None:
         """Print how many rows are outside the fitted range, and warn of those beyond float64's range."""
+        (low, high), shown = fit.x_range, "{:.6g}".format if fit.x_time is None else fit.x_time.shown
         if self._outside:
-            far = f"{self._farthest:.3g}"
+            far = f"{self._farthest:.3g}" + ("" if fit.x_time is None else f" {fit.x_time.unit}")
             far += f", {self._farthest / (high - low):.2g} times its width" if high > low else ""
             print(
-                f"{self._outside:,} of {counted(self._rows, 'point')} outside the fitted range {low:.6g} to "
-                f"{high:.6g}, the farthest by {far}: the bands there trust the model, not the data"
+                f"{self._outside:,} of {counted(self._rows, 'point')} outside the fitted range {shown(low)} to "
+                f"{shown(high)}, the farthest by {far}: the bands there trust the model, not the data"
             )
         if self._beyond:
             row, x = self._first_beyond

@@ -90,14 +90,14 @@ def write_rows(
         writer: Any = None
         if path is not None:
             files.enter_context(saving(path))
-            writer = open_table(path, files, COLUMNS)
+            writer = open_table(path, files, COLUMNS, fit.x_time)
         for batch in batches:
             rows = RowDiagnostics.of(fit, batch.points.to_cpu())
             totals.add(rows, module.device)
             if has_file:
                 table = all_gather_rows(_numbers(rows).to(module.device)).cpu()
                 if writer is not None:
-                    writer.write_table(arrow_rows(table, COLUMNS))
+                    writer.write_table(arrow_rows(table, COLUMNS, fit.x_time))
     return totals.tests(module.device).to_dict()
 
 

@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from torch import Tensor
 
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
+from regression.common.time_scale import DURATIONS, UTC, TimeScale
 
-__all__ = ["arrow_rows", "open_table", "require_table_name", "table_writer"]
+__all__ = ["arrow_rows", "open_table", "require_table_name", "table_writer", "x_array", "x_type"]
 
 ENDINGS = (".csv", ".parquet")
 
@@ -37,24 +39,50 @@ def table_writer(file: IO[bytes], suffix: str, schema: Any) -> AbstractContextMa
     return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False))  # type: ignore[no-any-return]
 
 
-def open_table(path: Path, files: ExitStack, columns: Sequence[str]) -> Any:
+def open_table(path: Path, files: ExitStack, columns: Sequence[str], x_time: TimeScale | None = None) -> Any:
     """Open a table of numbers, whose last column is a flag, and return its writer; the file is renamed when complete.
 
     Args:
         path: The file.
         files: What closes it.
         columns: Names of the columns.
+        x_time: What the numbers of the column ``x`` mean where it holds times: an instant is written as one.
     """
     import pyarrow as pa
 
-    schema = pa.schema([*((name, pa.float64()) for name in columns[:-1]), (columns[-1], pa.bool_())])
+    kinds = dict.fromkeys(columns, pa.float64()) | {columns[-1]: pa.bool_()}
+    if "x" in kinds:
+        kinds["x"] = x_type(x_time)
+    schema = pa.schema(list(kinds.items()))
     return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))
 
 
-def arrow_rows(table: Tensor, columns: Sequence[str]) -> Any:
+def arrow_rows(table: Tensor, columns: Sequence[str], x_time: TimeScale | None = None) -> Any:
     """Return rows of numbers, shape (n, C), as an Arrow table, NaN as null and the last column as a flag."""
     import pyarrow as pa
 
     *numbers, flag = table.numpy().T
     arrays = [*(pa.array(values, from_pandas=True) for values in numbers), pa.array(flag != 0, mask=flag != flag)]
+    if "x" in columns:
+        at = list(columns).index("x")
+        arrays[at] = x_array(numbers[at], x_time)
     return pa.table(arrays, names=list(columns))
+
+
+def x_type(x_time: TimeScale | None) -> Any:
+    """Return the type of a column of x: numbers, or instants, as they were read."""
+    import pyarrow as pa
+
+    if x_time is None or x_time.kind == DURATIONS:
+        return pa.float64()
+    return pa.timestamp("ns", "UTC" if x_time.kind == UTC else None)
+
+
+def x_array(numbers: Any, x_time: TimeScale | None) -> Any:
+    """Return numbers of x as such a column; ``None``, NaN, and what is beyond all instants, as null."""
+    import pyarrow as pa
+
+    kind = x_type(x_time)
+    if x_time is not None and kind != pa.float64():
+        numbers = x_time.times(np.array(numbers, dtype=np.float64))
+    return pa.array(numbers, kind, from_pandas=True)

@@ -4,7 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from regression.common.data_frames import as_frame
 from regression.common.errors import UndeterminedWarning
 from regression.common.text import counted, left_out, printable
+from regression.common.time_scale import TimeScale
 from regression.common.value_and_error import value_and_error
 from regression.series.fits import SeriesTable
 from regression.series.workspace import Model
@@ -40,6 +41,8 @@ class SeriesFit:
         sigma: Residual standard deviations ``√(ssr / (nobs − rank))``, shape (S,).
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept; shape (S,).
         omitted: Number of rows that were left out because a number in them is missing.
+        x_time: What the numbers of x mean where x holds times: their unit and origin, the same for all series.
+        y_time: The same of y, whose times are durations.
     """
 
     model: str
@@ -53,6 +56,8 @@ class SeriesFit:
     sigma: Tensor
     rsquared: Tensor
     omitted: int
+    x_time: TimeScale | None = None
+    y_time: TimeScale | None = None
 
     @classmethod
     def of(
@@ -140,6 +145,7 @@ class SeriesFit:
             "model": self.model, "degree": len(self.names) - 1, "solver": "exact", "series": len(self.nobs),
             "nobs": int(self.nobs.sum()), "omitted": self.omitted, "undetermined": self.undetermined,
             "names": self.names, "pooled": self.pooled, "min_median_max": self.summary(), "notes": self.notes,
+            "x_time": self.x_time and asdict(self.x_time), "y_time": self.y_time and asdict(self.y_time),
         }  # fmt: skip
         return json.dumps(content | facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -150,6 +156,7 @@ class SeriesFit:
         lines = [
             f"{self.model}, degree {len(self.names) - 1}, exact, for each of {len(self.nobs):,} series",
             f"{counted(int(self.nobs.sum()), 'point')}, {each} a series, {counted(len(self.names), 'coefficient')}",
+            *(f"{name} in {scale.words}" for name, scale in (("x", self.x_time), ("y", self.y_time)) if scale),
         ]
         if self.omitted:
             lines.append(left_out(self.omitted))

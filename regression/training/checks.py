@@ -42,6 +42,7 @@ __all__ = [
     "require_one_precision",
     "require_same_division",
     "require_same_optimizer",
+    "require_same_times",
     "require_sane_numbers",
     "require_short_blocks",
 ]
@@ -139,6 +140,23 @@ def require_short_blocks(updates_per_batch: int, batch_size: int, most: int, is_
             f"updates_per_batch {updates_per_batch} needs all rows in one batch, or batches of up to {most:,} "
             f"rows, got {batch_size:,} of more: set updates_per_batch to 1, or change data.batch_size"
         )
+
+
+def require_same_times(fitted: Any, data: Any, has_y: bool = True) -> None:
+    """Refuse points whose times are not numbers of the scale of a fit; what comes without a data module has no times.
+
+    Args:
+        fitted: What has the scales of a fit, if there is one.
+        data: The data module, if there is one.
+        has_y: Whether there is a y.
+    """
+    for name in ("x", "y")[: 1 + has_y] if fitted is not None and data is not None else ():
+        expected, got = getattr(fitted, f"{name}_time"), getattr(data, f"{name}_time")
+        if got != expected:
+            words = [f"{scale.kind} ({scale.words})" if scale else "numbers" for scale in (expected, got)]
+            advice = f"; give time_unit {expected.unit}" if expected and got and expected.kind == got.kind else ""
+            advice += f" and time_origin {expected.origin}" if advice and expected.origin else ""
+            raise UsageError(f"{name} must hold {words[0]}, as the points of the fit do, got {words[1]}{advice}")
 
 
 def require_same_division(stored: Position, loader: GlobalBatches | Shares, is_plain: bool) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from regression.common.errors import UsageError
 from regression.common.rules import NUMBER, TEXT, list_of, or_null, require_stored, whole
+from regression.common.time_scale import TimeScale
 from regression.curves.change_of_basis import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -45,6 +46,8 @@ class Origin:
         notes: Notes for the reader of the report.
         axes: Names of x and y.
         source: Where the points came from, in words.
+        x_time: What the numbers of x mean where x holds times.
+        y_time: The same of y.
     """
 
     solver: str
@@ -56,6 +59,8 @@ class Origin:
     notes: tuple[str, ...] = ()
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
+    x_time: TimeScale | None = None
+    y_time: TimeScale | None = None
 
 
 class FitRecord:
@@ -79,7 +84,7 @@ class FitRecord:
         self.model, self.name, self.absolute_sigma, self.level = model, name, absolute_sigma, level
         self.least_squares = LeastSquares(model)
         self.origin: Origin | None = None
-        self._names: dict[str, Any] = {}
+        self._columns: dict[str, Any] = {}
         self._origin_weights: Tensor | None = None  # the weights that the losses and notes of the origin are of
         self._fit: Fit | None = None
         self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain that this fit is of
@@ -103,22 +108,21 @@ class FitRecord:
         with torch.no_grad():
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
-    def begin(self, frame: Frame, omitted: int, axes: tuple[str, str], source: str | None) -> None:
+    def begin(self, frame: Frame, omitted: int, **columns: Any) -> None:
         """Reset the sums and the origin, for a new fit.
 
         Args:
             frame: Coordinates of the sums.
             omitted: Number of rows that were left out.
-            axes: Names of x and y.
-            source: Where the points came from, in words.
+            columns: What the origin has of the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
         """
         self.least_squares.begin(frame, omitted)
-        self._names = {"axes": axes, "source": source}
+        self._columns = columns
         self.origin = self._fit = self._fitted = None
 
     def note(self, origin: Origin) -> None:
         """Set how the weights are found, while updates still change them."""
-        self.origin, self._origin_weights, self._fitted = replace(origin, **self._names), None, None
+        self.origin, self._origin_weights, self._fitted = replace(origin, **self._columns), None, None
 
     def pin(self) -> None:
         """Record that the losses and notes of the origin are those of the present weights."""
@@ -188,7 +192,8 @@ class FitRecord:
             self.least_squares.restore(state)
             require_stored(state["origin"], ORIGIN, "origin.")
             lists = {name: tuple(value) for name, value in state["origin"].items() if isinstance(value, list | tuple)}
-            self.origin = Origin(**{**state["origin"], **lists})
+            times = {name: TimeScale.stored(state["origin"].get(name)) for name in ("x_time", "y_time")}
+            self.origin = Origin(**{**state["origin"], **lists, **times})
         except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
             why = str(error) if isinstance(error, ValueError) else repr(error)
             raise UsageError(f"the weights come with no fit of this program: {why}; take another file") from error

@@ -30,6 +30,7 @@ from regression.training.checks import (
     require_known_monitors,
     require_no_series,
     require_same_division,
+    require_same_times,
     require_sane_numbers,
     require_short_blocks,
 )
@@ -120,6 +121,12 @@ class Regression(CurveModule):
         if stage == "fit":
             self.progress = Progress()
 
+    def _require_same_times(self) -> None:
+        if self.trainer.state.fn != "fit":
+            require_same_times(self.result, run_data(self.trainer), has_y=not self.trainer.predicting)
+
+    on_validation_start = on_test_start = on_predict_start = _require_same_times
+
     def on_fit_start(self) -> None:
         """Refuse what can only be seen once the Trainer and the optimizer are known."""
         self.engine.require_options()
@@ -137,8 +144,9 @@ class Regression(CurveModule):
         frame = found.frame()
         self._set_domain(frame)
         data = run_data(self.trainer)
-        axes, source = (("x", "y"), None) if data is None else (data.axes, data.provenance)
-        self.record.begin(frame, self.loader.rows.omitted, axes, source)
+        if self.progress.is_resumed:
+            require_same_times(self.record.origin, data)
+        self.record.begin(frame, self.loader.rows.omitted, **({} if data is None else data.columns))
         self.engine.begin()
 
     def _require_data(self) -> None:

@@ -17,6 +17,7 @@ from regression.series.workspace import Model
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import require_full_precision, require_one_pass
 from regression.training.regression import Regression
+from regression.training.trainer_parts import run_data
 
 __all__ = ["SeriesRegression"]
 
@@ -102,7 +103,9 @@ class SeriesRegression(pl.LightningModule):
         assert labels is not None  # there are series
         table = replace(table, codes=labels.share(table.codes)).gathered(self.device)
         table = fit_all(table, lambda: map(_columns, loader.in_order()), model, self.device)
-        self.result = SeriesFit.of(table, model, labels.names(table.codes), self.model_name, loader.rows.omitted)
+        fit = SeriesFit.of(table, model, labels.names(table.codes), self.model_name, loader.rows.omitted)
+        data = run_data(self.trainer)
+        self.result = fit if data is None else replace(fit, x_time=data.x_time, y_time=data.y_time)
         self._table = None
 
 

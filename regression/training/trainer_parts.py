@@ -27,10 +27,15 @@ def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
 
 
 def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
-    """Return the data module that the batches of a fit or of predictions come from, if it is of this package."""
+    """Return the data module that the batches of a run come from, if it is of this package."""
     # The loader is checked because a Trainer keeps the data module of an earlier run.
 
-    loader = trainer.predict_dataloaders if trainer.predicting else trainer.train_dataloader
+    evaluated = (
+        (trainer.predicting, trainer.predict_dataloaders),
+        (trainer.testing, trainer.test_dataloaders),
+        (trainer.validating, trainer.val_dataloaders),
+    )
+    loader = next((loaders for is_now, loaders in evaluated if is_now), trainer.train_dataloader)
     data = trainer.datamodule  # type: ignore[attr-defined]
     is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)
     return cast("PointsDataModule", data) if is_own else None
