@@ -1,4 +1,4 @@
-"""Losses: ``NormLoss``, and how a torch loss is summed over a global batch."""
+"""Losses: ``NormLoss``, and sums of a torch loss over a global batch."""
 
 import inspect
 import math
@@ -18,8 +18,8 @@ __all__ = ["GlobalLoss", "NormLoss"]
 class NormLoss(nn.Module):
     """The Euclidean norm of the residuals over their number, ``‖f(x) − y‖₂ / N``.
 
-    It is not the mean squared error ``‖f(x) − y‖₂² / N``: it has y's unit and shrinks with more points. Its gradient
-    at a perfect fit is taken as 0.
+    Unlike the mean squared error ``‖f(x) − y‖₂² / N`` it has y's unit and shrinks with more points. Its gradient at a
+    perfect fit is taken as 0.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ class GlobalLoss:
     def curvature(self, residual: float) -> float | None:
         """Return the largest second derivative of ρ; ``None`` for a loss whose step size is not known.
 
-        For ``|r|``, whose second derivative is 0, it is that of the mean over many normal residuals, twice their
-        density at 0; times 10 for a shorter step, because the slope of a point does not approach 0 with its residual.
+        The second derivative of ``|r|`` is 0, but that of its mean over many normal residuals is twice their density at
+        0. This is returned times 10, for a shorter step, because the slope of ``|r|`` does not approach 0 with r.
 
         Args:
             residual: Root mean square of the residuals.
@@ -97,7 +97,7 @@ class GlobalLoss:
         """Return the loss of a global batch from its sum S and its number of rows N."""
         if not self.is_norm:
             return total / rows
-        # The slope of the root is infinite at 0; below the smallest normal number the clamp makes the gradient 0.
+        # The slope of the root is infinite at 0; the clamp makes the gradient 0 below the smallest normal number.
         root = total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()
         return torch.where(total > 0, root, total) / rows
 
@@ -105,7 +105,7 @@ class GlobalLoss:
 def _threshold(loss: nn.Module) -> float | None:
     """Return the residual up to which a loss is a parabola, and beyond which it is linear; ``None`` for other losses.
 
-    ``SmoothL1Loss`` with β is ``HuberLoss`` with δ = β, over β.
+    ``SmoothL1Loss`` with β is ``HuberLoss`` with δ = β, divided by β.
     """
     if isinstance(loss, nn.HuberLoss):
         return float(loss.delta)
@@ -125,16 +125,16 @@ def _torch_loss(name: str) -> type[nn.Module]:
 
 
 def _require_additive(name: str, mean: nn.Module, total: nn.Module, each: nn.Module) -> None:
-    """Refuse a loss that is not the mean of one term per point, by trying it on three points in two slices."""
+    """Refuse a loss that is not the mean of one term for each point; three points in two slices show it."""
     prediction, target = torch.tensor([0.2, 0.7, 0.4]), torch.tensor([0.9, 0.1, 0.3])
     try:
         whole = total(prediction, target)
         parts = total(prediction[:2], target[:2]) + total(prediction[2:], target[2:])
-        additive = each(prediction, target).shape == (3,) and torch.allclose(whole, parts)
-        additive = additive and torch.allclose(mean(prediction, target) * 3, whole)
+        is_additive = each(prediction, target).shape == (3,) and torch.allclose(whole, parts)
+        is_additive = is_additive and torch.allclose(mean(prediction, target) * 3, whole)
     except (TypeError, ValueError, RuntimeError, IndexError):
-        additive = False
-    if not additive:
+        is_additive = False
+    if not is_additive:
         raise UsageError(
             f"loss {name} cannot be summed over a global batch of (prediction, y) pairs; "
             "use MSELoss, L1Loss, HuberLoss, SmoothL1Loss or NormLoss"

@@ -1,7 +1,8 @@
-"""Many gradient updates without a step of the Trainer in between, on one batch or on one batch each. Torch only.
+"""Many gradient updates without a step of the Trainer in between: all on one batch, or each on its own batch.
 
-On ten points an update takes a few microseconds of arithmetic. The model is linear in its coefficients, so the gradient
-needs no autograd through the model: with the loss's slope ``d = ∂loss/∂f`` it is ``Aᵀ d``.
+On ten points an update takes a few microseconds of arithmetic, much less than a step of the Trainer. The model is
+linear in its coefficients, so the gradient needs no autograd through the model: with the loss's slope
+``d = ∂loss/∂f`` it is ``Aᵀ d``.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,8 @@ from regression.descent.losses import GlobalLoss
 
 __all__ = ["Trace", "descend", "descend_each"]
 
-NUMBERS_PER_CHUNK = 1 << 20  # of one temporary matrix of predictions: 4 MiB of float32
-UPDATES_PER_SPAN = 500  # at most: some milliseconds on few points; longer spans keep more views alive and are slower
+NUMBERS_PER_CHUNK = 1 << 20  # size of the temporary matrix of predictions: 4 MiB of float32
+MAX_UPDATES_PER_SPAN = 500  # some milliseconds on few points; longer spans keep more views alive and are slower
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def descend(
     """Make a number of updates of one parameter vector on one batch.
 
     The steps are those of ``optimizer.step()`` after ``loss.backward()``, and a scheduler steps after each update.
-    The updates are made in spans, and the losses of a span are computed together. Products of matrices of another shape
-    may round differently, so a block is stopped only after a span: when it is resumed, the bits are the same.
+    The updates are made in spans, and the losses of a span are computed by one product of matrices. A product of
+    another shape may round differently, so the updates stop only after a whole span: a resumed run gives the same bits.
 
     Args:
         objective: The loss of the batch.
@@ -122,7 +123,7 @@ def descend(
         optimizer: An optimizer of this parameter alone.
         updates: Number of updates U, at least 1.
         scheduler: A learning rate scheduler of the optimizer.
-        is_stopped: Called after each span; whether to leave the other updates out, the same on all processes.
+        is_stopped: Called after each span; whether to skip the remaining updates, the same on all processes.
 
     Returns:
         The losses before each update made and after the last, shape (U + 1,), and the coefficients after each of
@@ -130,7 +131,7 @@ def descend(
     """
     states = parameter.new_empty(updates + 1, *parameter.shape).detach()
     states[0] = parameter.detach()
-    span = max(1, min(UPDATES_PER_SPAN, NUMBERS_PER_CHUNK // objective.rows))  # the same on all processes
+    span = max(1, min(MAX_UPDATES_PER_SPAN, NUMBERS_PER_CHUNK // objective.rows))  # the same on all processes
     is_plain = scheduler is None and _is_plain_sgd(optimizer)
     losses, made = [], 0
     with torch.no_grad():
@@ -154,14 +155,14 @@ def descend_each(
     has_scheduler: bool = False,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Tensor, Tensor]:
-    """Make one update of one parameter vector on each of some batches; see ``descend``.
+    """Make one update of one parameter vector on each of several batches; see ``descend``.
 
     Args:
         objectives: The losses of the batches, at least one; the next one is taken only after the update on the last.
         parameter: The coefficients, shape (K,), changed in place.
         optimizer: An optimizer of this parameter alone.
         has_scheduler: Whether a learning rate scheduler steps later; torch warns unless ``optimizer.step`` was called.
-        is_stopped: Called now and then; whether to leave the other updates out, the same on all processes.
+        is_stopped: Called about every 2^20 rows; whether to skip the remaining batches, the same on all processes.
 
     Returns:
         The losses before each update made, shape (U,), and the coefficients after each of them, shape (U, K).
@@ -186,7 +187,7 @@ def descend_each(
 
 
 def _is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether a step is ``c ← c − lr ∇``: then it is made here, without the overhead of ``optimizer.step``."""
+    """Return whether a step is ``c ← c − lr ∇``, which is made here without the overhead of ``optimizer.step``."""
     group = optimizer.param_groups[0]
     return type(optimizer) is torch.optim.SGD and not any(
         group[option] for option in ("momentum", "weight_decay", "nesterov", "maximize")
@@ -210,14 +211,14 @@ def _any_optimizer(
     scheduler: LRScheduler | ReduceLROnPlateau | None,
     states: Tensor,
 ) -> None:
-    searches = isinstance(optimizer, torch.optim.LBFGS)  # the only optimizer of torch that evaluates the loss itself
+    needs_closure = isinstance(optimizer, torch.optim.LBFGS)  # torch's only optimizer that evaluates the loss itself
 
     def closure() -> Tensor:
         parameter.grad = gradient(parameter.detach())
         return objective.losses(parameter.detach()[None])[0]
 
     for before, after in pairwise(states):
-        if searches:
+        if needs_closure:
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
             parameter.grad = gradient(parameter.detach())

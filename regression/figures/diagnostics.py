@@ -1,4 +1,4 @@
-"""Four pictures of residuals that tell whether a fit may be believed, as R's ``plot(lm)`` has them."""
+"""Four panels of residuals that show whether a fit can be trusted, as R's ``plot(lm)`` does."""
 
 import matplotlib
 import torch
@@ -13,10 +13,10 @@ from regression.inference.row_diagnostics import RowDiagnostics
 
 __all__ = ["diagnostics"]
 
-COOK = 0.5, 1.0  # distances that are drawn: beyond 1 a point moves the curve much
+COOK = 0.5, 1.0  # Cook's distances that are drawn: a point beyond 1 moves the curve much
 TITLE = f"leverage (Cook's distance: dotted {COOK[0]:g}, dashed {COOK[1]:g})"
-MOST_NAMED = 3  # remarkable points, with the numbers of their rows
-SMOOTHED = 30  # points from which on a running median is drawn
+MAX_LABELLED = 3  # points of a panel with the numbers of their rows
+MIN_MEDIAN_POINTS = 30  # with fewer points there is no running median
 
 
 def diagnostics(
@@ -28,7 +28,7 @@ def diagnostics(
 ) -> Figure:
     """Draw residuals against fitted values, their quantiles, their size, and leverage with Cook's distance.
 
-    The three most remarkable points of each picture have the numbers of their rows.
+    The three largest residuals, or Cook's distances, of each panel are labelled with the numbers of their rows.
 
     Args:
         fit: The fit.
@@ -40,54 +40,54 @@ def diagnostics(
     Raises:
         UsageError: If the errors of the fit are unknown, or 0.
     """
-    found = RowDiagnostics.known(fit, points)
-    size_of_root = found.standardized.abs().sqrt()
+    rows = RowDiagnostics.known(fit, points)
+    root_size = rows.standardized.abs().sqrt()
     result = Figure(figsize=size or (9, 8), layout="constrained")
     result.suptitle(plain_text(title))
     (first, second), (third, fourth) = result.subplots(2, 2)
-    remarkable = _remarkable(found.standardized.abs())
-    _scatter(first, found.fitted, found.residual, remarkable, first_row, "residuals and fitted values")
+    labelled = _largest(rows.standardized.abs())
+    _scatter(first, rows.fitted, rows.residual, labelled, first_row, "residuals and fitted values")
     first.axhline(0, color=GREY, linewidth=1)
     first.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="residual")
-    _draw_quantiles(second, found.standardized, remarkable, first_row)
-    _scatter(third, found.fitted, size_of_root, remarkable, first_row, "scale and location")
+    _draw_quantiles(second, rows.standardized, labelled, first_row)
+    _scatter(third, rows.fitted, root_size, labelled, first_row, "scale and location")
     third.set(xlabel=f"fitted {plain_text(fit.axes[1])}", ylabel="√|standardized residual|", ylim=(0, None))
-    for axes, values in ((first, found.residual), (third, size_of_root)):
-        _draw_median(axes, found.fitted, values)
-    _draw_leverage(fourth, found, fit.rank, first_row)
-    third.set_ylim(0, 1.1 * float(size_of_root.max()))  # room for the names of rows
+    for axes, values in ((first, rows.residual), (third, root_size)):
+        _draw_median(axes, rows.fitted, values)
+    _draw_leverage(fourth, rows, fit.rank, first_row)
+    third.set_ylim(0, 1.1 * float(root_size.max()))  # space for the labels
     return result
 
 
-def _remarkable(size: Tensor) -> list[int]:
-    return size.topk(min(MOST_NAMED, len(size))).indices.tolist()
+def _largest(size: Tensor) -> list[int]:
+    return size.topk(min(MAX_LABELLED, len(size))).indices.tolist()
 
 
-def _scatter(axes: Axes, x: Tensor, y: Tensor, named: list[int], first_row: int | None, title: str) -> None:
+def _scatter(axes: Axes, x: Tensor, y: Tensor, labelled: list[int], first_row: int | None, title: str) -> None:
     axes.plot(x.numpy(), y.numpy(), "o", color=BLUE, markersize=4 if len(x) <= 300 else 1.5, markeredgewidth=0)
     axes.set_title(title, fontsize="medium")
-    for index in named if first_row is not None else []:
+    for index in labelled if first_row is not None else []:
         is_right = float(x[index]) > float(x.min() + x.max()) / 2
         axes.annotate(f"{(first_row or 0) + index}", (float(x[index]), float(y[index])), (-5 if is_right else 5, 2),
                       textcoords="offset points", ha="right" if is_right else "left", fontsize="small")  # fmt: skip
     few_ticks(axes)
 
 
-def _draw_quantiles(axes: Axes, standardized: Tensor, named: list[int], first_row: int | None) -> None:
-    """Draw residuals against the quantiles that normal ones would have, and the line that these lie on."""
+def _draw_quantiles(axes: Axes, standardized: Tensor, labelled: list[int], first_row: int | None) -> None:
+    """Draw residuals against the quantiles of as many normal residuals, and the line on which normal ones would lie."""
     order = standardized.argsort()
-    places = torch.empty_like(standardized)
-    places[order] = (torch.arange(len(order), dtype=torch.float64) + 0.5) / len(order)
-    normal = torch.special.ndtri(places)
+    probabilities = torch.empty_like(standardized)
+    probabilities[order] = (torch.arange(len(order), dtype=torch.float64) + 0.5) / len(order)
+    normal = torch.special.ndtri(probabilities)
     ends = torch.stack([normal.min(), normal.max()])
     axes.plot(ends.numpy(), ends.numpy(), color=ORANGE, linewidth=1)
-    _scatter(axes, normal, standardized, named, first_row, "normal Q–Q")
+    _scatter(axes, normal, standardized, labelled, first_row, "normal Q–Q")
     axes.set(xlabel="quantile of normal residuals", ylabel="standardized residual")
 
 
 def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
-    """Draw the medians of about ten stretches, where there are enough points for a tendency."""
-    if len(x) < SMOOTHED:
+    """Draw the medians of about ten ranges of x, if there are enough points for them."""
+    if len(x) < MIN_MEDIAN_POINTS:
         return
     parts = x.argsort().tensor_split(min(10, len(x) // 10))
     middles = [(float(x[part].median()), float(y[part].median())) for part in parts]
@@ -96,12 +96,12 @@ def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
     axes.set_title(f"{axes.get_title()} (line: running median)", fontsize="medium")
 
 
-def _draw_leverage(axes: Axes, found: RowDiagnostics, size: int, first_row: int | None) -> None:
-    """Draw residuals against leverage, with lines of equal distance of Cook's."""
+def _draw_leverage(axes: Axes, rows: RowDiagnostics, size: int, first_row: int | None) -> None:
+    """Draw residuals against leverage, with lines of equal Cook's distance."""
     axes.axhline(0, color=GREY, linewidth=1)
-    _scatter(axes, found.leverage, found.standardized, _remarkable(found.cook), first_row, TITLE)
+    _scatter(axes, rows.leverage, rows.standardized, _largest(rows.cook), first_row, TITLE)
     low, high = axes.get_ylim()
-    top = float(found.leverage.max())
+    top = float(rows.leverage.max())
     leverage = torch.linspace(top / 100, min(1.15 * top, 0.999), 100, dtype=torch.float64)
     color = matplotlib.rcParams["text.color"]
     for distance, style in zip(COOK, (":", "--"), strict=True):

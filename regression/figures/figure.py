@@ -1,4 +1,4 @@
-"""The figure of a fit, on its own or in axes of a user's, and its files; matplotlib's global state stays as it is."""
+"""The figure of a fit, new or in a user's axes, and its files; matplotlib's global state does not change."""
 
 import gc
 import io
@@ -37,25 +37,25 @@ __all__ = ["ENDINGS", "Bands", "Figure", "figure", "figure_file", "plot", "shown
 
 Bands = Literal["both", "confidence", "prediction", "none"]
 
-COMPRESSION = 3  # a tenth larger than 6, the usual, in two thirds of the time
+COMPRESSION = 3  # level of PNG: files are a tenth larger than at the usual 6, in two thirds of the time
 ENDINGS = (".png", ".pdf", ".svg")
-GAPS, SHARES = (0.1, 0.65), (5, 2, 2.5)  # of the panels, in inches, and of the height
+GAPS_INCHES, HEIGHT_SHARES = (0.1, 0.65), (5, 2, 2.5)  # between panels, and of the panels
 LEFT, RIGHT, BOTTOM = 0.8, 0.2, 0.55  # margins in inches
-NARROW = 5  # inches of a figure in which all is smaller
+NARROW_INCHES = 5  # a narrower figure has small letters, markers and lines
 SMALL: dict[Any, Any] = {"font.size": 8, "lines.markersize": 3.5, "lines.linewidth": 1.0}
-MOST_SHOWN = 2000  # points: more hide each other
-REMARK_WIDTH = 90  # signs of a line
+MAX_POINTS = 2000  # that are drawn: more hide each other
+REMARK_CHARACTERS = 90  # of a line
 
 
 class NotebookFigure(Figure):
-    """A figure that a notebook shows, also where pyplot was never imported."""
+    """A figure that a notebook shows even if pyplot was never imported."""
 
     def _repr_png_(self) -> bytes:
         return figure_file(self, ".png")
 
 
 def figure_file(figure: Figure, ending: str, dpi: float = 120) -> bytes:
-    """Return a figure as the bytes of a PNG, PDF or SVG file; drawing takes a while.
+    """Draw a figure, which takes a while, and return the bytes of a PNG, PDF or SVG file.
 
     Args:
         figure: The figure.
@@ -64,26 +64,26 @@ def figure_file(figure: Figure, ending: str, dpi: float = 120) -> bytes:
     """
     file, undated = io.BytesIO(), {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same bytes each time
     options = {"pil_kwargs": {"compress_level": COMPRESSION}} if ending == ".png" else {"metadata": undated[ending]}
-    with _undisturbed(), matplotlib.rc_context({"svg.hashsalt": "regression"}):
+    with _without_garbage_collection(), matplotlib.rc_context({"svg.hashsalt": "regression"}):
         figure.savefig(file, format=ending[1:], dpi=dpi, **options)
     return file.getvalue()
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put the collection of garbage off: it looks through all of torch several times while a figure is drawn."""
-    was_on = gc.isenabled()
+def _without_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection, which would scan all objects of torch several times while a figure is drawn."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()
 
 
 @contextmanager
 def styled(style: str | None) -> Iterator[None]:
-    """Draw in a style of matplotlib's, by its name or the path of its file.
+    """Draw in a style of matplotlib, given by its name or the path of its file.
 
     Raises:
         UsageError: If there is no such style.
@@ -112,11 +112,11 @@ def shown_fit(
     first_row: int | None = None,
     bands: Sequence[str] = tuple(BANDS),
 ) -> tuple[ShownPoints, ShownCurve]:
-    """Return what a figure shows of points and a fit to them: points with error bars, the curve, its bands.
+    """Return the content of a figure: points with error bars, the curve of a fit to them, and its bands.
 
-    An error bar is ± sigma, times residual σ where sigma are relative, as in the prediction band. With one sigma for
-    all points the prediction band is that of new points with this sigma; where sigma differ there is none. A descent
-    that has not converged has no bands: they would be those of the optimum.
+    An error bar is ± sigma, times residual σ if sigma are relative, as in the prediction band. If all points have one
+    sigma, the prediction band is that of new points with this sigma; if sigma differ, there is none. A fit by gradient
+    descent that has not converged has no bands, because they would be those of the optimum.
 
     Args:
         fit: The fit.
@@ -153,9 +153,9 @@ def _curve_label(fit: Fitted) -> str:
 
 
 def _remark(fit: Fitted) -> str | None:
-    """Return the note without which the curve would be taken for more than it is."""
-    grave = [note for note in fit.notes if note.startswith((UNDETERMINED, NOT_CONVERGED))]
-    return fill(grave[0].partition(";")[0], REMARK_WIDTH) if grave else None
+    """Return the note that a reader must know to judge the curve: that it is undetermined, or has not converged."""
+    notes = [note for note in fit.notes if note.startswith((UNDETERMINED, NOT_CONVERGED))]
+    return fill(notes[0].partition(";")[0], REMARK_CHARACTERS) if notes else None
 
 
 def figure(
@@ -165,22 +165,22 @@ def figure(
     history: Losses | Degrees | None = None,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw points and a curve with its bands, the residuals, and what led to the curve.
+    """Draw points and a curve with its bands, the residuals, and the losses or criteria that led to the curve.
 
-    An axis of losses or criteria is logarithmic where they span two decades or more.
+    The axis of losses or criteria is logarithmic if they span two decades or more.
 
     Args:
         title: Title of the figure.
         shown: The points.
         curve: The curve.
-        history: A third panel.
+        history: The third panel, if any.
         size: Width and height in inches.
 
     Returns:
-        A figure of its own, not known to pyplot.
+        A new figure, not known to pyplot.
     """
     result = NotebookFigure(figsize=size or (7, 8 if history else 6))
-    with matplotlib.rc_context(SMALL if result.get_figwidth() < NARROW else {}):
+    with matplotlib.rc_context(SMALL if result.get_figwidth() < NARROW_INCHES else {}):
         _fill(result, title, shown, curve, history)
     return result
 
@@ -202,22 +202,22 @@ def _fill(result: Figure, title: str, shown: ShownPoints, curve: ShownCurve, his
 
 
 def _panels(figure: Figure, count: int, top: float) -> list[Axes]:
-    """Return panels one below the other, with margins in inches: a layout engine takes most of the time of drawing."""
+    """Return panels one below the other, with fixed margins: a layout engine would take most of the time of drawing."""
     width, height = figure.get_size_inches()
-    gaps, shares = (*GAPS[: count - 1], 0.0), SHARES[:count]
-    room, at, found = height - top - BOTTOM - sum(gaps), height - top, list[Axes]()
+    gaps, shares = (*GAPS_INCHES[: count - 1], 0.0), HEIGHT_SHARES[:count]
+    total, edge, panels = height - top - BOTTOM - sum(gaps), height - top, list[Axes]()  # heights in inches
     for share, gap in zip(shares, gaps, strict=True):
-        tall = room * share / sum(shares)
-        at -= tall
-        found.append(figure.add_axes((LEFT / width, at / height, 1 - (LEFT + RIGHT) / width, tall / height)))
-        at -= gap
-    return found
+        size = total * share / sum(shares)
+        edge -= size
+        panels.append(figure.add_axes((LEFT / width, edge / height, 1 - (LEFT + RIGHT) / width, size / height)))
+        edge -= gap
+    return panels
 
 
 def _write_title(axes: Axes, title: str, remark: str | None) -> None:
-    """Write the title, and below it in colour what must be known before the curve is trusted."""
+    """Write the title, and below it in colour the remark."""
     lines = 0 if remark is None else remark.count("\n") + 1
-    # With a place of its own matplotlib need not look for what it might hide, which takes a tenth of the time.
+    # A given y spares matplotlib the search for what the title might hide, which takes a tenth of the time of drawing.
     axes.set_title(plain_text(title), y=1, pad=6 + 13 * lines)
     if remark is not None:
         axes.annotate(plain_text(remark), (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
@@ -236,7 +236,7 @@ def plot(
     labels: tuple[str, str] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw points and a fit to them, in a figure of its own or in the axes of a user's; see ``Fit.plot``."""
+    """Draw points and a fit to them, in a new figure or in a user's axes; see ``Fit.plot``."""
     names = ("x", "y", "sigma")[: 2 + (sigma is not None)]
     columns, _ = complete_columns(names, (x, y, sigma)[: len(names)], "raise")
     require_complete(names, columns, can_omit=False)
@@ -252,9 +252,9 @@ def plot(
     points = Points(*columns)
     if not len(points.x):
         raise UsageError("expected at least one point to draw, got none")
-    some = points.chosen(slice(None, None, -(-len(points.x) // MOST_SHOWN)))
+    some = points.chosen(slice(None, None, -(-len(points.x) // MAX_POINTS)))
     chosen = tuple(BANDS) if bands == "both" else () if bands == "none" else (bands,)
-    first_row = 0 if len(some.x) == len(points.x) else None  # as arrays count
+    first_row = 0 if len(some.x) == len(points.x) else None  # rows of arrays are counted from 0
     shown, curve = shown_fit(fit, some, labels, first_row=first_row, bands=chosen)
     if ax is None and residuals:
         return figure(title or "", shown, curve)
@@ -265,13 +265,13 @@ def plot(
         draw_residuals(below, shown, curve)
     name_axes(above, below, shown.axes)
     _write_title(above, title or "", curve.remark)
-    drawn = above.get_figure(root=True)
-    assert drawn is not None
-    return drawn
+    root = above.get_figure(root=True)
+    assert root is not None
+    return root
 
 
 def _panel_below(axes: Axes) -> Axes:
-    """Return new axes that take the lower part of the room of others."""
+    """Return new axes that take the lower part of the area of given ones."""
     from mpl_toolkits.axes_grid1 import make_axes_locatable  # type: ignore[import-untyped]
 
     below: Axes = make_axes_locatable(axes).append_axes("bottom", size="40%", pad=0.1, sharex=axes)

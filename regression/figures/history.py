@@ -1,11 +1,11 @@
-"""The third panel of a figure: what led to the curve."""
+"""The third panel of a figure: the losses of a descent, or the criteria of the compared degrees."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from regression.figures.panels import BLUE, FEW, ORANGE
+from regression.figures.panels import BLUE, MAX_LARGE_POINTS, ORANGE
 from regression.inference.fitted import Fitted
 
 __all__ = ["Degrees", "Losses", "compared_degrees"]
@@ -13,10 +13,10 @@ __all__ = ["Degrees", "Losses", "compared_degrees"]
 
 @dataclass(frozen=True)
 class Losses:
-    """A panel of the losses on the way, by the number of updates made before each.
+    """A panel of the losses of a descent.
 
     Attributes:
-        by_update: The losses, at least one.
+        by_update: The losses, at least one, by the number of updates made before each.
         name: Name of the loss.
     """
 
@@ -26,7 +26,8 @@ class Losses:
     def draw(self, axes: Axes) -> None:
         """Draw the losses."""
         updates, losses = list(self.by_update), list(self.by_update.values())
-        axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker="o" if len(losses) <= FEW else "", markersize=4)
+        marker = "o" if len(losses) <= MAX_LARGE_POINTS else ""
+        axes.plot(updates, losses, color=ORANGE, linewidth=1.5, marker=marker, markersize=4)
         _use_log_scale(axes, losses)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set(xlabel="updates made", ylabel=self.name)
@@ -34,7 +35,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Degrees:
-    """A panel of the degrees that were compared; the lowest criterion is marked.
+    """A panel of the criteria of the compared degrees; the lowest one is marked.
 
     Attributes:
         by_degree: The criterion of each degree, at least one.
@@ -57,7 +58,7 @@ class Degrees:
 
 
 def compared_degrees(fit: Fitted) -> Degrees | None:
-    """Return the panel of the degrees that a fit's degree was chosen from, by the criterion that chose it."""
+    """Return the panel of the degrees that were compared for a fit; ``None`` if its degree was given."""
     known = {int(row["degree"] or 0): row.get(fit.criterion or "") for row in fit.degree_table}
     criteria = {degree: value for degree, value in known.items() if value is not None}
     return Degrees(criteria, fit.criterion) if criteria and fit.criterion else None

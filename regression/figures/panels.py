@@ -1,6 +1,6 @@
 """The two panels of a curve: points, curve and bands; and the residuals.
 
-Points go to matplotlib as arrays of numpy: it takes a tensor for a sequence of numbers, and makes an object of each.
+Points go to matplotlib as arrays of numpy, because it treats a tensor as a sequence and makes an object of each number.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +17,21 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.common.text import printable
 
-__all__ = ["BANDS", "BLUE", "FEW", "GREY", "ORANGE", "ShownCurve", "ShownPoints", "draw_curve", "draw_residuals",
-           "few_ticks", "name_axes", "plain_text", "points_label"]  # fmt: skip
+__all__ = ["BANDS", "BLUE", "GREY", "MAX_LARGE_POINTS", "ORANGE", "ShownCurve", "ShownPoints", "draw_curve",
+           "draw_residuals", "few_ticks", "name_axes", "plain_text", "points_label"]  # fmt: skip
 
-BLUE, ORANGE, GREEN, GREY = "#3a78c2", "#d1571b", "#2e9e6b", "#8a8a8a"  # to be seen on white and on black
+BLUE, ORANGE, GREEN, GREY = "#3a78c2", "#d1571b", "#2e9e6b", "#8a8a8a"  # visible on white and on black
 BANDS = {"prediction": ("obs_ci", 0.12, "of new points"), "confidence": ("mean_ci", 0.3, "confidence")}
-FEW = 30  # up to this many points are drawn large
-GRID = 201  # points of a curve
-LONG_NAME = 18  # signs of a name of y that leave no room for more beside the panel of residuals
-MOST_BARS = 150  # of points with error bars: more hide each other
-MOST_NAMED = 5  # outliers with the number of their row
-NEAR = 0.12  # of the panel's width: two names there would hide each other
-MOST_TICKS = 6  # an axis: each takes longer to draw than all points
-TICK_INCHES = 0.25  # from one to the next, at least
-MOST_LEGEND = 0.6  # of the panel's height
-OUTLYING = 6  # times the standard deviation of the middle half of the residuals: beyond, they do not set the scale
+MAX_LARGE_POINTS = 30  # more points than these are drawn smaller
+CURVE_POINTS = 201
+MAX_NAME_CHARACTERS = 18  # of y: a longer name does not fit with "− fit" beside the panel of residuals
+MAX_BARS = 150  # error bars: more hide each other
+MAX_LABELLED = 5  # outliers with the number of their row
+LABEL_WIDTH = 0.12  # of the panel: two labels nearer to each other would overlap
+MAX_TICKS = 6  # of an axis: each takes longer to draw than all points
+MIN_TICK_INCHES = 0.25  # from one to the next
+MAX_LEGEND_HEIGHT = 0.6  # of the panel
+OUTLYING = 6  # standard deviations, by the median of sizes: residuals beyond do not set the scale
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ShownCurve:
         label: Name in the legend.
         level: Probability of the bands.
         bands: Which of ``BANDS`` are drawn, where they are known.
-        remark: What must be known before the curve is trusted.
+        remark: What the reader must know to judge the curve, written below the title.
     """
 
     predict: Callable[[Tensor], Any]
@@ -76,12 +76,12 @@ class ShownCurve:
 
 
 def points_label(shown: int, total: int) -> str:
-    """Return what points are called, such as ``2,000 of 1,000,000 points``."""
+    """Return the name of the points in the legend, such as ``2,000 of 1,000,000 points``."""
     return f"{total:,} point{'' if total == 1 else 's'}" if shown >= total else f"{shown:,} of {total:,} points"
 
 
 def plain_text(text: str) -> str:
-    """Return a text of a file's as matplotlib shows it: its signs are no mathematics and no commands."""
+    """Return a text from a file so that matplotlib shows it as it is, not as mathematics or control characters."""
     return printable(text).replace("$", r"\$")
 
 
@@ -89,7 +89,7 @@ def draw_curve(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
     """Draw points, the curve over their range, and its bands."""
     x, y = shown.points.x.double(), shown.points.y.double()
     ends = x if shown.held_out is None else torch.cat([x, shown.held_out.x.double()])
-    grid = torch.linspace(float(ends.min()), float(ends.max()), GRID, dtype=torch.float64)
+    grid = torch.linspace(float(ends.min()), float(ends.max()), CURVE_POINTS, dtype=torch.float64)
     values = curve.predict(grid)
     for band in curve.bands:
         name, alpha, label = BANDS[band]
@@ -106,84 +106,87 @@ def draw_curve(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
         grid.numpy(), values.mean.numpy(), color=ORANGE, lw=4 / 3 * rcParams["lines.linewidth"], label=curve.label
     )
     few_ticks(axes)
-    _draw_legend(axes, torch.cat([grid, x]), torch.cat([values.mean, y]), 1 if len(x) <= 10 * FEW else 3)
+    _draw_legend(axes, torch.cat([grid, x]), torch.cat([values.mean, y]), 1 if len(x) <= 10 * MAX_LARGE_POINTS else 3)
 
 
 def draw_residuals(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
-    """Draw what the curve leaves of y; outliers that would flatten all else are marked at the edge, by their rows."""
+    """Draw the residuals; outliers that would flatten the others are marked at the edge, with their rows."""
     x, y = shown.points.x.double(), shown.points.y.double()
-    left = y - curve.predict(x).mean
+    residual = y - curve.predict(x).mean
     axes.axhline(0, color=ORANGE, linewidth=1)
-    far = _outliers(left)
-    near = ~far
-    errors = None if shown.errors is None else shown.errors[near]
-    _draw_points(axes, x[near], left[near], errors, _size(x) * 2 / 3)
+    is_outlier = _outliers(residual)
+    others = ~is_outlier
+    errors = None if shown.errors is None else shown.errors[others]
+    _draw_points(axes, x[others], residual[others], errors, _size(x) * 2 / 3)
     if shown.held_out is not None:
         held_out = shown.held_out
         rest = held_out.y.double() - curve.predict(held_out.x.double()).mean
-        kept = rest.abs() <= 2 * OUTLYING * left[near].abs().max()
+        kept = rest.abs() <= 2 * OUTLYING * residual[others].abs().max()
         axes.plot(held_out.x.double()[kept].numpy(), rest[kept].numpy(), "D", color=GREEN, ms=_size(x) / 2)
-    if far.any():
-        _mark_outliers(axes, x, left, far, shown.first_row)
+    if is_outlier.any():
+        _mark_outliers(axes, x, residual, is_outlier, shown.first_row)
     few_ticks(axes)
 
 
 def name_axes(above: Axes, below: Axes | None, axes: tuple[str, str]) -> None:
-    """Say what x and y are: x once, below the lower panel."""
+    """Write the names of x and y: that of x once, below the lower panel."""
     x, y = map(plain_text, axes)
     above.set_ylabel(y)
     if below is None:
         above.set_xlabel(x)
         return
     above.tick_params(labelbottom=False)
-    below.set(xlabel=x, ylabel=f"{y} − fit" if len(y) <= LONG_NAME else "y − fit")
+    below.set(xlabel=x, ylabel=f"{y} − fit" if len(y) <= MAX_NAME_CHARACTERS else "y − fit")
 
 
 def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, size: float, label: str = "") -> None:
     axes.plot(x.numpy(), y.numpy(), "o", color=BLUE, markersize=size, markeredgewidth=0, label=label)
     if errors is not None:
-        order = x.argsort()[:: -(-len(x) // MOST_BARS)]
+        order = x.argsort()[:: -(-len(x) // MAX_BARS)]
         _draw_bars(axes, x[order], y[order], errors[order])
 
 
 def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor) -> None:
-    """Draw error bars; one that is out of all proportion runs out of the panel instead of flattening all else."""
+    """Draw error bars; one that is far longer than the others leaves the panel instead of flattening them."""
     ends = torch.stack([torch.stack([x, y - errors], dim=1), torch.stack([x, y + errors], dim=1)], dim=1)
     axes.add_collection(LineCollection(list(ends.numpy()), colors=BLUE, linewidths=0.8, alpha=0.7), autolim=False)
     shown = errors.clamp(max=max(float(y.max() - y.min()), 3 * float(errors.median())))
     axes.update_datalim(torch.cat([torch.stack([x, end], dim=1) for end in (y - shown, y + shown)]).numpy())
 
 
-def _outliers(left: Tensor) -> Tensor:
-    """Return which residuals lie far beyond the others, if they are few."""
-    size = (left - left.median()).abs()
-    far = size > OUTLYING * 1.4826 * size.median()  # the median of sizes is 0.67 standard deviations of normal ones
-    return far if len(left) >= 6 and size.median() > 0 and far.sum() <= len(left) / 10 else torch.zeros_like(far)
+def _outliers(residual: Tensor) -> Tensor:
+    """Return which residuals lie far beyond the others; none if these would be more than a tenth."""
+    size = (residual - residual.median()).abs()
+    is_far = size > OUTLYING * 1.4826 * size.median()  # normal residuals have a median size of σ / 1.4826
+    is_usable = len(residual) >= 6 and size.median() > 0 and is_far.sum() <= len(residual) / 10
+    return is_far if is_usable else torch.zeros_like(is_far)
 
 
-def _mark_outliers(axes: Axes, x: Tensor, left: Tensor, far: Tensor, first_row: int | None) -> None:
+def _mark_outliers(axes: Axes, x: Tensor, residual: Tensor, is_outlier: Tensor, first_row: int | None) -> None:
     """Draw triangles at the edges of the panel, the largest outliers with the numbers of their rows."""
     low, high = axes.get_ylim()
     for sign, edge, marker in ((1, high, "^"), (-1, low, "v")):
-        chosen = far & (left * sign > 0)
+        chosen = is_outlier & (residual * sign > 0)
         axes.plot(x[chosen].numpy(), [edge] * int(chosen.sum()), marker, color=BLUE, markersize=6, clip_on=False)
-    named: list[tuple[float, bool]] = []
-    for index in left.abs().where(far, -1).topk(min(MOST_NAMED, int(far.sum()))).indices.tolist():
-        at, is_high = float(x[index]), bool(left[index] > 0)
-        if any(abs(at - other) < NEAR * float(x.max() - x.min()) and side == is_high for other, side in named):
+    labelled: list[tuple[float, bool]] = []
+    width = LABEL_WIDTH * float(x.max() - x.min())
+    largest = residual.abs().where(is_outlier, -1).topk(min(MAX_LABELLED, int(is_outlier.sum())))
+    for index in largest.indices.tolist():
+        x_label, is_high = float(x[index]), bool(residual[index] > 0)
+        if any(abs(x_label - other) < width and side == is_high for other, side in labelled):
             continue
-        named.append((at, is_high))
-        text = f"{float(left[index]):.3g}" + ("" if first_row is None else f" in row {first_row + index}")
-        axes.annotate(text, (at, high if is_high else low), (6, -4 if is_high else 4), textcoords="offset points",
+        labelled.append((x_label, is_high))
+        text = f"{float(residual[index]):.3g}" + ("" if first_row is None else f" in row {first_row + index}")
+        axes.annotate(text, (x_label, high if is_high else low), (6, -4 if is_high else 4), textcoords="offset points",
                       va="top" if is_high else "bottom", fontsize="x-small")  # fmt: skip
     axes.set_ylim(low, high)
 
 
 def few_ticks(axes: Axes) -> None:
-    """Let an axis have no more ticks than there is room for, and short numbers at them."""
+    """Limit the ticks of axes to those that there is space for, with short numbers."""
     for axis, length in zip((axes.xaxis, axes.yaxis), _inches(axes), strict=True):
         axis.set_major_locator(
-            MaxNLocator(min(MOST_TICKS, max(2, int(length / TICK_INCHES))), steps=[1, 2, 2.5, 5, 10])
+            MaxNLocator(min(MAX_TICKS, max(2, int(length / MIN_TICK_INCHES))), steps=[1, 2, 2.5, 5, 10])
         )
         formatter = ScalarFormatter()
         formatter.set_powerlimits((-3, 5))
@@ -197,9 +200,10 @@ def _inches(axes: Axes) -> tuple[float, float]:
 
 
 def _draw_legend(axes: Axes, x: Tensor, y: Tensor, scale: float) -> None:
-    """Put the legend on the side where the data are lower, and make room for it above them.
+    """Put the legend on the side where the data are lower, and extend the y axis so that it lies above them.
 
-    To let matplotlib look for the best place takes long with many points, and where there is none it takes a bad one.
+    matplotlib's search for the best place takes long with many points, and if there is no free place the legend hides
+    points.
     """
     is_left = x <= (x.min() + x.max()) / 2
     tops = [float(y[half].max()) if half.any() else -torch.inf for half in (is_left, ~is_left)]
@@ -207,11 +211,13 @@ def _draw_legend(axes: Axes, x: Tensor, y: Tensor, scale: float) -> None:
     legend = axes.legend(frameon=False, fontsize="small", loc=("upper left", "upper right")[side], markerscale=scale)
     lines = [text.get_text().count("\n") + 1 for text in legend.get_texts()]
     points = float(legend.get_texts()[0].get_fontsize()) * (1.25 * sum(lines) + 0.5 * len(lines) + 0.8)
-    share = min(points / 72 / _inches(axes)[1], MOST_LEGEND)
+    share = min(points / 72 / _inches(axes)[1], MAX_LEGEND_HEIGHT)
     low, high = axes.get_ylim()
     axes.set_ylim(low, max(high, low + (tops[side] - low) / (1 - share)))
 
 
 def _size(x: Tensor) -> float:
     """Return the size of a marker in points: large for a few points, small for thousands."""
-    return float(rcParams["lines.markersize"]) * (1 if len(x) <= FEW else 2 / 3 if len(x) <= 10 * FEW else 1 / 4)
+    return float(rcParams["lines.markersize"]) * (
+        1 if len(x) <= MAX_LARGE_POINTS else 2 / 3 if len(x) <= 10 * MAX_LARGE_POINTS else 1 / 4
+    )

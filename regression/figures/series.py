@@ -1,4 +1,4 @@
-"""The figure of many fits: a small panel for each of a few series, the spread of their numbers for more."""
+"""The figure of many fits: a small panel for each series, or histograms of the numbers of many series."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ __all__ = ["MOST_PANELS", "SeriesPanel", "draw_panels", "draw_spread"]
 
 Array = NDArray[np.float64]
 MOST_PANELS = 30
-GRID = 60  # points of a curve
-PANEL = 2.0, 1.6  # inches
-LONG_NAME = 24  # signs
+CURVE_POINTS = 60
+PANEL_INCHES = 2.0, 1.6
+MAX_NAME_CHARACTERS = 24
 
 
 class SeriesPanel(NamedTuple):
-    """A series to draw: its name, points of shape (N,), and all coefficients in ascending powers of x, NaN if open."""
+    """A series to draw: its name, points of shape (N,), and its coefficients c0, c1, …, NaN if undetermined."""
 
     name: str
     x: Array
@@ -43,24 +43,25 @@ def draw_panels(
     """
     columns = math.ceil(math.sqrt(1.2 * len(panels)))
     rows = math.ceil(len(panels) / columns)
-    result = Figure(figsize=size or (1.2 + PANEL[0] * columns, 1.1 + PANEL[1] * rows), layout="constrained")
+    inches = 1.2 + PANEL_INCHES[0] * columns, 1.1 + PANEL_INCHES[1] * rows
+    result = Figure(figsize=size or inches, layout="constrained")
     result.suptitle(plain_text(title))
     with matplotlib.rc_context({"font.size": 8}):
         grid = result.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for place, panel in zip(grid.flat, panels, strict=False):
-        place.plot(panel.x, panel.y, "o", color=BLUE, markersize=3 if len(panel.x) <= 60 else 1, markeredgewidth=0)
+    for panel_axes, panel in zip(grid.flat, panels, strict=False):
+        panel_axes.plot(panel.x, panel.y, "o", color=BLUE, markersize=3 if len(panel.x) <= 60 else 1, markeredgewidth=0)
         if np.isfinite(panel.params).all() and len(panel.x):
-            x = np.linspace(panel.x.min(), panel.x.max(), GRID)
-            place.plot(x, np.polynomial.polynomial.polyval(x, panel.params), color=ORANGE, linewidth=1.2)
+            x = np.linspace(panel.x.min(), panel.x.max(), CURVE_POINTS)
+            panel_axes.plot(x, np.polynomial.polynomial.polyval(x, panel.params), color=ORANGE, linewidth=1.2)
         else:
-            place.text(0.5, 0.5, "undetermined", transform=place.transAxes, ha="center", color=GREY)
-        name = panel.name if len(panel.name) <= LONG_NAME else panel.name[: LONG_NAME - 1] + "…"
-        place.set_title(plain_text(name), fontsize="medium", pad=3)
-        place.tick_params(labelsize="small")
-    for place in grid.flat[max(0, len(panels) - columns) : len(panels)]:  # the lowest of each column
-        place.tick_params(labelbottom=True)
-    for place in grid.flat[len(panels) :]:
-        place.set_axis_off()
+            panel_axes.text(0.5, 0.5, "undetermined", transform=panel_axes.transAxes, ha="center", color=GREY)
+        name = panel.name if len(panel.name) <= MAX_NAME_CHARACTERS else panel.name[: MAX_NAME_CHARACTERS - 1] + "…"
+        panel_axes.set_title(plain_text(name), fontsize="medium", pad=3)
+        panel_axes.tick_params(labelsize="small")
+    for panel_axes in grid.flat[max(0, len(panels) - columns) : len(panels)]:  # the lowest of each column
+        panel_axes.tick_params(labelbottom=True)
+    for panel_axes in grid.flat[len(panels) :]:
+        panel_axes.set_axis_off()
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(3))
     grid[0, 0].yaxis.set_major_locator(MaxNLocator(4))
     result.supxlabel(plain_text(axes[0]), fontsize="medium")
@@ -69,25 +70,23 @@ def draw_panels(
 
 
 def draw_spread(numbers: dict[str, Array], title: str, size: tuple[float, float] | None = None) -> Figure:
-    """Draw how numbers of the series are spread, those between their 0.5 and 99.5 percent with the rest at the edges.
+    """Draw histograms of numbers of the series; those outside of the central 99 % are counted in the bins at the edges.
 
     Args:
-        numbers: Numbers of shape (S,), NaN where they are open, by their names.
+        numbers: Numbers of shape (S,) by their names, NaN where they are undetermined.
         title: Title of the figure.
         size: Width and height in inches.
     """
     result = Figure(figsize=size or (3.6 * len(numbers), 3.4), layout="constrained")
     result.suptitle(plain_text(title))
-    for place, (name, values) in zip(
-        result.subplots(1, len(numbers), squeeze=False).flat, numbers.items(), strict=True
-    ):
+    for axes, (name, values) in zip(result.subplots(1, len(numbers), squeeze=False).flat, numbers.items(), strict=True):
         known = values[np.isfinite(values)]
-        place.set(xlabel=name, ylabel="series")
+        axes.set(xlabel=name, ylabel="series")
         if len(known):
             low, high = np.percentile(known, [0.5, 99.5])
-            place.hist(np.clip(known, low, high), bins=min(60, max(8, int(math.sqrt(len(known))))), color=BLUE)
-            place.axvline(float(np.median(known)), color=ORANGE, label=f"median {np.median(known):.4g}")
-            place.legend(frameon=False, fontsize="small")
+            axes.hist(np.clip(known, low, high), bins=min(60, max(8, int(math.sqrt(len(known))))), color=BLUE)
+            axes.axvline(float(np.median(known)), color=ORANGE, label=f"median {np.median(known):.4g}")
+            axes.legend(frameon=False, fontsize="small")
         if len(known) < len(values):
-            place.set_title(f"{len(values) - len(known):,} are open", fontsize="small", color=GREY)
+            axes.set_title(f"{len(values) - len(known):,} undetermined", fontsize="small", color=GREY)
     return result
