@@ -61,16 +61,21 @@ def under_torchrun(folder: Path, nodes: str, args: tuple[str, ...]) -> Run:
     return run_all(folder, [[*program, *share, *command] for share in shares], [{}, {}])
 
 
-def under_slurm(folder: Path, nodes: str, args: tuple[str, ...]) -> Run:
-    """Set what srun sets, for two tasks on this machine."""
-    is_one = nodes == "one node"
-    shared = {"NTASKS": "2", "NTASKS_PER_NODE": "2" if is_one else "1", "NNODES": "1" if is_one else "2",
+def slurm_variables(is_one_node: bool) -> list[dict[str, str]]:
+    """Return what srun sets, for two tasks on this machine."""
+    shared = {"NTASKS": "2", "NTASKS_PER_NODE": "2" if is_one_node else "1", "NNODES": "1" if is_one_node else "2",
               "JOB_NAME": "fit", "JOB_ID": "77", "NODELIST": "127.0.0.1"}  # fmt: skip
     variables, port = [], {"MASTER_PORT": str(free_port())}
     for rank in ("0", "1"):
-        own = shared | {"PROCID": rank, "LOCALID": rank if is_one else "0", "NODEID": "0" if is_one else rank}
+        local, node = (rank, "0") if is_one_node else ("0", rank)
+        own = shared | {"PROCID": rank, "LOCALID": local, "NODEID": node}
         variables.append({f"SLURM_{name}": value for name, value in own.items()} | port)
-    return run_all(folder, [[python(), str(ROOT / "train.py"), *args, *NODES[nodes]]] * 2, variables)
+    return variables
+
+
+def under_slurm(folder: Path, nodes: str, args: tuple[str, ...]) -> Run:
+    command = [python(), str(ROOT / "train.py"), *args, *NODES[nodes]]
+    return run_all(folder, [command] * 2, slurm_variables(nodes == "one node"))
 
 
 LAUNCHERS = {"torchrun": under_torchrun, "slurm": under_slurm}

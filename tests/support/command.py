@@ -16,6 +16,11 @@ from tests.support.preloaded import python
 ROOT = Path(__file__).parents[2]
 
 
+def fit_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "fit.json").read_text())
+    return content
+
+
 @dataclass(frozen=True)
 class Run:
     """What one run of the command did: its exit status, what it printed, and its own folder if it made one."""
@@ -28,8 +33,7 @@ class Run:
     @property
     def fit(self) -> dict[str, Any]:
         assert self.folder is not None, self.err
-        content: dict[str, Any] = json.loads((self.folder / "fit.json").read_text())
-        return content
+        return fit_of(self.folder)
 
     @property
     def checkpoint(self) -> str:

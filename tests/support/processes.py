@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +51,14 @@ def numbers(folder: Path) -> list[int]:
 
 
 @contextmanager
-def started(folder: Path, fault: str, *args: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+def started(
+    folder: Path, fault: str, *args: str, launcher: Sequence[str] = (), **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
     """Start the faulty command in a folder, its stderr in a file ``err``, and leave none of its processes behind."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault, **variables}
     with (folder / "err").open("a") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.faulty", *args],
+            [sys.executable, *launcher, "-m", "tests.support.faulty", *args],
             cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=err, text=True, start_new_session=True,
         )  # fmt: skip
     try:
