@@ -24,9 +24,9 @@ import measure
 FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "RESULTS.md", FOLDER.parent / "docs" / "speed.md"
 SCRIPTS = ("moments", "tables", "series", "start", "files", "scaling", "updates", "convergence", "nist", "stream",
-           "batches", "device", "processes")  # fmt: skip
-PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pyarrow", "pandas", "polars", "duckdb", "scikit-learn",
-            "lmfit", "statsmodels", "triton")  # fmt: skip
+           "batches", "device", "processes", "engines")  # fmt: skip
+PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pyarrow", "pandas", "polars", "duckdb", "pyspark", "dask",
+            "scikit-learn", "lmfit", "statsmodels", "triton")  # fmt: skip
 SECONDS_TO_END = 3600
 MARKS = "<!-- benchmarks/run.py: begin -->\n", "<!-- benchmarks/run.py: end -->\n"
 MISSING = "not measured"
@@ -115,6 +115,12 @@ GOALS = {
     "12a": Goal("… rows shuffled", "series", ("ours, shuffled", "speed"), 100, 200),
     "13": Goal("`import regression; regression.fit` of ten points: time over `import torch`", "start",
                ("import regression; regression.fit", "clock ratio"), 1.5, 1.2, at_most=True),
+    "14": Goal("line, 20 million rows of Parquet, whole process: speed over Spark MLlib, local[2]", "engines",
+               ("Spark MLlib, local[2]", "our speed")),
+    "14, memory": Goal("… its memory over Spark's", "engines", ("Spark MLlib, local[2]", "our memory"), at_most=True),
+    "14, Dask": Goal("… speed over Dask", "engines", ("Dask cov/mean", "our speed")),
+    "14, DuckDB": Goal("… speed over DuckDB", "engines", ("DuckDB regr_slope", "our speed")),
+    "14, Polars": Goal("… speed over Polars", "engines", ("polars cov/var", "our speed")),
 }  # fmt: skip
 
 

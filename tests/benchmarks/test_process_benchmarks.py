@@ -1,11 +1,15 @@
 """Benchmarks of whole processes and of devices run at a tiny size, and their correctness checks bite."""
 
+import math
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from pyarrow import parquet
 
 import regression
 from tests.benchmarks.scripts import load
@@ -137,3 +141,56 @@ def test_device_check_bites(device: ModuleType, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(regression, "fit", fit)
     with pytest.raises(SystemExit, match=r"^the fit on the device is not the CPU's"):
         device.main(["--device=cpu", "--rows=3000", "--repeats=1"])
+
+
+@pytest.fixture
+def engines() -> ModuleType:
+    return load("engines")
+
+
+@pytest.mark.slow
+def test_engines_prints_a_line_for_each_contender(engines: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has a row, with numbers where it is installed; ours has errors, bands and the same bits in any order."""
+    found = engines.main(["--rows=30000", "--repeats=1"])
+    assert list(found) == list(engines.CONTENDERS)
+    assert [line[:21].strip() for line in capsys.readouterr().out.splitlines()[3:]] == list(found)
+    ours = found[engines.OURS]
+    assert [ours[key] for key in ("errors", "bands", "bits", "goes on")] == ["yes", "yes", "same", "descent"]
+    assert ours["our speed"] == ours["our memory"] == 1
+    is_there = {engines.SPARK: find_spec("pyspark") and shutil.which("java"), engines.DASK: find_spec("dask")}
+    for name, there in is_there.items():
+        assert (found[name]["range"] == "not installed") is not bool(there)
+
+
+def test_engines_compares_each_with_ours(engines: ModuleType) -> None:
+    """A peer that takes three times as long has our speed at 3; one that is not there has no number."""
+    told = {"warm": 1.0, "has_errors": False, "has_same_bits": False}
+    ours = {"whole": [4.0, 4.0], "peak": [500.0, 500.0], "told": [told | {"has_errors": True}] * 2}
+    dask = {"whole": [12.0, 12.0], "peak": [1000.0, 1000.0], "told": [told] * 2}
+    table = engines.compare({engines.OURS: ours, engines.DASK: dask})
+    row = table[engines.DASK]
+    assert (row["our speed"], row["our memory"], row["errors"], row["bits"]) == (3, 0.5, "no", "differ")
+    assert table[engines.OURS]["errors"] == "yes"
+    assert table[engines.SPARK]["range"] == "not installed"
+    assert math.isnan(table[engines.SPARK]["whole"])
+
+
+def test_engines_has_the_same_rows_backwards(engines: ModuleType, tmp_path: Path) -> None:
+    """The file in the opposite order has the numbers of the other one, the last first."""
+    files = [tmp_path / f"{name}.parquet" for name in ("few", "backwards")]
+    engines.measure.write(files[0], 3000)
+    engines.write_backwards(files[1], files[0])
+    forth, back = (parquet.read_table(file).to_pydict() for file in files)
+    assert {name: column[::-1] for name, column in back.items()} == forth
+
+
+def test_engines_counts_the_memory_of_started_processes(engines: ModuleType, tmp_path: Path) -> None:
+    """100 MiB in a process that the measured one starts are in its peak."""
+    inner = "data = bytearray(100 * 2**20); data[::4096] = bytes([1]) * len(data[::4096]); import time; time.sleep(0.5)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}]); print('done')"
+    found = engines.run("two processes", ["-c", outer], str(tmp_path))
+    assert found.printed == "done\n"
+    assert 100 < found.mib < 200
+    assert found.seconds > 0.5
+    with pytest.raises(SystemExit, match=r"^a process failed: wrong$"):
+        engines.run("a process", ["-c", "import sys; sys.exit('wrong')"], str(tmp_path))
