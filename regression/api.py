@@ -12,20 +12,21 @@ from regression.common.arrays import NanPolicy, as_whole, complete_columns, requ
 from regression.common.data_frames import chosen_columns, column_name
 from regression.common.errors import UsageError
 from regression.common.points import Points
-from regression.common.rules import BOOLEAN, PATH, one_of, or_null, require_option
+from regression.common.rules import BOOLEAN, PATH, require_option
 from regression.common.time_scale import TimeUnit, headed
 from regression.common.times import timed_columns
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
 from regression.curves.constraints import Constraints
 from regression.curves.polynomial import MAX_DEGREE, Polynomial
 from regression.estimation.degree_choice import Comparison, Criterion
+from regression.estimation.sandwich import CovType
 from regression.fits.build import FitOptions
-from regression.fits.errors_in_x import with_errors_in_x
+from regression.fits.estimator import NEEDS_LINE, Estimator
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
-from regression.fits.m_estimate import Robust
-from regression.fits.sandwich import CovType, with_errors_of
 from regression.inference.distributions import require_level
+from regression.inference.robust_weights import Robust
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 
 __all__ = ["fit", "load"]
@@ -117,13 +118,15 @@ def fit(
     constraints = _constraints(terms, fix, through, degree, fit_intercept)
     degree = degree if constraints is None else constraints.powers[-1]
     is_auto = degree == "auto"
-    is_special = is_auto or cov_type != "nonrobust"
-    _require_plain(robust, sigma_x, is_special or absolute_sigma, is_special or bool(constraints) or counts is not None)
+    estimator = Estimator(robust, cov_type, maxlags)
+    estimator.require_compatible(is_auto, absolute_sigma, sigma_x is not None, constraints is not None)
+    if cov_type == "HAC" and counts is not None:
+        raise UsageError("cov_type HAC needs the rows in the order of time, got counts of them")
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
     comparison = Comparison(criterion, folds, absolute_sigma)
-    least_squares = LeastSquares(model, comparison if is_auto else None, constraints)
+    least_squares = LeastSquares(model, comparison if is_auto else None, constraints, estimator)
     found = Range()
     try:
         scan(found.add)
@@ -131,24 +134,18 @@ def fit(
         require_complete(names, columns)  # which counts the rows of all points
         raise
     frame = found.frame()
-    least_squares.begin(frame, omitted=int((~is_complete).sum()))
+    least_squares.begin(frame, int((~is_complete).sum()), sigma_x is not None)
     scan(least_squares.add)
-    least_squares.solve(points.x.device, scan)
+    least_squares.solve(Passes.of(points, scan))
     model.set_domain(frame.low, frame.high)
     shown: dict[str, Any] = {
-        "robust": robust,
         "axes": (headed(axes[0], x_time), headed(axes[1], y_time)),
         "sample": _sample(points),
         "x_time": x_time,
         "y_time": y_time,
     }
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), **shown)
-    if robust is not None:
-        least_squares.find_robust(robust, scan)
     result = least_squares.fit(None, options)
-    if sigma_x is not None:
-        result = with_errors_in_x(result, points, columns[names.index("sigma_x")])
-    result = with_errors_of(result, least_squares.solution, cov_type, maxlags, points, scan)
     result.warn_if_undetermined()
     return result
 
@@ -180,20 +177,14 @@ def _sample(points: Points) -> Points:
     return points.chosen(slice(None, None, -(-len(points.x) // MOST_SAMPLED))).to_cpu()
 
 
-def _require_plain(robust: Any, sigma_x: Any, is_special: bool, has_more: bool) -> None:
-    require_option("robust", robust, or_null(one_of(Robust)))
-    if robust and (is_special or sigma_x is not None):
-        raise UsageError(
-            "robust has a scale and errors of its own: give a degree, and no absolute_sigma, cov_type or sigma_x"
-        )
-    if sigma_x is not None and has_more:
-        raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through, counts and cov_type")
-
-
 def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Callable[[Points], None]], None]]:
     """Return points, and a function that calls another one with parts of all observations."""
     sigma = as_sigma(columns["weights"]) if "weights" in columns else columns.get("sigma")
-    points = Points(columns["x"], columns["y"], sigma)
+    if (sigma_x := columns.get("sigma_x")) is not None:
+        if sigma is None:
+            raise UsageError(NEEDS_LINE)
+        require_complete(["sigma_x"], [sigma_x])
+    points = Points(columns["x"], columns["y"], sigma, sigma_x=sigma_x)
     if "counts" not in columns:
         return points, points.scan
     counts = whole_counts(columns["counts"])

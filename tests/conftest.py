@@ -11,6 +11,7 @@ from regression.cli import main
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
 from regression.fits.least_squares import LeastSquares
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 from tests.support.command import Command, Run, versions
 
@@ -35,7 +36,7 @@ def fit_float32(points: Points) -> None:
     points.scan(found.add)
     least_squares.begin(found.frame(), omitted=0)
     points.scan(least_squares.add)
-    least_squares.solve(torch.device("cpu"), points.scan)
+    least_squares.solve(Passes.of(points))
 
 
 @pytest.fixture

@@ -16,7 +16,17 @@ from regression.runs.find_checkpoint import LAST_OR_NEW
 
 __all__ = ["checkpoint_settings", "files_first", "last_or_new", "other_points", "require_same_model"]
 
-POINTS = ("path", "x", "y", "sigma", "points", "low", "high", "noise")  # options that say which points there are
+POINTS = (
+    "path",
+    "x",
+    "y",
+    "sigma",
+    "sigma_x",
+    "points",
+    "low",
+    "high",
+    "noise",
+)  # options that say which points there are
 
 
 def files_first(args: Sequence[str]) -> list[str]:

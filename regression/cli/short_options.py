@@ -19,6 +19,7 @@ SHORT = {
     "--x": "--data.x",
     "--y": "--data.y",
     "--sigma": "--data.sigma",
+    "--sigma_x": "--data.sigma_x",
     "--series": "--data.series",
     "--degree": "--model.degree",
 }
@@ -130,7 +131,7 @@ def _columns(table: str, options: Sequence[str]) -> list[str]:
     if not open_:
         return []
     columns = column_names(table, _dialect(named))
-    taken = {named[option] for option in named.keys() & {f"--data.{name}" for name in ("x", "y", "sigma", "series")}}
+    taken = {named[option] for option in named.keys() & set(SHORT.values())}
     rest = [name for at, name in enumerate(columns, start=1) if name not in taken and str(at) not in taken]
     if set(open_) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are not there
         return []

@@ -222,7 +222,7 @@ def require_complete(names: Sequence[str], columns: Sequence[Tensor], can_omit: 
         if not column.sum().isfinite():  # if the sum is finite, all terms are: faster than a check of each number
             advice = '; nan_policy="omit" leaves such rows out' if can_omit else "; leave such rows out"
             require_each(name, column, column.isfinite(), "finite", advice)
-        if name == "sigma":
+        if name in ("sigma", "sigma_x"):
             require_each(name, column, column > 0, "positive")
 
 

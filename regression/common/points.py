@@ -15,15 +15,16 @@ __all__ = ["Batch", "Points", "gathered", "unknown_y"]
 
 
 class Points(NamedTuple):
-    """Points: x, y, the standard deviations of y, and the codes of the series, each of shape (N,).
+    """Points: x, y, the standard deviations of y, the codes of the series, and sigma_x, each of shape (N,).
 
-    y is NaN where it is to be predicted; sigma and series may be ``None``.
+    y is NaN where it is to be predicted; sigma, series and sigma_x, the standard deviations of x, may be ``None``.
     """
 
     x: Tensor
     y: Tensor
     sigma: Tensor | None = None
     series: Tensor | None = None
+    sigma_x: Tensor | None = None
 
     def scan(self, work: Callable[["Points"], None]) -> None:
         """Call ``work`` with parts of these points from several threads; on a GPU, once with all of them."""

@@ -220,6 +220,17 @@ class Shares(_Resumable):
             rows = sum(borders[step + 1] - borders[step] for borders in steps)
             yield Share(rows, own[step], own[step + 1], self.rows, step == len(self) - 1)
 
+    def pieces(self, before: int) -> Iterator[tuple[Points, int]]:
+        """Yield this device's rows in their order, in pieces, each with up to so many rows before it, and their number.
+
+        Rows that are left out are not counted, so the devices' borders are others than those of a scan.
+        """
+        epoch, count = _Epoch(self.rows, None), len(self.rows)
+        start, stop = (count * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        for at in range(start, stop, BLOCK):
+            first = max(0, at - before)
+            yield epoch.between(first, min(at + BLOCK, stop)), at - first
+
     @property
     def division(self) -> tuple[int, int, int]:
         """The division of a pass: number of steps, about how many rows a step has, and -1 for the order of the data."""

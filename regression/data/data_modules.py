@@ -152,6 +152,7 @@ class ArrayDataModule(PointsDataModule):
             counted (``omit``).
         time_unit: Unit of x or y where they hold times, as in ``fit``.
         time_origin: The instant at which x is 0; by default the first one. To predict, that of the fit.
+        sigma_x: Standard deviations of x, likewise, for an exact line that is nearest in units of both.
     """
 
     def __init__(
@@ -160,13 +161,17 @@ class ArrayDataModule(PointsDataModule):
         y: Any = None,
         sigma: Any = None,
         nan_policy: NanPolicy = "raise",
+        sigma_x: Any = None,
         time_unit: TimeUnit | None = None,
         time_origin: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if sigma_x is not None and sigma is None:
+            raise UsageError("sigma_x needs the sigma of y, got none")
         axes = column_name(x, "x"), column_name(y, "y")
-        named = {"x": x, **{name: given for name, given in (("y", y), ("sigma", sigma)) if given is not None}}
+        more = {"y": y, "sigma": sigma, "sigma_x": sigma_x}
+        named = {"x": x, **{name: given for name, given in more.items() if given is not None}}
         named, self.x_time, self.y_time = timed_columns(named, time_unit, time_origin)
         values, is_complete = complete_columns(list(named), list(named.values()), nan_policy)
         require_complete(list(named), values)
@@ -174,7 +179,8 @@ class ArrayDataModule(PointsDataModule):
         _require(len(values[0]) > 0, "expected at least one point", 0)
         self.has_y = y is not None
         self.axes = headed(axes[0], self.x_time), headed(axes[1], self.y_time)
-        points = Points(columns["x"], columns.get("y", unknown_y(columns["x"])), columns.get("sigma"))
+        y_values, scale = columns.get("y", unknown_y(columns["x"])), columns.get("sigma")
+        points = Points(columns["x"], y_values, scale, sigma_x=columns.get("sigma_x"))
         self._rows = MemoryRows(points, omitted=int((~is_complete).sum()))
 
     def rows(self, stage: str) -> MemoryRows:

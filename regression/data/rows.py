@@ -32,12 +32,14 @@ class Rows(ABC):
     Attributes:
         counts: Number of rows of each block.
         has_sigma: Whether the points have standard deviations of y.
+        has_sigma_x: Whether they have those of x too.
         omitted: Number of rows that were left out because a number in them is missing.
         labels: The names of series by their codes, or ``None`` without series.
     """
 
     counts: Sequence[int]
     has_sigma: bool = False
+    has_sigma_x: bool = False
     omitted: int = 0
     labels: Labels | None = None
 
@@ -99,6 +101,7 @@ class MemoryRows(Rows):
     def __init__(self, points: Points, omitted: int = 0, labels: Labels | None = None) -> None:
         self.points, self.omitted, self.labels = points, omitted, labels
         self.counts, self.has_sigma = [len(points.x)], points.sigma is not None
+        self.has_sigma_x = points.sigma_x is not None
 
     @property
     def places(self) -> Sequence[int]:
@@ -114,14 +117,15 @@ class TableRows(Rows):
     """Rows of a table that are read when they are needed; the latest block is kept.
 
     Args:
-        table: The table; its columns are x, y if it is known, sigma if there is one, and codes of series.
+        table: The table; its columns are x, y if it is known, sigma and sigma_x if there are any, and codes of series.
         has_y: Whether the second column is y.
         is_one_block: Whether all rows are one block, which is not searched for rows to leave out.
     """
 
     def __init__(self, table: Table, has_y: bool, is_one_block: bool = False) -> None:
         self.table, self.has_y, self.labels = table, has_y, table.labels
-        self.has_sigma = len(table.columns) > 1 + has_y + (table.labels is not None)
+        others = len(table.columns) - (1 + has_y + (table.labels is not None))
+        self.has_sigma, self.has_sigma_x = others > 0, others > 1
         self._spans = list(pairwise([0, table.rows] if is_one_block else table.cuts))
         self.counts = [stop - start for start, stop in self._spans]
         self._latest: tuple[int, Points] | None = None
@@ -203,7 +207,7 @@ class TableRows(Rows):
         x, *others = map(torch.from_numpy, columns)
         y = others.pop(0) if self.has_y else unknown_y(x)
         series = others.pop() if self.labels is not None else None
-        return Points(x, y, others[0] if others else None, series)
+        return Points(x, y, others[0] if others else None, series, others[1] if len(others) > 1 else None)
 
 
 class SplitRows(Rows):
@@ -218,7 +222,7 @@ class SplitRows(Rows):
 
     def __init__(self, rows: Rows, fraction: float, seed: int, is_rest: bool) -> None:
         self.rows, self.seed, self.is_rest = rows, seed, is_rest
-        self.omitted, self.has_sigma = rows.omitted, rows.has_sigma
+        self.omitted, self.has_sigma, self.has_sigma_x = rows.omitted, rows.has_sigma, rows.has_sigma_x
         self._shares = [round(count * fraction) for count in rows.counts]
         pairs = zip(rows.counts, self._shares, strict=True)
         self.counts = [count - share if is_rest else share for count, share in pairs]

@@ -27,7 +27,7 @@ from regression.readers.source import Source
 __all__ = ["Table"]
 
 RULES = {  # what numbers must do, in the order in which they are judged, and what to do about others
-    "be positive": "; a standard deviation of y is above 0: correct it, or leave the row out",
+    "be positive": "; a standard deviation is above 0: correct it, or leave the row out",
     "name series by whole numbers or texts": "; choose another column with --data.series",
     "be finite": "; --data.nan_policy omit leaves such rows out",
 }
@@ -39,7 +39,8 @@ class Table:
     Args:
         path: A file, a folder, or a pattern.
         columns: Names or numbers of the columns.
-        positive: Position among the columns of one whose numbers must be positive, or ``None``.
+        positive: Position of the first of the columns whose numbers must be positive, or ``None`` without any; all
+            after it, but names of series, are such columns.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
         has_series: Whether the last column names the series of a row, by whole numbers or texts, read as codes.
         dialect: How text files are written.
@@ -66,7 +67,9 @@ class Table:
         dialect: Dialect = STANDARD,
         block_rows: int = BLOCK,
     ) -> None:
-        self.columns, self.positive, self.nan_policy = list(columns), positive, nan_policy
+        self.columns, self.nan_policy = list(columns), nan_policy
+        last = len(self.columns) - has_series
+        self.positive = slice(last if positive is None else positive, last)
         self.labels = Labels() if has_series else None
         sources = [Source(file) for file in find_files(path)]
         share_footers(sources)
@@ -87,9 +90,13 @@ class Table:
             raise DataError(f"{path}: expected at least one row, got a table without any")
         self._cuts = [merged_cuts(file.sizes, block_rows) for file in self._files]
         self.cuts = self._joined(self._cuts)
-        ends = None if self.positive is None else self.extremes()
-        is_positive = ends is None or bool(ends[self.positive, 0] > 0)
+        ends = self.extremes() if self._has_positive else None
+        is_positive = ends is None or bool((ends[self.positive, 0] > 0).all())
         self.is_sound = is_positive and all(file.is_finite for file in self._files)
+
+    @property
+    def _has_positive(self) -> bool:
+        return self.positive.start < self.positive.stop
 
     def _joined(self, places: Sequence[Sequence[int]]) -> list[int]:
         """Return rows of the table from those of each file, which begin with 0."""
@@ -138,7 +145,8 @@ class Table:
             DataError: If a number is missing, infinite, or not positive where it must be; the rows of parts that came
                 before may have been worked on.
         """
-        is_trusted = is_checked_by_work and self.nan_policy == "raise" and self.positive is None and self.labels is None
+        is_plain = not self._has_positive and self.labels is None
+        is_trusted = is_checked_by_work and self.nan_policy == "raise" and is_plain
 
         def add(piece: _Piece) -> None:
             columns = piece.columns if is_trusted else self._kept(piece.columns)
@@ -179,7 +187,7 @@ class Table:
 
     def _is_good(self, columns: Part) -> bool:
         """Tell whether all numbers are finite, and positive where they must be: quickly, while they are in a cache."""
-        if self.labels is not None or (self.positive is not None and not (columns[self.positive] > 0).all()):
+        if self.labels is not None or not all((column > 0).all() for column in columns[self.positive]):
             return False
         with np.errstate(over="ignore", invalid="ignore"):  # the sum of huge numbers may be infinite too
             return all(bool(np.isfinite(column.sum())) for column in columns)
@@ -187,8 +195,9 @@ class Table:
     def _judged(self, values: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield rules, and which of the values, shape (C, n), are to be refused by each."""
         column, is_known = np.arange(len(self.columns))[:, None], np.isfinite(values)
-        if self.positive is not None:
-            yield "be positive", (column == self.positive) & (values <= 0) & is_known
+        if self._has_positive:
+            must = (column >= self.positive.start) & (column < self.positive.stop)
+            yield "be positive", must & (values <= 0) & is_known
         if self.labels is not None:
             is_name = column == len(self.columns) - 1
             yield "name series by whole numbers or texts", is_name & (values != np.floor(values)) & is_known

@@ -31,6 +31,8 @@ class TableDataModule(PointsDataModule):
         x: Name of the column of x, or its number counted from 1.
         y: Name or number of the column of y; not read to predict.
         sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
+        sigma_x: Name or number of the column of the standard deviations of x, for an exact line that is nearest in
+            units of both (York et al. 2004); ``null`` where x has no errors.
         series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
             itself, with ``--model.solver exact``; ``null`` for one fit of all points.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
@@ -69,6 +71,7 @@ class TableDataModule(PointsDataModule):
         decimal: str = ".",
         thousands: str = "",
         missing: str = "NA,N/A,n/a,#N/A,NULL,null,NaN,nan",
+        sigma_x: Column | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -83,13 +86,15 @@ class TableDataModule(PointsDataModule):
         self.save_hyperparameters()
         self.path, self.validation_path = as_plain((path, validation_path))
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
-        self.x, self.y, self.sigma, self.series = x, y, sigma, series
+        self.x, self.y, self.sigma, self.series, self.sigma_x = x, y, sigma, series, sigma_x
         self.axes = (str(x), str(y))  # once the table is open, those that it has
         for name in ("validation_path", "validation_fraction") if series is not None else ():
             if value := getattr(self, name):
                 raise UsageError(f"series are fitted to all points: leave out {name} {value}")
         if series is not None and series in (x, y, sigma):
             raise UsageError(f"series must name a column other than x, y and sigma, got {series}")
+        if sigma_x is not None and (sigma is None or series is not None):
+            raise UsageError(f"sigma_x needs the sigma of y, and no series: give sigma, or leave out sigma_x {sigma_x}")
 
     @property
     def provenance(self) -> str:
@@ -102,15 +107,16 @@ class TableDataModule(PointsDataModule):
         """Open the table; without y to predict."""
         if self.series is not None and stage != "fit":
             raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
-        return self._open(self.path, has_y=stage != "predict")
+        return self._open(self.path, stage != "predict", stage == "fit")
 
     def validation_rows(self) -> Rows | None:
         """Open the table to validate on."""
         return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
 
-    def _open(self, path: str, has_y: bool) -> Rows:
+    def _open(self, path: str, has_y: bool, has_sigma_x: bool = False) -> Rows:
         columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
         positive = None if self.sigma is None else len(columns) - 1
+        columns += [self.sigma_x] if has_sigma_x and self.sigma_x is not None else []
         columns += [] if self.series is None else [self.series]
         table = Table(path, columns, positive, self.nan_policy, self.series is not None, self.dialect)
         if has_y and path == self.path:

@@ -7,6 +7,10 @@
 - ``standard_errors``: covariance and standard errors of the coefficients.
 - ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.
 - ``robust``: the optimum of Huber's loss.
+- ``residuals``: residuals of a curve, and the median of their sizes, by passes over the points.
+- ``m_estimate``: M-estimates, which outliers move little or not at all, with an estimated scale.
+- ``sandwich``: the covariance for unequal scatter, and for residuals that depend on each other.
+- ``errors_in_x``: lines that are nearest to points with errors in x and y.
 - ``convergence``: how far a descent still is from the optimum, and how long its steps may be.
 - ``criteria``: AIC, AICc and BIC.
 - ``degree_choice``: chooses the degree.

@@ -34,13 +34,19 @@ __all__ = ["refine", "second_pass"]
 EVALUATED_BITS = 103  # correct bits of a sum of few products of double-double numbers
 
 
-def second_pass(solution: Solution) -> SecondPass:
-    """Return the curve and the functions that the second pass takes sums of."""
+def second_pass(solution: Solution, coefficients: Vector | None = None) -> SecondPass:
+    """Return the curve and the functions that the second pass takes sums of.
+
+    Args:
+        solution: The optimum, with the functions.
+        coefficients: The curve in T_k(u), shape (d + 1,); by default the optimum.
+    """
     frame = solution.frame
     with precise():
         y, w = y_unit(frame), weight_unit(frame)
-        first, *others = solution.fitted
-        bound = root((solution.ssr + solution.certainty.ssr) / (w * y * y))
+        first, *others = solution.fitted if coefficients is None else coefficients
+        ssr = solution.ssr if coefficients is None else solution.ssr_at(coefficients)
+        bound = root((ssr + solution.certainty.ssr) / (w * y * y))
         scales = [root(w / square) for square in solution.squares]
         return SecondPass(
             frame=frame,

@@ -17,11 +17,11 @@ from regression.estimation.bands import curve_of
 from regression.estimation.convergence import distance_from_optimum, is_converged
 from regression.estimation.criteria import Criteria, information_criteria
 from regression.estimation.degree_choice import Choice
+from regression.estimation.m_estimate import MEstimate
 from regression.estimation.optimum import Optimum
 from regression.estimation.solution import Solution
 from regression.estimation.standard_errors import covariance, scale_of, standard_errors
 from regression.fits.fit import Fit
-from regression.fits.m_estimate import MEstimate
 from regression.fits.notes import notes
 from regression.moments.moments import Moments
 
@@ -47,7 +47,6 @@ class FitOptions:
     val_loss: float | None = None
     absolute_sigma: bool = False
     level: float = 0.95
-    robust: str | None = None
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     x_time: TimeScale | None = None
@@ -116,6 +115,7 @@ def build_fit(
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
             **_kept(solution, names),
+            robust=None if robust is None else robust.kind,
             scale=None if robust is None else robust.scale,
         )  # fmt: skip
 

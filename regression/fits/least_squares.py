@@ -1,6 +1,6 @@
 """The least-squares optimum of points, and the fits that are compared with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
@@ -26,9 +26,10 @@ from regression.estimation.robust import TotalOf, find_optimum
 from regression.estimation.solution import Solution
 from regression.estimation.solver import solve
 from regression.fits.build import FitOptions, build_fit
+from regression.fits.estimator import Estimator, Further
 from regression.fits.fit import Fit
-from regression.fits.m_estimate import MEstimate, Robust, estimate
 from regression.moments.moments import Moments
+from regression.moments.passes import Passes
 from regression.moments.scan import ResidualSums, Sums
 
 __all__ = ["LeastSquares"]
@@ -41,23 +42,28 @@ class LeastSquares:
         model: The curve; its domain must not change after ``solve``.
         comparison: How the degree is chosen, up to that of the model; ``None`` keeps the model's.
         constraints: The constraints on the curve.
+        estimator: What is estimated by further passes.
 
     Attributes:
         omitted: Number of rows that were left out.
     """
 
     def __init__(
-        self, model: Polynomial, comparison: Comparison | None = None, constraints: Constraints | None = None
+        self,
+        model: Polynomial,
+        comparison: Comparison | None = None,
+        constraints: Constraints | None = None,
+        estimator: Estimator = Estimator(),  # noqa: B008  # which nothing changes
     ) -> None:
-        self.model, self.comparison, self.constraints = model, comparison, constraints
-        self.omitted = 0
+        self.model, self.comparison, self.constraints, self.estimator = model, comparison, constraints, estimator
+        self.omitted, self._has_sigma_x = 0, False
         self._sums: Sums | None
         self._moments: Moments | None
         self._second_sums: list[int] | None
         self._solution: Solution | None
         self._choice: Choice | None
         self._optimum: Optimum | None  # of a loss that does not follow from the squares
-        self._m_estimate: MEstimate | None
+        self._further: Further
         self._distance: OptimumDistance | None
         self._params_matrix: Tensor | None
         self.forget()
@@ -91,32 +97,34 @@ class LeastSquares:
     def forget(self) -> None:
         """Reset to the state without points."""
         self._sums = self._moments = self._second_sums = self._solution = self._choice = None
-        self._optimum = self._m_estimate = self._distance = self._params_matrix = None
+        self._optimum = self._distance = self._params_matrix = None
+        self._further = Further()
 
-    def begin(self, frame: Frame, omitted: int) -> None:
+    def begin(self, frame: Frame, omitted: int, has_sigma_x: bool = False) -> None:
         """Reset, and set the coordinates of the sums.
 
         Args:
             frame: Coordinates of the moments.
             omitted: Number of rows that were left out.
+            has_sigma_x: Whether x has errors too.
         """
         self.forget()
-        self.omitted, self._sums = omitted, Sums(frame, self.model.degree)
+        self.omitted, self._has_sigma_x, self._sums = omitted, has_sigma_x, Sums(frame, self.model.degree)
 
     def add(self, points: Points) -> None:
         """Add points; several threads may call it at once."""
         assert self._sums is not None
         self._sums.add(points)
 
-    def solve(self, device: torch.device, scan: Callable[[Callable[[Points], None]], None]) -> None:
-        """Find the optimum of the points of all processes; all of them must call it.
+    def solve(self, passes: Passes) -> None:
+        """Find the optimum of the points of all processes, and what the estimator asks for; all of them must call it.
 
         Args:
-            device: Where the processes exchange tensors.
-            scan: Calls a function with parts of all points of this process, for one more pass: where the sums leave
-                fewer digits of the optimum than float64 shows, and for cross-validation.
+            passes: Further passes over the points: where the sums leave fewer digits of the optimum than float64 shows,
+                for cross-validation, and for the estimator.
         """
         assert self._sums is not None
+        device, scan = passes.device, passes.scan
         self._moments = self._sums.moments().reduced(device)
         solution = solve(self._moments, self.model.degree, self.model.fit_intercept, self.constraints)
         self._second_sums = None
@@ -135,6 +143,7 @@ class LeastSquares:
             self._choice = choose_degree(solution, self.comparison, leave_out.get(self.comparison.criterion))
             self._solution = solution.of_degree(self._choice.degree)
         self._sums = None  # not needed any more
+        self._further = self.estimator.find(self.solution, self._has_sigma_x, passes)
 
     def y_is_tiny(self, tiny: float) -> bool:
         """Tell whether the mean of w y² is above 0 and below a number."""
@@ -144,16 +153,12 @@ class LeastSquares:
     def coefficients(self) -> Tensor:
         """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
         unused = [Decimal(0)] * (self.model.degree - self.degree)
-        return torch.tensor(self._chart.from_curve(self.solution.coefficients + unused), dtype=torch.float64)
+        found = self._further.coefficients or self.solution.coefficients
+        return torch.tensor(self._chart.from_curve(found + unused), dtype=torch.float64)
 
     def find_optimum(self, loss: str, threshold: float | None, absolute_sigma: bool, total: TotalOf) -> None:
         """Find the optimum of a loss that does not follow from the squares; see ``robust.find_optimum``."""
         self._optimum = find_optimum(self.solution, loss, threshold, absolute_sigma, total)
-
-    def find_robust(self, kind: Robust, scan: Callable[[Callable[[Points], None]], None]) -> None:
-        """Find the M-estimate with a scale of its own, as ``m_estimate.estimate`` does."""
-        self._m_estimate = estimate(self.solution, kind, scan)
-        self._optimum = self._m_estimate.optimum
 
     def prepare(self, absolute_sigma: bool, device: torch.device) -> None:
         """Prepare ``params`` and ``distance``, which are called at every update.
@@ -197,12 +202,14 @@ class LeastSquares:
             options: The facts about the fit that do not follow from the points and the curve.
         """
         at = None if coefficients is None else self._chart.curve(coefficients)
-        if self._m_estimate is not None:
-            at = self._m_estimate.optimum.coefficients
-        return build_fit(
+        robust, optimum = self._further.m_estimate, self._optimum
+        if robust is not None:
+            at, optimum = self._further.coefficients, robust.optimum
+        fit = build_fit(
             self.moments, self.solution, self.model, options,
-            omitted=self.omitted, choice=self._choice, at=at, optimum=self._optimum, robust=self._m_estimate,
+            omitted=self.omitted, choice=self._choice, at=at, optimum=optimum, robust=robust,
         )  # fmt: skip
+        return self._further.applied(fit, self.solution)
 
     def state(self) -> dict[str, Any]:
         """Return the sums and the optimum as plain numbers and strings, for a checkpoint."""
@@ -213,6 +220,7 @@ class LeastSquares:
             "degree": self.degree,
             "choice": None if self._choice is None else asdict(self._choice),
             "optimum": None if self._optimum is None else self._optimum.state(),
+            "further": self._further.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -227,3 +235,4 @@ class LeastSquares:
         if choice := state.get("choice"):
             self._choice = Choice(**{**choice, "table": tuple(Candidate(**row) for row in choice["table"])})
         self._optimum = None if state["optimum"] is None else Optimum.from_state(state["optimum"])
+        self._further = Further.from_state(state.get("further"), self.solution.rank)

@@ -49,13 +49,20 @@ def short_report(fit: FitResult) -> str:
     return "\n".join(filter(None, [*title_lines(fit), *coefficients, ", ".join(goodness), *_note_lines(fit, None)]))
 
 
+def _method(fit: FitResult) -> str:
+    """Return how a fit was made."""
+    if fit.optimizer:
+        return f"{counted(fit.updates, 'update')} by {fit.optimizer}"
+    if fit.errors_in_x:
+        return "line with errors in x and y (York)"
+    return f"M-estimate ({fit.robust})" if fit.robust else "exact least squares"
+
+
 def title_lines(fit: FitResult) -> list[str]:
     """Return what was fitted, how, and to how many points."""
-    exact = f"M-estimate ({fit.robust})" if fit.robust else "exact least squares"
-    how = f"{counted(fit.updates, 'update')} by {fit.optimizer}" if fit.optimizer else exact
     return [
         *_origin_lines(fit),
-        f"{fit.model}, degree {fit.degree}, {how}",
+        f"{fit.model}, degree {fit.degree}, {_method(fit)}",
         f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
         f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
     ]
@@ -143,16 +150,26 @@ def _note_lines(fit: FitResult, width: int | None) -> list[str]:
 
 def _weight_lines(fit: FitResult) -> list[str]:
     """Return a line on the weights of points with a sigma, and on the scale of the covariance."""
-    if fit.absolute_sigma:  # also where each is 1
-        return ["weighted by 1/sigma², covariance not scaled: sigma is absolute"]
-    if not fit.weighted:
+    if not fit.weighted and not fit.absolute_sigma:  # sigma may be 1 for each
         return []
+    weights = "1/(sigma² + slope² sigma_x²)" if fit.errors_in_x else "1/sigma²"
+    return [f"weighted by {weights}, {_covariance(fit)}"]
+
+
+def _covariance(fit: FitResult) -> str:
+    """Return what the covariance of a fit to points with a sigma goes by."""
+    if fit.robust:
+        return "with an estimated scale"
+    if fit.cov_type != "nonrobust":
+        return f"covariance by the residuals ({fit.cov_type})"
+    if fit.absolute_sigma:
+        return "covariance not scaled: sigma is absolute"
     if fit.sigma is None:
-        return ["weighted by 1/sigma², covariance scaled by ssr/df"]
+        return "covariance scaled by ssr/df"
     square: float | Decimal = fit.sigma * fit.sigma
     if fit.sigma and not 0 < square < math.inf:
         square = Decimal(fit.sigma) ** 2
-    return [f"weighted by 1/sigma², covariance scaled by ssr/df = {square:.6g}"]
+    return f"covariance scaled by ssr/df = {square:.6g}"
 
 
 def _table_lines(fit: FitResult) -> list[str]:

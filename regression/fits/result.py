@@ -33,6 +33,7 @@ ARRAYS = ("params", "bse", "cov_params")
 LATER: dict[str, Any] = {  # which release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
     "x_time": None, "y_time": None, "cov_type": "nonrobust", "robust": None, "scale": None, "residual_tests": None,
+    "errors_in_x": False,
 }  # fmt: skip
 
 
@@ -90,6 +91,7 @@ class FitResult(Answers):
         cov_type: What the errors go by, see ``regression.fit``.
         residual_tests: What the residuals of all rows say, by the names of ``ResidualTests``; ``None`` where a run
             has not looked.
+        errors_in_x: Whether x has errors too; then ``w = 1 / (sigma² + slope² sigma_x²)``.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
         x_time: What the numbers of x mean where x holds times: their unit and origin; ``None`` for numbers.
@@ -139,6 +141,7 @@ class FitResult(Answers):
     robust: str | None = None
     scale: float | None = None
     residual_tests: dict[str, Any] | None = None
+    errors_in_x: bool = False
     axes: tuple[str, str] = ("x", "y")
     source: str | None = None
     x_time: TimeScale | None = None

@@ -28,7 +28,7 @@ FIT = {
     **dict.fromkeys(("model", "basis", "solver", "loss_name", "cov_type"), TEXT),
     **dict.fromkeys(("optimizer", "criterion", "robust", "source"), or_null(TEXT)),
     "axes": list_of(TEXT, 2),
-    **dict.fromkeys(("absolute_sigma", "weighted"), BOOLEAN),
+    **dict.fromkeys(("absolute_sigma", "weighted", "errors_in_x"), BOOLEAN),
     **dict.fromkeys(("degree", "updates", "omitted", "df_resid", "rank"), whole()),
     **dict.fromkeys(("loss", "val_loss", "ess", "rsquared", "aic", "aicc", "bic"), KNOWN),
     **dict.fromkeys(("sigma", "ssr", "condition_number", "opt_error_se", "scale"), or_null(NOT_NEGATIVE)),

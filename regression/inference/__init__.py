@@ -9,5 +9,6 @@
 - ``hypotheses``: t, F, χ² and Wald tests.
 - ``answers``: these as the methods of a fit.
 - ``row_diagnostics``: residual, leverage and influence of each row.
+- ``robust_weights``: the weights of M-estimates.
 - ``fitted``: what figures and diagnostics need of a fit.
 """

@@ -9,7 +9,7 @@
 - ``engine``: the interface of the two engines.
 - ``exact``: the exact engine: least squares from sums over the points.
 - ``gradient``: the gradient engine: updates by an optimizer.
-- ``fit_record``: the fit that belongs to a module's weights.
+- ``passes``: further passes over the points of a run.
 - ``trainer_parts``: the module and the data of a Trainer, with their types.
 - ``regression``: Regression: Lightning's hooks, which call an engine.
 - ``line_and_polynomial``: LineRegression and PolynomialRegression.

@@ -20,9 +20,9 @@ from regression.data.plain_loaders import as_batch, read_pass
 from regression.descent.losses import GlobalLoss
 from regression.descent.updates import Trace
 from regression.fits.fit import Fit
+from regression.fits.fit_record import FitRecord, load_with_fit
 from regression.fits.least_squares import LeastSquares
 from regression.training.engine import Engine
-from regression.training.fit_record import FitRecord, load_with_fit
 from regression.training.resume import Progress
 
 __all__ = ["SMALL_BATCH", "CurveModule", "Solver", "Total"]

@@ -18,6 +18,7 @@ from regression.common.errors import DivergenceError, UsageError
 from regression.common.rules import NOT_NEGATIVE, POSITIVE, or_null, require_option, whole
 from regression.data.batches import GlobalBatches, Shares
 from regression.descent.losses import GlobalLoss
+from regression.fits.estimator import Estimator
 from regression.inference.distributions import require_level
 from regression.training.base import CurveModule
 from regression.training.resume import Position
@@ -30,6 +31,7 @@ __all__ = [
     "has_validation",
     "may_validate",
     "never_moves",
+    "require_estimator",
     "require_exact_options",
     "require_finite_coefficients",
     "require_finite_losses",
@@ -82,6 +84,18 @@ def require_exact_options(
         raise UsageError(f"{name} is for the gradient solver, got solver exact: leave it out")
     if not loss.is_squared:
         raise UsageError(f"solver exact minimises squares, got loss {loss.name}: use MSELoss or NormLoss")
+
+
+def require_estimator(estimator: Estimator, solver: str, absolute_sigma: bool) -> None:
+    """Refuse robust fits and errors of other kinds for the gradient solver, and options that contradict them."""
+    if solver == "gradient" and estimator.robust:
+        raise UsageError(
+            f"robust {estimator.robust} needs --model.solver exact, got solver gradient: use that, or --model.loss "
+            "HuberLoss"
+        )
+    if solver == "gradient" and estimator.cov_type != "nonrobust":
+        raise UsageError(f"cov_type {estimator.cov_type} needs --model.solver exact, got solver gradient")
+    estimator.require_compatible(is_auto=False, absolute_sigma=absolute_sigma)
 
 
 def require_known_optimum(stop_at_opt_error: float | None, loss: GlobalLoss) -> None:

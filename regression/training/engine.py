@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from regression.training.fit_record import Origin
+from regression.fits.fit_record import Origin
 
 __all__ = ["Engine"]
 

@@ -6,11 +6,12 @@ import torch
 
 from regression.common.points import Batch
 from regression.data.batches import Share
+from regression.fits.fit_record import Origin
 from regression.training.base import CurveModule
 from regression.training.checks import require_full_precision, require_one_pass
 from regression.training.engine import Engine
-from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates
+from regression.training.passes import passes_of
 
 __all__ = ["ExactSolution"]
 
@@ -49,7 +50,7 @@ class ExactSolution(Engine):
     def _solve(self) -> None:
         """Set the model's coefficients to the optimum and end the run."""
         module, least_squares = self.module, self.module.least_squares
-        least_squares.solve(module.device, module.scan_all)
+        least_squares.solve(passes_of(module))
         with torch.no_grad():
             module.model.coefficients.copy_(least_squares.coefficients())
         module.record.note(self.origin(1))

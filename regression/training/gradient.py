@@ -9,6 +9,7 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.descent.updates import Trace
+from regression.fits.fit_record import Origin
 from regression.training.base import CurveModule
 from regression.training.checks import (
     NO_STEP,
@@ -22,8 +23,8 @@ from regression.training.checks import (
     require_same_optimizer,
 )
 from regression.training.engine import Engine
-from regression.training.fit_record import Origin
 from regression.training.lightning_counters import count_updates
+from regression.training.passes import passes_of
 from regression.training.update_blocks import on_all_rows, on_mini_batches
 
 __all__ = ["GradientDescent"]
@@ -94,7 +95,7 @@ class GradientDescent(Engine):
         """Find the optimum, to compare updates with, and the step size if none is given; restore a resumed run."""
         module, least_squares = self.module, self.module.least_squares
         module.scan_all(least_squares.add)
-        least_squares.solve(module.device, module.scan_all)
+        least_squares.solve(passes_of(module))
         if not module.loss.is_squared:
             loss = module.loss
             least_squares.find_optimum(loss.name, loss.threshold, module.absolute_sigma, module.total_of_points)

@@ -54,4 +54,8 @@ class PolynomialRegression(Regression):
             raise UsageError("degree auto needs --model.solver exact, got solver gradient")
         comparison = Comparison(criterion, folds, self.absolute_sigma)
         self.save_hyperparameters()
-        self.record.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None)
+        estimator = self.least_squares.estimator
+        estimator.require_compatible(degree == "auto", self.absolute_sigma)
+        self.record.least_squares = LeastSquares(
+            self.model, comparison if degree == "auto" else None, estimator=estimator
+        )

@@ -19,6 +19,10 @@ from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Share
 from regression.data.plain_loaders import as_batch
+from regression.estimation.sandwich import CovType
+from regression.fits.estimator import Estimator
+from regression.fits.fit_record import FitRecord, state_of
+from regression.inference.robust_weights import Robust
 from regression.moments.scan import Range
 from regression.training.base import SMALL_BATCH, CurveModule, Solver
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
@@ -26,6 +30,7 @@ from regression.training.checks import (
     described,
     has_validation,
     may_validate,
+    require_estimator,
     require_exact_options,
     require_known_monitors,
     require_no_series,
@@ -35,9 +40,9 @@ from regression.training.checks import (
     require_short_blocks,
 )
 from regression.training.exact import ExactSolution
-from regression.training.fit_record import FitRecord, state_of
 from regression.training.gradient import GradientDescent
 from regression.training.lightning_counters import rewrite_counters
+from regression.training.passes import require_usable_rows
 from regression.training.resume import Progress
 from regression.training.trainer_parts import run_data
 
@@ -74,6 +79,13 @@ class Regression(CurveModule):
         stop_at_opt_error: Stop a gradient fit once every coefficient is within this many standard errors of the
             optimum of the loss, checked after each batch; ``null`` does not stop.
         level: Probability of the confidence intervals and of the bands, between 0 and 1.
+        robust: ``huber`` or ``bisquare`` for an M-estimate by the exact solver, which outliers move little or not at
+            all, with an estimated scale, as ``rlm`` of R; takes several passes over the points.
+        cov_type: Standard errors of the exact solver, which bands and tests use too: ``nonrobust`` assumes equal
+            scatter apart from sigma; ``HC0``, ``HC1`` and ``HC3`` do not, and ``HAC`` also allows for residuals that
+            depend on each other, for rows in the order of time; takes one more pass.
+        maxlags: Largest number of rows between residuals that ``HAC`` lets depend on each other, by default
+            ``4 (N / 100)^(2/9)``.
     """
 
     def __init__(
@@ -88,6 +100,9 @@ class Regression(CurveModule):
         absolute_sigma: bool = False,
         stop_at_opt_error: float | None = None,
         level: float = 0.95,
+        robust: Robust | None = None,
+        cov_type: CovType = "nonrobust",
+        maxlags: int | None = None,
     ) -> None:
         require_option("solver", solver, one_of(Solver))
         require_option("domain", domain, DOMAIN)
@@ -97,7 +112,9 @@ class Regression(CurveModule):
         domain, updates_per_batch, level = as_plain((domain, updates_per_batch, level))
         self.domain, self.absolute_sigma, self.level = domain, absolute_sigma, level
         self.updates_per_batch = updates_per_batch
-        self.record = FitRecord(model, type(self).__name__, absolute_sigma, level)
+        estimator = Estimator(robust, cov_type, as_plain(maxlags))
+        require_estimator(estimator, solver, absolute_sigma)
+        self.record = FitRecord(model, type(self).__name__, absolute_sigma, level, estimator)
         if solver == "exact":
             model.double()  # the solution has more digits than float32
             require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
@@ -146,7 +163,8 @@ class Regression(CurveModule):
         data = run_data(self.trainer)
         if self.progress.is_resumed:
             require_same_times(self.record.origin, data)
-        self.record.begin(frame, self.loader.rows.omitted, **({} if data is None else data.columns))
+        rows = self.loader.rows
+        self.record.begin(frame, rows.omitted, rows.has_sigma_x, **({} if data is None else data.columns))
         self.engine.begin()
 
     def _require_data(self) -> None:
@@ -160,6 +178,7 @@ class Regression(CurveModule):
         require_logged_monitors(self.trainer, ["train_loss", *["val_loss"] * may_validate(self.trainer)])
         if self.absolute_sigma and not loader.rows.has_sigma:
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
+        require_usable_rows(self)
 
     def _share_updates(self, batch_size: int) -> None:
         """Use whole small batches on every process: gradients are neither sent nor rounded by averaging."""

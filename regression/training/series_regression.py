@@ -65,6 +65,8 @@ class SeriesRegression(pl.LightningModule):
             raise UsageError(f"series need --model.solver exact, got solver {module.solver}")
         if module.least_squares.comparison is not None:
             raise UsageError("series need a degree that is the same for all, got degree auto: give a number")
+        if not module.least_squares.estimator.is_plain:
+            raise UsageError("series are fitted by least squares: leave out robust, cov_type and maxlags")
         curve = module.model
         return cls(curve.degree, curve.fit_intercept, module.absolute_sigma, type(module).__name__)
 

@@ -12,6 +12,7 @@ from regression.curves.basis import RECURRENCES, design, polynomial
 from regression.curves.change_of_basis import Chart
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 
 VANDERS = {
@@ -62,7 +63,7 @@ def test_a_basis_of_one_row_fits(basis: str, fit_intercept: bool) -> None:
     squares = LeastSquares(model)
     squares.begin(found.frame(), omitted=0)
     squares.add(points)
-    squares.solve(torch.device("cpu"), points.scan)
+    squares.solve(Passes.of(points))
     design = np.vander(x, 4, increasing=True)[:, int(not fit_intercept) :]
     right = np.linalg.lstsq(design, y, rcond=None)[0]
     fit = squares.fit(None, FitOptions("Polynomial"))

@@ -65,7 +65,7 @@ def test_epochs_are_shuffled_by_seed_and_epoch() -> None:
 
 def test_a_sample_is_small_and_spread_out() -> None:
     """A sample for a figure has at most the asked number of points, from one end of the data to the other."""
-    x, y, sigma, _ = prepared(points=1001).training.sample(100)
+    x, y, sigma, *_ = prepared(points=1001).training.sample(100)
     assert len(x) == len(y) <= 100
     assert sigma is None
     assert (x[0], x[-1]) == (0, pytest.approx(1, abs=0.02))

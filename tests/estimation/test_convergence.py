@@ -13,6 +13,7 @@ from regression.estimation import convergence, standard_errors
 from regression.estimation.convergence import is_converged
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 
 X = np.linspace(0.5, 3, 25)
@@ -27,7 +28,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, sigma: np.ndarray | None, fit_in
     squares = LeastSquares(Polynomial(2, fit_intercept=fit_intercept).double())
     squares.begin(found.frame(), omitted=0)
     squares.add(points)
-    squares.solve(torch.device("cpu"), points.scan)
+    squares.solve(Passes.of(points))
     squares.prepare(False, torch.device("cpu"))
     return squares
 
@@ -107,7 +108,7 @@ def test_the_step_follows_from_the_hessian(basis: Any, x: np.ndarray, is_best: b
     squares = LeastSquares(Polynomial(2, basis, domain=(-1, 1)).double())
     squares.begin(found.frame(), omitted=0)
     squares.add(points)
-    squares.solve(torch.device("cpu"), points.scan)
+    squares.solve(Passes.of(points))
     functions = {"chebyshev": np.polynomial.chebyshev.chebvander, "power": np.polynomial.polynomial.polyvander}
     design = functions[basis](x, 2)
     hessian = 2 * design.T @ design / len(x)

@@ -14,6 +14,7 @@ from regression.curves.polynomial import Polynomial
 from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 
 RNG = np.random.default_rng(7)
@@ -33,7 +34,7 @@ def searched(
     squares = LeastSquares(Polynomial(degree).double())
     squares.begin(found.frame(), omitted=0)
     squares.add(points)
-    squares.solve(torch.device("cpu"), points.scan)
+    squares.solve(Passes.of(points))
     squares.find_optimum(loss, threshold, absolute, lambda work: work(points))
     squares.prepare(absolute, torch.device("cpu"))
     return squares

@@ -16,6 +16,7 @@ from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
+from regression.fits.estimator import Estimator
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 
@@ -74,15 +75,16 @@ class FitRecord:
         name: Class of the module.
         absolute_sigma: Whether the points' sigma are in y's unit.
         level: Probability of the bands.
+        estimator: What is estimated beside least squares.
 
     Attributes:
         least_squares: The sums and the optimum of the points.
         origin: How the weights were found; ``None`` before a fit.
     """
 
-    def __init__(self, model: Polynomial, name: str, absolute_sigma: bool, level: float) -> None:
+    def __init__(self, model: Polynomial, name: str, absolute_sigma: bool, level: float, estimator: Estimator) -> None:
         self.model, self.name, self.absolute_sigma, self.level = model, name, absolute_sigma, level
-        self.least_squares = LeastSquares(model)
+        self.least_squares = LeastSquares(model, estimator=estimator)
         self.origin: Origin | None = None
         self._columns: dict[str, Any] = {}
         self._origin_weights: Tensor | None = None  # the weights that the losses and notes of the origin are of
@@ -108,15 +110,16 @@ class FitRecord:
         with torch.no_grad():
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
-    def begin(self, frame: Frame, omitted: int, **columns: Any) -> None:
+    def begin(self, frame: Frame, omitted: int, has_sigma_x: bool, **columns: Any) -> None:
         """Reset the sums and the origin, for a new fit.
 
         Args:
             frame: Coordinates of the sums.
             omitted: Number of rows that were left out.
+            has_sigma_x: Whether x has errors too.
             columns: What the origin has of the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
         """
-        self.least_squares.begin(frame, omitted)
+        self.least_squares.begin(frame, omitted, has_sigma_x)
         self._columns = columns
         self.origin = self._fit = self._fitted = None
 

@@ -1,0 +1,121 @@
+"""Residuals of a curve at any of its points, and the median of their sizes over points that are not kept in memory."""
+
+import threading
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from regression.common.collectives import all_gather_rows, all_max, all_sum
+from regression.common.points import Points
+from regression.curves.decimals import Matrix, Vector, pairs, precise
+from regression.estimation.bands import curve_of
+from regression.estimation.solution import Solution
+from regression.moments.passes import Passes
+
+__all__ = ["Residuals", "middle_of_sizes"]
+
+CELL_BITS = 16  # a pass counts the numbers in 2^16 cells
+MOST_KEPT = 1 << 20  # numbers that each process keeps to sort them
+TOP = 0x7FF << 52  # bit pattern of infinity
+
+
+class Residuals:
+    """Residuals of a curve, with the same bits however the points are divided.
+
+    Args:
+        solution: An optimum, for its coordinates.
+        coefficients: The curve in T_k(u), shape (d + 1,).
+    """
+
+    def __init__(self, solution: Solution, coefficients: Vector) -> None:
+        self._middle = solution.frame.y_center  # differences from it lose fewer digits than those from 0
+        with precise():
+            first, *others = coefficients
+            self._curve = curve_of(solution, [first - Decimal(self._middle), *others], None)
+
+    def at(self, points: Points) -> Tensor:
+        """Return ``y - f(x)``, over sigma where there is one, of points on the CPU, float64 of shape (n,)."""
+        left = (points.y.double() - self._middle) - self._curve.at(points.x.double())[0]
+        return left if points.sigma is None else left / points.sigma.double()
+
+    def columns(self, functions: Matrix, points: Points) -> Tensor:
+        """Return functions in T_k(u), over sigma where there is one, at points on the CPU, float64 of shape (n, K)."""
+        own = [replace(self._curve, y_exponent=0, coefficients=pairs(row)) for row in functions]
+        columns = torch.stack([function.at(points.x.double())[0] for function in own], dim=1)
+        return columns if points.sigma is None else columns / points.sigma[:, None].double()
+
+
+def middle_of_sizes(residuals: Residuals, nobs: int, passes: Passes, most_kept: int = MOST_KEPT) -> tuple[float, float]:
+    """Return the median of the residuals' sizes, and the largest size, exactly.
+
+    Numbers that are not negative have the order of their bit patterns. While too many lie between the bounds that are
+    known of the median, a pass counts those in each of 65,536 cells between these, and the cell with the median gives
+    the next bounds; then one more pass keeps the numbers in it. Of up to a million points there is that pass alone.
+
+    Args:
+        residuals: The residuals.
+        nobs: Number of points of all processes.
+        passes: The passes over them.
+        most_kept: Largest number of points that are kept.
+    """
+    lower, upper, wanted = 0, TOP + 1, ((nobs - 1) // 2, nobs // 2)
+    below, inside = 0, nobs
+    while inside > most_kept and upper - lower > 1:
+        shift = max(0, (upper - lower - 1).bit_length() - CELL_BITS)
+        counts = _count(residuals, passes, lower, upper, shift)
+        ends = below + np.cumsum(counts)
+        cell = int(np.searchsorted(ends, wanted[0], side="right"))
+        below, inside = int(ends[cell] - counts[cell]), int(counts[cell])
+        lower, upper = lower + (cell << shift), min(upper, lower + (cell + 1 << shift))
+    kept, above, largest = _keep(residuals, passes, lower, upper)
+    found = [_chosen(kept, place - below, inside, lower, above) for place in wanted]
+    return sum(found) / 2, largest
+
+
+def _count(residuals: Residuals, passes: Passes, lower: int, upper: int, shift: int) -> NDArray[np.int64]:
+    """Return how many sizes are in each cell of 2^shift bit patterns from lower to before upper."""
+    cells = (upper - lower - 1 >> shift) + 1
+    counts, lock = np.zeros(cells, np.int64), threading.Lock()
+
+    def add(points: Points) -> None:
+        patterns = _patterns(residuals, points)
+        own = np.bincount((patterns[(patterns >= lower) & (patterns < upper)] - lower) >> shift, minlength=cells)
+        with lock:
+            np.add(counts, own, out=counts)
+
+    passes.scan(add)
+    return np.asarray(all_sum(torch.from_numpy(counts).to(passes.device)).cpu().numpy(), np.int64)
+
+
+def _keep(residuals: Residuals, passes: Passes, lower: int, upper: int) -> tuple[NDArray[np.float64], float, float]:
+    """Return the sizes from lower to before upper, sorted, unless all are one number; the next one; and the largest."""
+    parts, ends, lock = [np.empty(0)], [np.inf, 0.0], threading.Lock()
+
+    def add(points: Points) -> None:
+        patterns = _patterns(residuals, points)
+        sizes = patterns.view(np.float64)
+        above = float(sizes[patterns >= upper].min(initial=np.inf))
+        with lock:
+            if upper - lower > 1:
+                parts.append(sizes[(patterns >= lower) & (patterns < upper)])
+            ends[:] = min(ends[0], above), max(ends[1], float(sizes.max(initial=0.0)))
+
+    passes.scan(add)
+    own = torch.from_numpy(np.concatenate(parts))[:, None].to(passes.device)
+    negative, largest = all_max(torch.tensor([-ends[0], ends[1]], dtype=torch.float64, device=passes.device)).tolist()
+    return np.sort(all_gather_rows(own).cpu().numpy()[:, 0]), -negative, largest
+
+
+def _patterns(residuals: Residuals, points: Points) -> NDArray[np.int64]:
+    return residuals.at(points.to_cpu()).abs().numpy().view(np.int64)
+
+
+def _chosen(kept: NDArray[np.float64], place: int, inside: int, lower: int, above: float) -> float:
+    """Return the number at a place among those between the bounds, or the next one above them."""
+    if place >= inside:
+        return above
+    return float(kept[place]) if len(kept) else float(np.array(lower, np.int64).view(np.float64))
