@@ -29,10 +29,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"common", "readers"},
     "data": {"common", "kernels", "stores", "readers", "text"},
     "training": BELOW_TRAINING,
-    "outputs": {*BELOW_TRAINING, "training"},
+    "outputs": {*BELOW_TRAINING, "stores", "training"},
     "runs": {"common", "fits", "training"},
-    NAMES: {*BELOW_TRAINING, "readers", "training", "outputs", "runs"},
-    "cli": {*BELOW_TRAINING, "readers", "training", "outputs", "runs"},
+    NAMES: {*BELOW_TRAINING, "stores", "readers", "training", "outputs", "runs"},
+    "cli": {*BELOW_TRAINING, "stores", "readers", "training", "outputs", "runs"},
 }
 MOST_FLOORS = 8
 

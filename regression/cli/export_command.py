@@ -13,6 +13,7 @@ from regression.fits.fit import Fit
 from regression.outputs.export import SUFFIXES, Format, export
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.find_checkpoint import checkpoint_path
+from regression.stores.writing import require_local
 from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
 from regression.training.regression import Regression
 
@@ -38,6 +39,7 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
     Raises:
         UsageError: If there is no fitted curve in the file, or the output exists or cannot be written.
     """
+    require_local("--output", output or "")
     source = Path(checkpoint_path(ckpt_path, os.getcwd()))
     model: Polynomial | Fit = Fit.from_json(source) if source.suffix == ".json" else rebuilt(str(source)).model
     folder = source.parent

@@ -15,6 +15,7 @@ from regression.outputs.figure_options import ENDINGS, FigureOptions, fit_pictur
 from regression.outputs.fit_files import FitFiles
 from regression.runs.checkpoint_file import read_checkpoint, read_fit
 from regression.runs.find_checkpoint import checkpoint_path
+from regression.stores.writing import require_local
 
 __all__ = ["plot_checkpoint"]
 
@@ -47,6 +48,7 @@ def plot_checkpoint(
     Raises:
         UsageError: If there is no fit or no data in the file, or the output exists or cannot be written.
     """
+    require_local("--output", output)
     path = Path(output)
     if path.suffix not in ENDINGS:
         raise UsageError(f"--output must end in .pdf, .svg or .png, got {output}")

@@ -15,13 +15,13 @@ from regression.common.collectives import all_gather_objects
 from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.common.rules import or_null, require_option, whole
-from regression.common.text import counted, shown_path
+from regression.common.text import counted
 from regression.data.data_modules import PointsDataModule
 from regression.data.table_module import TableDataModule
 from regression.fits.fit import Fit
 from regression.inference.places import Place
 from regression.outputs.predictions import say_of_rows
-from regression.outputs.table_file import table_writer, x_array, x_type
+from regression.outputs.table_file import Target, table_writer, x_array, x_type
 
 __all__ = ["InverseFile", "InverseModule", "read_y_alone"]
 
@@ -73,18 +73,19 @@ class InverseFile(Callback):
     """Writes the x of each y with their intervals, one row for each x: ``row, y, x, se, ci_lower, ci_upper, …``.
 
     Args:
-        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
+        file: As that of ``PredictionFile``.
     """
 
     def __init__(self, file: str) -> None:
-        self.file = file
-        self._files, self._writer, self._path = ExitStack(), cast("Any", None), Path(file)
+        self._target = Target("predictions.file", file)
+        self._files, self._writer, self._path = ExitStack(), cast("Any", None), Path(self._target.name)
         self._rows, self._counts = 0, Counter[str]()
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
-        self._path = Path(trainer.log_dir or "", self.file)
+        self._path = Path(trainer.log_dir or "", self._target.name)
         if trainer.is_global_zero:
+            self._target.require_new()
             import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
             kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
@@ -136,7 +137,7 @@ class InverseFile(Callback):
             return
         with saving(self._path):
             self._files.close()
-        print(f"{self._counts['x']:,} x of {counted(self._rows, 'y', 'y')} in {shown_path(self._path)}")
+        print(f"{self._counts['x']:,} x of {counted(self._rows, 'y', 'y')} in {self._target.finish(self._path)}")
         said = {"none": "without an x", "several": "with more than one", "open": "with an interval that has no end"}
         parts = [f"{self._counts[key]:,} {words}" for key, words in said.items() if self._counts[key]]
         if parts:

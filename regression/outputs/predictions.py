@@ -13,11 +13,11 @@ from torch import Tensor
 from regression.common.atomic_files import saving
 from regression.common.collectives import all_gather_rows
 from regression.common.errors import UsageError
-from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out, shown_path
+from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out
 from regression.data.data_modules import PointsDataModule
 from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
-from regression.outputs.table_file import arrow_rows, open_table, require_table_name
+from regression.outputs.table_file import Target, arrow_rows, open_table
 from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["PredictionFile", "say_of_rows"]
@@ -32,15 +32,15 @@ class PredictionFile(Callback):
     an infinity; a warning says how many rows are beyond the range. The file gets its name when it is complete.
 
     Args:
-        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind.
+        file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind. An address such as
+            s3://bucket/predictions.parquet is where a copy goes that must not be there yet.
     """
 
     def __init__(self, file: str = "predictions.csv") -> None:
-        require_table_name("predictions.file", file)
-        self.file = file
+        self.file, self._target = file, Target("predictions.file", file)
         self._writer: Any = None
         self._files = ExitStack()
-        self._path = Path(file)
+        self._path = Path(self._target.name)
         self._rows, self._outside, self._farthest = 0, 0, 0.0
         self._beyond, self._first_beyond = 0, (0, 0.0)
 
@@ -49,8 +49,9 @@ class PredictionFile(Callback):
         folder = trainer.log_dir
         if folder is None:
             raise UsageError("predict needs a folder for its file: leave --trainer.logger as it is")
-        self._path = Path(folder) / self.file
+        self._path = Path(folder) / self._target.name
         if trainer.is_global_zero:
+            self._target.require_new()
             with saving(self._path):
                 x_time = as_curve_module(pl_module).required_result().x_time
                 self._writer = open_table(self._path, self._files, COLUMNS, x_time)
@@ -96,7 +97,7 @@ class PredictionFile(Callback):
             return
         with saving(self._path):
             self._files.close()
-        print(f"{counted(self._rows, 'prediction')} in {shown_path(self._path)}")
+        print(f"{counted(self._rows, 'prediction')} in {self._target.finish(self._path)}")
         fit = as_curve_module(pl_module).required_result()
         self._say_outside(fit)
         say_of_rows(run_data(trainer), fit)

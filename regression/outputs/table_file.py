@@ -10,11 +10,51 @@ from torch import Tensor
 
 from regression.common.atomic_files import open_whole
 from regression.common.errors import UsageError
+from regression.common.text import shown_path
 from regression.common.time_scale import DURATIONS, UTC, TimeScale
+from regression.stores.address import Address, is_address
+from regression.stores.writing import put, require_new
 
-__all__ = ["arrow_rows", "open_table", "require_table_name", "table_writer", "x_array", "x_type"]
+__all__ = [
+    "Target",
+    "arrow_rows",
+    "open_table",
+    "require_table_name",
+    "table_writer",
+    "x_array",
+    "x_type",
+]
 
 ENDINGS = (".csv", ".parquet")
+
+
+class Target:
+    """Where a table goes: to a file in the run's folder, of which a copy may go to a store.
+
+    Args:
+        option: The option that names it.
+        file: The name of the file, or the address in a store, which must end in .csv or .parquet.
+
+    Attributes:
+        name: The name of the file.
+    """
+
+    def __init__(self, option: str, file: str) -> None:
+        self._address = Address.parse(file) if is_address(file) else None
+        self.name = file if self._address is None else self._address.key.rpartition("/")[2]
+        require_table_name(option, self.name)
+
+    def require_new(self) -> None:
+        """Refuse an address at which there is something, or to which nothing can be written."""
+        if self._address is not None:
+            require_new(self._address)
+
+    def finish(self, path: Path) -> str:
+        """Copy the complete file to the store, where that is wanted, and return in words where it is."""
+        if self._address is None:
+            return shown_path(path)
+        put(path, self._address)
+        return f"{shown_path(path)} and {self._address}"
 
 
 def require_table_name(option: str, file: str) -> None:

@@ -6,5 +6,6 @@
 - ``ranges``: an object as a stream, of which each read is one request.
 - ``stored_file``: one object, read by ranges, and how to tell that it is still the same.
 - ``listing``: which objects an address means: one, those below a folder, or those that match a pattern.
+- ``writing``: puts a complete file into a store.
 - ``faults``: in one line what a store says that has failed.
 """

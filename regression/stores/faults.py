@@ -39,7 +39,7 @@ def fault(address: Any, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError) or MISSING.search(text):
         return DataError(f"{address}: there is no such object or bucket; expected a file, a folder or a pattern")
     if isinstance(error, PermissionError) or FORBIDDEN.search(text):
-        return DataError(f"{address}: no permission to read it, or no valid credentials: {address.means}")
+        return DataError(f"{address}: no permission, or no valid credentials: {address.means}")
     if isinstance(error, ConnectionError | TimeoutError) or UNREACHABLE.search(text):
         return DataError(f"{address}: the store does not answer ({reason}): look after the network, and run again")
-    return DataError(f"{address} cannot be read: {reason or type(error).__name__}")
+    return DataError(f"{address}: the store failed: {reason or type(error).__name__}")

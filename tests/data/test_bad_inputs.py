@@ -122,7 +122,7 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ("missing.csv", lambda _: None, "missing.csv: no such file"),
     ("none*.csv", lambda _: None, "no file matches"),
     ("https://me:word@example.org/a.csv", lambda _: None, "path https://… holds a password, a key or a signature"),
-    ("s4://bucket/a.csv", lambda _: None, "s4://bucket/a.csv cannot be read: Protocol not known: s4"),
+    ("s4://bucket/a.csv", lambda _: None, "s4://bucket/a.csv: the store failed: Protocol not known: s4"),
     ("a.parquet", columns(x=["1", "2"], y=[1.0, 2]), "column 'x' must hold numbers, got type string"),
     (
         "a.parquet",

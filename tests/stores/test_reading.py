@@ -163,6 +163,6 @@ def test_a_store_that_fails_halfway_costs_one_line(store: Store, tmp_path: Path)
     table = Table(f"{store.url}/a.parquet", ["x", "y"])
     store.plan("busy", after=0)
     begun = time.monotonic()
-    with pytest.raises(UsageError, match=r"/a.parquet cannot be read: .*503"):
+    with pytest.raises(UsageError, match=r"/a.parquet: the store failed: .*503"):
         table.read(0, ROWS)
     assert time.monotonic() - begun < 30
