@@ -15,10 +15,10 @@ __all__ = [
     "condition_number",
     "dot",
     "finite_float",
+    "from_pairs",
     "gram",
     "least_norm",
     "logarithm",
-    "numbers",
     "orthogonalize",
     "pairs",
     "precise",
@@ -28,11 +28,11 @@ __all__ = [
     "unit_vectors",
 ]
 
-DIGITS = 150
-FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for roots and logarithms: slow, and rounded to float64 next
-# A row counts as dependent on the rows before it if the square of its orthogonal part is less than so many times the
-# largest value that the rounding of the matrix can give to a square that is 0.
-FEWEST_ROUNDINGS = 4
+DIGITS = 150  # many more than any sum has, so that linear algebra loses none of a sum's digits
+FEW = Context(prec=40, Emax=10**9, Emin=-(10**9))  # for roots and logarithms, which are slow with more digits
+# A row counts as dependent on the rows before it if the square of its orthogonal part is at most this many times the
+# largest error that the rounding of the matrix can give to the square.
+MIN_ROUNDINGS = 4
 
 Vector = list[Decimal]
 Matrix = list[Vector]
@@ -60,18 +60,18 @@ def finite_float(value: Decimal | float | None) -> float | None:
 
 
 def pairs(values: Sequence[Decimal]) -> tuple[Pair, ...]:
-    """Return numbers as double-double numbers."""
+    """Return decimal numbers as double-double numbers, the inverse of ``from_pairs``."""
     highs = [float(value) for value in values]
     return tuple((high, float(value - Decimal(high))) for high, value in zip(highs, values, strict=True))
 
 
-def numbers(given: Sequence[Pair]) -> Vector:
-    """Return double-double numbers as decimal ones."""
-    return [Decimal(high) + Decimal(low) for high, low in given]
+def from_pairs(pairs: Sequence[Pair]) -> Vector:
+    """Return double-double numbers as decimal numbers."""
+    return [Decimal(high) + Decimal(low) for high, low in pairs]
 
 
 def solve_triangular(rows: Matrix, target: Sequence[Decimal]) -> Vector:
-    """Return c of ``Σ c_k rows_k = target`` where row k ends at position k."""
+    """Return the c for which ``Σ c_k rows_k = target``, where row k ends at position k."""
     rest, result = list(target), [Decimal(0)] * len(rows)
     for k in reversed(range(len(rows))):
         result[k] = rest[k] / rows[k][k]
@@ -108,16 +108,16 @@ def unit_vectors(size: int) -> Matrix:
 def orthogonalize(
     rows: Matrix, matrix: Matrix, noise: Decimal, are_nested: bool = True
 ) -> tuple[Matrix, Vector, Matrix]:
-    """Return orthogonal functions, their squares, and functions that count as 0, by Gram and Schmidt.
+    """Return orthogonal functions, their squares, and functions that count as 0, by the Gram-Schmidt method.
 
-    A function counts as 0 if its square is no larger than the rounding of the matrix can make it. If a power of x
-    depends on the powers before it, so do all that follow.
+    A function counts as 0 if its square is no larger than rounding of the matrix can make it. If a power of x depends
+    on the powers before it, so do all powers that follow.
 
     Args:
-        rows: Functions f in terms of others, shape (J, K).
-        matrix: Sums of products of those others, shape (K, K).
+        rows: Coefficients of functions f in a basis, shape (J, K).
+        matrix: Sums of products of the functions of the basis, shape (K, K).
         noise: Largest error of an entry of the matrix.
-        are_nested: Whether the rows are consecutive powers.
+        are_nested: Whether the functions f are consecutive powers.
     """
     functions: Matrix = []
     squares: Vector = []
@@ -128,7 +128,7 @@ def orthogonalize(
             share = dot(function, image) / square
             rest = [value - share * part for value, part in zip(rest, function, strict=True)]
         left, size = dot(rest, times(matrix, rest)), sum(map(abs, rest), Decimal(0))
-        if (are_nested and null) or left <= FEWEST_ROUNDINGS * noise * size * size:
+        if (are_nested and null) or left <= MIN_ROUNDINGS * noise * size * size:
             null.append(rest)
         else:
             functions.append(rest)
@@ -138,13 +138,13 @@ def orthogonalize(
 
 def least_norm(particular: Vector, null: Matrix, powers: Matrix) -> Vector:
     """Return the solution with the least norm in powers of x, from one solution and a basis of the null space."""
-    goal = solve_triangular(powers, particular)
+    params = solve_triangular(powers, particular)
     directions = [solve_triangular(powers, vector) for vector in null]
     units = unit_vectors(len(null))
     steps, squares, _ = orthogonalize(units, [[dot(a, b) for b in directions] for a in directions], Decimal(0))
     result = particular
     for step, square in zip(steps, squares, strict=True):
-        share = dot(goal, combine(directions, step)) / square
+        share = dot(params, combine(directions, step)) / square
         result = [value - share * part for value, part in zip(result, combine(null, step), strict=True)]
     return result
 

@@ -46,7 +46,7 @@ class Prediction(NamedTuple):
         return {name: values.flatten().numpy() for name, values in self._asdict().items()}
 
     def to_frame(self) -> Any:
-        """Return the same as a ``pandas.DataFrame``, a row for each point."""
+        """Return the numbers as a ``pandas.DataFrame``, a row for each point."""
         return as_frame(self.to_dict())
 
 
@@ -65,10 +65,10 @@ def curve_of(solution: Solution, coefficients: Vector, scale: Decimal | None) ->
         functions = None
         if scale is not None and not solution.null:
             factors = [unit * root(scale / square) for square in solution.squares]
-            known = zip(factors, solution.functions, strict=True)
-            functions = tuple(pairs([factor * value for value in function]) for factor, function in known)
-        frame, own = solution.frame, pairs([unit * value for value in coefficients])
-        return Curve(frame.center, frame.exponent, frame.stretch, y_exponent, own, functions)
+            scaled = zip(factors, solution.functions, strict=True)
+            functions = tuple(pairs([factor * value for value in function]) for factor, function in scaled)
+        frame, rounded = solution.frame, pairs([unit * value for value in coefficients])
+        return Curve(frame.center, frame.exponent, frame.stretch, y_exponent, rounded, functions)
 
 
 def predicted(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: tuple[float, float]) -> Prediction:
@@ -82,22 +82,22 @@ def predicted(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: t
         x_range: Smallest and largest x of the fitted points.
     """
     parts = []
-    for own, own_spread in zip(torch.split(x, ROWS_PER_PART), torch.split(spread, ROWS_PER_PART), strict=True):
-        mean, error = curve.at(own)
-        narrow, wide = factor * error, factor * root_of_squares(error, own_spread)
-        numbers = (mean, error, mean - narrow, mean + narrow, mean - wide, mean + wide)
-        outside = (own < x_range[0]) | (own > x_range[1])
-        parts.append(Prediction._make([*map(_representable, numbers), outside]))
-    return Prediction(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    for part, scatter in zip(torch.split(x, ROWS_PER_PART), torch.split(spread, ROWS_PER_PART), strict=True):
+        mean, error = curve.at(part)
+        narrow, wide = factor * error, factor * root_of_squares(error, scatter)
+        columns = (mean, error, mean - narrow, mean + narrow, mean - wide, mean + wide)
+        is_outside = (part < x_range[0]) | (part > x_range[1])
+        parts.append(Prediction._make([*map(_representable, columns), is_outside]))
+    return Prediction(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
-    """Return the curve of coefficients in ascending powers of x, all K of them, without bands."""
+    """Return the curve of all coefficients c0 … c_d, without bands."""
     mean = polynomial(params, x)
     unknown = torch.full_like(mean, math.nan)
     return Prediction(mean, unknown, unknown, unknown, unknown, unknown, torch.zeros_like(mean, dtype=torch.bool))
 
 
 def _representable(values: Tensor) -> Tensor:
-    """Return the values with NaN in place of infinities, which stand for numbers beyond float64's range."""
+    """Return the values with NaN in place of infinities, because these are numbers beyond float64's range."""
     return values.where(values.isfinite(), math.nan)

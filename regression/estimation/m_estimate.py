@@ -20,7 +20,7 @@ from regression.common.collectives import all_gather_rows
 from regression.common.points import Points
 from regression.common.rules import NUMBER, TEXT, list_of, one_of, or_null, require_stored
 from regression.common.text import counted
-from regression.curves.decimals import Vector, combine, numbers, precise
+from regression.curves.decimals import Vector, combine, from_pairs, precise
 from regression.estimation.optimum import Optimum
 from regression.estimation.refinement import second_pass
 from regression.estimation.residuals import Residuals, middle_of_sizes
@@ -155,7 +155,7 @@ def _step(solution: Solution, coefficients: Vector, weighted: "_Weighted", passe
         raise _NotConvergedError("too few points keep a weight", coefficients) from None
     with precise():
         unit = Decimal(2) ** request.exponent * y_unit(solution.frame)  # of r, in y's unit
-        moves = combine([numbers(row) for row in request.functions], [unit * Decimal(value) for value in step])
+        moves = combine([from_pairs(row) for row in request.functions], [unit * Decimal(value) for value in step])
         change = max(map(abs, step)) * float(unit / Decimal(2) ** solution.frame.sigma_exponent)
         return [own + move for own, move in zip(coefficients, moves, strict=True)], change
 

@@ -15,7 +15,7 @@ from regression.curves.decimals import (
     Vector,
     combine,
     dot,
-    numbers,
+    from_pairs,
     orthogonalize,
     pairs,
     precise,
@@ -80,7 +80,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
         combinations, squares, null = orthogonalize(unit_vectors(count), matrix, errors.product, are_nested)
         if null:  # the functions of the first pass are too inaccurate for a second one
             return replace(solution, is_refined=True)
-        given = [numbers(row) for row in request.functions]
+        given = [from_pairs(row) for row in request.functions]
         functions = [combine(given, step) for step in combinations]
         moved = [dot(step, right) for step in combinations]
         steps = [value / size for value, size in zip(moved, squares, strict=True)]
@@ -109,7 +109,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
 def _known(solution: Solution, request: SecondPass, functions: Matrix) -> tuple[Vector, Within | None]:
     """Return the curve of the second pass in the new functions, in v's unit; 0 within constraints, where it is kept."""
     y, count = y_unit(solution.frame), len(functions)
-    curve = numbers(request.curve)
+    curve = from_pairs(request.curve)
     curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y
     if solution.within is not None:  # the curve meets the constraints, and only the steps are added
         return [Decimal(0)] * count, replace(solution.within, base=[y * value for value in curve])

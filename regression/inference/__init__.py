@@ -7,7 +7,7 @@
 - ``inverse``: the x of an observed y, by Fieller's method.
 - ``detection``: limits of detection and quantification.
 - ``hypotheses``: t, F, χ² and Wald tests.
-- ``answers``: these as the methods of a fit.
+- ``answers``: tests and answers as methods of a fit.
 - ``row_diagnostics``: residual, leverage and influence of each row.
 - ``robust_weights``: the weights of M-estimates.
 - ``fitted``: what figures and diagnostics need of a fit.

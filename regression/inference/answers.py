@@ -1,4 +1,4 @@
-"""The questions that a fit answers beyond its coefficients."""
+"""Tests and answers that follow from a fitted curve, as methods of a fit."""
 
 import math
 from dataclasses import replace
@@ -34,9 +34,9 @@ Array = NDArray[np.float64]
 class Answers:
     """What follows from a fitted curve and its errors alone, as methods of ``Fit``, whose attributes these are.
 
-    Errors of what is not linear in the coefficients are those to first order (the delta method), taken in Chebyshev
-    polynomials over the range of the points: in powers of x the covariance may cancel. An error that is not known is
-    NaN in tensors and ``None`` elsewhere.
+    Errors of numbers that are not linear in the coefficients are of first order (the delta method). They are computed
+    in Chebyshev polynomials over the range of the points, because in powers of x terms of the covariance may cancel. An
+    unknown error is NaN in tensors and ``None`` elsewhere.
     """
 
     params: Array
@@ -83,15 +83,15 @@ class Answers:
 
     @cached_property
     def tvalues(self) -> Array | None:
-        """The coefficients in standard errors, ``params / bse``; NaN for those that were kept and not fitted."""
+        """The coefficients in standard errors, ``params / bse``; NaN for those that were given and not fitted."""
         if self.bse is None:
             return None
-        found = np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
-        return Numbers.of(np.where((self.bse == 0) & bool(self.fixed or self.through), math.nan, found))
+        values = np.array(hypotheses.t_values(self.params.tolist(), self.bse.tolist()))
+        return Numbers.of(np.where((self.bse == 0) & bool(self.fixed or self.through), math.nan, values))
 
     @cached_property
     def pvalues(self) -> Array | None:
-        """Probability of a t as large or larger, in size, if the coefficient were 0; normal if ``absolute_sigma``."""
+        """Probability of a t at least as large in size if the coefficient were 0; normal if ``absolute_sigma``."""
         if self.tvalues is None:
             return None
         return Numbers.of([two_sided(t, self.df_resid, self.absolute_sigma) for t in self.tvalues.tolist()])
@@ -101,9 +101,9 @@ class Answers:
         """Correlation of the coefficients, ``cov_params[i, j] / (bse[i] bse[j])``."""
         if self.cov_params is None or self.bse is None or 0 in self.bse:
             return None
-        found: Array = self.cov_params / self.bse[:, None] / self.bse
-        np.fill_diagonal(found, 1.0)
-        return Numbers.of(found)
+        correlations: Array = self.cov_params / self.bse[:, None] / self.bse
+        np.fill_diagonal(correlations, 1.0)
+        return Numbers.of(correlations)
 
     @property
     def df_model(self) -> int:
@@ -121,8 +121,8 @@ class Answers:
     def fvalue(self) -> float | None:
         """F of all coefficients but the constant: ``(ess / df_model) / s²``, s² being 1 if ``absolute_sigma``.
 
-        ``None`` with fixed coefficients or points to go through, within which there is no curve to compare to; by
-        ``wald_test`` where the errors are not those of equal scatter.
+        ``None`` with fixed coefficients or points to go through, because no simpler curve meets them; computed by
+        ``wald_test`` if the errors do not assume equal scatter.
         """
         if self.fixed or self.through or self.ess is None or self.sigma is None or self.df_model <= 0:
             return None
@@ -133,7 +133,7 @@ class Answers:
 
     @property
     def f_pvalue(self) -> float | None:
-        """Probability of such an F, or of ``df_model F`` as χ² if ``absolute_sigma``, were these coefficients 0."""
+        """Probability of an F (a χ² if ``absolute_sigma``) at least as large if these coefficients were 0."""
         return None if self.fvalue is None else f_tail(self.fvalue, self.df_model, self._df_denom)
 
     @property
@@ -148,17 +148,17 @@ class Answers:
 
     @property
     def chi2_pvalue(self) -> float | None:
-        """Probability of such a χ² or a larger one if curve and sigma are right."""
+        """Probability of a χ² at least as large if curve and sigma are right."""
         return None if self.chi2 is None or self.df_resid <= 0 else chi2_tail(self.chi2, self.df_resid)
 
     @property
     def tests(self) -> dict[str, Any]:
-        """These numbers by name, as ``fit.json`` has them."""
+        """The numbers of the tests by their names in ``fit.json``."""
         names = ("tvalues", "pvalues", "rsquared_adj", "fvalue", "f_pvalue", "llf", "chi2", "chi2_pvalue")
         return {name: getattr(self, name) for name in names}
 
     def wald_test(self, weights: Any, goals: Any = None) -> WaldTest:
-        """Test linear hypotheses of the coefficients, ``R c = q``, together.
+        """Test linear hypotheses on the coefficients, ``R c = q``, jointly.
 
         Args:
             weights: R, shape (J, K), or (K,) for a single one.
@@ -194,7 +194,7 @@ class Answers:
 
         Args:
             x: Points, as in ``predict``.
-            order: Which derivative.
+            order: Order of the derivative, 1 for the slope.
             level: Probability of the interval, by default that of the fit.
         """
         require_option("order", order, whole(1))
@@ -207,7 +207,7 @@ class Answers:
         """Return the integral of the curve over x from a to b with its error, which is linear in the coefficients.
 
         Args:
-            a: Lower end; above b the integral changes its sign.
+            a: Lower end; if it is above b, the integral changes its sign.
             b: Upper end.
             level: Probability of the interval, by default that of the fit.
         """
@@ -224,7 +224,7 @@ class Answers:
             level: The value.
 
         Returns:
-            The places, none of them with a note that says so.
+            The places; an empty list has a note that says why.
         """
         return places.roots(self._exact, _number("level", level), self._factor(), self.x_range)
 
@@ -232,26 +232,27 @@ class Answers:
         """Return all x, within and beyond the points, at which the curve turns: ``se(x) = se(f'(x)) / |f''(x)|``.
 
         Returns:
-            The places, none of them with a note that says so; ``predict`` has the values there and their errors.
+            The places; an empty list has a note that says why. ``predict`` gives the values there and their errors.
         """
         return places.extrema(self._exact, self._factor(), self.x_range)
 
     def inverse(
         self, y0: float, replicates: int | None = None, level: float | None = None, sigma: float | None = None
     ) -> Places:
-        """Return the x of a value of y, for calibration, with the intervals of Fieller's method.
+        """Return the x of a value of y (calibration), with intervals by Fieller's method.
 
         An interval holds the x with ``(f(x) − y0)² ≤ t² (se(f(x))² + s² / m)``, see Draper and Smith (1998, §3.2).
 
         Args:
-            y0: The value: of the curve, or the mean of m observations.
-            replicates: Their number m; without it y0 is a value of the curve, whose own errors alone count.
+            y0: A value of the curve, or the mean of m observations.
+            replicates: The number of observations m; without it y0 is a value of the curve, and only the errors of the
+                curve count.
             level: Probability of the intervals, by default that of the fit.
             sigma: Of a weighted fit, the sigma of each of these observations, on the scale of the points' sigma.
 
         Returns:
-            Each x with its interval; of a curve of degree 2 or more those whose intervals reach into the range of the
-            points. Ends are infinite where an interval has none; notes say what is not plain.
+            Each x with its interval; of a curve of degree 2 or more only those whose intervals reach into the range of
+            the points. An interval without an end is infinite there; notes explain unusual intervals.
         """
         spread, factor = 0.0, self._factor(level)
         if replicates is not None:
@@ -265,7 +266,7 @@ class Answers:
         """Return the limits of detection and quantification of a calibration line (ICH Q2, DIN 32645).
 
         Args:
-            alpha: Probability of taking 0 for more, and of missing what is there.
+            alpha: Probability of a false detection at x = 0, and of a missed one at the limit of detection.
             k: Reciprocal of the relative error at DIN's limit of quantification.
             replicates: Number of observations whose mean is a measurement.
             sigma: Of a weighted fit, the sigma of an observation near 0.
@@ -282,13 +283,13 @@ class Answers:
         return detection_limits(self._exact, scatter, df, float(alpha), float(k), int(replicates))
 
     def _scatter(self, sigma: float | None) -> float:
-        """Return the standard deviation of an observation with this sigma; NaN where it is unknown."""
-        own = math.nan if self.weighted else 1.0
+        """Return the standard deviation of an observation with this sigma; NaN if it is unknown."""
+        scale = math.nan if self.weighted else 1.0
         if sigma is not None:
-            own = _number("sigma", sigma)
-            if own <= 0:
-                raise UsageError(f"sigma must be positive, got {own:g}")
-        return own if self.absolute_sigma else own * (math.nan if self.sigma is None else self.sigma)
+            scale = _number("sigma", sigma)
+            if scale <= 0:
+                raise UsageError(f"sigma must be positive, got {scale:g}")
+        return scale if self.absolute_sigma else scale * (math.nan if self.sigma is None else self.sigma)
 
 
 def _number(name: str, value: Any) -> float:

@@ -20,10 +20,10 @@ class DetectionLimits(NamedTuple):
     Attributes:
         ich_detection: ``3.3 s / |b|`` (ICH Q2).
         ich_quantification: ``10 s / |b|`` (ICH Q2).
-        din_decision: ``x_NG = t s / |b| √(1/m + h(0))``, t one-sided, from which on x is told from 0 (DIN 32645).
-        din_detection: ``x_EG = 2 x_NG``, which is missed with the probability alpha only.
-        din_quantification: ``x_BG = k t s / |b| √(1/m + h(x_BG))``, t two-sided: known to a relative 1 / k; ``None``
-            where no x is.
+        din_decision: ``x_NG = t s / |b| √(1/m + h(0))``, t one-sided: a larger x counts as more than 0 (DIN 32645).
+        din_detection: ``x_EG = 2 x_NG``, which is missed with the probability alpha.
+        din_quantification: ``x_BG = k t s / |b| √(1/m + h(x_BG))``, t two-sided: the smallest x with a relative error
+            of at most 1 / k; ``None`` if there is none.
     """
 
     ich_detection: float
@@ -42,9 +42,9 @@ def detection_limits(
         curve: The line and its errors.
         sigma: Residual standard deviation s of one observation.
         df_resid: Residual degrees of freedom; ``None`` where sigma is known.
-        alpha: Probability of either error.
+        alpha: Probability of a false detection, and of a missed one.
         k: Reciprocal of the relative error at the limit of quantification.
-        m: Number of observations that a later measurement is the mean of.
+        m: Number of observations whose mean is a later measurement.
 
     Raises:
         UsageError: If the line is flat.
@@ -57,14 +57,14 @@ def detection_limits(
         assert error is not None
         t = quantile(1 - 2 * alpha, df_resid or 0, df_resid is None)
         decision = t * math.hypot(float(error), sigma / math.sqrt(m))
-        # (b x)² - (k t)² (s² / m + se(x)²) = 0, of which the positive root is asked for
+        # The positive root of (b x)² - (k t)² (s² / m + se(x)²) = 0.
         factor = Decimal(k * quantile(1 - alpha, df_resid or 0, df_resid is None))
-        loose = square([factor * Decimal(sigma) / Decimal(m).sqrt()])
+        variance = square([factor * Decimal(sigma) / Decimal(m).sqrt()])
         for row in curve.errors:
-            loose = add(loose, square([factor * part for part in row]))
-        own = square([slope * curve.center, slope * curve.scale])
-        found = [float(curve.x(u)) for u in real_roots(add(own, [-part for part in loose]), Decimal("1e-60"))]
-    positive = [x for x in found if x > 0]
+            variance = add(variance, square([factor * part for part in row]))
+        signal = square([slope * curve.center, slope * curve.scale])
+        roots = [float(curve.x(u)) for u in real_roots(add(signal, [-part for part in variance]), Decimal("1e-60"))]
+    positive = [x for x in roots if x > 0]
     b = float(slope)
     return DetectionLimits(
         3.3 * sigma / b, 10 * sigma / b, decision / b, 2 * decision / b, min(positive) if positive else None

@@ -1,6 +1,6 @@
 """Quantiles and tail probabilities.
 
-``scipy.special`` takes a tenth of a second to import, and not every run needs it.
+``scipy.special`` is imported where it is used: that takes a tenth of a second, and not every run needs it.
 """
 
 import math
@@ -11,7 +11,7 @@ __all__ = ["chi2_tail", "f_tail", "quantile", "require_level", "scheffe", "two_s
 
 
 def require_level(level: float) -> None:
-    """Refuse what is no probability of an interval."""
+    """Refuse a level that is not between 0 and 1."""
     require_option("level", level, PROBABILITY)
 
 
@@ -31,7 +31,7 @@ def scheffe(level: float, count: int, df_resid: int, is_normal: bool) -> float:
         level: Probability that the curve lies within its band at all x together.
         count: Number of coefficients K that the points determine.
         df_resid: Residual degrees of freedom.
-        is_normal: Whether sigma is known: then K F is the quantile of χ².
+        is_normal: Whether sigma is known; K F is then a quantile of χ².
     """
     from scipy import special
 
@@ -42,21 +42,21 @@ def scheffe(level: float, count: int, df_resid: int, is_normal: bool) -> float:
 
 
 def two_sided(t: float, df_resid: int, is_normal: bool) -> float:
-    """Return the probability of a t, or normal number, that is as far from 0 or farther."""
+    """Return the probability of a t, or of a normal number, that is at least as large in size."""
     from scipy import special
 
     return 2 * float(special.ndtr(-abs(t)) if is_normal else special.stdtr(df_resid, -abs(t)))
 
 
 def f_tail(f: float, df_num: int, df_denom: int | None) -> float:
-    """Return the probability of an F that is as large or larger; ``df_denom`` is ``None`` where sigma is known."""
+    """Return the probability of an F that is at least as large; ``df_denom`` is ``None`` if sigma is known."""
     from scipy import special
 
     return chi2_tail(f * df_num, df_num) if df_denom is None else float(special.fdtrc(df_num, df_denom, f))
 
 
 def chi2_tail(chi2: float, df: int) -> float:
-    """Return the probability of a χ² that is as large or larger."""
+    """Return the probability of a χ² that is at least as large."""
     from scipy import special
 
     return float(special.chdtrc(df, chi2))

@@ -1,4 +1,4 @@
-"""A curve and its errors as decimal numbers: what is linear in its coefficients is had to the last digit."""
+"""A curve and its errors as decimal numbers, in which values, slopes and areas are correct to the last digit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
-from regression.curves.decimals import Matrix, Pair, Vector, dot, numbers, pairs, precise, root
+from regression.curves.decimals import Matrix, Pair, Vector, dot, from_pairs, pairs, precise, root
 
 __all__ = ["Estimate", "ExactCurve", "FittedCurve", "antiderivative", "derivative", "value"]
 
@@ -15,7 +15,7 @@ Number = TypeVar("Number", float, Tensor)
 
 
 class FittedCurve(Protocol):
-    """What is asked of ``moments.curve.Curve``."""
+    """The attributes of ``moments.curve.Curve`` that are needed here."""
 
     @property
     def center(self) -> float:
@@ -27,7 +27,7 @@ class FittedCurve(Protocol):
 
     @property
     def stretch(self) -> float:
-        """What takes the range to all of [-1, 1]."""
+        """Factor that makes the range of u all of [-1, 1]."""
 
     @property
     def y_exponent(self) -> int:
@@ -46,11 +46,11 @@ class FittedCurve(Protocol):
 
 
 class Estimate(NamedTuple, Generic[Number]):
-    """A number that follows from the curve, or a tensor of such, with its error.
+    """A number that follows from the curve, or a tensor of such numbers, with its error.
 
     Attributes:
         value: The number.
-        se: Its standard error; NaN where it is unknown.
+        se: Its standard error; NaN if it is unknown.
         ci_lower: Lower end of its confidence interval.
         ci_upper: Upper end of its confidence interval.
     """
@@ -62,7 +62,7 @@ class Estimate(NamedTuple, Generic[Number]):
 
     @classmethod
     def of(cls, value: Any, se: Any, factor: float) -> "Estimate[Any]":
-        """Return a number with its interval, of ``factor`` standard errors on either side."""
+        """Return a number with its interval of ``factor`` standard errors on either side."""
         return cls(value, se, value - factor * se, value + factor * se)
 
 
@@ -72,9 +72,9 @@ class ExactCurve:
 
     Attributes:
         center: The x of u = 0.
-        scale: What u is multiplied by.
+        scale: The factor of u.
         coefficients: Coefficients of f, shape (d + 1,).
-        errors: Coefficients of e_j, shape (J, d + 1); ``None`` where the errors are unknown.
+        errors: Coefficients of e_j, shape (J, d + 1); ``None`` if the errors are unknown.
     """
 
     center: Decimal
@@ -84,42 +84,44 @@ class ExactCurve:
 
     @classmethod
     def of(cls, curve: FittedCurve) -> "ExactCurve":
-        """Return the exact values of double-double numbers."""
+        """Return a curve of double-double numbers as decimal ones, exactly."""
         with precise():
             unit = Decimal(2) ** curve.y_exponent
             functions = None
             if curve.error_functions is not None:
-                functions = [[unit * value for value in numbers(row)] for row in curve.error_functions]
+                functions = [[unit * value for value in from_pairs(row)] for row in curve.error_functions]
             scale = Decimal(2) ** curve.exponent / Decimal(curve.stretch)
-            return cls(Decimal(curve.center), scale, [unit * value for value in numbers(curve.coefficients)], functions)
+            return cls(
+                Decimal(curve.center), scale, [unit * value for value in from_pairs(curve.coefficients)], functions
+            )
 
     def u(self, x: float | Decimal) -> Decimal:
-        """Return the coordinate of a point."""
+        """Return the coordinate u of a point x."""
         return (Decimal(x) - self.center) / self.scale
 
     def x(self, u: Decimal) -> Decimal:
-        """Return the point of a coordinate."""
+        """Return the point x of a coordinate u."""
         return self.center + self.scale * u
 
-    def applied(self, functional: Callable[[Vector], Decimal]) -> tuple[Decimal, Decimal | None]:
-        """Return what a linear function makes of the curve, and its standard error ``√(Σ L(e_j)²)``."""
+    def apply(self, functional: Callable[[Vector], Decimal]) -> tuple[Decimal, Decimal | None]:
+        """Return the value L(f) of a linear functional, and its standard error ``√(Σ L(e_j)²)``."""
         errors = None if self.errors is None else [functional(row) for row in self.errors]
         return functional(self.coefficients), None if errors is None else root(dot(errors, errors))
 
     def at(self, u: Decimal) -> tuple[Decimal, Decimal | None]:
-        """Return f and its standard error."""
-        return self.applied(lambda series: value(series, u))
+        """Return f(u) and its standard error."""
+        return self.apply(lambda series: value(series, u))
 
     def slope(self, order: int = 1) -> "ExactCurve":
-        """Return the derivative of some order by x."""
+        """Return the derivative by x of a given order."""
         result = self
         with precise():
             for _ in range(order):
-                own, *errors = (
+                coefficients, *errors = (
                     [part / self.scale for part in derivative(series)]
                     for series in (result.coefficients, *(result.errors or ()))
                 )
-                result = ExactCurve(self.center, self.scale, own, None if self.errors is None else errors)
+                result = ExactCurve(self.center, self.scale, coefficients, None if self.errors is None else errors)
         return result
 
     def area(self, a: float, b: float) -> tuple[Decimal, Decimal | None]:
@@ -128,22 +130,22 @@ class ExactCurve:
             low, high = self.u(a), self.u(b)
 
             def functional(series: Vector) -> Decimal:
-                whole = antiderivative(series)
-                return self.scale * (value(whole, high) - value(whole, low))
+                primitive = antiderivative(series)
+                return self.scale * (value(primitive, high) - value(primitive, low))
 
-            return self.applied(functional)
+            return self.apply(functional)
 
     def rounded(self) -> dict[str, Any]:
-        """Return the numbers of a ``Curve`` with these coefficients, for ``dataclasses.replace``."""
+        """Return the fields of a ``Curve`` with these coefficients, for ``dataclasses.replace``."""
         with precise():
             largest = max(map(abs, self.coefficients))
-            exponent = largest.adjusted() * 3322 // 1000 + 4 if largest else 0  # a power of two above
+            exponent = largest.adjusted() * 3322 // 1000 + 4 if largest else 0  # 2^exponent is above the largest one
             unit = Decimal(2) ** -exponent
             functions = None
             if self.errors is not None:
                 functions = tuple(pairs([unit * part for part in row]) for row in self.errors)
-            own = pairs([unit * part for part in self.coefficients])
-        return {"y_exponent": exponent, "coefficients": own, "error_functions": functions}
+            coefficients = pairs([unit * part for part in self.coefficients])
+        return {"y_exponent": exponent, "coefficients": coefficients, "error_functions": functions}
 
 
 def value(series: Vector, u: Decimal) -> Decimal:
@@ -165,7 +167,7 @@ def derivative(series: Vector) -> Vector:
 
 
 def antiderivative(series: Vector) -> Vector:
-    """Return an antiderivative: that of T_k is ``T_{k+1} / (2 k + 2) - T_{k-1} / (2 k - 2)``, of T_0 it is T_1."""
+    """Return an antiderivative by u: of T_k it is ``T_{k+1} / (2 k + 2) - T_{k-1} / (2 k - 2)``, of T_0 it is T_1."""
     result = [Decimal(0)] * (len(series) + 1)
     for k, part in enumerate(series):
         result[k + 1] += part / (2 * k + 2) if k else part

@@ -1,4 +1,4 @@
-"""What figures and diagnostics need of a fit."""
+"""The attributes of a fit that figures and diagnostics need."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""The x that belong to an observed y, by Fieller's method (Fieller 1954; Draper and Smith 1998, §3.2)."""
+"""The x of an observed y, by Fieller's method (Fieller 1954; Draper and Smith 1998, §3.2)."""
 
 import math
 from decimal import Decimal
@@ -12,7 +12,7 @@ from regression.inference.real_roots import real_roots
 __all__ = ["inverse"]
 
 SIGMA_MISSING = "errors are unknown: a weighted fit needs the sigma of these observations, sigma=…"
-EXACT = Decimal("1e-60")  # the coefficients of the ends' equation are exact
+EXACT = Decimal("1e-60")  # share of the largest coefficient that counts as 0: the equation of the ends has no rounding
 Interval = tuple[Decimal, Decimal]
 INFINITE = Decimal("Infinity")
 
@@ -20,9 +20,9 @@ INFINITE = Decimal("Infinity")
 def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: tuple[float, float]) -> Places:
     """Return the x at which the curve is y, each with the interval of all x that y does not rule out.
 
-    An interval holds the x with ``(f(x) - y)² <= t² (se(f(x))² + spread²)``: for a line they are Fieller's, and the
-    probability holds whatever the errors are, as no slope is taken for certain. Of a curved one those branches are
-    returned whose intervals reach into the range of the fitted points.
+    An interval holds the x with ``(f(x) - y)² <= t² (se(f(x))² + spread²)``. For a line these are Fieller's intervals,
+    whose probability holds for errors of any size, because the slope is not treated as certain. Of other curves those
+    branches are returned whose intervals reach into the range of the fitted points.
 
     Args:
         curve: The curve f and its errors.
@@ -33,15 +33,15 @@ def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: 
     """
     crossings = roots(curve, y, factor, x_range)
     if len(curve.coefficients) == 1:
-        return Places([], ["the curve is constant: no y tells an x"])
+        return Places([], ["the curve is constant: no y determines an x"])
     if curve.errors is None or math.isnan(factor * spread):
         known = [place._replace(se=None, ci_lower=None, ci_upper=None) for place in crossings]
-        is_open = curve.errors is not None and not math.isnan(factor)
-        return Places(known, [SIGMA_MISSING] if is_open else [*{*crossings.notes, ERRORS_UNKNOWN}])
+        is_sigma_missing = curve.errors is not None and not math.isnan(factor)
+        return Places(known, [SIGMA_MISSING] if is_sigma_missing else [*{*crossings.notes, ERRORS_UNKNOWN}])
     with precise():
         intervals = _intervals(curve, Decimal(y), Decimal(spread), Decimal(factor), crossings)
-        every = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]
-    reaching = [branch for branch in every if _reaches(branch[0], x_range) or len(curve.coefficients) == 2]
+        branches = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]
+    reaching = [branch for branch in branches if _reaches(branch[0], x_range) or len(curve.coefficients) == 2]
     places = [place for branch in reaching for place in branch]
     return Places(places, _notes(places, y, crossings))
 
@@ -51,12 +51,12 @@ def _intervals(curve: ExactCurve, y: Decimal, spread: Decimal, factor: Decimal, 
     assert curve.errors is not None
     at = [curve.u(place.x) for place in crossings if place.x is not None]
     difference = [curve.coefficients[0] - y, *curve.coefficients[1:]]
-    loose = square([factor * spread])
+    allowed = square([factor * spread])
     for row in curve.errors:
-        loose = add(loose, square([factor * part for part in row]))
-    if not any(loose):
+        allowed = add(allowed, square([factor * part for part in row]))
+    if not any(allowed):
         return [(u, u) for u in at]
-    excess = add(square(difference), [-part for part in loose])
+    excess = add(square(difference), [-part for part in allowed])
     near = [
         curve.u(place.x + sign * factor_se)
         for place in crossings
@@ -76,18 +76,18 @@ def _between(low: Decimal, high: Decimal) -> Decimal:
 def _branch(
     curve: ExactCurve, interval: Interval, crossings: Places, spread: float, x_range: tuple[float, float]
 ) -> list[Place]:
-    """Return the x of an interval, or the interval alone where there is none; se as the delta method has it."""
+    """Return the crossings in an interval, se by the delta method, or the interval without an x if there is none."""
     low, high = (float(curve.x(u)) for u in interval)
-    slope, found = curve.slope(), []
+    slope, places = curve.slope(), []
     for place in crossings:
         if place.x is not None and low <= place.x <= high:
             u = curve.u(place.x)
             steepness, error = slope.at(u)[0], curve.at(u)[1]
             assert error is not None
             se = math.hypot(float(error), spread) / abs(float(steepness)) if place.kind != "touching" else None
-            found.append(place._replace(se=se, ci_lower=low, ci_upper=high))
-    outside = low > x_range[1] or high < x_range[0]
-    return found or [Place(None, None, low, high, None, outside)]
+            places.append(place._replace(se=se, ci_lower=low, ci_upper=high))
+    is_outside = low > x_range[1] or high < x_range[0]
+    return places or [Place(None, None, low, high, None, is_outside)]
 
 
 def _reaches(place: Place, x_range: tuple[float, float]) -> bool:
@@ -96,7 +96,7 @@ def _reaches(place: Place, x_range: tuple[float, float]) -> bool:
 
 
 def _notes(places: list[Place], y: float, crossings: Places) -> list[str]:
-    """Say what an interval is that is none of the plain kind, and why there may be none."""
+    """Return notes on intervals without an end, of several x or of none, and on why there is no interval."""
     notes = []
     if not places:
         notes.append(f"the curve does not come within its errors of y = {y:g} on the fitted range")
@@ -111,7 +111,7 @@ def _notes(places: list[Place], y: float, crossings: Places) -> list[str]:
         elif low or high:
             notes.append(f"an interval of y = {y:g} is half-open: the curve may not rise or fall beyond the points")
         if inside > 1:
-            notes.append(f"the intervals of {inside} x of y = {y:g} are one: they cannot be told apart")
+            notes.append(f"the intervals of {inside} x of y = {y:g} are one: they cannot be distinguished")
         if place.x is None:
             notes.append(f"from {place.ci_lower:.8g} to {place.ci_upper:.8g} the curve is within its errors of {y:g}")
     return notes

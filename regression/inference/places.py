@@ -10,7 +10,7 @@ from regression.inference.real_roots import real_roots
 
 __all__ = ["Place", "Places", "extrema", "roots"]
 
-FLAT = Decimal("1e-10")  # of the largest coefficient of a derivative: what a double root leaves of it
+FLAT = Decimal("1e-10")  # a slope below this share of the largest coefficient of the derivative counts as 0
 ERRORS_UNKNOWN = "errors are unknown: those of the curve are"
 
 
@@ -18,10 +18,10 @@ class Place(NamedTuple):
     """A place on the x axis.
 
     Attributes:
-        x: The place; ``None`` for an interval without one.
-        se: Its standard error; ``None`` where it is unknown.
-        ci_lower: Lower end of its confidence interval, −∞ if it has none; ``None`` where it is unknown.
-        ci_upper: Upper end, likewise.
+        x: The place; ``None`` for an interval that holds no x of the curve.
+        se: Its standard error; ``None`` if it is unknown.
+        ci_lower: Lower end of its confidence interval, −∞ if there is no end; ``None`` if it is unknown.
+        ci_upper: Upper end of its confidence interval, ∞ if there is no end; ``None`` if it is unknown.
         kind: What the curve does there: ``rising``, ``falling``, ``touching``, ``minimum``, ``maximum`` or ``flat``.
         extrapolated: Whether it lies outside the range of the fitted points.
     """
@@ -38,7 +38,7 @@ class Places(list[Place]):
     """A list of places, in ascending order.
 
     Attributes:
-        notes: What the reader should know, such as why there are none.
+        notes: What the reader should know, such as why the list is empty.
     """
 
     def __init__(self, places: Iterable[Place], notes: Iterable[str]) -> None:
@@ -47,10 +47,10 @@ class Places(list[Place]):
 
     def __str__(self) -> str:
         """Return a line for each place, and the notes."""
-        return "\n".join([*map(_words, self), *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*map(_line, self), *(f"note: {note}" for note in self.notes)])
 
 
-def _words(place: Place) -> str:
+def _line(place: Place) -> str:
     limits = [f"{end:.8g}" for end in (place.ci_lower, place.ci_upper) if end is not None]
     parts = [
         "no x" if place.x is None else f"x = {place.x:.8g}",
@@ -63,23 +63,23 @@ def _words(place: Place) -> str:
 
 
 def roots(curve: ExactCurve, level: float, factor: float, x_range: tuple[float, float]) -> Places:
-    """Return where the curve is at a level: ``se(x) = se(f) / |f'|``.
+    """Return where the curve has a value: ``se(x) = se(f) / |f'|``.
 
     Args:
         curve: The curve and its errors.
-        level: The value to reach.
+        level: The value.
         factor: Half-width of the intervals in standard errors.
         x_range: Smallest and largest x of the fitted points.
     """
     with precise():
         shifted = ExactCurve(curve.center, curve.scale, curve.coefficients.copy(), curve.errors)
         shifted.coefficients[0] -= Decimal(level)
-        found = real_roots(shifted.coefficients)
+        zeros = real_roots(shifted.coefficients)
         kinds = {1: "rising", -1: "falling", 0: "touching"}
-        places, notes = _places(shifted, found, kinds, factor, x_range)
-    if not found:
-        whole = all(part == 0 for part in shifted.coefficients)
-        notes = [f"the curve is {level:g} at every x" if whole else f"the curve does not reach {level:g} at any x"]
+        places, notes = _places(shifted, zeros, kinds, factor, x_range)
+    if not zeros:
+        is_zero = all(part == 0 for part in shifted.coefficients)
+        notes = [f"the curve is {level:g} at every x" if is_zero else f"the curve does not reach {level:g} at any x"]
     notes += [
         f"the curve touches {level:g} at x = {place.x:.8g} without crossing: there is no error to first order"
         for place in places
@@ -89,15 +89,15 @@ def roots(curve: ExactCurve, level: float, factor: float, x_range: tuple[float, 
 
 
 def extrema(curve: ExactCurve, factor: float, x_range: tuple[float, float]) -> Places:
-    """Return where the curve turns: ``se(x) = se(f') / |f''|``; arguments as of ``roots``."""
+    """Return where the curve turns: ``se(x) = se(f') / |f''|``; the arguments are those of ``roots``."""
     with precise():
         slope = curve.slope()
-        found = real_roots(slope.coefficients)
+        zeros = real_roots(slope.coefficients)
         kinds = {1: "minimum", -1: "maximum", 0: "flat"}
-        places, notes = _places(slope, found, kinds, factor, x_range)
-    if not found:
-        flat = all(part == 0 for part in slope.coefficients)
-        notes = ["the curve is constant: it has no extremum" if flat else "the curve has no extremum at any x"]
+        places, notes = _places(slope, zeros, kinds, factor, x_range)
+    if not zeros:
+        is_constant = all(part == 0 for part in slope.coefficients)
+        notes = ["the curve is constant: it has no extremum" if is_constant else "the curve has no extremum at any x"]
     notes += [
         f"the curve is flat at x = {place.x:.8g}, which is no extremum and has no error to first order"
         for place in places
@@ -107,15 +107,15 @@ def extrema(curve: ExactCurve, factor: float, x_range: tuple[float, float]) -> P
 
 
 def _places(
-    curve: ExactCurve, found: Iterable[Decimal], kinds: dict[int, str], factor: float, x_range: tuple[float, float]
+    curve: ExactCurve, zeros: Iterable[Decimal], kinds: dict[int, str], factor: float, x_range: tuple[float, float]
 ) -> tuple[list[Place], list[str]]:
-    """Return the zeros of a curve with their errors, and which of these are not to be relied on."""
+    """Return the zeros of a curve with their errors, and notes on errors that may be too small."""
     places, notes = [], list[str]()
     slope = curve.slope()
-    flat = FLAT * max(map(abs, slope.coefficients)) / (1 + len(slope.coefficients))
-    for u in found:
+    negligible = FLAT * max(map(abs, slope.coefficients)) / (1 + len(slope.coefficients))
+    for u in zeros:
         steepness, steepness_se = slope.at(u)
-        sign = 0 if abs(steepness) <= flat else 1 if steepness > 0 else -1
+        sign = 0 if abs(steepness) <= negligible else 1 if steepness > 0 else -1
         error = curve.at(u)[1]
         x, se = float(curve.x(u)), None if error is None or not sign else float(error / abs(steepness))
         low, high = (None, None) if se is None else (x - factor * se, x + factor * se)

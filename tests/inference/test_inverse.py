@@ -81,7 +81,7 @@ def noisy(slope: float, bend: float = 0.0) -> tuple[Any, Any]:
         (noisy(0, 1), 2, -0.5, 1, 0, "from .* to .* the curve is within its errors of -0.5"),
         (noisy(0, 1), 2, -9.0, 0, 0, "does not come within its errors of y = -9 on the fitted range"),
         (noisy(0, 1), 2, 900.0, 0, 0, "the curve is 900 outside of the fitted points alone, at x = -29.*, 29"),
-        (noisy(0), 0, 0.1, 0, 0, "the curve is constant: no y tells an x"),
+        (noisy(0), 0, 0.1, 0, 0, "the curve is constant: no y determines an x"),
     ],
 )
 def test_intervals_of_all_kinds_are_said(
