@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from regression.runs import started_processes
+from tests.support.command import ROOT
+from tests.support.preloaded import python
 from tests.support.processes import FIT, Ended, ended, members, started, wait_for
 
 TIMEOUT = 30  # seconds; the second process must have started by then, also on a busy machine
@@ -40,6 +43,27 @@ def fault_of(end: Ended, kind: str, rank: int) -> str:
 def test_one_is_killed_and_all_end(tmp_path: Path) -> None:
     """Both processes end within ten seconds, with a status other than 0 and the cause on the last line."""
     assert fault_of(fail(tmp_path, "killed", 1, "training"), "killed", 1) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank", "line"),
+    [
+        ("killed", 1, "process 2 of 3 was killed by SIGKILL; all others were stopped: go on with --ckpt_path last"),
+        ("exited", 2, "process 3 of 3 exited under way with status 3; all others were stopped: go on with --ckpt_path "
+         "last"),
+        ("raised", 2, "the planted error"),
+        ("raised", 0, "the planted error"),
+    ],
+)  # fmt: skip
+def test_of_three_processes_the_one_that_failed_is_named(tmp_path: Path, kind: str, rank: int, line: str) -> None:
+    """Whichever of three processes fails, the last line of the run says which, or is its own error, and no other is."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "FAULT": f"{kind}:{rank}:training"}
+    done = subprocess.run(
+        [python(), "-m", "tests.support.faulty", *FIT, "--trainer.devices", "3"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert (tmp_path / "fault").exists()
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"regression: {line}")
 
 
 def test_the_second_process_imports_beside_the_first_and_ends_with_it(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +47,8 @@ request = dict(args=sys.argv[1:], folder=os.getcwd(), environment=dict(os.enviro
 socket.send_fds(server, [json.dumps(request).encode()], numbers)
 status = int(server.recv(100) or 99)
 if status < 0:
-    signal.signal(-status, signal.SIG_DFL)
+    if status != -signal.SIGKILL:
+        signal.signal(-status, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
 os._exit(status)
 """
@@ -96,10 +98,14 @@ def start(connection: socket.socket, client: str) -> list[str]:
     if process == 0:
         connection.close()
         return become(json.loads(content), received, client)
+    for number in received:
+        os.close(number)
     ended = os.pidfd_open(process)
     if ended not in select.select([ended, connection], [], [])[0]:
         os.kill(process, signal.SIGKILL)
-    connection.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    with suppress(BrokenPipeError):  # the client is gone
+        connection.send(str(status).encode())
     os._exit(0)
 
 

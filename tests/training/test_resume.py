@@ -274,6 +274,20 @@ def test_other_ways_to_run_go_on_too(tmp_path: Path, case: Case) -> None:
     check(case, tmp_path, random.Random(str(case)).sample(range(1, UPDATES), 3))
 
 
+@pytest.mark.parametrize("model", [{}, {"updates_per_batch": 4}], ids=["updates", "blocks"])
+@pytest.mark.parametrize("batches", BATCHES)
+def test_a_run_interrupted_before_its_last_validation_makes_it(
+    tmp_path: Path, batches: str, model: dict[str, Any]
+) -> None:
+    """A run resumed between its very last update and the validation validates, and leaves what the whole run does."""
+    case = Case(batches, monitor="train_loss", hook="batch_end", model=model)
+    whole = train(case, tmp_path / "whole")
+    updates = whole.last["global_step"]
+    assert ("val_loss", updates - 1) in whole.values.keys() - whole.logged[updates].keys()
+    rest = train(case, tmp_path / "rest", tmp_path / "whole" / f"at {updates}" / "last.ckpt")
+    require_same(whole, rest, updates, updates)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_other_ways_to_run_go_on_from_anywhere(tmp_path: Path, case: Case) -> None:
