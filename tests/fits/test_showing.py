@@ -1,6 +1,7 @@
 """How a fit shows itself: short and full reports, tables, equations, HTML; and its file."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_the_command_prints_the_full_report(command: Command, tmp_path: Path) ->
     fit = regression.load(done.folder)
     assert (fit.axes, fit.source) == (("Time (s)", "Voltage, mV"), "20 rows of meas.csv")
     again = regression.LineRegression.load_from_checkpoint(done.checkpoint)
-    assert again.result == fit
+    assert again.result == replace(fit, residual_tests=None)  # which take a pass after the last checkpoint
 
 
 def test_files_of_fits(tmp_path: Path) -> None:
