@@ -22,6 +22,8 @@ POINTS = (
     "y",
     "sigma",
     "sigma_x",
+    "weights",
+    "counts",
     "points",
     "low",
     "high",

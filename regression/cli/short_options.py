@@ -23,6 +23,7 @@ SHORT = {
     "--series": "--data.series",
     "--degree": "--model.degree",
 }
+OF_ROWS = ("--data.weights", "--data.counts")  # columns too, but without a short option
 TABLE = "regression.TableDataModule"
 OF_DESCENT = ("--optimizer", "--lr_scheduler", "--model.learning_rate", "--model.loss", "--model.updates_per_batch",
               "--model.stop_at_opt_error")  # fmt: skip
@@ -131,7 +132,7 @@ def _columns(table: str, options: Sequence[str]) -> list[str]:
     if not open_:
         return []
     columns = column_names(table, _dialect(named))
-    taken = {named[option] for option in named.keys() & set(SHORT.values())}
+    taken = {named[option] for option in named.keys() & {*SHORT.values(), *OF_ROWS}}
     rest = [name for at, name in enumerate(columns, start=1) if name not in taken and str(at) not in taken]
     if set(open_) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are not there
         return []

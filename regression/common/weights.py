@@ -9,7 +9,7 @@ from regression.common.arrays import require_complete, require_each
 from regression.common.errors import UsageError
 from regression.common.points import Points
 
-__all__ = ["as_sigma", "scan_repeated", "whole_counts"]
+__all__ = ["as_sigma", "repeated", "scan_repeated", "sigma_of", "whole_counts"]
 
 OBSERVATIONS_PER_PART = 1 << 20
 MAX_OBSERVATIONS = 10**11  # which take a quarter of an hour on one core
@@ -23,7 +23,12 @@ def as_sigma(weights: Tensor) -> Tensor:
     """
     require_complete(["weights"], [weights])
     require_each("weights", weights, weights > 0, "positive (leave rows without weight out)")
-    return 1 / weights.sqrt()
+    return sigma_of(weights)
+
+
+def sigma_of(weights: Tensor) -> Tensor:
+    """Return ``1 / √w`` of positive weights in float64."""
+    return 1 / weights.double().sqrt()
 
 
 def whole_counts(counts: Tensor) -> Tensor:
@@ -50,3 +55,8 @@ def scan_repeated(points: Points, counts: Tensor, work: Callable[[Points], None]
     for start in range(0, total, OBSERVATIONS_PER_PART):
         observations = torch.arange(start, min(start + OBSERVATIONS_PER_PART, total), device=ends.device)
         points.chosen(torch.searchsorted(ends, observations, right=True)).scan(work)
+
+
+def repeated(points: Points, counts: Tensor) -> Points:
+    """Return the points, each as often as its count says, shape (N,), in their order."""
+    return points.chosen(torch.repeat_interleave(counts))

@@ -10,16 +10,19 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from regression.common.collectives import all_gather_objects, all_sum, rank_and_size
+from regression.common.errors import UsageError
 from regression.common.points import Points, unknown_y
 from regression.common.row_ranges import ROWS_PER_PART, even_borders, overlaps
+from regression.common.weights import repeated, sigma_of, whole_counts
 from regression.data.shuffle import shuffled
 from regression.data.table import Table
 from regression.readers.columns import Array, Part
 from regression.readers.series_names import Labels
 
-__all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "table_rows"]
+__all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "counted_rows", "table_rows"]
 
 MOST_MOVED = 0.25  # largest move of a border, in lengths of a share: a longer one costs more than to decode rows twice
 KEPT_ROWS = 4000  # of a table, kept during a scan for a figure
@@ -120,10 +123,11 @@ class TableRows(Rows):
         table: The table; its columns are x, y if it is known, sigma and sigma_x if there are any, and codes of series.
         has_y: Whether the second column is y.
         is_one_block: Whether all rows are one block, which is not searched for rows to leave out.
+        has_weights: Whether there are weights 1 / sigma² in the place of sigma.
     """
 
-    def __init__(self, table: Table, has_y: bool, is_one_block: bool = False) -> None:
-        self.table, self.has_y, self.labels = table, has_y, table.labels
+    def __init__(self, table: Table, has_y: bool, is_one_block: bool = False, has_weights: bool = False) -> None:
+        self.table, self.has_y, self.has_weights, self.labels = table, has_y, has_weights, table.labels
         others = len(table.columns) - (1 + has_y + (table.labels is not None))
         self.has_sigma, self.has_sigma_x = others > 0, others > 1
         self._spans = list(pairwise([0, table.rows] if is_one_block else table.cuts))
@@ -204,10 +208,17 @@ class TableRows(Rows):
 
     def _points(self, columns: Iterable[Array]) -> Points:
         """Return columns as points, without a copy where possible."""
-        x, *others = map(torch.from_numpy, columns)
+        x, *others = map(_tensor, columns)
         y = others.pop(0) if self.has_y else unknown_y(x)
         series = others.pop() if self.labels is not None else None
-        return Points(x, y, others[0] if others else None, series, others[1] if len(others) > 1 else None)
+        sigma, sigma_x = (*others, None, None)[:2]
+        sigma = sigma_of(sigma) if sigma is not None and self.has_weights else sigma
+        return Points(x, y, sigma, series, sigma_x)
+
+
+def _tensor(column: Array) -> Tensor:
+    """Return a column as a tensor; of read-only memory, as parsed text may be, a copy, as torch warns of others."""
+    return torch.from_numpy(column if column.flags.writeable else column.copy())
 
 
 class SplitRows(Rows):
@@ -238,15 +249,33 @@ class SplitRows(Rows):
         return self._latest[1]
 
 
-def table_rows(table: Table, has_y: bool, in_memory_rows: int) -> Rows:
+def table_rows(table: Table, has_y: bool, in_memory_rows: int, has_weights: bool = False) -> Rows:
     """Return the rows of a table: in memory if they are few, else read when they are needed.
 
     Few rows that are known to have no missing number are read when they are needed too.
     """
     if table.rows > in_memory_rows:
-        return TableRows(table, has_y)
-    rows = TableRows(table, has_y, is_one_block=True)
+        return TableRows(table, has_y, has_weights=has_weights)
+    rows = TableRows(table, has_y, is_one_block=True, has_weights=has_weights)
     if table.is_sound:
         return rows
-    points = rows.read_together()
+    points = rows.block(0)
     return MemoryRows(points, table.rows - len(points.x), table.labels)
+
+
+def counted_rows(table: Table, in_memory_rows: int, has_weights: bool) -> MemoryRows:
+    """Return the observations that rows stand for, each row as often as the third column of its table says.
+
+    Raises:
+        UsageError: If a count is not a whole number of at least 0, or there are more than fit into memory.
+    """
+    most = f"more than --data.in_memory_rows {in_memory_rows:,}: give a larger number if memory suffices"
+    if table.rows > in_memory_rows:
+        raise UsageError(f"rows with counts are read into memory, got {table.rows:,}, {most}")
+    x, y, third, *others = map(torch.from_numpy, table.read(0, table.rows))
+    counts = whole_counts(third)
+    if (total := int(counts.sum())) > in_memory_rows:
+        raise UsageError(f"counts add up to {total:,} observations, {most}")
+    sigma = others[0] if others else None
+    points = Points(x, y, sigma_of(sigma) if sigma is not None and has_weights else sigma)
+    return MemoryRows(repeated(points, counts), table.rows - len(x))

@@ -27,7 +27,7 @@ from regression.readers.source import Source
 __all__ = ["Table"]
 
 RULES = {  # what numbers must do, in the order in which they are judged, and what to do about others
-    "be positive": "; a standard deviation is above 0: correct it, or leave the row out",
+    "be positive": "; a standard deviation, or a weight, is above 0: correct it, or leave the row out",
     "name series by whole numbers or texts": "; choose another column with --data.series",
     "be finite": "; --data.nan_policy omit leaves such rows out",
 }

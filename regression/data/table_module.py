@@ -9,7 +9,7 @@ from regression.common.errors import DataError, UsageError
 from regression.common.rules import PATH, one_of, require_option, whole
 from regression.common.text import counted
 from regression.data.data_modules import PointsDataModule
-from regression.data.rows import Rows, table_rows
+from regression.data.rows import Rows, counted_rows, table_rows
 from regression.data.standard_input import STANDARD_INPUT
 from regression.data.table import Table
 from regression.readers.columns import Column
@@ -33,6 +33,9 @@ class TableDataModule(PointsDataModule):
         sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
         sigma_x: Name or number of the column of the standard deviations of x, for an exact line that is nearest in
             units of both (York et al. 2004); ``null`` where x has no errors.
+        weights: Name or number of a column of reciprocal variances 1 / sigma², instead of sigma.
+        counts: Name or number of a column of whole numbers: of how many equal observations a row stands for; these are
+            then the points. Not read to predict.
         series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
             itself, with ``--model.solver exact``; ``null`` for one fit of all points.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
@@ -72,6 +75,8 @@ class TableDataModule(PointsDataModule):
         thousands: str = "",
         missing: str = "NA,N/A,n/a,#N/A,NULL,null,NaN,nan",
         sigma_x: Column | None = None,
+        weights: Column | None = None,
+        counts: Column | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -87,6 +92,8 @@ class TableDataModule(PointsDataModule):
         self.path, self.validation_path = as_plain((path, validation_path))
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
         self.x, self.y, self.sigma, self.series, self.sigma_x = x, y, sigma, series, sigma_x
+        self.weights, self.counts = weights, counts
+        self._require_one_meaning()
         self.axes = (str(x), str(y))  # once the table is open, those that it has
         for name in ("validation_path", "validation_fraction") if series is not None else ():
             if value := getattr(self, name):
@@ -101,7 +108,8 @@ class TableDataModule(PointsDataModule):
         """The number of rows, and the file, folder or pattern."""
         path = Path(os.path.expanduser(self.path))
         name = "standard input" if self.path == STANDARD_INPUT else path.name if path.is_file() else self.path
-        return f"{counted(len(self.all) + self.all.omitted, 'row')} of {name}"
+        what = "row" if self.counts is None else "observation"
+        return f"{counted(len(self.all) + self.all.omitted, what)} of {name}"
 
     def rows(self, stage: str) -> Rows:
         """Open the table; without y to predict."""
@@ -113,15 +121,25 @@ class TableDataModule(PointsDataModule):
         """Open the table to validate on."""
         return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
 
+    def _require_one_meaning(self) -> None:
+        """Refuse columns that contradict each other."""
+        if self.sigma is not None and self.weights is not None:
+            raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
+        if self.counts is not None and (self.series is not None or self.sigma_x is not None):
+            what = "series take" if self.sigma_x is None else "a line with sigma_x takes"
+            raise UsageError(f"{what} no counts: leave out counts {self.counts}, or repeat the rows")
+
     def _open(self, path: str, has_y: bool, has_sigma_x: bool = False) -> Rows:
-        columns = [self.x, *([self.y] if has_y else []), *([] if self.sigma is None else [self.sigma])]
-        positive = None if self.sigma is None else len(columns) - 1
-        columns += [self.sigma_x] if has_sigma_x and self.sigma_x is not None else []
-        columns += [] if self.series is None else [self.series]
+        sigma, has_counts = self.sigma if self.weights is None else self.weights, has_y and self.counts is not None
+        first = (True, self.x), (has_y, self.y), (has_counts, self.counts)
+        errors = (True, sigma), (has_sigma_x, self.sigma_x), (True, self.series)
+        columns, last = ([name for is_read, name in part if is_read and name is not None] for part in (first, errors))
+        positive, columns = None if sigma is None else len(columns), [*columns, *last]
         table = Table(path, columns, positive, self.nan_policy, self.series is not None, self.dialect)
         if has_y and path == self.path:
             self.axes = table.headings[0], table.headings[1]
-        rows = table_rows(table, has_y, self.in_memory_rows)
+        has_weights, most = self.weights is not None, self.in_memory_rows
+        rows = counted_rows(table, most, has_weights) if has_counts else table_rows(table, has_y, most, has_weights)
         if not len(rows):
             raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
         return rows

@@ -40,7 +40,7 @@ def read_y_alone(data: pl.LightningDataModule, has_scatter: bool) -> None:
     if not isinstance(data, TableDataModule):
         raise UsageError("--inverse needs a file with a column of y: give it as in predict FILE --y NAME --inverse")
     data.x = data.y  # to predict, the column of x alone is read
-    data.sigma = data.sigma if has_scatter else None
+    data.sigma, data.weights = (data.sigma, data.weights) if has_scatter else (None, None)
     data.batch_size = min(data.batch_size or ROWS_AT_ONCE, ROWS_AT_ONCE)
 
 
