@@ -18,11 +18,10 @@ from regression.common.row_ranges import even_borders, merged_cuts, overlaps
 from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.files import find_files, open_file
-from regression.data.footers import share_footers
+from regression.data.footers import open_sources, share_footers
 from regression.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
-from regression.readers.source import Source
 
 __all__ = ["Table"]
 
@@ -71,7 +70,7 @@ class Table:
         last = len(self.columns) - has_series
         self.positive = slice(last if positive is None else positive, last)
         self.labels = Labels() if has_series else None
-        sources = [Source(file) for file in find_files(path)]
+        sources = open_sources(find_files(path))
         share_footers(sources)
         rank, self._processes = rank_and_size()
         *before, total = accumulate((source.size for source in sources), initial=0)

@@ -48,24 +48,12 @@ class _Handler(FSSpecHandler):  # type: ignore[misc]
                 raise OSError("it gives no parts of files: download the file first")
             return found
 
-        version = {"version": ", ".join(str(known[mark]) for mark in MARKS if mark in known)}
-        return _File(Ranges(read_at, size), version)
+        return pa.PythonFile(Ranges(read_at, size), "r")
 
-
-class _File(pa.PythonFile):  # type: ignore[misc]
-    """A file of Python's with what tells its version."""
-
-    def __new__(cls, handle: Ranges, version: dict[str, str]) -> "_File":
-        """Make a file to read."""
-        return super().__new__(cls, handle, "r")  # type: ignore[no-any-return]
-
-    def __init__(self, handle: Ranges, version: dict[str, str]) -> None:
-        super().__init__(handle, "r")
-        self._version = version
-
-    def metadata(self) -> dict[str, str]:
-        """Return what tells its version."""
-        return self._version
+    def version(self, path: str) -> str:
+        """Return what tells the version of a file."""
+        known = _retried(lambda: self.fs.info(path))
+        return ", ".join(str(known[mark]) for mark in MARKS if mark in known)
 
 
 def _retried(ask: Callable[[], T]) -> T:

@@ -13,7 +13,7 @@ from regression.stores.ranges import Ranges
 __all__ = ["StoredFile"]
 
 BUFFER_BYTES = 1 << 20  # of a request, where less is asked for
-MARKS = ("etag", "last-modified", "generation", "version")  # of a version, among what a store says of an object
+MARKS = ("etag", "last-modified", "generation")  # of a version, among what a store says of an object
 
 
 class StoredFile:
@@ -54,12 +54,18 @@ class StoredFile:
         """Ask the store for what tells the version of the object, its size the last."""
         is_first = "arrow_file" not in self.__dict__
         file = self.arrow_file if is_first else self._opened()
-        said = {str(name).lower(): value for name, value in (file.metadata() or {}).items()}
-        marks = [said[mark] for mark in MARKS if mark in said]
-        if not marks:
-            system, path = connect(self.address)
-            marks = [system.get_file_info(path).mtime_ns]
-        return (*marks, file.size())
+        try:
+            said = {str(name).lower(): value for name, value in (file.metadata() or {}).items()}
+            marks = [said[mark] for mark in MARKS if mark in said] or [self._changed()]
+            return (*marks, file.size())
+        except Exception as error:  # of the libraries, which raise many kinds
+            raise fault(self.address, error) from error
+
+    def _changed(self) -> Any:
+        """Return when the object was changed, or what else tells its version."""
+        system, path = connect(self.address)
+        by_fsspec = getattr(system, "handler", None)
+        return system.get_file_info(path).mtime_ns if by_fsspec is None else by_fsspec.version(path)
 
     def open(self, mode: str = "rb", buffering: int = BUFFER_BYTES, stop: int | None = None) -> IO[bytes]:
         """Return its bytes as a stream.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -166,3 +167,45 @@ def test_a_store_that_fails_halfway_costs_one_line(store: Store, tmp_path: Path)
     with pytest.raises(UsageError, match=r"/a.parquet: the store failed: .*503"):
         table.read(0, ROWS)
     assert time.monotonic() - begun < 30
+
+
+def test_gaps_are_left_out_or_refused(store: Store) -> None:
+    """A missing number in a store is left out, or refused with the number of its row, as on this machine."""
+    rows = b"x,y\n" + b"".join(b"%d,%d\n" % (k, k * k) for k in range(50))
+    store.put("gap.csv", rows.replace(b"7,49\n", b"7,NA\n"))
+    kept = [k for k in range(50) if k != 7]
+    table = Table(f"{store.url}/gap.csv", ["x", "y"], nan_policy="omit")
+    assert table.read(0, 50).tolist() == [[float(k) for k in kept], [float(k * k) for k in kept]]
+    with pytest.raises(UsageError, match=r"/gap.csv: column 'y' must be finite, got a missing number in data row 8"):
+        Table(f"{store.url}/gap.csv", ["x", "y"]).read(0, 50)
+
+
+def test_many_files_are_asked_for_side_by_side(store: Store, tmp_path: Path) -> None:
+    """Of many files each takes a few requests, and they come one after the other as on this machine."""
+    for k in range(12):
+        parquet.write_table(pa.table({"x": [float(k)], "y": [2.0 * k]}), tmp_path / f"{k:02}.parquet")
+    store.put_folder(tmp_path)
+    store.asked()
+    table = Table(f"{store.url}/*.parquet", ["x", "y"])
+    assert table.read(0, 12).tolist() == [[float(k) for k in range(12)], [2.0 * k for k in range(12)]]
+    assert len(store.asked()) <= 1 + 12 * 4
+
+
+def test_processes_read_a_table_into_memory_together(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two processes asks for its half and takes the other half from its neighbour, in the order of the rows."""
+    write_parquet(tmp_path / "a.parquet")
+    store.put("a.parquet", tmp_path / "a.parquet")
+    table, halves = Table(f"{store.url}/a.parquet", ["x", "y"]), list[np.ndarray[Any, Any] | None]()
+
+    def gather(own: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any] | None]:
+        halves.append(own)
+        return [*halves, None][:2]
+
+    monkeypatch.setattr("regression.data.table.all_gather_objects", gather)
+    for rank in (0, 1):  # the first one hears of no other half, and reads all
+        monkeypatch.setattr("regression.data.table.rank_and_size", lambda rank=rank: (rank, 2))
+        store.asked()
+        assert table.read_together().tobytes() == np.stack([X, Y]).tobytes()
+    assert 8 * ROWS <= sum(each.size for each in store.asked()) < 1.2 * 8 * ROWS
