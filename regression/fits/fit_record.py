@@ -110,18 +110,22 @@ class FitRecord:
         with torch.no_grad():
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
-    def begin(self, frame: Frame, omitted: int, has_sigma_x: bool, **columns: Any) -> None:
-        """Reset the sums and the origin, for a new fit.
+    def begin(self, frame: Frame, omitted: int, has_sigma_x: bool, is_resumed: bool, **columns: Any) -> None:
+        """Reset the sums, for a new fit, and the origin too unless the fit goes on.
+
+        A run that is resumed after its last update writes checkpoints, and the origin of their weights is that loaded.
 
         Args:
             frame: Coordinates of the sums.
             omitted: Number of rows that were left out.
             has_sigma_x: Whether x has errors too.
+            is_resumed: Whether the weights and the origin are those of an interrupted fit of the same points.
             columns: What the origin has of the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
         """
         self.least_squares.begin(frame, omitted, has_sigma_x)
         self._columns = columns
-        self.origin = self._fit = self._fitted = None
+        self.origin = replace(self.origin, **columns) if self.origin is not None and is_resumed else None
+        self._fit = self._fitted = None
 
     def note(self, origin: Origin) -> None:
         """Set how the weights are found, while updates still change them."""

@@ -161,15 +161,11 @@ class Regression(CurveModule):
         frame = found.frame()
         self._set_domain(frame)
         data = run_data(self.trainer)
-        origin = self.record.origin if self.progress.is_resumed else None
-        if self.progress.is_resumed:
-            require_same_times(origin, data)
-        rows = self.loader.rows
-        self.record.begin(frame, rows.omitted, rows.has_sigma_x, **({} if data is None else data.columns))
+        is_resumed, rows = self.progress.is_resumed, self.loader.rows
+        if is_resumed:
+            require_same_times(self.record.origin, data)
+        self.record.begin(frame, rows.omitted, rows.has_sigma_x, is_resumed, **({} if data is None else data.columns))
         self.engine.begin()
-        if origin is not None:  # a run that has no update left to make writes checkpoints with their fit all the same
-            self.record.note(origin)
-            self.record.pin()
 
     def _require_data(self) -> None:
         """Refuse points and batches that do not fit the options or the checkpoint."""
