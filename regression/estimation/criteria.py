@@ -1,4 +1,4 @@
-"""Akaike's and Schwarz's criteria of a fit, for the report and for the choice of a degree alike."""
+"""Akaike's and Schwarz's criteria of a fit, for the report and for the choice of a degree."""
 
 import math
 from decimal import Decimal
@@ -19,15 +19,15 @@ class Criteria(NamedTuple):
 
 
 def information_criteria(solution: Solution, ssr: Decimal, size: int, absolute_sigma: bool) -> Criteria:
-    """Return the criteria of a fit; ``None`` where the likelihood has no maximum.
+    """Return the criteria of a fit; ``None`` if the likelihood has no maximum.
 
     With known sigma, ``-2 log L`` is χ² = ssr plus a constant. Otherwise the variance is estimated by maximum
     likelihood, and AICc corrects for the estimate.
 
     Args:
-        solution: The optimum, for the points' number and weights.
+        solution: The optimum, which has the number of points and their weights.
         ssr: ``Σ w (y - f(x))²`` of the fit.
-        size: Number of coefficients K: sigma is not counted.
+        size: Number of coefficients K, without sigma.
         absolute_sigma: Whether the points' sigma are known.
     """
     nobs, is_known = solution.nobs, absolute_sigma
@@ -36,7 +36,7 @@ def information_criteria(solution: Solution, ssr: Decimal, size: int, absolute_s
     with precise():
         constant = Decimal(nobs * math.log(2 * math.pi) - solution.log_weights)
         deviance = constant + (ssr if is_known else nobs * (logarithm(ssr / nobs) + 1))
-        aic, room = deviance + 2 * size, nobs - size - 1
-        correction = 0 if is_known else Decimal(2 * size * (size + 1)) / room if room > 0 else None
+        aic, df = deviance + 2 * size, nobs - size - 1
+        correction = 0 if is_known else Decimal(2 * size * (size + 1)) / df if df > 0 else None
         aicc = None if correction is None else aic + correction
         return Criteria(aic, aicc, deviance + Decimal(size * math.log(nobs)))

@@ -1,4 +1,4 @@
-"""k-fold cross-validation of all degrees at once: divides the rows into folds, and sums the errors of each fold.
+"""k-fold cross-validation of all degrees at once: divides the rows into folds, and sums the squared errors of each.
 
 The sums without a fold are the sums of all points minus those of the fold, exactly. See docs/numerics.md.
 """
@@ -24,13 +24,13 @@ from regression.moments.scan import Sums
 __all__ = ["deal", "fold_of", "squares_left_out"]
 
 Scan = Callable[[Callable[[Points], None]], None]
-MOST_RANKED_ROWS = 1_000_000  # that are sorted and dealt out one by one; each process needs 24 bytes for each
-CELLS = 2.0**20  # cells in half the range of x, and in the size of y; numbers within a cell count as equal
-UNEVEN = 6.0  # largest deviation of a fold's size from the mean, in standard deviations
+MAX_RANKED_ROWS = 1_000_000  # that are sorted and assigned by rank, which takes 24 bytes a row in each process
+CELLS = 2.0**20  # cells in half the range of x, and in the root mean square of y; numbers within a cell count as equal
+MAX_DEVIATION = 6.0  # of a fold's size from the mean, in standard deviations
 
 
 def squares_left_out(
-    moments: Moments, folds: int, device: torch.device, scan: Scan, most_ranked_rows: int = MOST_RANKED_ROWS
+    moments: Moments, folds: int, device: torch.device, scan: Scan, most_ranked_rows: int = MAX_RANKED_ROWS
 ) -> Vector:
     """Return ``Σ w (y - f(x))²``, with f fitted without the point's fold, for each degree that all folds determine.
 
@@ -39,10 +39,10 @@ def squares_left_out(
         folds: Number of folds.
         device: Where processes exchange tensors.
         scan: Calls a function with parts of all points of this process.
-        most_ranked_rows: Largest number of rows whose folds are made by rank.
+        most_ranked_rows: Largest number of rows that are assigned to folds by rank.
 
     Raises:
-        UsageError: If there are more folds than points, or points cannot be dealt out evenly.
+        UsageError: If there are more folds than points, or points cannot be divided evenly.
     """
     if folds > moments.nobs:
         raise UsageError(f"folds must be at most the number of points, {moments.nobs}, got {folds}")
@@ -57,7 +57,7 @@ def squares_left_out(
 
 
 def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> Iterator[Moments]:
-    """Yield the moments of folds that are made by rank; each process has the rows of all."""
+    """Yield the moments of folds of rows assigned by rank; each process has the rows of all processes."""
     parts = [torch.empty(0, 3, dtype=torch.float64)]
 
     def collect(points: Points) -> None:
@@ -74,8 +74,8 @@ def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan
 def deal(rows: Tensor, folds: int) -> Iterator[Tensor]:
     """Yield the rows of each fold, shape (n, C), of all rows, shape (N, C); sizes differ by at most one.
 
-    Rows are sorted by their first column, equal ones by the next, and their ranks dealt out in a fixed order. So the
-    folds do not depend on the order of the rows, a unit, or the number of devices.
+    Rows are sorted by their first column, equal ones by the next, and their ranks are assigned to folds in a fixed
+    order. So the folds do not depend on the order of the rows, the units, or the number of devices.
     """
     ranked = torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))  # lexsort sorts by the last key first
     dealt = rows[ranked[_mixed(torch.arange(len(rows))).argsort()]]
@@ -83,29 +83,29 @@ def deal(rows: Tensor, folds: int) -> Iterator[Tensor]:
 
 
 def _hashed_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> list[Moments]:
-    """Return the moments of folds that are made by a hash of the points' numbers."""
+    """Return the moments of folds of rows assigned by a hash of their numbers."""
     with precise():
         equations = system(moments, 0, moments.frame.y_center)
         size = float((equations.square / equations.matrix[0][0]).sqrt())
-    own = [Sums(moments.frame, moments.degree) for _ in range(folds)]
+    sums_by_fold = [Sums(moments.frame, moments.degree) for _ in range(folds)]
 
     def add(points: Points) -> None:
         fold = fold_of(points, moments.frame, size, folds)
-        for k, sums in enumerate(own):
+        for k, sums in enumerate(sums_by_fold):
             sums.add(points.chosen((fold == k).nonzero().flatten()))
 
     scan(add)
-    found = [sums.moments().reduced(device) for sums in own]
-    even = moments.nobs / folds
-    if any(abs(fold.nobs - even) > UNEVEN * math.sqrt(even) for fold in found):
+    moments_by_fold = [sums.moments().reduced(device) for sums in sums_by_fold]
+    mean = moments.nobs / folds
+    if any(abs(fold.nobs - mean) > MAX_DEVIATION * math.sqrt(mean) for fold in moments_by_fold):
         raise UsageError(
             f"criterion cv cannot deal {moments.nobs:,} rows out evenly, as many of them are equal: use criterion gcv"
         )
-    return found
+    return moments_by_fold
 
 
 def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
-    """Return the fold of each point, shape (n,), by a hash of scaled x and y, rounded so that units do not matter.
+    """Return the fold of each point, shape (n,), by a hash of its x and y, scaled and rounded to be free of units.
 
     Args:
         points: The points.

@@ -1,4 +1,4 @@
-"""The optimum of the loss that a fit minimises: its distance and its standard errors are computed from it."""
+"""The optimum of the loss that a fit minimises, from which the fit's distance and standard errors are computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ __all__ = ["Optimum", "moved", "orthonormal"]
 
 @dataclass(frozen=True)
 class Optimum:
-    """The optimum of a loss, as far as it is known.
+    """The optimum of a loss.
 
     Attributes:
-        coefficients: Coefficients of T_k(u), shape (degree + 1,); ``None`` where they are unknown.
+        coefficients: Coefficients of T_k(u), shape (degree + 1,); ``None`` if they are unknown.
         scale: The factor from ``(AᵀWA)⁻¹`` to their covariance; ``None`` if it is unknown.
         loss: Name of the loss; ``None`` for least squares.
         beyond: Number of points whose residuals are beyond the loss's threshold.
@@ -48,7 +48,7 @@ class Optimum:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Optimum":
-        """Return the optimum of a state."""
+        """Return the optimum of a stored state."""
         coefficients = None if state["coefficients"] is None else list(map(Decimal, state["coefficients"]))
         scale = None if state["scale"] is None else Decimal(state["scale"])
         if scale is not None and not (scale.is_finite() and scale >= 0):
@@ -69,4 +69,4 @@ def moved(coefficients: Vector, functions: Matrix, steps: Sequence[float]) -> Ve
     """Return ``c + Σ z_j q_j`` in T_k(u), shape (degree + 1,), for steps z of shape (rank,)."""
     with precise():
         change = combine(functions, [Decimal(step) for step in steps])
-        return [own + value for own, value in zip(coefficients, change, strict=True)]
+        return [value + step for value, step in zip(coefficients, change, strict=True)]

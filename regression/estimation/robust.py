@@ -1,4 +1,4 @@
-"""The optimum of Huber's loss and the scale of its standard errors, by Newton's and reweighted steps over points."""
+"""The optimum of Huber's loss and the scale of its standard errors, by Newton's method and reweighted least squares."""
 
 import math
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from regression.estimation.solution import Solution
 
 __all__ = ["TotalOf", "find_optimum"]
 
-TotalOf = Callable[[Callable[[Points], Tensor]], Tensor]  # sums a function of points over all of them
+TotalOf = Callable[[Callable[[Points], Tensor]], Tensor]  # sums a function of points over all points
 
-MOST_STEPS = 100
-NEGLIGIBLE_SE = 1e-6  # length of a step, in standard errors, up to which it is the last
-LEAST_CURVATURE = 1e-6  # least share of the curvature of all points that those within the threshold have in a direction
-ROWS_AT_ONCE = 1 << 18
+MAX_STEPS = 100
+NEGLIGIBLE_SE = 1e-6  # a step of at most this length, in standard errors, is the last
+MIN_CURVATURE = 1e-6  # smallest share, in any direction, that points within the threshold have of the curvature of all
+ROWS_PER_PART = 1 << 18
 
 
 @dataclass(frozen=True)
 class State:
-    """Sums over all points at some coefficients, with residuals r in units of sigma and ``ψ = min(max(r, -δ), δ)``.
+    """Sums over all points for given coefficients, with residuals r in units of sigma and ``ψ = min(max(r, -δ), δ)``.
 
     Attributes:
         loss: ``Σ ψ (r - ψ / 2)``, Huber's loss.
@@ -47,10 +47,10 @@ class State:
     @property
     def is_regular(self) -> bool:
         """Whether the points inside determine a step."""
-        return float(torch.linalg.eigvalsh(self.curvature)[0]) > LEAST_CURVATURE
+        return float(torch.linalg.eigvalsh(self.curvature)[0]) > MIN_CURVATURE
 
     def newton_step(self) -> Tensor:
-        """Return the step to the optimum if no point crosses the threshold on the way, shape (rank,)."""
+        """Return the step, shape (rank,), that ends at the optimum if it moves no residual across the threshold."""
         step: Tensor = torch.linalg.solve(self.curvature, self.gradient)
         return step
 
@@ -74,7 +74,7 @@ class Huber:
 
     def coefficients(self, steps: Tensor) -> Vector:
         """Return the coefficients of T_k(u), shape (degree + 1,), after steps, shape (rank,)."""
-        return moved([Decimal(own) for own in self.base.tolist()], self.functions, steps.tolist())
+        return moved([Decimal(value) for value in self.base.tolist()], self.functions, steps.tolist())
 
     def state(self, steps: Tensor, total: TotalOf) -> State:
         """Return the sums over all points after steps, shape (rank,)."""
@@ -88,8 +88,8 @@ class Huber:
         functions, base, steps = (numbers.to(device) for numbers in (self._rows, self.base, steps))
         sums = torch.zeros(3 + self.rank + 2 * self.rank**2, dtype=torch.float64, device=device)
         center, power, stretch, *_ = self.frame.loop_numbers()
-        for start in range(0, len(points.x), ROWS_AT_ONCE):
-            part = points.chosen(slice(start, start + ROWS_AT_ONCE))
+        for start in range(0, len(points.x), ROWS_PER_PART):
+            part = points.chosen(slice(start, start + ROWS_PER_PART))
             columns = design((part.x.double() - center) * power * stretch, len(base) - 1, "chebyshev")
             rows = columns @ functions.T  # (n, rank)
             residual = (part.y.double() - base[0]) - columns[:, 1:] @ base[1:] - rows @ steps
@@ -107,10 +107,10 @@ class Huber:
 def find_optimum(
     solution: Solution, loss: str, threshold: float | None, absolute_sigma: bool, total: TotalOf
 ) -> Optimum | None:
-    """Return the optimum of a loss that does not follow from the squares; ``None`` if least squares has the same one.
+    """Return the optimum of a loss that is not a function of ``Σ r²``; ``None`` if it is the least-squares optimum.
 
     Huber's loss is convex and piecewise quadratic, so the last of Newton's steps is exact. A step that would increase
-    the loss is replaced by one of reweighted least squares. Each step takes a pass over the points.
+    the loss is replaced by a step of reweighted least squares. Each step takes a pass over the points.
 
     Args:
         solution: The least-squares optimum, where the search begins.
@@ -131,20 +131,20 @@ def find_optimum(
     state = huber.state(steps, total)
     if state.inside == solution.nobs:
         return None
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         if state.is_regular:
             step, scale = state.newton_step(), _error_scale(state, solution, threshold, absolute_sigma)
             if float(step.norm()) <= NEGLIGIBLE_SE * math.sqrt(scale):
                 beyond = solution.nobs - state.inside
                 return Optimum(huber.coefficients(steps + step), Decimal(scale), loss, beyond)
-            following = huber.state(steps + step, total)
-            if following.loss <= state.loss:
-                steps, state = steps + step, following
+            next_state = huber.state(steps + step, total)
+            if next_state.loss <= state.loss:
+                steps, state = steps + step, next_state
                 continue
         steps = steps + state.safe_step()
         state = huber.state(steps, total)
     few = "too few points lie within its threshold"
-    return Optimum(None, None, loss, reason=f"{MOST_STEPS} steps did not find it" if state.is_regular else few)
+    return Optimum(None, None, loss, reason=f"{MAX_STEPS} steps did not find it" if state.is_regular else few)
 
 
 def _error_scale(state: State, solution: Solution, threshold: float, absolute_sigma: bool) -> float:

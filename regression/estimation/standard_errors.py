@@ -1,4 +1,4 @@
-"""Standard errors of coefficients, for the report and for the distance of a descent from its optimum alike."""
+"""Standard errors of coefficients, for the report and for the distance of a descent from its optimum."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ def scale_of(solution: Solution, ssr: Decimal, absolute_sigma: bool) -> Decimal 
 
     Args:
         solution: The optimum of the points.
-        ssr: ``Σ w (y - f(x))²`` of the fit, which may be off the optimum.
+        ssr: ``Σ w (y - f(x))²`` of the fit, which need not be that of the optimum.
         absolute_sigma: Whether the points' sigma are in y's unit: then the covariance is ``(AᵀWA)⁻¹`` itself.
     """
     if absolute_sigma:
@@ -24,7 +24,7 @@ def scale_of(solution: Solution, ssr: Decimal, absolute_sigma: bool) -> Decimal 
 
 
 def covariance(solution: Solution, scale: Decimal | None) -> Matrix | None:
-    """Return ``(AᵀWA)⁻¹ s²`` of the coefficients in powers of x, shape (K, K); ``None`` where it is unknown."""
+    """Return ``(AᵀWA)⁻¹ s²`` of the coefficients in powers of x, shape (K, K); ``None`` if it is unknown."""
     if solution.inverse is None or scale is None:
         return None
     with precise():

@@ -1,4 +1,4 @@
-"""Fit: the numbers of a fit, with its words and pictures."""
+"""Fit: the numbers of a fit, with its report, tables and figures."""
 
 import os
 from pathlib import Path
@@ -32,21 +32,21 @@ class Fit(FitResult):
             x: Points, as in ``predict``.
 
         Raises:
-            UsageError: If x holds other things than real numbers.
+            UsageError: If x does not hold real numbers.
         """
         mean = self.predict(x).mean
         return mean.item() if mean.ndim == 0 else mean.numpy()
 
     def __str__(self) -> str:
-        """Return the report: what was fitted, coefficients with errors, goodness, and notes."""
+        """Return the report: the model, coefficients with errors, goodness of fit, and notes."""
         return report(self)
 
     def __repr__(self) -> str:
-        """Return the report in short: what an interactive session shows."""
+        """Return a short report, which an interactive session shows."""
         return short_report(self)
 
     def to_html(self) -> str:
-        """Return a table of the coefficients with a small picture, as HTML: what a notebook shows."""
+        """Return a table of the coefficients with a small figure as HTML, which a notebook shows."""
         from regression.fits.html import html
 
         return html(self)
@@ -80,7 +80,7 @@ class Fit(FitResult):
 
         Args:
             errors: Whether to show the standard errors, which then determine the digits.
-            latex: Whether to write it for LaTeX's mathematics.
+            latex: Whether to write it for LaTeX's math mode.
         """
         write = latex_equation if latex else equation
         known = None if not errors or self.bse is None else self.bse.tolist()
@@ -98,21 +98,21 @@ class Fit(FitResult):
         labels: tuple[str, str] | None = None,
         title: str | None = None,
     ) -> "Figure":
-        """Draw points and the curve with its bands and residuals, as a run's ``fit.png`` has them.
+        """Draw points and the curve with its bands and residuals, as in a run's ``fit.png``.
 
         Args:
             x: Points, as in ``regression.fit``.
-            y: Values, likewise.
-            sigma: Standard deviations of y, likewise, or one number for all: for error bars.
-            ax: Axes of matplotlib to draw in; the residuals take the lower part of their room.
+            y: Values, as in ``regression.fit``.
+            sigma: Standard deviations of y, or one number for all, which error bars show.
+            ax: Axes of matplotlib to draw in; the residuals take the lower part of their area.
             bands: Which bands are drawn, where they are known.
             residuals: Whether there is a panel of residuals.
             labels: Names of x and y; by default those of the fitted columns.
             title: Title of the figure.
 
         Returns:
-            The figure, which a notebook shows, and whose ``savefig`` writes files. It is not known to pyplot, unless
-            the axes are.
+            The figure. A notebook shows it, and its ``savefig`` writes files. pyplot does not know it, unless it knows
+            the axes.
 
         Raises:
             UsageError: If the points are not numbers of one length, or ``ax`` is not axes of matplotlib.
@@ -137,7 +137,7 @@ class Fit(FitResult):
         return {"name": list(self.names), **coefficient_columns(self)}
 
     def to_frame(self) -> Any:
-        """Return the same as a ``pandas.DataFrame`` with a row for each coefficient.
+        """Return the columns of ``to_dict`` as a ``pandas.DataFrame`` with a row for each coefficient.
 
         Raises:
             UsageError: If pandas is not installed.

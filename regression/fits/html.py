@@ -15,9 +15,9 @@ from regression.fits.tables import coefficient_rows, interval_head
 __all__ = ["html"]
 
 WIDTH, HEIGHT, MARGIN = 300, 190, 22  # in pixels
-GRID = 80  # points of the curve
-LARGE = 1e300  # differences of larger numbers may be beyond float64's range
-CURVE, POINTS = "#d1571b", "#4b8bd0"  # colors that are visible on white and on black
+CURVE_POINTS = 80
+MAX_SIZE = 1e300  # differences of larger numbers may be beyond float64's range
+CURVE_COLOR, POINT_COLOR = "#d1571b", "#4b8bd0"  # visible on white and on black
 
 Array = NDArray[np.float64]
 
@@ -28,10 +28,10 @@ def html(fit: FitResult) -> str:
     head = _row(["coefficient", "value ± error", interval_head(fit), "t", "p"], "th")
     body = "".join(_row(cells, "td") for cells in coefficient_rows(fit))
     notes = "".join(f"<div>note: {_safe(note)}</div>" for note in fit.notes)
-    said = "".join(f"<div>{_safe(line)}</div>" for line in others)
+    titles = "".join(f"<div>{_safe(line)}</div>" for line in others)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"><div style="max-width:48em">'
-        f"<div><b>{_safe(first)}</b></div>{said}"
+        f"<div><b>{_safe(first)}</b></div>{titles}"
         f'<table style="margin:.5em 0;color:inherit;border-spacing:1em .1em"><thead>{head}</thead>'
         f"<tbody>{body}</tbody></table>{notes}</div>"
         f"{_picture(fit)}</div>"
@@ -51,27 +51,29 @@ def _row(cells: Iterable[str], kind: str) -> str:
 
 
 def _picture(fit: FitResult) -> str:
-    """Return the curve, its confidence band and some of the points as SVG, drawn without matplotlib's second."""
+    """Return the curve, its confidence band and some points as SVG: importing matplotlib would take a second."""
     low, high = fit.x_range
-    x = torch.linspace(low, high, GRID, dtype=torch.float64)
+    x = torch.linspace(low, high, CURVE_POINTS, dtype=torch.float64)
     values = fit.predict(x)
     shown = [] if fit.sample is None else [fit.sample.y.double().numpy()]
     numbers = np.concatenate([values.mean.numpy(), *shown])
-    if not np.isfinite(numbers).all() or low == high or max(abs(low), abs(high), np.abs(numbers).max()) > LARGE:
+    if not np.isfinite(numbers).all() or low == high or max(abs(low), abs(high), np.abs(numbers).max()) > MAX_SIZE:
         return ""
     bottom, top = float(numbers.min()), float(numbers.max())
-    room = 0.05 * (top - bottom) or 1.0
-    box = (low, high, bottom - room, top + room)
+    margin = 0.05 * (top - bottom) or 1.0
+    box = (low, high, bottom - margin, top + margin)
     band = [values.mean_ci_lower.numpy(), values.mean_ci_upper.numpy()]
-    parts = [f'<path d="{_path(x.numpy(), values.mean.numpy(), box)}" fill="none" stroke="{CURVE}" stroke-width="2"/>']
+    parts = [
+        f'<path d="{_path(x.numpy(), values.mean.numpy(), box)}" fill="none" stroke="{CURVE_COLOR}" stroke-width="2"/>'
+    ]
     if np.isfinite(band).all():
-        there, back = _path(x.numpy(), band[0], box), _path(x.numpy()[::-1], band[1][::-1], box)
-        parts.insert(0, f'<path d="{there} L{back[1:]} Z" fill="{CURVE}" fill-opacity="0.25"/>')
+        lower, upper = _path(x.numpy(), band[0], box), _path(x.numpy()[::-1], band[1][::-1], box)
+        parts.insert(0, f'<path d="{lower} L{upper[1:]} Z" fill="{CURVE_COLOR}" fill-opacity="0.25"/>')
     if fit.sample is not None:
-        places = _places(fit.sample.x.double().numpy(), fit.sample.y.double().numpy(), box)
-        size = 3 if len(places) <= 60 else 1.5
-        dots = "".join(f'<circle cx="{h:.1f}" cy="{v:.1f}" r="{size}"/>' for h, v in places)
-        parts.insert(1, f'<g fill="{POINTS}">{dots}</g>')
+        pixels = _pixels(fit.sample.x.double().numpy(), fit.sample.y.double().numpy(), box)
+        size = 3 if len(pixels) <= 60 else 1.5
+        dots = "".join(f'<circle cx="{h:.1f}" cy="{v:.1f}" r="{size}"/>' for h, v in pixels)
+        parts.insert(1, f'<g fill="{POINT_COLOR}">{dots}</g>')
     return _framed("".join(parts), fit.axes, box)
 
 
@@ -89,7 +91,7 @@ def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, f
         f'<text x="{MARGIN + 4}" y="15">{box[3]:.4g}</text>',
         f'<text x="{MARGIN + 4}" y="{base - 4}">{box[2]:.4g}</text>',
     ]
-    # A nested svg cuts off what lies outside of it.
+    # A nested svg clips what lies outside of it.
     view = f"{MARGIN} 4 {right - MARGIN} {base - 4}"
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT}" font-size="11" fill="currentColor" role="img" '
@@ -98,8 +100,8 @@ def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, f
     )
 
 
-def _places(x: Array, y: Array, box: tuple[float, float, float, float]) -> list[tuple[float, float]]:
-    """Return points in pixels."""
+def _pixels(x: Array, y: Array, box: tuple[float, float, float, float]) -> list[tuple[float, float]]:
+    """Return points as pixel coordinates."""
     low, high, bottom, top = box
     across = MARGIN + (WIDTH - 4 - MARGIN) * (x - low) / (high - low)
     down = 4 + (HEIGHT - MARGIN - 4) * (top - y) / (top - bottom)
@@ -107,4 +109,4 @@ def _places(x: Array, y: Array, box: tuple[float, float, float, float]) -> list[
 
 
 def _path(x: Array, y: Array, box: tuple[float, float, float, float]) -> str:
-    return "M" + " L".join(f"{h:.1f},{v:.1f}" for h, v in _places(x, y, box))
+    return "M" + " L".join(f"{h:.1f},{v:.1f}" for h, v in _pixels(x, y, box))

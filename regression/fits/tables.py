@@ -21,11 +21,11 @@ def coefficient_columns(fit: FitResult) -> dict[str, Any]:
 
 
 def coefficient_rows(fit: FitResult) -> list[list[str]]:
-    """Return the same as text: name, value ± error, interval, t, p."""
+    """Return for each coefficient the cells name, value ± error, interval, t, p as text."""
     columns = coefficient_columns(fit)
     rows = zip(fit.names, *(values.tolist() for values in columns.values()), strict=True)
     return [
-        [name, value_and_error(value, error), _interval(low, high), _shown(t, ".2f"), _shown(p, ".2g")]
+        [name, value_and_error(value, error), _interval(low, high), _format(t, ".2f"), _format(p, ".2g")]
         for name, value, error, low, high, t, p in rows
     ]
 
@@ -36,23 +36,23 @@ def interval_head(fit: FitResult) -> str:
 
 
 def markdown_table(fit: FitResult) -> str:
-    """Return the coefficients as a table of Markdown."""
+    """Return the coefficients as a Markdown table."""
     head = ["coefficient", "value ± error", interval_head(fit), "t", "p"]
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, *coefficient_rows(fit))]
     return "\n".join([lines[0], "|---|---:|---:|---:|---:|", *lines[1:]])
 
 
 def latex_table(fit: FitResult) -> str:
-    r"""Return the coefficients as a ``tabular`` of LaTeX, which needs no package."""
+    r"""Return the coefficients as a LaTeX ``tabular``, which needs no package."""
     head = ["coefficient", r"value $\pm$ error", interval_head(fit).replace("%", r"\%"), "$t$", "$p$"]
-    body = [[name.replace("_", r"\_"), *map(_mathematics, cells)] for name, *cells in coefficient_rows(fit)]
+    body = [[name.replace("_", r"\_"), *map(_in_math_mode, cells)] for name, *cells in coefficient_rows(fit)]
     lines = [" & ".join(cells) + r" \\" for cells in (head, *body)]
     return "\n".join(
         [r"\begin{tabular}{lrrrr}", r"\hline", lines[0], r"\hline", *lines[1:], r"\hline", r"\end{tabular}"]
     )
 
 
-def _mathematics(cell: str) -> str:
+def _in_math_mode(cell: str) -> str:
     text = re.sub(r"e([+-]\d+)", lambda m: rf" \times 10^{{{int(m[1])}}}", cell).replace("±", r"\pm")
     text = re.sub("unknown|exact", lambda m: rf"\mathrm{{{m[0]}}}", text)
     return f"${text}$" if text else ""
@@ -62,5 +62,5 @@ def _interval(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"[{low:.6g}, {high:.6g}]"
 
 
-def _shown(number: float, style: str) -> str:
+def _format(number: float, style: str) -> str:
     return "" if np.isnan(number) else format(number, style)

@@ -1,4 +1,4 @@
-"""How tests run the command and read what it leaves behind."""
+"""Runs the command in tests, and reads what it printed and wrote."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def fit_of(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of the command did: its exit status, what it printed, and its own folder if it made one."""
+    """One run of the command: its exit status, what it printed, and its folder if it made one."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Run:
         return str(self.folder / "checkpoints" / "last.ckpt")
 
     def rows(self) -> dict[int, list[float]]:
-        """Return the report lines: the numbers of each, by its label."""
+        """Return the numbers of each report line, by the line's label."""
         table = self.out.split("\n\n")[0].splitlines()[1:]
         return {int(line.split()[0]): [float(cell) for cell in line.split()[1:]] for line in table}
 
@@ -63,7 +63,7 @@ Command = Callable[..., Run]
 
 
 def run_process(folder: Path, *args: str, timeout: float = 400) -> Run:
-    """Run ``train.py`` in processes of its own."""
+    """Run ``train.py`` in new processes."""
     before = versions(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -75,7 +75,7 @@ def run_process(folder: Path, *args: str, timeout: float = 400) -> Run:
 
 
 def run_python(folder: Path, program: str, timeout: float = 400) -> str:
-    """Run a program of a user's, which may start processes of its own, and return what all of them printed."""
+    """Run a user's program, which may start further processes, and return what all of them printed."""
     path = folder / "program.py"
     path.write_text(program, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -1,7 +1,7 @@
 """The command with a fault planted in one of its processes.
 
-``FAULT=kind:rank:phase python -m tests.support.faulty fit …`` runs it. Each process leaves its number in a file
-``process-RANK``, and the faulty one a file ``fault`` when it comes to that.
+``FAULT=kind:rank:phase python -m tests.support.faulty fit …`` runs it. Each process writes its process number to a file
+``process-RANK``, and the faulty one makes a file ``fault`` when the fault happens.
 """
 
 import os
@@ -33,7 +33,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "exited": lambda: os._exit(3),
     "hung": lambda: time.sleep(300),
     "frozen": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "slow": lambda: time.sleep(0.2),  # no fault: leaves a test the time to send a signal
+    "slow": lambda: time.sleep(0.2),  # no fault: gives a test time to send a signal
 }
 PHASES: dict[str, tuple[type, str]] = {
     "start": (DDPStrategy, "setup_distributed"),
@@ -45,9 +45,9 @@ PHASES: dict[str, tuple[type, str]] = {
 
 
 def plant(kind: str, phase: str) -> None:
-    """Put the fault before a method of a phase; in training, before the fifth call."""
-    place, name = PHASES[phase]
-    original, calls = getattr(place, name), iter(range(10**9))
+    """Insert the fault before the method of a phase; in training, before its fifth call."""
+    owner, name = PHASES[phase]
+    original, calls = getattr(owner, name), iter(range(10**9))
 
     @wraps(original)
     def faulty(*args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,7 @@ def plant(kind: str, phase: str) -> None:
             KINDS[kind]()
         return original(*args, **kwargs)
 
-    setattr(place, name, faulty)
+    setattr(owner, name, faulty)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Hostile inputs: each is a command line, and the files that it finds in its working folder.
+"""Hostile inputs: each is a command line, and files in its working folder.
 
-Whatever of it runs code leaves a file there: ``canary.py`` does so when it is imported, and all the rest by a shell.
+If any of its code runs, a file ``crater`` appears there: ``canary.py`` makes it when it is imported, all others by a
+shell command.
 """
 
 import functools
@@ -36,7 +37,7 @@ ESCAPE = "\x1b]0;owned\x07\x1b[2J"  # sets a terminal's title and clears it
 
 
 class Hostile(NamedTuple):
-    """An input: what it is called, its command line once its files are there, and the statuses that are right."""
+    """An input: its name, a function that writes its files and returns its command line, the right exit statuses."""
 
     name: str
     make: Callable[[Path], list[str]]
@@ -44,7 +45,7 @@ class Hostile(NamedTuple):
 
 
 class Reduced:
-    """An object that stands for a call when it is unpickled."""
+    """An object that makes a call when it is unpickled."""
 
     def __init__(self, call: Callable[..., Any], *args: Any) -> None:
         self.call, self.args = call, args
@@ -58,12 +59,12 @@ EVALUATED = Reduced(eval, f"__import__('os').system({SHELL!r})")
 
 
 def good(folder: Path) -> dict[str, Any]:
-    """Return the content of the good checkpoint that every folder holds."""
+    """Return the content of the valid checkpoint that every folder holds."""
     return read_checkpoint(str(folder / "good.ckpt"))
 
 
 def sealed(folder: Path, archive: bytes) -> str:
-    """Write an archive with the digest that a run's checkpoints have, which anybody can make."""
+    """Write an archive with a valid digest, which anybody can compute."""
     import hashlib
 
     body = archive[:-2] + (71).to_bytes(2, "little") + b"sha256 "
@@ -72,7 +73,7 @@ def sealed(folder: Path, archive: bytes) -> str:
 
 
 def changed(folder: Path, **entries: Any) -> str:
-    """Write the good checkpoint with other entries."""
+    """Write the valid checkpoint with some entries replaced."""
     SafeCheckpointIO().save_checkpoint(good(folder) | entries, folder / "evil.ckpt")
     return "evil.ckpt"
 
@@ -114,13 +115,13 @@ def in_other_form(folder: Path) -> str:
 
 
 def scripted(folder: Path) -> str:
-    with warnings.catch_warnings(action="ignore"):  # torch's successor of it is not what others send
+    with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated, but its archives exist
         module = torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1, 1))  # type: ignore[no-untyped-call]
     return sealed(folder, bytes(module.save_to_buffer()))
 
 
 def zip_bomb(folder: Path) -> str:
-    """Write an archive with weights of 512 MiB that take half of one."""
+    """Write an archive of half a MiB with weights of 512 MiB."""
     source, buffer = zipfile.ZipFile(io.BytesIO(pickled({"w": torch.zeros(1 << 10)}))), io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for info in source.infolist():
@@ -139,7 +140,7 @@ def wide_weights(folder: Path) -> str:
 
 
 def other_moments(folder: Path) -> str:
-    """Give the fit that stands beside the weights sums of another shape."""
+    """Replace the sums of the fit that the checkpoint holds by sums of another shape."""
     state = good(folder)["state_dict"]
     return changed(folder, state_dict=state | {"_extra_state": state["_extra_state"] | {"moments": {"frame": [1, 2]}}})
 
@@ -184,7 +185,7 @@ def piped(folder: Path) -> list[str]:
 
 
 def elsewhere(folder: Path) -> str:
-    """Claim that the best checkpoint so far is a file that is none."""
+    """Name a file that is no checkpoint as the best checkpoint so far."""
     (folder / "secret.txt").write_text("secret")
     callbacks = good(folder)["callbacks"]
     best = {**callbacks["BestCheckpoint"], "best_model_path": str(folder / "secret.txt")}
@@ -250,7 +251,7 @@ CHECKPOINTS = [
 
 
 def placed(place: str, value: str) -> Callable[[Path], list[str]]:
-    """Let a configuration name a class at an option."""
+    """Return an input whose configuration names a class for an option."""
     first, _, rest = place.partition(".")
     lines = [f"{first}:", f"  {rest}:"] if rest else [f"{first}:"]
     content = "\n".join(lines) + f" {{class_path: {value}}}\n"

@@ -1,4 +1,4 @@
-"""Runs the command as on a machine in trouble: ``python tests/support/limited.py TROUBLE NUMBER args…``."""
+"""Runs the command with too little of something: ``python tests/support/limited.py TROUBLE NUMBER args…``."""
 
 import os
 import resource
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Import everything, make the trouble, run the command, and print the memory it took to standard error."""
+    """Import everything, set the limit, run the command, and print the memory it took to standard error."""
     trouble, number = sys.argv[1], int(sys.argv[2])
-    if trouble == "closed stdout":  # before the interpreter's own start it would be None
+    if trouble == "closed stdout":  # closed before the interpreter starts, sys.stdout would be None
         os.close(1)
         sys.stdout = None
     import pyarrow.csv  # noqa: F401

@@ -1,4 +1,4 @@
-"""A page as a notebook: its text as text cells, its blocks as code cells with what they print and draw."""
+"""Makes a notebook from a page: text becomes text cells, blocks become code cells with their output and figures."""
 
 import base64
 import contextlib
@@ -76,8 +76,8 @@ def play_notebook(content: str, names: dict[str, Any], show: Callable[[Any], Non
 
     Args:
         content: The notebook.
-        names: The names that its cells see and make.
-        show: What is done with each figure that a cell leaves open.
+        names: The namespace of its cells.
+        show: Called with each figure that a cell leaves open.
     """
     played = []
     for number, cell in enumerate(json.loads(content)["cells"]):

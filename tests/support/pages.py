@@ -1,4 +1,4 @@
-"""Pages of the documentation, played from top to bottom: what they show is what happens."""
+"""Runs the blocks of a page of the documentation from top to bottom, to compare what it shows with what happens."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ class Block(NamedTuple):
 
 
 class Played(NamedTuple):
-    """One thing that was run: its line in the page, the command (``None``: Python), what is shown, and what came."""
+    """A block or command that was run: its line in the page, the command (``None``: Python), shown and real output."""
 
     line: int
     command: str | None
@@ -40,15 +40,15 @@ def blocks(text: str) -> list[Block]:
 
     ``python`` is run, and prints the ``text`` block that follows it; in ``console`` each line after ``$`` is run, and
     prints what stands below it; each ``python train.py`` of ``sh`` is run and succeeds, and prints the ``text`` block
-    that follows if there is one. ``bash`` is not run: it needs what a test has not, such as several machines. ``py`` is
-    run by a test of its own, where the package is installed that it needs.
+    that follows if there is one. ``bash`` is not run: it needs more than a test has, such as several machines. ``py``
+    is run by a separate test, where the package that it needs is installed.
     """
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return [Block(text[: match.start()].count("\n") + 1, match[1], match[2]) for match in found]
+    matches = re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [Block(text[: match.start()].count("\n") + 1, match[1], match[2]) for match in matches]
 
 
 def prepare(folder: Path) -> None:
-    """Make a folder look like a checkout to those who work in it."""
+    """Make a folder in which paths of a checkout work."""
     (folder / "docs" / "figures").mkdir(parents=True)
     for name in ("configs", "train.py", "tests"):
         (folder / name).symlink_to(ROOT / name)
@@ -59,7 +59,7 @@ def play(page: Path, names: dict[str, Any]) -> list[Played]:
 
     Args:
         page: The page.
-        names: The names that its Python blocks see and make.
+        names: The namespace of its Python blocks.
     """
     played: list[Played] = []
     listed = blocks(page.read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def console_commands(content: str) -> list[tuple[str, str]]:
 
 
 def run(command: str, may_fail: bool = True) -> str:
-    """Run a command from the working folder, the project's own in this process, and return what a terminal shows."""
+    """Run a command in the working folder, ``train.py`` in this process, and return what a terminal would show."""
     if not command.startswith(TRAIN):
         return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, timeout=300).stdout
     printed, errors = io.StringIO(), io.StringIO()
@@ -106,7 +106,7 @@ def run(command: str, may_fail: bool = True) -> str:
 
 
 def assert_same(printed: str, shown: str, rel: float) -> None:
-    """Compare word by word: numbers to a relative tolerance, the number of the run's folder not at all."""
+    """Compare word by word, numbers to a relative tolerance; the number of the run's folder is ignored."""
     words, expected = (
         re.sub(r"version_\d+", "version_N", text).replace("\n", " \n ").split(" ") for text in (printed, shown)
     )

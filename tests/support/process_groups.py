@@ -1,8 +1,8 @@
-"""A program that fits many small tables on groups of one and more processes, and writes down what came of each.
+"""A program that fits many small tables on groups of one and more processes, and writes the results of each process.
 
 ``python -m tests.support.process_groups FOLDER SIZE…`` fits the cases in ``FOLDER/cases.json`` with each size of group;
-each process writes a ``FOLDER/SIZE-RANK.json``. A start takes seconds and a fit a tenth of one: this process imports
-everything and forks the others, and the Trainers find themselves in a group that is there already, as under any
+each process writes a ``FOLDER/SIZE-RANK.json``. Because a start takes seconds and a fit a tenth of a second, this
+process imports everything and forks the others; the Trainers run in a process group that exists already, as under any
 launcher.
 """
 
@@ -33,7 +33,7 @@ from regression.training import regression
 from regression.training.base import SMALL_BATCH
 from regression.training.line_and_polynomial import PolynomialRegression
 
-LIMIT_S = 900  # of a process
+LIMIT_S = 900  # after which a process is ended
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.1),
@@ -42,10 +42,10 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 
 
 class Case(NamedTuple):
-    """A table of some rows and how it is fitted; ``exact`` stands among the optimizers.
+    """The number of rows of a table, and how it is fitted; the optimizer ``exact`` stands for the exact solver.
 
-    Batches are small, so each process would make the updates on the whole of them. ``is_shared`` makes them count as
-    large: then each works on its slice, and gradients are summed.
+    Batches are so small that each process would make the updates on whole batches. With ``is_shared`` they count as
+    large, so that each process works on its slice and gradients are summed.
     """
 
     rows: int
@@ -66,7 +66,7 @@ class Case(NamedTuple):
 
 
 class Log(Logger):
-    """A logger that keeps what it is given, by tag and update, and lends its folder."""
+    """A logger that keeps values by tag and update; its folder is where files are written."""
 
     name, version = "log", 0
 
@@ -85,7 +85,7 @@ class Log(Logger):
 
 
 def table(folder: Path, rows: int) -> Path:
-    """Write a table of x and y that no quadratic meets."""
+    """Write a table of points that lie on no quadratic."""
     path, draw = folder / f"{rows}.npz", np.random.default_rng(rows)
     x = draw.uniform(-3, 5, rows)
     np.savez(path, x=x, y=np.sin(x) + draw.normal(0, 0.3, rows))
@@ -102,12 +102,12 @@ def trainer(size: int, folder: Path, precision: str) -> pl.Trainer:
 
 
 def outcome(case: Case, size: int, folder: Path) -> dict[str, Any]:
-    """Fit, validate, test and predict, and return what this rank knows."""
+    """Fit, validate, test and predict, and return the results of this rank."""
     files = (folder / f"{case.rows}.npz", folder / f"{case.rows % 5 + 1}.npz")
     data = TableDataModule(str(files[0]), validation_path=str(files[1]), batch_size=case.batch_size, seed=4)
-    own = folder / f"of {size}"
+    output = folder / f"of {size}"
     regression.SMALL_BATCH = 0 if case.is_shared else SMALL_BATCH
-    module, runner = case.module(), trainer(size, own, case.precision)
+    module, runner = case.module(), trainer(size, output, case.precision)
     runner.fit(module, data)
     log: Any = runner.logger
     metrics = {**runner.callback_metrics}
@@ -121,7 +121,7 @@ def outcome(case: Case, size: int, folder: Path) -> dict[str, Any]:
         "log": log.values,
         "metrics": {name: float(value) for name, value in metrics.items()},
         "fit": json.loads(module.result.to_json()),
-        "predictions": (own / "predictions.csv").read_text(),
+        "predictions": (output / "predictions.csv").read_text(),
     }
 
 
@@ -134,8 +134,8 @@ def run(rank: int, size: int, folder: Path) -> None:
         dist.init_process_group("gloo", meet, timedelta(seconds=60), rank=rank, world_size=size)
     cases = json.loads((folder / "cases.json").read_text())
     with redirect_stdout(sys.stderr):
-        found = [outcome(Case(*case), size, folder) for case in cases]
-    (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
+        outcomes = [outcome(Case(*case), size, folder) for case in cases]
+    (folder / f"{size}-{rank}.json").write_text(json.dumps(outcomes))
     if size > 1:
         dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""Runs of the command in processes of their own that tests may signal, and what becomes of them."""
+"""Starts the command in processes that tests may signal, and collects how these end."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ FIT = ("fit", "-c", config("line"), "--data.points", "40", "--data.batch_size", 
 
 @dataclass
 class Ended:
-    """What a run left: exit status, last line on stderr, seconds it took to end, and the processes still there."""
+    """The end of a run: exit status, last line on stderr, seconds it took to end, and processes that still live."""
 
     status: int
     line: str
@@ -34,16 +34,16 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 def members(session: int) -> list[int]:
-    """Return the living processes of a session, also those whose parent has ended."""
-    found = []
+    """Return the living processes of a session, even if their parent has ended."""
+    living = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, _, of, *_ = path.read_text().rpartition(")")[2].split()
-        except OSError:  # ended since
+            state, _, _, session_number, *_ = path.read_text().rpartition(")")[2].split()
+        except OSError:  # the process has just ended
             continue
-        if int(of) == session and state != "Z":  # Z: ended, and its status not yet collected
-            found.append(int(path.parent.name))
-    return found
+        if int(session_number) == session and state != "Z":  # Z: ended, but its status is not yet collected
+            living.append(int(path.parent.name))
+    return living
 
 
 def numbers(folder: Path) -> list[int]:
@@ -54,7 +54,7 @@ def numbers(folder: Path) -> list[int]:
 def started(
     folder: Path, fault: str, *args: str, launcher: Sequence[str] = (), **variables: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start the faulty command in a folder, its stderr in a file ``err``, and leave none of its processes behind."""
+    """Start the faulty command in a folder, its stderr in a file ``err``, and kill all its processes at the end."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault, **variables}
     with (folder / "err").open("a") as err:
         process = subprocess.Popen(
@@ -71,7 +71,7 @@ def started(
 
 
 def ended(process: "subprocess.Popen[str]", folder: Path, begun: float, seconds: float = 120) -> Ended:
-    """Wait until a run and its processes have ended, counting from a moment of ``time.time()``."""
+    """Wait until a run and its processes have ended, and count seconds from ``begun``, a value of ``time.time()``."""
     process.wait(seconds)
     limit = time.time() + 10
     while members(process.pid) and time.time() < limit:

@@ -1,4 +1,4 @@
-"""Data sets of R that features are compared on, as numbers."""
+"""Data sets of R on which features are compared with R."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def _columns(count: int, text: str) -> tuple[Array, ...]:
-    """Return the numbers of a text, column after column."""
+    """Return the columns of a text that has their numbers one column after the other."""
     return tuple(np.array(text.split(), dtype=np.float64).reshape(count, -1))
 
 

@@ -1,4 +1,4 @@
-"""The textbook's numbers, float32, as its own programs print them."""
+"""The textbook's numbers in float32, as the textbook's programs print them."""
 
 import torch
 
@@ -24,7 +24,7 @@ NORM_ROWS = {
     1800: (1.28, 1.86, 0.15),
     2000: (1.30, 1.85, 0.15),
 }
-# The same to more digits; index 1999 is the 2,000th update.
+# Slope, intercept and error of the same loop with more digits; index 1999 is the 2,000th update.
 NORM_DIGITS = {
     0: (0.00170996, 0.00305288, 0.81498319),
     1000: (1.1743389, 1.9015331, 0.15544491),
