@@ -128,8 +128,9 @@ class RegressionCLI(OwnCheckpoints):
         """Predict without keeping all predictions in memory; with ``--inverse`` x from y, with a module of its own."""
         config = self.config_init[str(self.subcommand)]
         if config.inverse:
-            read_y_alone(self.datamodule, config.replicates is not None)
-            options["model"] = InverseModule(self.model.required_result(), config.replicates)
+            fit = self.model.required_result()
+            read_y_alone(self.datamodule, config.replicates is not None, fit.y_time)
+            options["model"] = InverseModule(fit, config.replicates)
             files = InverseFile(config.predictions.file)
             callbacks = callbacks_of(self.trainer)
             callbacks[:] = [files if isinstance(one, PredictionFile) else one for one in callbacks]

@@ -47,7 +47,8 @@ def read_partition(
         )
     is_series = wanted.labels is not None and len(wanted.columns) - 1 in places
     own = [name for at, name in enumerate(wanted.columns) if at not in places]
-    inner = read(source, wanted._replace(columns=own, labels=None if is_series else wanted.labels))
+    roles = [wanted.role(at) for at in range(len(wanted.columns)) if at not in places]
+    inner = read(source, wanted._replace(columns=own, labels=None if is_series else wanted.labels, roles=roles))
     values = {at: _number(source, wanted, at, name, keys[name]) for at, name in places.items()}
     return _PartitionColumns(inner, values, places, is_series)
 

@@ -19,6 +19,7 @@ from regression.common.text import counted
 from regression.common.threads import share_out, threads_for
 from regression.data.files import find_files, open_file
 from regression.data.footers import open_sources, share_footers
+from regression.readers.clock import ROLES, Clock
 from regression.readers.columns import BLOCK, Array, Column, Part, Wanted, joined_ends
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
@@ -44,6 +45,8 @@ class Table:
         has_series: Whether the last column names the series of a row, by whole numbers or texts, read as codes.
         dialect: How text files are written.
         block_rows: Most rows of a block.
+        clock: Makes numbers of times, which are seconds since the first one by default.
+        roles: What the columns of numbers are, for the clock.
 
     Attributes:
         headings: What to call the columns, with units where the first file has them.
@@ -65,6 +68,8 @@ class Table:
         has_series: bool = False,
         dialect: Dialect = STANDARD,
         block_rows: int = BLOCK,
+        clock: Clock | None = None,
+        roles: Sequence[str] = ROLES,
     ) -> None:
         self.columns, self.nan_policy = list(columns), nan_policy
         last = len(self.columns) - has_series
@@ -75,8 +80,10 @@ class Table:
         rank, self._processes = rank_and_size()
         *before, total = accumulate((source.size for source in sources), initial=0)
         low, high = (total * process // self._processes for process in (rank, rank + 1))  # this process's bytes
+        self.clock = clock or Clock()
+        wanted = Wanted(self.columns, self.labels, dialect=dialect, clock=self.clock, roles=roles)
         self._files = [
-            open_file(source, Wanted(self.columns, self.labels, range(low - first, high - first), dialect))
+            open_file(source, wanted._replace(own_bytes=range(low - first, high - first)))
             for source, first in zip(sources, before, strict=True)
         ]
         self.headings = self._files[0].headings
@@ -89,6 +96,8 @@ class Table:
             raise DataError(f"{path}: expected at least one row, got a table without any")
         self._cuts = [merged_cuts(file.sizes, block_rows) for file in self._files]
         self.cuts = self._joined(self._cuts)
+        own, end = (self.rows * process // self._processes for process in (rank, rank + 1))
+        self.clock.begin(lambda: self.scan(own, end, _ignore, is_checked_by_work=True))
         ends = self.extremes() if self._has_positive else None
         is_positive = ends is None or bool((ends[self.positive, 0] > 0).all())
         self.is_sound = is_positive and all(file.is_finite for file in self._files)
@@ -256,6 +265,10 @@ class Table:
         shares = [share for share in told if share is not None]
         # Whatever is wrong, all say it in the words of a process that has read all rows.
         return np.concatenate(shares, axis=1) if len(shares) == processes else self.read(0, self.rows)
+
+
+def _ignore(first: int, columns: Part) -> None:
+    """Do nothing: what is looked for is seen by the readers."""
 
 
 class _Piece(NamedTuple):

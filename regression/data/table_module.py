@@ -6,13 +6,16 @@ from typing import Any
 
 from regression.common.arrays import NanPolicy, as_plain
 from regression.common.errors import DataError, UsageError
-from regression.common.rules import PATH, one_of, require_option, whole
+from regression.common.rules import PATH, one_of, or_null, require_option, whole
 from regression.common.text import counted
+from regression.common.time_scale import TimeScale, TimeUnit, headed
+from regression.common.times import named_origin
 from regression.data.data_modules import PointsDataModule
 from regression.data.rows import Rows, counted_rows, table_rows
 from regression.data.standard_input import STANDARD_INPUT
 from regression.data.table import Table
-from regression.readers.columns import Column
+from regression.readers.clock import Clock
+from regression.readers.columns import SERIES, Column
 from regression.readers.dialect import Dialect, Header
 from regression.stores.address import Address, as_local, is_address
 
@@ -54,6 +57,12 @@ class TableDataModule(PointsDataModule):
         thousands: The sign between groups of three digits in text, if there is one; a blank may be a narrow one.
         missing: Cells of text that hold no number, with commas between them, beside empty ones; a number among them,
             such as -999, is missing however it is written.
+        widths: Characters of each column of text, with commas between them, such as ``8,10,10``: columns of fixed width
+            may touch. What stands behind the last one is refused, and a line that ends before has empty cells there.
+        time_unit: Unit of the numbers that x or y are made where they hold times: ``ns``, ``us``, ``ms``, ``s``,
+            ``min``, ``h`` or ``d``; by default seconds, and to predict that of the fit.
+        time_origin: The instant at which x is 0, such as ``2024-01-31T12:00:00Z``; by default the first one of the
+            file, and to predict that of the fit.
     """
 
     def __init__(
@@ -77,6 +86,9 @@ class TableDataModule(PointsDataModule):
         sigma_x: Column | None = None,
         weights: Column | None = None,
         counts: Column | None = None,
+        widths: str = "",
+        time_unit: TimeUnit | None = None,
+        time_origin: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -87,7 +99,9 @@ class TableDataModule(PointsDataModule):
         require_option("in_memory_rows", in_memory_rows, whole())
         if validation_path is not None and self.validation_fraction:
             raise UsageError("give validation_path or validation_fraction, not both")
-        self.dialect = Dialect(comment, skip_rows, header, units_row, delimiter, decimal, thousands, missing)
+        self.dialect = Dialect(comment, skip_rows, header, units_row, delimiter, decimal, thousands, missing, widths)
+        require_option("time_unit", time_unit, or_null(one_of(TimeUnit)))
+        self.time_unit, self.time_origin = time_unit, named_origin(time_origin)
         self.save_hyperparameters()
         self.path, self.validation_path = as_plain((path, validation_path))
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
@@ -115,11 +129,25 @@ class TableDataModule(PointsDataModule):
         """Open the table; without y to predict."""
         if self.series is not None and stage != "fit":
             raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
-        return self._open(self.path, stage != "predict", stage == "fit")
+        fitted = None if stage == "fit" or self.trainer is None else self.trainer.lightning_module
+        fit = getattr(fitted, "result", None)
+        like = getattr(fit, "x_time", None) or getattr(fit, "y_time", None)
+        table, rows = self._open(self.path, like, stage != "predict", stage == "fit")
+        self.x_time, self.y_time = (table.clock.scales.get(role) for role in ("x", "y"))
+        if stage != "predict":
+            self.axes = headed(table.headings[0], self.x_time), headed(table.headings[1], self.y_time)
+        return rows
 
     def validation_rows(self) -> Rows | None:
         """Open the table to validate on."""
-        return None if self.validation_path is None else self._open(self.validation_path, has_y=True)
+        if self.validation_path is None:
+            return None
+        table, rows = self._open(self.validation_path, self.x_time or self.y_time)
+        for role, scale in (("x", self.x_time), ("y", self.y_time)):
+            if (found := table.clock.scales.get(role)) != scale:
+                words = [each.kind if each else "numbers" for each in (scale, found)]
+                raise DataError(f"{self.validation_path}: {role} must hold {words[0]}, as {self.path}, got {words[1]}")
+        return rows
 
     def _require_one_meaning(self) -> None:
         """Refuse columns that contradict each other."""
@@ -129,17 +157,18 @@ class TableDataModule(PointsDataModule):
             what = "series take" if self.sigma_x is None else "a line with sigma_x takes"
             raise UsageError(f"{what} no counts: leave out counts {self.counts}, or repeat the rows")
 
-    def _open(self, path: str, has_y: bool, has_sigma_x: bool = False) -> Rows:
-        sigma, has_counts = self.sigma if self.weights is None else self.weights, has_y and self.counts is not None
-        first = (True, self.x), (has_y, self.y), (has_counts, self.counts)
-        errors = (True, sigma), (has_sigma_x, self.sigma_x), (True, self.series)
-        columns, last = ([name for is_read, name in part if is_read and name is not None] for part in (first, errors))
-        positive, columns = None if sigma is None else len(columns), [*columns, *last]
-        table = Table(path, columns, positive, self.nan_policy, self.series is not None, self.dialect)
-        if has_y and path == self.path:
-            self.axes = table.headings[0], table.headings[1]
-        has_weights, most = self.weights is not None, self.in_memory_rows
+    def _open(
+        self, path: str, like: TimeScale | None, has_y: bool = True, has_sigma_x: bool = False
+    ) -> tuple[Table, Rows]:
+        has_counts, has_weights = has_y and self.counts is not None, self.weights is not None
+        named = {"x": self.x, "y": self.y if has_y else None, "counts": self.counts if has_counts else None}
+        named |= {"sigma": self.sigma, "weights": self.weights, "sigma_x": self.sigma_x if has_sigma_x else None}
+        columns = {role: name for role, name in (named | {SERIES: self.series}).items() if name is not None}
+        positive = next((at for at, role in enumerate(columns) if role in ("sigma", "weights")), None)
+        clock, has_series = Clock(self.time_unit, self.time_origin, like), self.series is not None
+        given = (path, list(columns.values()), positive, self.nan_policy, has_series, self.dialect)
+        table, most = Table(*given, clock=clock, roles=list(columns)), self.in_memory_rows
         rows = counted_rows(table, most, has_weights) if has_counts else table_rows(table, has_y, most, has_weights)
         if not len(rows):
             raise DataError(f"{path}: no row is left: each of its {table.rows:,} has a missing or infinite number")
-        return rows
+        return table, rows

@@ -16,6 +16,7 @@ from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.common.rules import or_null, require_option, whole
 from regression.common.text import counted
+from regression.common.time_scale import TimeScale
 from regression.data.data_modules import PointsDataModule
 from regression.data.table_module import TableDataModule
 from regression.fits.fit import Fit
@@ -31,7 +32,7 @@ ROWS_AT_ONCE = 1 << 12  # over all processes: some seconds
 Row = tuple[Any, ...]
 
 
-def read_y_alone(data: pl.LightningDataModule, has_scatter: bool) -> None:
+def read_y_alone(data: pl.LightningDataModule, has_scatter: bool, y_time: TimeScale | None) -> None:
     """Let a table be read for its column of y, and of sigma where the scatter of the observations counts.
 
     Raises:
@@ -41,6 +42,7 @@ def read_y_alone(data: pl.LightningDataModule, has_scatter: bool) -> None:
         raise UsageError("--inverse needs a file with a column of y: give it as in predict FILE --y NAME --inverse")
     data.x = data.y  # to predict, the column of x alone is read
     data.sigma, data.weights = (data.sigma, data.weights) if has_scatter else (None, None)
+    data.time_unit, data.time_origin = None if y_time is None else y_time.unit, None
     data.batch_size = min(data.batch_size or ROWS_AT_ONCE, ROWS_AT_ONCE)
 
 

@@ -7,6 +7,7 @@
 - ``numpy_files``: NPY and NPZ files.
 - ``arrow_stream``: Arrow streams.
 - ``columns``: what a reader returns: the columns of one file, in parts.
+- ``clock``: the times of a table as numbers: of one scale for a column, whatever files it is in.
 - ``series_names``: names of series, as numbers.
 - ``source``: a file, on this machine or in a store, that must stay the same while it is read.
 """

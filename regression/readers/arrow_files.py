@@ -13,11 +13,13 @@ from torch.utils.dlpack import from_dlpack
 from regression.common.arrays import as_float64
 from regression.common.errors import DataError
 from regression.common.row_ranges import part_cuts
-from regression.readers.columns import Array, FileColumns, Part, Wanted, find_columns
+from regression.common.time_scale import DURATIONS, shown_instant
+from regression.common.times import MISSING, kind_of, nanoseconds
+from regression.readers.columns import SERIES, Array, FileColumns, Part, Wanted, find_columns
 from regression.readers.series_names import Labels
 from regression.readers.source import Source
 
-__all__ = ["CONVERT", "ArrowColumns", "BatchColumns", "contiguous", "numbers", "without_copy"]
+__all__ = ["CONVERT", "ArrowColumns", "BatchColumns", "contiguous", "inner", "named", "numbers", "without_copy"]
 
 CONVERT = "convert it to float64, or choose another column"
 
@@ -32,15 +34,24 @@ class BatchColumns(FileColumns):
     """
 
     def __init__(self, source: Source, wanted: Wanted, schema: Any) -> None:
-        self.source, self._labels = source, wanted.labels
-        self._columns = find_columns(source.path, schema.names, wanted.columns)
-        fields = [schema.field(k) for k in self._columns]
-        self.headings = [field.name for field in fields]
+        self.source, self._labels, self._clock = source, wanted.labels, wanted.clock
+        known = named(schema)
+        names = [name for name, _, _ in known]
+        found = [known[k] for k in find_columns(source.path, names, wanted.columns)]
+        self.headings = [name for name, _, _ in found]
+        self._places = [place for _, place, _ in found]
         self._titles = [f"{source.path}: column {name!r}" for name in self.headings]
-        self.has_texts = _is_text(fields[-1].type)
-        for title, field in zip(self._titles, fields, strict=True):
-            if not (_is_number(field.type) or (field is fields[-1] and self.has_texts and wanted.labels is not None)):
-                raise DataError(f"{title} must hold numbers, got type {field.type}: {CONVERT}")
+        self._roles = [wanted.role(at) for at in range(len(found))]
+        self.has_texts, self.has_times = _names_by_texts(found[-1][2]), False
+        for title, role, (_, _, kind) in zip(self._titles, self._roles, found, strict=True):
+            if role == SERIES and self.has_texts:
+                continue
+            times = None if wanted.clock is None or role == SERIES else kind_of(kind)
+            if times is None and not _is_number(kind):
+                raise DataError(f"{title} must hold numbers, got type {kind}: {CONVERT}")
+            if wanted.clock is not None and role != SERIES:
+                wanted.clock.expect(title, role, times)
+            self.has_times |= times is not None
         self._begun: dict[int, Iterator[tuple[int, list[Any]]]] = {}  # what is left of a group, by its first row
 
     @property
@@ -59,13 +70,21 @@ class BatchColumns(FileColumns):
             for first, columns in batches:
                 low, high = max(start - first, 0), min(stop - first, len(columns[0]))
                 if low < high:
-                    pairs = zip(self._titles, columns, strict=True)
-                    yield [numbers(title, column.slice(low, high - low), self._labels) for title, column in pairs]
+                    yield self._numbers([column.slice(low, high - low) for column in columns])
                     start = first + high
                 if start == stop:
                     if self._starts[bisect_left(self._starts, start)] > start:
                         self._begun = {start: chain([(first, columns)], batches)}
                     break
+
+    def _numbers(self, columns: list[Any]) -> Part:
+        """Return columns as numbers."""
+        return [
+            self._clock.numbers(title, role, nanoseconds(title, column))
+            if self._clock is not None and role != SERIES and kind_of(column.type) is not None
+            else numbers(title, column, self._labels)
+            for title, role, column in zip(self._titles, self._roles, columns, strict=True)
+        ]
 
     def _placed(self, start: int, stop: int) -> Iterator[tuple[int, list[Any]]]:
         """Yield arrays of the groups that have the rows, small groups in one go, with the row at which they begin."""
@@ -87,13 +106,13 @@ class ArrowColumns(BatchColumns):
         with self._opened(source, None) as file:
             super().__init__(source, wanted, file.schema)
         # There is no other way to tell their rows.
-        self._divide([batch.num_rows for batch in self._batches(self._columns[:1], 0, None)])
+        self._divide([batch.num_rows for batch in self._batches([self._places[0][0]], 0, None)])
 
     @classmethod
     def names(cls, source: Source) -> list[str]:
         """Return the names of the columns of a file."""
         with cls._opened(source, None) as file:
-            return list(file.schema.names)
+            return [name for name, _, _ in named(file.schema)]
 
     @classmethod
     def _opened(cls, source: Source, columns: list[int] | None) -> Any:
@@ -113,17 +132,48 @@ class ArrowColumns(BatchColumns):
                 yield file.get_batch(k)
 
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
-        fields = sorted(set(self._columns))
+        fields = sorted({top for top, *_ in self._places})
         for batch in self._batches(fields, groups.start, groups.stop):
             batch.validate(full=True)  # offsets and indices may lead anywhere
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
-                yield [batch.column(fields.index(at)).slice(low, high - low) for at in self._columns]
+                rows = batch.slice(low, high - low)
+                yield [inner(rows.column(fields.index(top)), names) for top, *names in self._places]
+
+
+def named(schema: Any) -> list[tuple[str, list[Any], Any]]:
+    """Return the names of columns, where they are, and their types; after all others the fields of nested ones.
+
+    A field is called ``a.b``, and is at the number of the column and the names of the fields in it.
+    """
+    found: list[tuple[str, list[Any], Any]] = [(field.name, [k], field.type) for k, field in enumerate(schema)]
+    names = {name for name, _, _ in found}
+    for name, place, kind in found:  # which grows
+        fields = [kind.field(k) for k in range(kind.num_fields)] if str(kind).startswith("struct<") else []
+        found += [
+            (f"{name}.{field.name}", [*place, field.name], field.type)
+            for field in fields
+            if f"{name}.{field.name}" not in names
+        ]
+    return found
+
+
+def inner(column: Any, names: list[str]) -> Any:
+    """Return the field of a column of structures that some names lead to; null where a structure is."""
+    from pyarrow import compute
+
+    return compute.struct_field(column, names) if names else column
 
 
 def _is_number(kind: Any) -> bool:
     from pyarrow import types
 
+    kind = kind.value_type if types.is_dictionary(kind) else kind
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_decimal(kind))
+
+
+def _names_by_texts(kind: Any) -> bool:
+    """Tell whether a type names series by texts: instants are written as such."""
+    return _is_text(kind) or kind_of(kind) not in (None, DURATIONS)
 
 
 def _is_text(kind: Any) -> bool:
@@ -139,12 +189,25 @@ def numbers(title: str, column: Any, labels: Labels | None) -> Array:
 
     if labels is not None and _is_text(column.type):
         return labels.codes(column)
+    if labels is not None and kind_of(column.type) not in (None, DURATIONS):
+        return labels.codes(_as_texts(title, column))
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if types.is_floating(column.type):
         return contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
     if types.is_decimal(column.type):
         return _of_decimals(title, column)
     values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
     return np.where(column.is_null(), np.nan, values) if column.null_count else values
+
+
+def _as_texts(title: str, column: Any) -> Any:
+    """Return instants as texts, without the zeros of fractions."""
+    import pyarrow as pa
+
+    kind, values = str(kind_of(column.type)), nanoseconds(title, column)
+    shown = [None if each == MISSING else shown_instant(each.view("M8[ns]"), kind) for each in values]
+    return pa.array(shown, pa.string())
 
 
 def _of_decimals(title: str, column: Any) -> Array:

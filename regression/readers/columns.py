@@ -4,7 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from regression.common.errors import DataError
 from regression.common.row_ranges import overlaps, part_cuts
 from regression.common.text import did_you_mean
+from regression.readers.clock import ROLES, Clock
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
 from regression.readers.source import Place, Source
@@ -19,6 +20,7 @@ from regression.readers.source import Place, Source
 __all__ = [
     "BLOCK",
     "LARGE_BATCH",
+    "SERIES",
     "Array",
     "ChunkColumns",
     "Column",
@@ -31,6 +33,7 @@ __all__ = [
     "slices_of",
 ]
 
+SERIES = "series"  # the role of a column of names
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
 LARGE_BATCH = 4 * BLOCK  # rows that are summed together: 64 MiB of x and y
 
@@ -46,6 +49,14 @@ class Wanted(NamedTuple):
     labels: Labels | None = None  # for the names of series that the last column holds
     own_bytes: range = range(sys.maxsize)  # that this process parses of large text, and no other process
     dialect: Dialect = STANDARD  # of text
+    clock: Clock | None = None  # for the times that the columns hold; without it none are read
+    roles: Sequence[str] = ROLES  # of the columns, for the clock
+
+    def role(self, at: int) -> str:
+        """Return the role of a column."""
+        if self.labels is not None and at == len(self.columns) - 1:
+            return SERIES
+        return self.roles[at] if at < len(self.roles) else f"column {at + 1}"
 
 
 class FileColumns(ABC):
@@ -98,18 +109,31 @@ class ChunkColumns(FileColumns):
         source: The file they come from.
         chunks: The numbers, for each chunk one array for each column.
         has_texts: Whether the last column names series by texts.
+        wanted: What was read; needed where a column has whole nanoseconds of times in place of numbers.
     """
 
     is_loaded = True
 
-    def __init__(self, source: Source, chunks: Sequence[Part], has_texts: bool = False) -> None:
-        self.source, self._chunks, self.has_texts = source, chunks, has_texts
+    def __init__(
+        self, source: Source, chunks: Sequence[Part], has_texts: bool = False, wanted: Wanted | None = None
+    ) -> None:
+        self.source, self._chunks, self.has_texts, self._wanted = source, chunks, has_texts, wanted
         self._divide([len(chunk[0]) for chunk in chunks])
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield slices of the chunks."""
         for k, low, high in overlaps(self._starts, start, stop):
-            yield from slices_of(self._chunks[k], low - self._starts[k], high - self._starts[k])
+            for part in slices_of(self._chunks[k], low - self._starts[k], high - self._starts[k]):
+                yield [self._as_numbers(at, column) for at, column in enumerate(part)]
+
+    def _as_numbers(self, at: int, column: Any) -> Array:
+        """Return a column, which may hold whole nanoseconds of times, as numbers."""
+        if column.dtype.kind == "f":
+            return column  # type: ignore[no-any-return]
+        assert self._wanted is not None
+        assert self._wanted.clock is not None
+        title = f"{self.source.path}: column {str(self._wanted.columns[at])!r}"
+        return self._wanted.clock.numbers(title, self._wanted.role(at), column)
 
 
 def slices_of(columns: Part, start: int, stop: int) -> Iterator[Part]:

@@ -1,5 +1,6 @@
 """How text files differ: headers, delimiters, how numbers are written, and which cells are missing."""
 
+import re
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 from regression.common.errors import UsageError
 from regression.common.rules import BOOLEAN, TEXT, Rule, one_of, or_null, require_option, whole
 
-__all__ = ["AUTO", "BLANKS", "BY_BLANKS", "DELIMITERS", "MISSING", "STANDARD", "Dialect", "Header"]
+__all__ = ["AUTO", "BLANKS", "BY_BLANKS", "BY_WIDTHS", "DELIMITERS", "MISSING", "STANDARD", "Dialect", "Header"]
 
 Header = Literal["auto", "row", "none"]
 DELIMITERS = (",", ";", "\t", "|")
@@ -16,6 +17,7 @@ MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
 BLANKS = " \t"  # that may stand around numbers
 THOUSANDS = ("", ",", ".", "'", "’", "_", " ")
 BY_BLANKS = "blanks"  # any number of them parts two cells
+BY_WIDTHS = "widths "  # each cell has as many characters as the numbers behind it say
 AUTO = "auto"  # what is certain is seen
 WORDS = {"tab": "\t", "blanks": BY_BLANKS}
 DELIMITER = Rule(
@@ -25,6 +27,10 @@ MARK = Rule(
     "auto, or a text without blanks such as #", lambda value: TEXT.holds(value) and not set(value) & set(" \t\r\n")
 )
 DECIMAL = Rule("a point or a comma", lambda value: value in (".", ","))
+WIDTHS = Rule(
+    "whole numbers above 0 with commas between them, such as 8,10,10",
+    lambda value: TEXT.holds(value) and (not value or re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", value) is not None),
+)
 SEPARATOR = Rule(f"one of{' '.join(THOUSANDS)} or a blank", lambda value: value in THOUSANDS)
 
 
@@ -44,6 +50,7 @@ class Dialect:
     decimal: str = "."
     thousands: str = ""
     missing: str = ",".join(MISSING[1:])
+    widths: str = ""
 
     def __post_init__(self) -> None:
         require_option("comment", self.comment, MARK)
@@ -54,6 +61,9 @@ class Dialect:
         require_option("decimal", self.decimal, DECIMAL)
         require_option("thousands", self.thousands, SEPARATOR)
         require_option("missing", self.missing, TEXT)
+        require_option("widths", self.widths, WIDTHS)
+        if self.widths and self.delimiter != AUTO:
+            raise UsageError(f"widths {self.widths} say where cells end: leave out delimiter {self.delimiter}")
         if self.units_row and self.header == "none":
             raise UsageError("units_row needs a header row above it: leave out header none")
         signs = {"decimal": self.decimal, "thousands": self.thousands, "delimiter": self.delimiter}
@@ -69,6 +79,8 @@ class Dialect:
     @property
     def delimiters(self) -> tuple[str, ...]:
         """The delimiters that may part the cells."""
+        if self.widths:
+            return (BY_WIDTHS + self.widths,)
         if self.delimiter != AUTO:
             return (WORDS.get(self.delimiter, self.delimiter),)
         return tuple(mark for mark in DELIMITERS if mark != self.decimal)

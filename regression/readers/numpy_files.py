@@ -18,8 +18,10 @@ from numpy.lib.stride_tricks import as_strided
 from regression.common.arrays import as_float64
 from regression.common.errors import DataError
 from regression.common.row_ranges import ROWS_PER_PART, part_cuts
+from regression.common.time_scale import DURATIONS, INSTANTS
+from regression.common.times import as_times
 from regression.readers.arrow_files import CONVERT, contiguous
-from regression.readers.columns import BLOCK, ChunkColumns, FileColumns, Part, Wanted, find_columns
+from regression.readers.columns import BLOCK, SERIES, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
 from regression.readers.source import Source
 
 __all__ = ["ArrayColumns", "array_names", "npz_names", "read_npz"]
@@ -38,7 +40,7 @@ class ArrayColumns(FileColumns):
     """
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
-        self.source = source
+        self.source, self._wanted = source, wanted
         array, begin, names = _described(source)
         table = array if array.ndim == 2 else array[:, None]
         at = find_columns(source.path, names, wanted.columns)
@@ -64,7 +66,13 @@ class ArrayColumns(FileColumns):
                     if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:
                         raise EOFError("it ends before its last row")
                 found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
-                yield [contiguous(title, values) for title, values in zip(self._titles, found, strict=True)]
+                yield [self._numbers(at, values) for at, values in enumerate(found)]
+
+    def _numbers(self, at: int, values: Any) -> Array:
+        if values.dtype.kind in "fiu":
+            return contiguous(self._titles[at], values)
+        assert self._wanted.clock is not None
+        return self._wanted.clock.numbers(self._titles[at], self._wanted.role(at), _times(self._titles[at], values))
 
     def _room(self, rows: int) -> dict[tuple[int, int], Any]:
         """Return memory for the bytes of so many rows."""
@@ -141,7 +149,9 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
     titles = _titles(source, wanted, found)
     if len({array.shape for array in found}) > 1:
         raise DataError(f"{path}: expected arrays of one shape (N,), got {', '.join(str(a.shape) for a in found)}")
-    columns = ChunkColumns(source, [[as_float64(*both) for both in zip(titles, found, strict=True)]])
+    pairs = zip(titles, found, strict=True)
+    chunk = [(_times if array.dtype.kind in "Mm" else as_float64)(title, array) for title, array in pairs]
+    columns = ChunkColumns(source, [chunk], wanted=wanted)
     columns.headings = chosen
     return columns
 
@@ -158,8 +168,21 @@ def _without_objects(source: Source, load: Callable[[], T]) -> T:
 def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
     """Return what to call the columns of numpy's, once it is known that they are numbers, of shape (N,)."""
     titles = [f"{source.path}: column {str(column)!r}" for column in wanted.columns]
-    for title, array in zip(titles, arrays, strict=True):
+    for at, (title, array) in enumerate(zip(titles, arrays, strict=True)):
+        kind = {"m": DURATIONS, "M": INSTANTS}.get(array.dtype.kind)
+        role = wanted.role(at)
+        if wanted.clock is not None and role != SERIES:
+            wanted.clock.expect(title, role, kind)
+        if kind is not None and wanted.clock is not None and role != SERIES and array.ndim == 1:
+            continue
         if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8 or array.ndim != 1:
             got = f"type {array.dtype}, shape {array.shape}"
             raise DataError(f"{title} must hold numbers, got {got}: {CONVERT}")
     return titles
+
+
+def _times(title: str, values: Any) -> Any:
+    """Return times of numpy's as whole nanoseconds."""
+    found = as_times(title, np.ascontiguousarray(values))
+    assert found is not None
+    return found.nanoseconds

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from regression.common.errors import DataError
-from regression.readers.arrow_files import BatchColumns, numbers
-from regression.readers.columns import Array, Part, Wanted
+from regression.readers.arrow_files import BatchColumns, inner, named
+from regression.readers.columns import Array, Wanted
 from regression.readers.parquet_statistics import StatedEnds
 from regression.readers.source import Source
 
@@ -23,7 +23,8 @@ class ParquetColumns(BatchColumns):
         self._metadata = read_footer(source) if source.footer is None else source.footer
         schema = self._metadata.schema.to_arrow_schema()
         super().__init__(source, wanted, schema)
-        self._names = [schema.names[k] for k in self._columns]
+        self._names = [".".join([schema.names[top], *names]) for top, *names in self._places]
+        self._tops = [schema.names[top] for top, *_ in self._places]
         sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         if min(sizes, default=0) < 0:
             raise DataError(f"{source.path} is damaged: a row group claims {min(sizes)} rows")
@@ -33,11 +34,12 @@ class ParquetColumns(BatchColumns):
     @staticmethod
     def names(source: Source) -> list[str]:
         """Return the names of the columns of a file."""
-        return list(_opened(source).schema_arrow.names)
+        return [name for name, _, _ in named(_opened(source).schema_arrow)]
 
     def _decoded(self, groups: range) -> Iterator[list[Any]]:
         """Yield arrays, by a reader of their own, as one cannot be used from several threads."""
-        columns = ([batch.column(name) for name in self._names] for batch in self._batches(groups))
+        places = [(self._tops[k], names) for k, (_, *names) in enumerate(self._places)]
+        columns = ([inner(batch.column(name), names) for name, names in places] for batch in self._batches(groups))
         return columns if self._stated is None else self._stated.checked(columns, groups.start, self._numbers)
 
     def _batches(self, groups: range) -> Iterator[Any]:
@@ -58,9 +60,6 @@ class ParquetColumns(BatchColumns):
             size += needed
         yield range(start, groups.stop)
 
-    def _numbers(self, columns: list[Any]) -> Part:
-        return [numbers(title, column, None) for title, column in zip(self._titles, columns, strict=True)]
-
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column from the statistics of the row groups.
 
@@ -69,7 +68,7 @@ class ParquetColumns(BatchColumns):
         Raises:
             DataError: If a largest number is below the smallest.
         """
-        if not self.has_texts:
+        if not self.has_texts and not self.has_times:
             self._stated = StatedEnds.read(self.source.path, self._metadata, self._names, self._starts)
         return None if self._stated is None else self._stated.joined()
 

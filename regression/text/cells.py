@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from regression.common.text import counted
+from regression.common.time_scale import UTC
 from regression.readers.columns import Array
 from regression.readers.dialect import BLANKS, Dialect
 from regression.text.lines import TOO_LONG
@@ -23,7 +24,7 @@ ADVICE = {  # for a cell of such a form; \s is also a blank that is narrow, or t
     r"[-+]?\d*\.?\d*[dDqQ][-+]?\d+|[-+]?\d*\.\d*[-+]\d{2,3}": "write exponents with an E, as in 1.5E-10",
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*|\d{4}[-/]\d{1,2}"
     r"|.*\d{1,2}[-\s]?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-zA-Z]).*":
-        "write dates as numbers, such as days since the first one",
+        "write dates in the column of x such as 2024-01-31, and elsewhere as numbers",
     r"\d+:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s*[aApP][mM])?": "write times as numbers, such as seconds",
     r"(?i:true|false)": "write 1 or 0",
     r"=.*": "save the value, not the formula",
@@ -101,8 +102,20 @@ def without_marks(numbers: Array, dialect: Dialect) -> Array:
     return np.where(np.isin(numbers, marks), np.nan, numbers) if marks else numbers
 
 
-def refusal(row: int, column: str, cell: str, dialect: Dialect) -> str:
-    """Return what is wrong with a cell, and what to do."""
+def refusal(row: int, cell: str, column: str, dialect: Dialect, kind: str | None = None) -> str:
+    """Return what is wrong with a cell, and what to do.
+
+    Args:
+        row: Its row.
+        cell: What it holds.
+        column: The name of its column.
+        dialect: How numbers are written.
+        kind: Which instants the column holds, ``None`` for numbers.
+    """
+    if kind is not None:
+        example = "2024-01-31T12:00:00Z" if kind == UTC else "2024-01-31T12:00:00"
+        expected = f"where one of {kind} is expected, as in the rows before"
+        return f"data row {row}, column {column!r}, holds {cell[:60]!r} {expected}: write it such as {example}"
     where = f"data row {row}, column {column!r}, holds {cell[:60]!r} where a number is expected"
     if dialect.decimal != "." and re.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?", cell.strip(BLANKS)):
         return f"{where} with the decimal sign {dialect.decimal!r}, as --data.decimal says"

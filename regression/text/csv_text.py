@@ -1,17 +1,19 @@
 """Columns of numbers from CSV and TSV text, strictly: a cell is a number, or empty, or the file is refused."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from regression.common.errors import DataError
+from regression.common.times import nanoseconds
 from regression.readers.columns import ChunkColumns, FileColumns, Part, Wanted
 from regression.readers.dialect import BLANKS, Dialect
 from regression.readers.source import Place, Source
 from regression.text.cells import NoNumber, as_numbers, explained, refusal, without_marks
+from regression.text.instants import as_instants, kind_of_cells, type_of
 from regression.text.large_csv import BOM, ROW_BYTES, open_plain
 from regression.text.layout import Layout, find_rows
 from regression.text.lines import Lines, TidyLines
@@ -93,15 +95,31 @@ def read_text(source: Source, wanted: Wanted, unpack: Unpack = lambda raw: raw) 
     with source.path.open("rb") as raw:
         lines = Lines(stream := unpack(raw))
         layout = find_rows(source.path, lines, wanted.columns, len(wanted.columns) - has_names, dialect)
+        instants = _instants(layout, lines, wanted)
         found: FileColumns | None = None
-        if stream is raw and not has_names and not layout.has_extra and layout.is_plain and dialect.is_plain:
+        is_plain = not instants and not layout.has_extra and layout.is_plain and dialect.is_plain
+        if stream is raw and not has_names and is_plain:
             width = len(layout.names)
             found = open_plain(source, lines.taken, layout.delimiter, width, layout.positions, wanted.own_bytes)
         if found is None:
-            parser = _Parser(source.path, raw, unpack, lines.taken, layout, has_names, dialect)
-            found = ChunkColumns(source, [_coded(chunk, wanted) for chunk in parser.chunks()], has_names)
+            parser = _Parser(source.path, raw, unpack, lines.taken, layout, has_names, dialect, instants)
+            chunks = [_coded(chunk, wanted) for chunk in parser.chunks()]
+            found = ChunkColumns(source, chunks, has_names, wanted)
     found.headings = layout.headings
+    if wanted.clock is not None:
+        for at, name in enumerate(layout.headings[: len(layout.headings) - has_names]):
+            wanted.clock.expect(f"{source.path}: column {name!r}", wanted.role(at), instants.get(at))
     return found
+
+
+def _instants(layout: Layout, lines: Lines, wanted: Wanted) -> dict[int, str]:
+    """Return which instants the column of x holds, by its place among the wanted ones, if it does."""
+    places = [at for at in range(len(layout.positions)) if wanted.role(at) == "x"]
+    if wanted.clock is None or not places:
+        return {}
+    cells = layout.column(lines, layout.positions[places[0]])
+    kind = kind_of_cells(cells, wanted.dialect)
+    return {} if kind is None else {places[0]: kind}
 
 
 def text_names(source: Source, dialect: Dialect, unpack: Unpack = lambda raw: raw) -> list[str]:
@@ -137,6 +155,7 @@ class _Parser(NamedTuple):
     layout: Layout
     has_names: bool
     dialect: Dialect
+    instants: Mapping[int, str]  # the kinds of columns of instants, by their places among the wanted ones
 
     def chunks(self) -> list[list[Any]]:
         """Return the wanted columns of each block of text, or say which row is wrong."""
@@ -159,7 +178,9 @@ class _Parser(NamedTuple):
         from pyarrow import csv as arrow_csv
 
         numbers = len(self.layout.positions) - self.has_names
-        kinds = ["float64"] * numbers + ["string"] * self.has_names
+        kinds: list[Any] = ["float64"] * numbers + ["string"] * self.has_names
+        for at, kind in self.instants.items():
+            kinds[at] = type_of(kind)
         try:  # the reader that gives one block after the other parses them in one thread
             # Its own pool of memory takes 2 s of the system's time for 50 million rows, the C library's half a second.
             table = arrow_csv.read_csv(*self._arguments(kinds, has_extra, is_careful=False), pa.system_memory_pool())
@@ -168,9 +189,12 @@ class _Parser(NamedTuple):
                 return []
             raise
         chunks = [[batch[f"c{k}"] for k in self.layout.positions] for batch in table.to_batches()]
-        if self.dialect.missing_numbers:
-            for chunk in chunks:
-                chunk[:numbers] = [without_marks(np.asarray(column), self.dialect) for column in chunk[:numbers]]
+        for chunk in chunks:
+            for at, column in enumerate(chunk[:numbers]):
+                if at in self.instants:
+                    chunk[at] = nanoseconds(f"{self.path}: column {self.layout.headings[at]!r}", column)
+                elif self.dialect.missing_numbers:
+                    chunk[at] = without_marks(np.asarray(column), self.dialect)
         return chunks
 
     def _parsed_with_care(self, has_extra: bool) -> Iterator[list[Any]]:
@@ -189,21 +213,21 @@ class _Parser(NamedTuple):
             chunk = [batch[f"c{k}"] for k in self.layout.positions]
             for at, cells in enumerate(chunk[:numbers]):
                 try:
-                    chunk[at] = as_numbers(cells, self.dialect)
+                    kind = self.instants.get(at)
+                    chunk[at] = as_instants(cells, self.dialect, kind) if kind else as_numbers(cells, self.dialect)
                 except NoNumber as wrong:
-                    name = self.layout.names[self.layout.positions[at]]
-                    raise DataError(
-                        f"{self.path}: {refusal(row + wrong.row + 1, name, wrong.cell, self.dialect)}"
-                    ) from None
+                    name, cell = self.layout.names[self.layout.positions[at]], (row + wrong.row + 1, wrong.cell)
+                    raise DataError(f"{self.path}: {refusal(*cell, name, self.dialect, kind)}") from None
             yield chunk
             row += batch.num_rows
 
-    def _arguments(self, kinds: list[str], has_extra: bool, is_careful: bool) -> tuple[Any, Any, Any, Any]:
+    def _arguments(self, kinds: list[Any], has_extra: bool, is_careful: bool) -> tuple[Any, Any, Any, Any]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
         layout = self.layout
-        types = dict(zip((f"c{k}" for k in layout.positions), map(pa.type_for_alias, kinds), strict=True))
+        types = dict(zip((f"c{k}" for k in layout.positions), kinds, strict=True))
+        types = {name: pa.type_for_alias(kind) if isinstance(kind, str) else kind for name, kind in types.items()}
         if has_extra:
             types["extra"] = pa.null()  # refused if a row has something there
         names = [f"c{k}" for k in range(len(layout.names))] + ["extra"] * has_extra

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from regression.readers.columns import Column, find_columns
 from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
 from regression.readers.source import Place
 from regression.text.large_csv import BOM
-from regression.text.lines import MOST_LINE_BYTES, Lines, parted_by_tabs, tidy_rows
+from regression.text.lines import MOST_LINE_BYTES, Lines, cut, is_cut, tidy_rows
 
 __all__ = ["Layout", "find_rows"]
 
@@ -28,7 +28,10 @@ WORD = (
 )
 POWER = r"(?:\^?[-−]?\d|\^\([-−]?\d\)|[⁻¹²³]+)?"
 UNIT = re.compile(rf"[\[(]?(?:1/)?(?:{SYMBOL}|{WORD}){POWER}(?:[·*/ .](?:{SYMBOL}|{WORD}){POWER})*[\])]?")
-NUMBER = re.compile(r"[-+]?(?:\d[\d ,.'’_\u00a0\u202f]*|[.,]\d+)(?:[eEdDqQ][-+]?\d+)?|[-+]?(?i:nan|inf|infinity)")
+NUMBER = re.compile(
+    r"[-+]?(?:\d[\d ,.'’_\u00a0\u202f]*|[.,]\d+)(?:[eEdDqQ][-+]?\d+)?|[-+]?(?i:nan|inf|infinity)"
+    r"|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?"  # an instant
+)
 LOOK_AHEAD = 50  # lines, for a row with the names that are wanted
 
 
@@ -49,6 +52,12 @@ class Layout(NamedTuple):
         """What to call the wanted columns."""
         units = self.units or [""] * len(self.names)
         return [f"{self.names[k]} ({units[k].strip('[]() ')})" if units[k] else self.names[k] for k in self.positions]
+
+    def column(self, lines: Lines, position: int) -> Iterator[str]:
+        """Yield the first cells of a column, from lines that stay to be taken."""
+        for line in self.tidy(b"".join(lines.peek(LOOK_AHEAD))).splitlines():
+            with suppress(UnicodeDecodeError, csv.Error, IndexError):
+                yield _split(line, self.delimiter)[position]
 
 
 class _First(NamedTuple):
@@ -96,9 +105,8 @@ def find_rows(path: Place, lines: Lines, wanted: Sequence[Column], numbers: int,
     row = _cells(path, lines.peek(1)[0], delimiter, is_row=True)
     has_extra = len(row) == len(names) + 1 and not row[-1].strip(BLANKS)
     tidy = tidy_rows(delimiter, comment, len(names))
-    by_blanks = delimiter == BY_BLANKS
-    parts = "\t" if by_blanks else delimiter
-    return Layout(parts, names, units, positions, has_extra, not by_blanks, bool(comment), tidy)
+    parts = "\t" if is_cut(delimiter) else delimiter
+    return Layout(parts, names, units, positions, has_extra, not is_cut(delimiter), bool(comment), tidy)
 
 
 def _comment_mark(line: bytes, dialect: Dialect) -> str:
@@ -123,8 +131,8 @@ def _line(path: Place, lines: Lines, after: str = "") -> bytes:
 
 
 def _split(line: bytes, delimiter: str) -> list[str]:
-    if delimiter == BY_BLANKS:
-        line, delimiter = parted_by_tabs(line), "\t"
+    if is_cut(delimiter):
+        line, delimiter = cut(line, delimiter), "\t"
     return next(csv.reader([line.decode().rstrip("\r\n")], delimiter=delimiter, strict=True), [])
 
 

@@ -3,13 +3,15 @@
 import io
 import re
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 from typing import IO
 
 from regression.common.errors import DataError
+from regression.readers.dialect import BLANKS, BY_BLANKS, BY_WIDTHS
 from regression.readers.source import Place
 from regression.text.large_csv import ROW_BYTES
 
-__all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "parted_by_tabs", "tidy_rows"]
+__all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "cut", "is_cut", "tidy_rows"]
 
 MOST_LINE_BYTES = 1 << 20
 PIECE_BYTES = 1 << 16
@@ -121,9 +123,27 @@ def tidy_rows(delimiter: str, comment: str, width: int) -> Callable[[bytes], byt
 
     def rewrite(text: bytes) -> bytes:
         kept = no_rows.sub(b"", text)
-        return parted_by_tabs(kept) if delimiter == "blanks" else kept
+        return cut(kept, delimiter) if is_cut(delimiter) else kept
 
     return rewrite
+
+
+def is_cut(delimiter: str) -> bool:
+    """Tell whether cells are parted by something else than a character, which a tab is put in place of."""
+    return delimiter == BY_BLANKS or delimiter.startswith(BY_WIDTHS)
+
+
+def cut(text: bytes, delimiter: str) -> bytes:
+    """Return whole lines with a tab between cells, and no blanks around them."""
+    if delimiter == BY_BLANKS:
+        return parted_by_tabs(text)
+    ends = [0, *accumulate(map(int, delimiter.removeprefix(BY_WIDTHS).split(",")))]
+    lines = []
+    for line in text.decode().splitlines():
+        cells = [line[low:high].strip(BLANKS) for low, high in pairwise(ends)]
+        rest = line[ends[-1] :].strip(BLANKS)
+        lines.append("\t".join([*cells, rest] if rest else cells) + "\n")
+    return "".join(lines).encode()
 
 
 def parted_by_tabs(text: bytes) -> bytes:

@@ -87,8 +87,8 @@ REFUSED_FILES: list[tuple[str, bytes | str | Callable[[Path], object], str]] = [
     ),
     (
         "a.csv",
-        "x,y\n2024-01-31,2\n",
-        "holds '2024-01-31' where a number is expected: write dates as numbers",
+        "x,y\n31.01.2024,2\n",
+        "holds '31.01.2024' where a number is expected: write dates in the column of x such as 2024-01-31",
     ),
     ("a.csv", "x,y\n1,true\n", "data row 1, column 'y', holds 'true' where a number is expected: write 1 or 0"),
     (

@@ -12,7 +12,7 @@ from tests.support.command import Command
 
 POINT = "write numbers with a decimal point and nothing else between digits"
 EXPONENT = "write exponents with an E, as in 1.5E-10"
-DATE = "write dates as numbers, such as days since the first one"
+DATE = "write dates in the column of x such as 2024-01-31, and elsewhere as numbers"
 TIME = "write times as numbers, such as seconds"
 ALONE = "write the number alone, without a unit or a sign before it"
 EMPTY = "leave the cell empty and the row out with --data.nan_policy omit"

@@ -1,6 +1,8 @@
 """Text as instruments, spreadsheets and Fortran write it: read by options, or without them where it is certain."""
 
 import bz2
+import csv
+import datetime as dt
 import gzip
 import io
 import lzma
@@ -19,11 +21,12 @@ from regression import TableDataModule, UsageError
 from regression.data import standard_input
 from regression.data.files import column_names
 from regression.data.table import Table
+from regression.readers.clock import Clock
 from regression.readers.columns import Column
 from regression.readers.dialect import Dialect
 from regression.text import csv_text
 from regression.text.large_csv import open_plain
-from tests.data.test_reader_fuzz import PIECES, mutated, outcome
+from tests.data.test_reader_fuzz import PIECES, Outcome, mutated, outcome
 from tests.support.command import Command
 
 ROWS = "0,1\n1,3.1\n2,4.9\n"
@@ -56,6 +59,9 @@ READ: list[tuple[str, str | bytes, dict[str, Any], list[Column]]] = [
     ("Fortran", "x,y\n0.0D+00,1.0d0\n1D+00,.31Q1\n2.d0,+49.D-1\n", {}, ["x", "y"]),
     ("decimal commas", "x;y\n0;1,0\n1,0;3,1\n20e-1;49,e-1\n", {"decimal": ","}, ["x", "y"]),
     ("thousands", 'x,y\n0,"1"\n1,"3.1"\n2,"4.9"\n', {"thousands": ","}, ["x", "y"]),
+    ("columns that touch", "   x    y\n   0  1.0\n 1.003.10\n\n 2e0 4.9  \n", {"widths": "4,5"}, ["x", "y"]),
+    ("fixed width without a header", "00001.0\n00103.1\n00204.9\n", {"widths": "3,4", "header": "none"}, [1, 2]),
+    ("columns of other letters", "  µm   °C\n   0  1.0\n   1  3.1\n   2  4.9", {"widths": "4,5"}, ["µm", "°C"]),
     ("marks of missing numbers", "x,y\n0,1\n5,-999.0\n1,3.1\n-999, ?\n2,4.9\n,7\n", {"missing": "?,-999"}, ["x", "y"]),
 ]  # fmt: skip
 
@@ -114,6 +120,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("x,y\ns,V\n0,1\n", {"units_row": False}, "data row 1, column 'x', holds 's'"),
     ("x,y\n0,1,\n2,3,4\n", {}, "data row 1 has 3 cells, the header has 2"),
     ("x,y\n0,1\n", {"delimiter": ";"}, "there is no column 'x' among 'x,y'"),
+    ("  x  y\n  0  1 2\n", {"widths": "3,3"}, "data row 1 has 3 cells, the header has 2"),
+    ("  x  y\n  01 2\n", {"widths": "3,3"}, "data row 1, column 'y', holds '1 2' where a number is expected"),
+    ("x,y\n0,1\n", {"widths": "2,2"}, "there is no column 'x' among 'x,'"),
     ("x y\n0 1 2\n3 4\n", {"delimiter": "blanks"}, "data row 1 has 3 cells, the header has 2"),
     ("x;y\n0;1,5\n2;2.5\n", {"decimal": ","}, "data row 2, column 'y', holds '2.5' where a number is expected with the "
      "decimal sign ',', as --data.decimal says"),
@@ -145,6 +154,10 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"delimiter": "ab"}, "delimiter must be a character, tab, blanks or auto, got 'ab'"),
     ({"decimal": ";"}, "decimal must be a point or a comma, got ';'"),
     ({"thousands": "x"}, "thousands must be one of"),
+    ({"widths": "3,0"}, "widths must be whole numbers above 0 with commas between them, such as 8,10,10, got '3,0'"),
+    ({"widths": "3,x"}, "widths must be whole numbers above 0"),
+    ({"widths": [3, 4]}, "widths must be whole numbers above 0"),
+    ({"widths": "3,4", "delimiter": ";"}, "widths 3,4 say where cells end: leave out delimiter ;"),
     ({"missing": -999}, "missing must be a text, got -999"),
     ({"thousands": "."}, "thousands and decimal must differ, got '.' for both"),
     ({"delimiter": ",", "decimal": ","}, "delimiter and decimal must differ, got ',' for both"),
@@ -303,3 +316,38 @@ def test_mutated_dialects(tmp_path: Path, which: int) -> None:
                 for a, b in zip(got, right, strict=True)
             )
     assert accepted >= 3
+
+
+def test_mutated_columns_of_fixed_width(tmp_path: Path) -> None:
+    """Of 80 mutated texts of fixed width each is refused in one line, or is read as another reader reads it."""
+    content, accepted = b"   x    y\n   0  1.0\n1.25 -4e3\n   2-0.25\n", 0
+    for seed in range(80):
+        text, found = mutated(content, seed, [b" ", b"1", b".", b"-", b"\n", b"x", b"\xff", b"\t"]), None
+        (tmp_path / "a.txt").write_bytes(text)
+        with Outcome():
+            found = read(tmp_path / "a.txt", ["x", "y"], widths="4,5")
+        if found is None:
+            continue
+        accepted += 1
+        lines = [line for line in text.decode().splitlines() if line.strip()][1:]
+        cells = [(line[:4].strip(), line[4:9].strip()) for line in lines]
+        assert found == [list(map(float, column)) for column in zip(*[row for row in cells if all(row)], strict=True)]
+    assert accepted >= 10
+
+
+def test_mutated_instants(tmp_path: Path) -> None:
+    """Of 150 mutated texts with instants each is refused in one line, or has the hours that Python finds in it."""
+    content, accepted = b"x,y\n2024-01-01,1\n2024-01-01T06:30,2\n2024-01-02 12:00:00.5,3\n", 0
+    for seed in range(150):
+        text, found = mutated(content, seed, [b"0", b"1", b"-", b":", b"Z", b"+01", b"T", b" ", b"\n", b","]), None
+        (tmp_path / "a.csv").write_bytes(text)
+        clock = Clock("h")
+        with Outcome():
+            table = Table(str(tmp_path / "a.csv"), ["x", "y"], clock=clock)
+            found = table.read(0, table.rows)[0].tolist()
+        if found is not None and "x" in clock.scales:
+            accepted += 1
+            rows = filter(None, csv.reader(text.decode().splitlines()[1:]))
+            times = [dt.datetime.fromisoformat(row[0].strip()) for row in rows]
+            assert found == [(time - min(times)) / dt.timedelta(hours=1) for time in times]
+    assert accepted >= 10

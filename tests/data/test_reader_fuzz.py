@@ -73,12 +73,12 @@ def strict(content: bytes) -> list[NDArray[np.float64]]:
     return found
 
 
-class _Outcome:
+class Outcome:
     """Takes a ``DataError`` of one line for an answer, and nothing else."""
 
     table: NDArray[np.float64] | None = None
 
-    def __enter__(self) -> "_Outcome":
+    def __enter__(self) -> "Outcome":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
@@ -89,7 +89,7 @@ class _Outcome:
 
 def outcome(path: Path) -> NDArray[np.float64] | None:
     """Return the table of a file, or ``None`` where it is refused by a DataError of one line."""
-    with _Outcome() as result:
+    with Outcome() as result:
         table = Table(str(path), ["x", "y"])
         result.table = table.read(0, table.rows)
     return result.table
@@ -147,6 +147,30 @@ BINARY: dict[str, Callable[[Path, pa.Table], object]] = {
 
 
 # Other ways to read the same files, whole: of pyarrow and numpy.
+COLUMNS = {
+    "times": (pa.array([0, 5, None, 86_400], pa.timestamp("s", "UTC")), "x"),
+    "days": (pa.array([0, 5, 2, 7], pa.date32()), "x"),
+    "durations": (pa.array([0, 5, 2, 7], pa.duration("ms")), "x"),
+    "nested": (pa.array([{"a": {"b": 1.0}}, None, {"a": None}, {"a": {"b": 2.0}}]), "x.a.b"),
+    "dictionary": (pa.array([1.5, 2.5, None, 1.5]).dictionary_encode(), "x"),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_mutated_columns(tmp_path: Path, name: str, column: str) -> None:
+    """Damaged files with times, nested columns and dictionaries give finite numbers or one refusal, and no crash."""
+    path, (values, wanted) = tmp_path / name, COLUMNS[column]
+    BINARY[name](path, pa.table({"x": values, "y": [2.5, -1, 1e300, 0]}))
+    good = path.read_bytes()
+    for seed in range(60):
+        path.write_bytes(mutated(good, seed, [b"\x00", b"\xff\xff\xff\xff", b"PAR1", good[:8]]))
+        with Outcome() as result:
+            table = Table(str(path), [wanted, "y"], nan_policy="omit")
+            result.table = table.read(0, table.rows)
+        assert result.table is None or np.isfinite(result.table).all()
+
+
 STRICT: dict[str, Callable[[Path], list[Any]]] = {
     "a.parquet": lambda path: [*parquet.read_table(path, memory_map=True).select(["x", "y"]).columns],
     "a.arrow": lambda path: [*pa.ipc.open_file(path.read_bytes()).read_all().select(["x", "y"]).columns],

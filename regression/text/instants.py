@@ -1,0 +1,63 @@
+"""Cells of text as instants, where they are written as ISO 8601 has them."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regression.common.errors import UsageError
+from regression.common.time_scale import INSTANTS, UTC
+from regression.common.times import nanoseconds
+from regression.readers.dialect import BLANKS, Dialect
+from regression.text.cells import NoNumber
+
+__all__ = ["as_instants", "kind_of_cells", "type_of"]
+
+ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?"
+FORMS = {INSTANTS: ISO, UTC: rf"{ISO[:-1]}(?:Z|[+-]\d{{2}}(?::?\d{{2}})?)"}  # a day alone has no time zone
+
+
+def kind_of_cells(cells: Iterable[str], dialect: Dialect) -> str | None:
+    """Return which instants a column has by its first cell that is not missing, ``None`` for numbers."""
+    known = (cell for cell in (each.strip(BLANKS) for each in cells) if cell not in dialect.marks)
+    first = next(known, "")
+    return next((kind for kind, form in FORMS.items() if re.fullmatch(form, first)), None)
+
+
+def type_of(kind: str) -> Any:
+    """Return the type of pyarrow's for instants of a kind."""
+    import pyarrow as pa
+
+    return pa.timestamp("ns", "UTC" if kind == UTC else None)
+
+
+def as_instants(cells: Any, dialect: Dialect, kind: str) -> NDArray[np.int64]:
+    """Return cells as nanoseconds since 1970, the most negative number for missing ones.
+
+    Args:
+        cells: A pyarrow array of texts.
+        dialect: Which of them are missing.
+        kind: Which instants they are.
+
+    Raises:
+        NoNumber: If a cell is neither such an instant nor missing.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = compute.utf8_trim(cells, BLANKS)
+    texts = compute.if_else(compute.is_in(texts, pa.array(dialect.marks, texts.type)), None, texts)
+    wrong = compute.invert(compute.match_substring_regex(texts, f"^(?:{FORMS[kind]})$"))
+    if compute.any(wrong).as_py():
+        raise NoNumber(row := compute.index(wrong, True).as_py(), cells[row].as_py())
+    try:
+        return nanoseconds("x", texts.cast(type_of(kind)))
+    except (pa.ArrowInvalid, UsageError):
+        for row, text in enumerate(texts):  # for the one that is no day or hour, or too far away
+            try:
+                text.cast(type_of(kind))
+            except pa.ArrowInvalid:
+                raise NoNumber(row, cells[row].as_py()) from None
+        raise
