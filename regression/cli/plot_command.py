@@ -68,7 +68,7 @@ def plot_checkpoint(
         files.load_state_dict(state)
     pictures = fit_pictures(options, fit, data.training, data, [*files.losses.items(), (fit.updates, fit.loss)])
     if name not in pictures:
-        raise UsageError("there are no diagnostics: they need the errors of the fit, which are unknown or 0")
+        raise UsageError("there are no diagnostics: they need errors by residual σ, which this fit has not")
     exists = f"{path} is there, and nothing is written over: give another --output"
     write_new(path, pictures[name], str(path), exists, "give another --output")
     return f"wrote {shown_path(path)}"

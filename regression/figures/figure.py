@@ -139,7 +139,8 @@ def shown_fit(
     if sigma is not None and (fit.absolute_sigma or fit.sigma):
         factor = "" if fit.absolute_sigma else f"{fit.sigma:.3g} "
         errors, label = fit.spread(sigma.double()), f"{label} ± {factor}sigma"
-    return ShownPoints(points, axes or fit.axes, errors, label, held_out, first_row), curve
+    x_errors = None if errors is None or points.sigma_x is None else fit.spread(points.sigma_x.double())
+    return ShownPoints(points, axes or fit.axes, errors, label, held_out, first_row, x_errors), curve
 
 
 def _curve_label(fit: Fitted) -> str:
@@ -235,11 +236,15 @@ def plot(
     residuals: bool = True,
     labels: tuple[str, str] | None = None,
     title: str | None = None,
+    sigma_x: Any = None,
 ) -> Figure:
     """Draw points and a fit to them, in a new figure or in a user's axes; see ``Fit.plot``."""
-    names = ("x", "y", "sigma")[: 2 + (sigma is not None)]
-    columns, _ = complete_columns(names, (x, y, sigma)[: len(names)], "raise")
-    require_complete(names, columns, can_omit=False)
+    given = {"x": x, "y": y} | {
+        name: values for name, values in (("sigma", sigma), ("sigma_x", sigma_x)) if values is not None
+    }
+    columns, _ = complete_columns(list(given), list(given.values()), "raise")
+    require_complete(list(given), columns, can_omit=False)
+    named = dict(zip(given, columns, strict=True))
     if bands not in get_args(Bands):
         raise UsageError(f"bands must be one of {', '.join(get_args(Bands))}, got {bands!r}")
     require_option("title", title, or_null(TEXT))
@@ -249,7 +254,7 @@ def plot(
         raise UsageError(f"labels must be the names of x and y, as in ('Time (s)', 'Voltage (mV)'), got {labels!r}")
     if ax is not None and not isinstance(ax, Axes):
         raise UsageError(f"ax must be axes of matplotlib, such as plt.gca(), got {type(ax).__name__}")
-    points = Points(*columns)
+    points = Points(named["x"], named["y"], named.get("sigma"), sigma_x=named.get("sigma_x"))
     if not len(points.x):
         raise UsageError("expected at least one point to draw, got none")
     some = points.chosen(slice(None, None, -(-len(points.x) // MAX_POINTS)))

@@ -45,6 +45,7 @@ class ShownPoints:
         label: Name in the legend.
         held_out: Points that were not fitted, drawn in another colour, or ``None``.
         first_row: Number of the row of the first point, where the points are rows that follow each other.
+        x_errors: Standard deviations of x, likewise.
     """
 
     points: Points
@@ -53,6 +54,7 @@ class ShownPoints:
     label: str = "data"
     held_out: Points | None = None
     first_row: int | None = None
+    x_errors: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ def draw_curve(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
             label = f"{100 * curve.level:g} % {label}"
             axes.fill_between(grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, lw=0, label=label)
     _draw_points(axes, x, y, shown.errors, _size(x), shown.label)
+    if shown.x_errors is not None:
+        order = _with_bars(x)
+        _draw_bars(axes, x[order], y[order], shown.x_errors[order], across=True)
     if shown.held_out is not None:
         held_out = shown.held_out
         label = f"{len(held_out.x):,} held out"
@@ -142,16 +147,28 @@ def name_axes(above: Axes, below: Axes | None, axes: tuple[str, str]) -> None:
 def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, size: float, label: str = "") -> None:
     axes.plot(x.numpy(), y.numpy(), "o", color=BLUE, markersize=size, markeredgewidth=0, label=label)
     if errors is not None:
-        order = x.argsort()[:: -(-len(x) // MAX_BARS)]
+        order = _with_bars(x)
         _draw_bars(axes, x[order], y[order], errors[order])
 
 
-def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor) -> None:
-    """Draw error bars; one that is far longer than the others leaves the panel instead of flattening them."""
-    ends = torch.stack([torch.stack([x, y - errors], dim=1), torch.stack([x, y + errors], dim=1)], dim=1)
-    axes.add_collection(LineCollection(list(ends.numpy()), colors=BLUE, linewidths=0.8, alpha=0.7), autolim=False)
-    shown = errors.clamp(max=max(float(y.max() - y.min()), 3 * float(errors.median())))
-    axes.update_datalim(torch.cat([torch.stack([x, end], dim=1) for end in (y - shown, y + shown)]).numpy())
+def _with_bars(x: Tensor) -> Tensor:
+    """Return which points have error bars."""
+    return x.argsort()[:: -(-len(x) // MAX_BARS)]
+
+
+def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor, across: bool = False) -> None:
+    """Draw error bars of y, or of x; one that is far longer than the others leaves the panel."""
+    value = x if across else y
+    shown = errors.clamp(max=max(float(value.max() - value.min()), 3 * float(errors.median())))
+    (left, right), (short_left, short_right) = (_ends(x, y, sizes, across) for sizes in (errors, shown))
+    bars = list(torch.stack([left, right], dim=1).numpy())
+    axes.add_collection(LineCollection(bars, colors=BLUE, linewidths=0.8, alpha=0.7), autolim=False)
+    axes.update_datalim(torch.cat([short_left, short_right]).numpy())
+
+
+def _ends(x: Tensor, y: Tensor, errors: Tensor, across: bool) -> list[Tensor]:
+    """Return both ends of error bars, shape (N, 2) each."""
+    return [torch.stack([x + side * errors, y] if across else [x, y + side * errors], dim=1) for side in (-1.0, 1.0)]
 
 
 def _outliers(residual: Tensor) -> Tensor:

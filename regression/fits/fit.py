@@ -97,6 +97,7 @@ class Fit(FitResult):
         residuals: bool = True,
         labels: tuple[str, str] | None = None,
         title: str | None = None,
+        sigma_x: Any = None,
     ) -> "Figure":
         """Draw points and the curve with its bands and residuals, as in a run's ``fit.png``.
 
@@ -109,6 +110,7 @@ class Fit(FitResult):
             residuals: Whether there is a panel of residuals.
             labels: Names of x and y; by default those of the fitted columns.
             title: Title of the figure.
+            sigma_x: Standard deviations of x, beside sigma: for error bars across.
 
         Returns:
             The figure. A notebook shows it, and its ``savefig`` writes files. pyplot does not know it, unless it knows
@@ -120,8 +122,9 @@ class Fit(FitResult):
         from regression.figures.figure import plot  # matplotlib takes a second to import
 
         return plot(
-            self, *self._numbers(x, y, sigma), ax=ax, bands=bands, residuals=residuals, labels=labels, title=title
-        )
+            self, *self._numbers(x, y, sigma), ax=ax, bands=bands, residuals=residuals, labels=labels, title=title,
+            sigma_x=sigma_x,
+        )  # fmt: skip
 
     def _numbers(self, x: Any, y: Any, sigma: Any) -> tuple[Any, Any, Any]:
         """Return columns with numbers in place of times."""

@@ -11,7 +11,7 @@ from regression.common.value_and_error import value_and_error
 from regression.fits.result import FitResult
 from regression.fits.tables import coefficient_rows, interval_head
 
-__all__ = ["report", "short_report", "title_lines"]
+__all__ = ["method_of", "report", "short_report", "title_lines"]
 
 LEAST_CORRELATION, MOST_CORRELATIONS = 0.5, 10  # size and number of the correlations that are shown
 LEAST_WIDTH = 20  # of a line, for terminals that report a width of 0 or nearly so
@@ -49,7 +49,7 @@ def short_report(fit: FitResult) -> str:
     return "\n".join(filter(None, [*title_lines(fit), *coefficients, ", ".join(goodness), *_note_lines(fit, None)]))
 
 
-def _method(fit: FitResult) -> str:
+def method_of(fit: FitResult) -> str:
     """Return how a fit was made."""
     if fit.optimizer:
         return f"{counted(fit.updates, 'update')} by {fit.optimizer}"
@@ -62,7 +62,7 @@ def title_lines(fit: FitResult) -> list[str]:
     """Return what was fitted, how, and to how many points."""
     return [
         *_origin_lines(fit),
-        f"{fit.model}, degree {fit.degree}, {_method(fit)}",
+        f"{fit.model}, degree {fit.degree}, {method_of(fit)}",
         f"{counted(fit.nobs, 'point')}, {counted(len(fit.params), 'coefficient')}, "
         f"{counted(fit.df_resid, 'degree of freedom', 'degrees of freedom')}",
     ]

@@ -23,6 +23,7 @@ from regression.common.times import as_times, in_scale
 from regression.estimation.bands import Prediction, predicted
 from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
+from regression.inference.robust_weights import Robust
 from regression.moments.curve import Curve
 
 __all__ = ["FitResult"]
@@ -138,7 +139,7 @@ class FitResult(Answers):
     fixed: dict[str, float] = field(default_factory=dict)
     through: tuple[tuple[float, float], ...] = ()
     cov_type: str = "nonrobust"
-    robust: str | None = None
+    robust: Robust | None = None
     scale: float | None = None
     residual_tests: dict[str, Any] | None = None
     errors_in_x: bool = False

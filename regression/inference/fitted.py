@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regression.inference.robust_weights import Robust
+
 __all__ = ["Fitted"]
 
 
@@ -41,6 +43,12 @@ class Fitted(Protocol):
     def weighted(self) -> bool: ...  # noqa: D102
     @property
     def cov_type(self) -> str: ...  # noqa: D102
+    @property
+    def robust(self) -> Robust | None: ...  # noqa: D102
+    @property
+    def scale(self) -> float | None: ...  # noqa: D102
+    @property
+    def errors_in_x(self) -> bool: ...  # noqa: D102
     @property
     def converged(self) -> bool | None: ...  # noqa: D102
     @property

@@ -11,6 +11,7 @@ from regression.common.data_frames import as_frame
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.inference.fitted import Fitted
+from regression.inference.robust_weights import weights_of
 
 __all__ = ["RowDiagnostics"]
 
@@ -32,6 +33,7 @@ class RowDiagnostics:
         cook: Cook's distance, ``standardized² h / ((1 − h) K)`` (``cooks.distance``).
         outside: Whether y lies outside the prediction band; a boolean tensor.
         weight: ``w = 1 / sigma²``, or 1.
+        robust_weight: ``ψ(u) / u`` of an M-estimate, ``u = √w r`` over its scale; 1 of other fits.
         scaled: ``√w r``.
         rank: Number of coefficients K.
         degree: Highest power of x.
@@ -47,6 +49,7 @@ class RowDiagnostics:
     cook: Tensor
     outside: Tensor
     weight: Tensor
+    robust_weight: Tensor
     scaled: Tensor
     rank: int
     degree: int
@@ -61,7 +64,9 @@ class RowDiagnostics:
         rows = cls.of(fit, points)
         if fit.cov_type != "nonrobust":
             raise UsageError(f"diagnostics need errors by residual σ, not those of {fit.cov_type}")
-        if not rows.are_known:
+        if fit.errors_in_x:
+            raise UsageError("diagnostics need a fit to x without errors, got one with sigma_x")
+        if not rows.are_known and fit.robust is None:
             raise UsageError("diagnostics need the errors of the fit, which are unknown or 0; its notes say why")
         return rows
 
@@ -70,13 +75,13 @@ class RowDiagnostics:
         """Return the diagnostics of some or all of the fitted rows.
 
         Leverages, and what they are needed for, are known where the errors of the fit are known, not 0, and go by
-        residual σ.
+        residual σ. A fit with errors in x has none.
         """
         unit = torch.ones_like(points.x, dtype=torch.float64)
         scale = unit if points.sigma is None else points.sigma.double()
         spread = fit.spread(scale)
         band = fit.predict(points.x.double(), sigma=scale if fit.weighted else None)
-        is_known = bool(fit.sigma) and fit.cov_type == "nonrobust"
+        is_known = bool(fit.sigma) and fit.cov_type == "nonrobust" and not fit.errors_in_x
         leverage = (band.mean_se / spread).square() * (1.0 if is_known else math.nan)
         y, df = points.y.double(), fit.df_resid
         residual, rest = y - band.mean, (1 - leverage).clamp(min=torch.finfo(torch.float64).eps)  # f is y at leverage 1
@@ -87,7 +92,8 @@ class RowDiagnostics:
             studentized=by_s * ((df - 1) / (df - by_s.square()).clamp_min(0)).sqrt(),
             cook=own.square() * leverage / rest / fit.rank,
             outside=(y < band.obs_ci_lower) | (y > band.obs_ci_upper),
-            weight=1 / scale.square(), scaled=residual / scale, rank=fit.rank, degree=fit.degree,
+            weight=1 / scale.square(), robust_weight=_robust_weights(fit, residual / scale),
+            scaled=residual / scale, rank=fit.rank, degree=fit.degree,
         )  # fmt: skip
 
     def chosen(self, rows: slice) -> Self:
@@ -108,3 +114,9 @@ class RowDiagnostics:
     def to_frame(self) -> Any:
         """Return the rows as a ``pandas.DataFrame``."""
         return as_frame(self.to_dict())
+
+
+def _robust_weights(fit: Fitted, scaled: Tensor) -> Tensor:
+    if fit.robust is None:
+        return torch.ones_like(scaled)
+    return torch.full_like(scaled, math.nan) if fit.scale is None else weights_of(scaled / fit.scale, fit.robust)

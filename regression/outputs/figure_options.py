@@ -15,6 +15,7 @@ from regression.data.data_modules import PointsDataModule
 from regression.data.rows import Rows
 from regression.estimation.bands import without_bands
 from regression.fits.fit import Fit
+from regression.fits.report import method_of
 from regression.training.base import CurveModule
 
 if TYPE_CHECKING:  # a second to import
@@ -111,7 +112,7 @@ def fit_pictures(
 
     points, axes = rows.sample(most), fit.axes if data is None else data.axes
     first_row = 1 if _are_all_rows(rows, points, data) else None
-    title = options.title if options.title is not None else _title(fit.model, fit.solver == "exact", fit.updates)
+    title = _fit_title(fit) if options.title is None else options.title
     with styled(options.style):
         shown = shown_fit(fit, points, axes, held_out=_held_out(data, most), first_row=first_row)
         panel = _loss_panel(losses, fit.loss_name) if fit.solver == "gradient" else None
@@ -159,11 +160,16 @@ def picture_on_the_way(
 
 def has_diagnostics(fit: Fit) -> bool:
     """Tell whether there can be diagnostics, and warn if not."""
-    if fit.bse is not None and fit.sigma:
+    if fit.bse is not None and fit.sigma and fit.cov_type == "nonrobust" and not fit.errors_in_x:
         return True
-    words = "there are no diagnostics: they need the errors of the fit, which are unknown or 0; its notes say why"
+    words = "there are no diagnostics: they need errors by residual σ, which this fit has not; its notes say why"
     warnings.warn(words, UserWarning, stacklevel=2)
     return False
+
+
+def _fit_title(fit: Fit) -> str:
+    is_special = fit.robust is not None or fit.errors_in_x
+    return f"{fit.model}, {method_of(fit)}" if is_special else _title(fit.model, fit.solver == "exact", fit.updates)
 
 
 def _title(name: str, is_exact: bool, updates: int) -> str:

@@ -1,6 +1,7 @@
 """Writes the fitted rows with their diagnostics, in order, and tests their residuals: one more pass over the rows."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,9 +34,10 @@ ROWS_AT_ONCE = 1 << 18  # over all processes
 class ResidualFile(Callback):
     """Writes the rows that were fitted, in their order, with what diagnoses them: ``Fit.diagnostics`` of a run.
 
-    The columns are ``x, y, fitted, residual, leverage, standardized, studentized, cook, outside``. Where the errors of
-    the fit are unknown those from ``leverage`` on are empty cells (CSV) or null (Parquet). The same pass over the rows
-    tests the residuals, for ``fit.json`` and the full report; without a file it is made for ``report.full`` alone.
+    The columns are ``x, y, fitted, residual, leverage, standardized, studentized, cook, outside``, of an M-estimate
+    with ``robust_weight`` after ``residual``. Where the errors of the fit are unknown, or do not go by residual σ,
+    those from ``leverage`` on are empty cells (CSV) or null (Parquet). The same pass over the rows tests the residuals,
+    for ``fit.json`` and the full report; without a file it is made for ``report.full`` alone.
 
     Args:
         file: Name of the file in the run's folder; its ending, .csv or .parquet, decides the kind. By default there is
@@ -85,24 +87,25 @@ def write_rows(
         batches: The rows, in order.
         has_file: Whether there is a file.
     """
+    columns = COLUMNS if fit.robust is None else (*COLUMNS[:4], "robust_weight", *COLUMNS[4:])
     totals = ResidualTotals(fit, 2.0**module.least_squares.moments.frame.sigma_exponent)
     with ExitStack() as files:
         writer: Any = None
         if path is not None:
             files.enter_context(saving(path))
-            writer = open_table(path, files, COLUMNS, fit.x_time)
+            writer = open_table(path, files, columns, fit.x_time)
         for batch in batches:
             rows = RowDiagnostics.of(fit, batch.points.to_cpu())
             totals.add(rows, module.device)
             if has_file:
-                table = all_gather_rows(_numbers(rows).to(module.device)).cpu()
+                table = all_gather_rows(_numbers(rows, columns).to(module.device)).cpu()
                 if writer is not None:
-                    writer.write_table(arrow_rows(table, COLUMNS, fit.x_time))
+                    writer.write_table(arrow_rows(table, columns, fit.x_time))
     return totals.tests(module.device).to_dict()
 
 
-def _numbers(rows: RowDiagnostics) -> torch.Tensor:
-    """Return the columns, shape (n, 9); whether a row is outside is unknown where its leverage is."""
-    columns = torch.stack([getattr(rows, name).double() for name in COLUMNS], dim=1)
-    columns[:, -1] = columns[:, -1].where(rows.leverage.isfinite(), torch.nan)
-    return columns
+def _numbers(rows: RowDiagnostics, columns: Sequence[str]) -> torch.Tensor:
+    """Return columns, shape (n, C), the last one ``outside``, which is unknown where the leverage is."""
+    found = torch.stack([getattr(rows, name).double() for name in columns], dim=1)
+    found[:, -1] = found[:, -1].where(rows.leverage.isfinite(), torch.nan)
+    return found

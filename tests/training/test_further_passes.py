@@ -6,12 +6,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from matplotlib.collections import LineCollection
 
 import regression
 from regression.curves.polynomial import Polynomial
@@ -241,3 +243,53 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, command: Command, 
     run = command("fit", table, "--x", "x", "--y", "y", *options)
     assert (run.code, run.err.count("\n")) == (2, 1), run.err
     assert said in run.err
+
+
+def test_the_weights_of_an_m_estimate_stand_with_its_rows(tmp_path: Path, command: Command) -> None:
+    """``--residuals.file`` has the weight ψ(u) / u of each row, and ``Fit.diagnostics`` the same bits."""
+    table = write_csv(tmp_path / "stackloss.csv", x=STACKLOSS[0], y=STACKLOSS[1])
+    run = command("fit", table, "--model.robust", "huber", "--residuals.file", "r.csv", "--report.full", "true")
+    assert (run.code, run.err) == (0, "")
+    assert run.folder is not None
+    rows = pd.read_csv(run.folder / "r.csv")
+    assert list(rows.columns[3:6]) == ["residual", "robust_weight", "leverage"]
+    size = np.abs(STACKLOSS[1] - run.fit["params"][0] - run.fit["params"][1] * STACKLOSS[0]) / run.fit["scale"]
+    np.testing.assert_allclose(rows["robust_weight"], np.minimum(1, 1.345 / size), rtol=1e-12)
+    assert rows["leverage"].isna().all()
+    own = regression.fit(*STACKLOSS, robust="huber").diagnostics(*STACKLOSS)
+    assert own.robust_weight.tolist() == rows["robust_weight"].tolist()
+    assert regression.fit(*STACKLOSS).diagnostics(*STACKLOSS).robust_weight.tolist() == [1.0] * 21
+
+
+def test_a_line_with_errors_in_x_has_bars_across_and_no_leverages(tmp_path: Path, command: Command) -> None:
+    """The figure has bars along x and along y and the method as its title; leverages are no part of York's line."""
+    table = write_csv(tmp_path / "york.csv", x=X, y=Y, sx=1 / np.sqrt(WX), sy=1 / np.sqrt(WY))
+    columns = ("--x", "x", "--y", "y", "--sigma", "sy", "--sigma_x", "sx", "--model.absolute_sigma", "true")
+    run = command("fit", table, *columns, "--residuals.file", "r.csv", "--figure.file", "fit.svg")
+    assert (run.code, run.err) == (0, "")
+    assert run.folder is not None
+    assert pd.read_csv(run.folder / "r.csv")["leverage"].isna().all()
+    assert run.fit["residual_tests"]["press"] is None
+    assert "line with errors in x and y (York)" in (run.folder / "fit.svg").read_text()
+    fit = regression.fit(X, Y, sigma=1 / np.sqrt(WY), sigma_x=1 / np.sqrt(WX), absolute_sigma=True)
+    drawn_axes = fit.plot(X, Y, 1 / np.sqrt(WY), sigma_x=1 / np.sqrt(WX), residuals=False).axes[0]
+    bars = [c for c in drawn_axes.collections if isinstance(c, LineCollection)]
+    lengths = [np.array([np.ptp(segment, axis=0) for segment in c.get_segments()]) for c in bars]
+    order = np.argsort(X)
+    np.testing.assert_allclose(lengths[0], np.stack([np.zeros(10), 2 / np.sqrt(WY)[order]], axis=1), atol=1e-12)
+    np.testing.assert_allclose(lengths[1], np.stack([2 / np.sqrt(WX)[order], np.zeros(10)], axis=1), atol=1e-12)
+    with pytest.raises(regression.UsageError, match="diagnostics need a fit to x without errors, got one with sigma_x"):
+        fit.diagnostics(X, Y, 1 / np.sqrt(WY))
+
+
+@pytest.mark.parametrize("options", [["--model.cov_type", "HC1"], ["--model.robust", "huber"]])
+def test_no_picture_is_lost_where_there_are_no_diagnostics(
+    tmp_path: Path, command: Command, options: list[str]
+) -> None:
+    """``--figure.diagnostics`` warns where errors do not go by residual σ, and ``fit.png`` is drawn."""
+    table = write_csv(tmp_path / "stackloss.csv", x=STACKLOSS[0], y=STACKLOSS[1])
+    with pytest.warns(UserWarning, match="there are no diagnostics: they need errors by residual σ"):
+        run = command("fit", table, *options, "--figure.diagnostics", "true")
+    assert run.code == 0
+    assert run.folder is not None
+    assert (run.folder / "fit.png").exists()
