@@ -11,7 +11,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from regression.common.errors import UsageError
-from regression.common.text import counted, did_you_mean
+from regression.common.text import counted, did_you_mean, without_secret
 
 __all__ = ["ended_line", "require_devices", "require_trainer_numbers"]
 
@@ -22,9 +22,10 @@ def require_trainer_numbers(config: Namespace) -> None:
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"seed_everything must be from 0 to 2^32 - 1, got {seed}")
     if "://" in str(trainer.default_root_dir):
+        got = without_secret(str(trainer.default_root_dir))
         raise UsageError(
-            f"--trainer.default_root_dir must be a folder on this machine, got {trainer.default_root_dir}: copy the "
-            "run's folder there afterwards"
+            f"--trainer.default_root_dir must be a folder on this machine, got {got}: copy the run's folder there "
+            "afterwards"
         )
     clip, accumulated = trainer.gradient_clip_val, trainer.accumulate_grad_batches
     if clip is not None and not (math.isfinite(clip) and clip >= 0):

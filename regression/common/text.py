@@ -3,6 +3,7 @@
 import codecs
 import difflib
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ __all__ = [
     "printable",
     "shown_path",
     "spell_out_characters",
+    "without_secret",
 ]
 
 NOT_CONVERGED = "not converged"  # first words of the note on how far from the optimum gradient descent ended
@@ -103,6 +105,11 @@ codecs.register_error("regression.spell_out", _spell_out)
 def left_out(omitted: int) -> str:
     """Return a sentence that says how many rows were left out."""
     return f"{counted(omitted, 'row')} with a missing or infinite number {'was' if omitted == 1 else 'were'} left out"
+
+
+def without_secret(address: str) -> str:
+    """Return an address that is refused without what may be a password or a signature."""
+    return re.sub(r"\?.*", "?…", re.sub(r"//.*@", "//…@", address))
 
 
 def shown_path(path: str | Path) -> str:

@@ -30,7 +30,8 @@ class TableDataModule(PointsDataModule):
     rows. Of large text that holds the wanted numbers alone each process parses a range of its own.
 
     Args:
-        path: A file; a folder, for all tables in it; a pattern such as ``data/*.parquet``; or ``-`` for standard input.
+        path: A file; a folder, for all tables in it; a pattern such as ``data/*.parquet``; an address of one of these
+            in a store, such as ``s3://bucket/points``; or ``-`` for standard input.
         x: Name of the column of x, or its number counted from 1.
         y: Name or number of the column of y; not read to predict.
         sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from regression.common.atomic_files import write_whole
 from regression.common.errors import SaveError, UsageError
+from regression.common.text import without_secret
 from regression.common.version import __version__
 from regression.fits.fit import Fit
 
@@ -144,7 +145,9 @@ def read_undamaged(path: str) -> bytes:
         UsageError: If there is no such file, or it is damaged.
     """
     if "://" in path:
-        raise UsageError(f"expected a checkpoint on this machine, got {path}: download it and give the file")
+        raise UsageError(
+            f"expected a checkpoint on this machine, got {without_secret(path)}: download it and give the file"
+        )
     try:
         if not Path(path).is_file():  # opening a pipe or a device could block
             exists = "is a folder" if Path(path).is_dir() else "is not a regular file"

@@ -16,7 +16,7 @@ OWN = ("gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")  # which pyarrow makes of
 OPTIONS = ("region", "scheme", "endpoint_override")  # of an address in S3
 ATTEMPTS = 3  # at a request that fails by the network, or since the store is busy
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 5.0, 10.0  # at most, for each attempt
-RETRY_LIMIT = timedelta(seconds=30)  # of a request to Google's store
+RETRY_LIMIT = timedelta(seconds=15)  # of a request to Google's store
 
 
 def connect(address: Address) -> tuple[Any, str]:

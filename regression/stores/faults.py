@@ -35,7 +35,10 @@ def fault(address: Any, error: BaseException) -> DataError:
     """
     error = error.__cause__ or error  # fsspec says of a server that is away that the file is not there
     text = " ".join(str(error).split())
-    reason = re.sub(r"\s*\(Request ID: .*?\)", "", text.split("Details: ")[-1]).split(". ")[0].rstrip(".")[:200]
+    reason = re.split(r"Details: |last message of ", text)[-1].split(" error_info")[0]  # of Amazon's library, Google's
+    reason = re.sub(r"\s*\(Request ID: .*?\)", "", reason).split(". ")[0].rstrip(".")[:200]
+    if "libjvm" in text or "libhdfs" in text:
+        return DataError(f"{address}: HDFS needs Java and Hadoop's libraries: set JAVA_HOME, HADOOP_HOME and CLASSPATH")
     if isinstance(error, FileNotFoundError) or MISSING.search(text):
         return DataError(f"{address}: there is no such object or bucket; expected a file, a folder or a pattern")
     if isinstance(error, PermissionError) or FORBIDDEN.search(text):

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from regression.common.errors import SaveError, UsageError
+from regression.common.text import without_secret
 from regression.stores.address import WEB, Address, is_address
 from regression.stores.connection import connect
 from regression.stores.faults import fault
@@ -17,7 +18,8 @@ PIECE_BYTES = 8 << 20
 def require_local(option: str, path: str) -> None:
     """Refuse an address where a file of this machine is wanted."""
     if is_address(path):
-        raise UsageError(f"{option} must be a file on this machine, got the address {path}: copy it there afterwards")
+        got = without_secret(path)
+        raise UsageError(f"{option} must be a file on this machine, got the address {got}: copy it there afterwards")
 
 
 def require_new(address: Address) -> None:

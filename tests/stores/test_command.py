@@ -60,9 +60,6 @@ def test_documented_commands(store: Store, points: Path, command: Command) -> No
     assert numbers(done[0]) == numbers(local)
     whole = command("fit", str(points), *FIT, "--optimizer", "Adam", "--trainer.max_steps", "40")
     assert numbers(done[-1]) == numbers(whole)
-    again = command(*(word.replace("s3://bucket", store.url) for word in documented()[1]))
-    assert again.code == 2
-    assert "predictions.parquet is there, and nothing is written over: give another name" in again.err
 
 
 def test_no_secret_is_written(store: Store, points: Path, command: Command, tmp_path: Path) -> None:
@@ -122,15 +119,18 @@ def test_a_refused_secret_is_not_printed(command: Command, tmp_path: Path) -> No
 
 
 def test_addresses_where_files_are_wanted(command: Command) -> None:
-    """A run's folder, and the output of plot and export, are refused where they are addresses."""
+    """A run's folder, checkpoints, and the output of plot and export, are refused where they are addresses."""
     for words in (
+        ("predict", "--ckpt_path", f"https://me:{SECRET}@example.org/last.ckpt?sig={SECRET}"),
+        ("fit", "--model", "LineRegression", "--trainer.default_root_dir", f"s3://me:{SECRET}@bucket/runs"),
         ("fit", "--model", "LineRegression", "--trainer.default_root_dir", "s3://bucket/runs"),
         ("plot", "--ckpt_path", "last", "--output", "s3://bucket/fit.pdf"),
         ("export", "--ckpt_path", "last", "--to", "torch", "--output", "s3://bucket/fit.pt2"),
     ):
         done = command(*words)
         assert (done.code, done.err.count("\n")) == (2, 1)
-        assert re.search(r"must be a (folder|file) on this machine, got (the address )?s3://bucket/", done.err)
+        assert re.search(r"a (folder|file|checkpoint) on this machine, got (the address )?(s3|https)://", done.err)
+        assert SECRET not in done.err
 
 
 def test_a_store_that_is_away(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

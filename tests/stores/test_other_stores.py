@@ -148,6 +148,8 @@ def test_an_address_of_this_machine(tmp_path: Path) -> None:
             "AWS Error NETWORK_CONNECTION; Details: Could not resolve host: a",
             r"answer \(Could not resolve",
         ),
+        ("Unable to load libjvm dlopen failed", "HDFS needs Java and Hadoop's libraries: set JAVA_HOME"),
+        ("google::cloud::Status(UNAVAILABLE: gone, with a last message of CURL error [6]=Lost error_info={})", "=Lost"),
         ("AWS Error UNKNOWN (HTTP status 503) during GetObject operation: Slow", "the store failed: AWS Error UNKNOWN"),
     ],
 )
