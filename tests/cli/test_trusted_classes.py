@@ -100,6 +100,7 @@ def test_the_canary_does_sing(folder: Path) -> None:
 
 LISTENER = """
 import sys
+sys.modules["boto3"] = None  # TensorBoard imports it where it is installed, and its urllib3 binds a socket to find IPv6
 asks = ("socket.gethostname",)  # for a file's name; it opens nothing
 sys.addaudithook(lambda event, _: event.startswith("socket.") and event not in asks and print("EVENT", event))
 from regression.cli import main
