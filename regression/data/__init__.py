@@ -2,6 +2,7 @@
 
 - ``table``: the columns of all files.
 - ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
+- ``delta``: the files of a Delta table as it is now, by the library ``deltalake``.
 - ``footers``: what is known of many files before they are read, and their footers, each read once for all processes.
 - ``stored_tables``: which objects in a store an address means, by the rules for folders.
 - ``partitions``: columns whose values stand in the names of folders.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regression.common.errors import DataError
+from regression.data.delta import delta_files, is_delta
 from regression.data.partitions import key_folders, keys_of, read_partition
 from regression.data.standard_input import STANDARD_INPUT, standard_input
 from regression.data.stored_tables import find_stored
@@ -100,6 +101,8 @@ def find_files(path: str) -> Sequence[Place]:
     pattern = os.path.expanduser(path)  # where there is no home, ~ stays
     given = standard_input() if path == STANDARD_INPUT else Path(pattern)
     try:
+        if is_delta(given):
+            return delta_files(given)
         is_pattern = any(sign in path for sign in "*?[") and not given.exists()
         found = _matching(pattern) if is_pattern else [given]
         for folder in {file.parent for file in found} if is_pattern else {given}:
