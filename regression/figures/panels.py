@@ -99,10 +99,7 @@ def draw_curve(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
         if not lower.isnan().any():
             label = f"{100 * curve.level:g} % {label}"
             axes.fill_between(grid.numpy(), lower.numpy(), upper.numpy(), color=ORANGE, alpha=alpha, lw=0, label=label)
-    _draw_points(axes, x, y, shown.errors, _size(x), shown.label)
-    if shown.x_errors is not None:
-        order = _with_bars(x)
-        _draw_bars(axes, x[order], y[order], shown.x_errors[order], across=True)
+    _draw_points(axes, x, y, (shown.errors, shown.x_errors), _size(x), shown.label)
     if shown.held_out is not None:
         held_out = shown.held_out
         label = f"{len(held_out.x):,} held out"
@@ -121,8 +118,8 @@ def draw_residuals(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
     axes.axhline(0, color=ORANGE, linewidth=1)
     is_outlier = _outliers(residual)
     others = ~is_outlier
-    errors = None if shown.errors is None else shown.errors[others]
-    _draw_points(axes, x[others], residual[others], errors, _size(x) * 2 / 3)
+    errors, x_errors = (None if all_of is None else all_of[others] for all_of in (shown.errors, shown.x_errors))
+    _draw_points(axes, x[others], residual[others], (errors, x_errors), _size(x) * 2 / 3)
     if shown.held_out is not None:
         held_out = shown.held_out
         rest = held_out.y.double() - curve.predict(held_out.x.double()).mean
@@ -144,19 +141,18 @@ def name_axes(above: Axes, below: Axes | None, axes: tuple[str, str]) -> None:
     below.set(xlabel=x, ylabel=f"{y} − fit" if len(y) <= MAX_NAME_CHARACTERS else "y − fit")
 
 
-def _draw_points(axes: Axes, x: Tensor, y: Tensor, errors: Tensor | None, size: float, label: str = "") -> None:
+def _draw_points(
+    axes: Axes, x: Tensor, y: Tensor, errors: tuple[Tensor | None, Tensor | None], size: float, label: str = ""
+) -> None:
+    """Draw points with bars for the errors of y, and of x."""
     axes.plot(x.numpy(), y.numpy(), "o", color=BLUE, markersize=size, markeredgewidth=0, label=label)
-    if errors is not None:
-        order = _with_bars(x)
-        _draw_bars(axes, x[order], y[order], errors[order])
+    for sizes, across in zip(errors, (False, True), strict=True):
+        if sizes is not None:
+            order = x.argsort()[:: -(-len(x) // MAX_BARS)]
+            _draw_bars(axes, x[order], y[order], sizes[order], across)
 
 
-def _with_bars(x: Tensor) -> Tensor:
-    """Return which points have error bars."""
-    return x.argsort()[:: -(-len(x) // MAX_BARS)]
-
-
-def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor, across: bool = False) -> None:
+def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor, across: bool) -> None:
     """Draw error bars of y, or of x; one that is far longer than the others leaves the panel."""
     value = x if across else y
     shown = errors.clamp(max=max(float(value.max() - value.min()), 3 * float(errors.median())))
