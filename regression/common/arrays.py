@@ -25,6 +25,7 @@ __all__ = [
     "as_column",
     "as_columns",
     "as_float64",
+    "as_number",
     "as_plain",
     "as_points",
     "as_tensor",
@@ -235,3 +236,11 @@ def require_each(name: str, column: Tensor, is_good: Tensor, expected: str, advi
             f"{name} must be {expected}, got {column[row].item()} at row {row} (the first is row 0), and "
             f"{counted(int(bad.sum()), 'such row')} in all{advice}"
         )
+
+
+def as_number(name: str, value: Any) -> float:
+    """Return a single finite number."""
+    column = as_column(name, value)
+    if column.numel() != 1 or not column.isfinite().all():
+        raise UsageError(f"{name} must be a finite number, got {value}")
+    return float(column)

@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
@@ -204,13 +203,6 @@ class FitResult(Answers):
         factor = self._factor(level, simultaneous)
         found = predicted(self.curve, flat, spread.expand(len(flat)), factor, self.x_range)
         return Prediction(*(column.reshape(points.shape) for column in found))
-
-    def spread(self, sigma: Tensor) -> Tensor:
-        """Return the standard deviations of observations with these sigma (1 if the fit is not weighted), (N,).
-
-        They are NaN where they are unknown.
-        """
-        return sigma if self.absolute_sigma else sigma * (math.nan if self.sigma is None else self.sigma)
 
     def to_json(self, **facts: Any) -> str:
         """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.

@@ -6,20 +6,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from torch import Tensor
 
-from regression.common.arrays import as_column, as_points
+from regression.common.arrays import as_column, as_number, as_points
 from regression.common.errors import UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.rules import POSITIVE, PROBABILITY, Rule, require_option, whole
-from regression.common.time_scale import TimeScale
 from regression.common.times import in_scale
 from regression.curves.polynomial import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
 from regression.inference.distributions import chi2_tail, f_tail, quantile, scheffe, two_sided
-from regression.inference.exact_curve import Estimate, ExactCurve, FittedCurve
+from regression.inference.exact_curve import Estimate, ExactCurve
+from regression.inference.fitted import Array, Fitted
 from regression.inference.hypotheses import WaldTest
 from regression.inference.inverse import inverse
 from regression.inference.places import Places
@@ -28,39 +28,14 @@ __all__ = ["Answers"]
 
 ERROR_PROBABILITY = Rule("between 0 and 0.5", lambda value: PROBABILITY.holds(value) and value < 0.5)
 
-Array = NDArray[np.float64]
 
-
-class Answers:
+class Answers(Fitted):
     """What follows from a fitted curve and its errors alone, as methods of ``Fit``, whose attributes these are.
 
     Errors of numbers that are not linear in the coefficients are of first order (the delta method). They are computed
     in Chebyshev polynomials over the range of the points, because in powers of x terms of the covariance may cancel. An
     unknown error is NaN in tensors and ``None`` elsewhere.
     """
-
-    params: Array
-    bse: Array | None
-    cov_params: Array | None
-    names: tuple[str, ...]
-    degree: int
-    nobs: int
-    df_resid: int
-    rank: int
-    sigma: float | None
-    ssr: float | None
-    ess: float | None
-    rsquared: float | None
-    aic: float | None
-    absolute_sigma: bool
-    weighted: bool
-    level: float
-    x_range: tuple[float, float]
-    x_time: TimeScale | None
-    curve: FittedCurve
-    fixed: dict[str, float]
-    through: tuple[tuple[float, float], ...]
-    cov_type: str
 
     @property
     def powers(self) -> tuple[int, ...]:
@@ -211,10 +186,8 @@ class Answers:
             b: Upper end.
             level: Probability of the interval, by default that of the fit.
         """
-        ends = [as_column(name, in_scale(name, end, self.x_time)) for name, end in (("a", a), ("b", b))]
-        if any(end.ndim or not end.isfinite() for end in ends):
-            raise UsageError(f"the ends of an integral must be finite numbers, got {a} and {b}")
-        area, error = self._exact.area(float(ends[0]), float(ends[1]))
+        low, high = (as_number(name, in_scale(name, end, self.x_time)) for name, end in (("a", a), ("b", b)))
+        area, error = self._exact.area(low, high)
         return Estimate.of(float(area), math.nan if error is None else float(error), self._factor(level))
 
     def roots(self, level: float = 0.0) -> Places:
@@ -226,7 +199,7 @@ class Answers:
         Returns:
             The places; an empty list has a note that says why.
         """
-        return places.roots(self._exact, _number("level", level), self._factor(), self.x_range)
+        return places.roots(self._exact, as_number("level", level), self._factor(), self.x_range)
 
     def extrema(self) -> Places:
         """Return all x, within and beyond the points, at which the curve turns: ``se(x) = se(f'(x)) / |f''(x)|``.
@@ -258,7 +231,7 @@ class Answers:
         if replicates is not None:
             require_option("replicates", replicates, whole(1))
             spread = self._scatter(sigma) / math.sqrt(replicates)
-        return inverse(self._exact, _number("y0", y0), spread, factor, self.x_range)
+        return inverse(self._exact, as_number("y0", y0), spread, factor, self.x_range)
 
     def detection_limits(
         self, alpha: float = 0.01, k: float = 3, replicates: int = 1, sigma: float | None = None
@@ -279,22 +252,11 @@ class Answers:
         scatter = self._scatter(sigma)
         if math.isnan(scatter):
             raise UsageError("detection limits need the scatter of an observation, which is unknown: give its sigma")
-        df = None if self.absolute_sigma else self.df_resid
-        return detection_limits(self._exact, scatter, df, float(alpha), float(k), int(replicates))
+        return detection_limits(self._exact, scatter, self._df_denom, float(alpha), float(k), int(replicates))
 
     def _scatter(self, sigma: float | None) -> float:
         """Return the standard deviation of an observation with this sigma; NaN if it is unknown."""
-        scale = math.nan if self.weighted else 1.0
-        if sigma is not None:
-            scale = _number("sigma", sigma)
-            if scale <= 0:
-                raise UsageError(f"sigma must be positive, got {scale:g}")
-        return scale if self.absolute_sigma else scale * (math.nan if self.sigma is None else self.sigma)
-
-
-def _number(name: str, value: Any) -> float:
-    """Return a single finite number."""
-    column = as_column(name, value)
-    if column.numel() != 1 or not column.isfinite().all():
-        raise UsageError(f"{name} must be a finite number, got {value}")
-    return float(column)
+        scale = (math.nan if self.weighted else 1.0) if sigma is None else as_number("sigma", sigma)
+        if scale <= 0:
+            raise UsageError(f"sigma must be positive, got {scale:g}")
+        return float(self.spread(torch.tensor(scale, dtype=torch.float64)))

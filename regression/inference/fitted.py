@@ -1,65 +1,59 @@
-"""The attributes of a fit that figures and diagnostics need."""
+"""The attributes of a fit that answers, figures and diagnostics need."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regression.common.time_scale import TimeScale
+from regression.inference.exact_curve import FittedCurve
 from regression.inference.robust_weights import Robust
 
 __all__ = ["Fitted"]
 
+Array = NDArray[np.float64]
 
-class Fitted(Protocol):
-    """A fitted curve: the attributes of ``Fit`` that figures show and diagnostics use."""
 
-    @property
-    def params(self) -> NDArray[np.float64]: ...  # noqa: D102
-    @property
-    def names(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def axes(self) -> tuple[str, str]: ...  # noqa: D102
-    @property
-    def nobs(self) -> int: ...  # noqa: D102
-    @property
-    def rank(self) -> int: ...  # noqa: D102
-    @property
-    def degree(self) -> int: ...  # noqa: D102
-    @property
-    def df_resid(self) -> int: ...  # noqa: D102
-    @property
-    def sigma(self) -> float | None: ...  # noqa: D102
-    @property
-    def ssr(self) -> float | None: ...  # noqa: D102
-    @property
-    def rsquared(self) -> float | None: ...  # noqa: D102
-    @property
-    def level(self) -> float: ...  # noqa: D102
-    @property
-    def absolute_sigma(self) -> bool: ...  # noqa: D102
-    @property
-    def weighted(self) -> bool: ...  # noqa: D102
-    @property
-    def cov_type(self) -> str: ...  # noqa: D102
-    @property
-    def robust(self) -> Robust | None: ...  # noqa: D102
-    @property
-    def scale(self) -> float | None: ...  # noqa: D102
-    @property
-    def errors_in_x(self) -> bool: ...  # noqa: D102
-    @property
-    def converged(self) -> bool | None: ...  # noqa: D102
-    @property
-    def notes(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def criterion(self) -> str | None: ...  # noqa: D102
-    @property
-    def degree_table(self) -> Sequence[dict[str, Any]]: ...  # noqa: D102
+class Fitted:
+    """A fitted curve: the attributes of ``Fit`` that its answers, its figures and its diagnostics use."""
+
+    params: Array
+    bse: Array | None
+    cov_params: Array | None
+    names: tuple[str, ...]
+    axes: tuple[str, str]
+    degree: int
+    nobs: int
+    df_resid: int
+    rank: int
+    sigma: float | None
+    ssr: float | None
+    ess: float | None
+    rsquared: float | None
+    aic: float | None
+    absolute_sigma: bool
+    weighted: bool
+    level: float
+    x_range: tuple[float, float]
+    x_time: TimeScale | None
+    curve: FittedCurve
+    fixed: dict[str, float]
+    through: tuple[tuple[float, float], ...]
+    cov_type: str
+    robust: Robust | None
+    scale: float | None
+    errors_in_x: bool
+    converged: bool | None
+    notes: tuple[str, ...]
+    criterion: str | None
+    degree_table: tuple[dict[str, float | None], ...]
 
     def predict(self, x: Any, level: float | None = None, sigma: Any = None) -> Any:
         """Return the curve with its bands."""
+        raise NotImplementedError
 
     def spread(self, sigma: Tensor) -> Tensor:
-        """Return the standard deviations of observations with these sigma."""
+        """Return the standard deviations of observations with these sigma, 1 without weights; NaN where unknown."""
+        return sigma if self.absolute_sigma else sigma * (math.nan if self.sigma is None else self.sigma)

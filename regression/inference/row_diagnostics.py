@@ -74,8 +74,8 @@ class RowDiagnostics:
     def of(cls, fit: Fitted, points: Points) -> Self:
         """Return the diagnostics of some or all of the fitted rows.
 
-        Leverages, and what they are needed for, are known where the errors of the fit are known, not 0, and go by
-        residual σ. A fit with errors in x has none.
+        Leverages, and what needs them, are known where the errors of the fit are, are not 0, and go by residual σ; not
+        with errors in x.
         """
         unit = torch.ones_like(points.x, dtype=torch.float64)
         scale = unit if points.sigma is None else points.sigma.double()
