@@ -13,7 +13,7 @@ import torch
 
 import measure
 from regression.common.points import Points
-from regression.curves.change_of_basis import Chart
+from regression.curves.chart import Chart
 from regression.curves.polynomial import Polynomial
 from regression.descent.losses import GlobalLoss
 from regression.descent.updates import Objective, descend

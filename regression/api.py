@@ -1,7 +1,7 @@
 """``regression.fit``: a fit in one call, on arrays or tensors, without a Trainer."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,8 @@ from regression.common.rules import BOOLEAN, PATH, require_option
 from regression.common.time_scale import TimeUnit, headed
 from regression.common.times import timed_columns
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
-from regression.curves.constraints import Constraints
-from regression.curves.polynomial import MAX_DEGREE, Polynomial
+from regression.curves.constraints import Constraints, degree_within
+from regression.curves.polynomial import Polynomial
 from regression.estimation.degree_choice import Comparison, Criterion
 from regression.estimation.sandwich import CovType
 from regression.fits.build import FitOptions
@@ -115,18 +115,18 @@ def fit(
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     require_level(level)
     points, scan = _points(dict(zip(names, columns, strict=True)))
-    constraints = _constraints(terms, fix, through, degree, fit_intercept)
-    degree = degree if constraints is None else constraints.powers[-1]
+    degree = degree_within(degree, 1, fit_intercept, terms, fix, through)
     is_auto = degree == "auto"
+    model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
+    model.constrain(Constraints.of(model.powers, terms, fix, through))
     estimator = Estimator(robust, cov_type, maxlags)
-    estimator.require_compatible(is_auto, absolute_sigma, sigma_x is not None, constraints is not None)
+    estimator.require_compatible(is_auto, absolute_sigma, sigma_x is not None, model.constraints is not None)
     if cov_type == "HAC" and counts is not None:
         raise UsageError("cov_type HAC needs the rows in the order of time, got counts of them")
     if is_auto and not fit_intercept:
         raise UsageError("degree auto needs an intercept, got fit_intercept False")
-    model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
     comparison = Comparison(criterion, folds, absolute_sigma)
-    least_squares = LeastSquares(model, comparison if is_auto else None, constraints, estimator)
+    least_squares = LeastSquares(model, comparison if is_auto else None, estimator)
     found = Range()
     try:
         scan(found.add)
@@ -190,27 +190,3 @@ def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Call
     counts = whole_counts(columns["counts"])
     points, counts = points.chosen((counts > 0).nonzero().flatten()), counts[counts > 0]
     return points, partial(scan_repeated, points, counts)
-
-
-def _constraints(
-    terms: Sequence[int] | None,
-    fix: Mapping[str, float] | None,
-    through: Sequence[tuple[float, float]] | None,
-    degree: Any,
-    fit_intercept: bool,
-) -> Constraints | None:
-    """Return the constraints on the curve, ``None`` without any."""
-    if terms is None and not fix and not through:
-        return None
-    if terms is None:
-        if not isinstance(degree, int):
-            raise UsageError(f"fix and through need a whole number for the degree, got {degree!r}")
-        return Constraints.of(range(int(not fit_intercept), degree + 1), fix, through)
-    if not isinstance(terms, Iterable):
-        raise UsageError(f"terms must be different whole numbers from 0 to {MAX_DEGREE}, as in [0, 2], got {terms!r}")
-    powers = sorted({as_whole(term) for term in terms})
-    if not powers or len(powers) < len(terms) or not all(isinstance(k, int) and 0 <= k <= MAX_DEGREE for k in powers):
-        raise UsageError(f"terms must be different whole numbers from 0 to {MAX_DEGREE}, got {list(terms)}")
-    if degree not in (1, powers[-1]) or not fit_intercept:
-        raise UsageError("terms say which powers there are: leave out degree and fit_intercept")
-    return Constraints.of(powers, fix, through)

@@ -49,6 +49,9 @@ GROUPS = (
         "--sigma NAME": "column of standard deviations of y",
         "--series NAME": "column that names the series of each row",
         "--degree D": "highest power, or auto; without it, a line",
+        "--terms 0,2": "powers that have a coefficient, instead",
+        "--fix slope=4": "coefficient that is kept and not fitted",
+        "--through 4,2": "point that the curve goes through",
     }),
     Group("What was fitted, and the points", REST, {
         "--ckpt_path PATH": "checkpoint, last or best; predict: or fit.json",

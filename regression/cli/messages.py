@@ -21,6 +21,13 @@ KINDS = {
     "str": "a text",
     "dict": "key: value pairs",
 }
+WORDS = {  # for what the parser names by types of Python
+    "--model.domain": "data, raw, or [low, high]",
+    "--model.terms": "a list of powers, such as [0, 2]",
+    "--model.fix": "names and values, such as {slope: 4}",
+    "--model.through": "a list of points, such as [[4, 2]]",
+    "--figure.size": "two lengths in inches, such as [3.4, 2.8]",
+}
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 ROOM = "make room, or choose another folder with --trainer.default_root_dir; the checkpoints there are intact"
 
@@ -38,6 +45,8 @@ def one_line(error: BaseException, options: Iterable[str] = ()) -> str:
     if isinstance(error, UsageError):
         return " ".join(text.split())
     option = "--" + ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', text)))
+    if option in WORDS and (given := re.search(r"Given value: (.*)", text)):
+        return f"{option} must be {WORDS[option]}, got {given[1]}"
     for pattern, explain in (
         (r"unrecognized arguments: ([^\s=]+)", lambda m: _unknown_option(m[1], options)),
         (r"does not accept option '([^']+)'", lambda m: _unknown_option(f"--{m[1]}", options)),

@@ -22,8 +22,12 @@ SHORT = {
     "--sigma_x": "--data.sigma_x",
     "--series": "--data.series",
     "--degree": "--model.degree",
+    "--terms": "--model.terms",
+    "--fix": "--model.fix",
+    "--through": "--model.through",
 }
 OF_ROWS = ("--data.weights", "--data.counts")  # columns too, but without a short option
+OF_MODEL = {"--degree": "2", "--terms": "0,2", "--fix": "slope=4", "--through": "4,2"}  # with an example of each
 TABLE = "regression.TableDataModule"
 OF_DESCENT = ("--optimizer", "--lr_scheduler", "--model.learning_rate", "--model.loss", "--model.updates_per_batch",
               "--model.stop_at_opt_error")  # fmt: skip
@@ -34,9 +38,9 @@ SHOWN = 30  # columns of a table in an error
 def write_out(args: Sequence[str]) -> list[str]:
     """Return the command line with a file and short options as the long options that they stand for.
 
-    A file right after the command, or as ``--data FILE``, is a table. ``fit`` takes the model by the degree where none
-    is named, a line without one, and fits exactly unless an option of gradient descent is given. Of a table with two
-    columns the first is x and the second y.
+    A file right after the command, or as ``--data FILE``, is a table. ``fit`` takes the model by the degree or the
+    terms where none is named, a line without them, and fits exactly unless an option of gradient descent is given. Of a
+    table with two columns the first is x and the second y.
 
     Args:
         args: The command and what follows it.
@@ -53,9 +57,9 @@ def write_out(args: Sequence[str]) -> list[str]:
     if command != "fit" or names & NAMES_A_MODEL:
         return [command, *long]
     if not any(name.startswith("--data") for name in names):
-        for name in sorted(names & SHORT.keys() - {"--degree"}):
+        for name in sorted(names & SHORT.keys() - OF_MODEL.keys()):
             raise UsageError(f"{name} is for a table: give its file right after fit, as in fit FILE {name} NAME")
-    model = _model(names) if table or "--degree" in names else ()
+    model = _model(names) if table or names & OF_MODEL.keys() else ()
     return [command, *model, *long, *(_columns(table, long) if table else ())]
 
 
@@ -69,7 +73,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         elif sign:
             yield name, value
         elif (following := next(rest, None)) is None:
-            raise UsageError(f"{name} needs a value, as in {name} {'2' if name == '--degree' else 'NAME'}")
+            raise UsageError(f"{name} needs a value, as in {name} {OF_MODEL.get(name, 'NAME')}")
         else:
             yield name, following
 
@@ -80,8 +84,32 @@ def _long(given: Sequence[tuple[str, str | None]], table: str) -> Iterator[str]:
             yield from (f"--data={TABLE}", f"--data.path={table}")
         elif value is None:
             yield SHORT.get(name, name)
-        else:
+        elif name not in WRITTEN_OUT:
             yield f"{SHORT.get(name, name)}={value}"
+    for name, write in WRITTEN_OUT.items():
+        if values := [value for other, value in given if other == name and value is not None]:
+            yield f"{SHORT[name]}={write(values)}"
+
+
+def _list(values: Sequence[str]) -> str:
+    """Return ``0,2`` as a list."""
+    return values[-1] if values[-1].startswith("[") else f"[{','.join(values)}]"
+
+
+def _mapping(values: Sequence[str]) -> str:
+    """Return ``slope=4``, and more of them, as names with values."""
+    if values[-1].startswith("{"):
+        return values[-1]
+    parts = [part.partition("=") for part in ",".join(values).split(",")]
+    return f"{{{', '.join(f'{name}: {value}' for name, _, value in parts)}}}"
+
+
+def _lists(values: Sequence[str]) -> str:
+    """Return ``4,2``, and more points, as a list of lists."""
+    return values[-1] if values[-1].startswith("[") else f"[{','.join(f'[{value}]' for value in values)}]"
+
+
+WRITTEN_OUT = {"--terms": _list, "--fix": _mapping, "--through": _lists}  # options that may be given more than once
 
 
 def _is_table(value: str) -> bool:
@@ -98,7 +126,7 @@ def _is_table(value: str) -> bool:
 
 def _model(names: set[str]) -> Iterator[str]:
     """Yield the options of the model and its solver for a command line that names no model."""
-    has_degree = bool(names & {"--degree", "--model.degree"})
+    has_degree = bool(names & {"--degree", "--model.degree", "--terms", "--model.terms"})
     yield f"--model=regression.{'PolynomialRegression' if has_degree else 'LineRegression'}"
     if "--model.solver" not in names and not any(name.startswith(OF_DESCENT) for name in names):
         yield "--model.solver=exact"

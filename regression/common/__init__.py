@@ -11,6 +11,7 @@
 - ``arrays``: converts columns of any library to float64, or refuses them.
 - ``time_scale``: instants and durations as numbers: the time since an origin, in a unit.
 - ``times``: columns of times of any library, as whole nanoseconds and as numbers of their scales.
+- ``html_table``: tables for notebooks, with texts made safe for them.
 - ``data_frames``: picks named columns from a data frame, and makes pandas data frames.
 - ``number_arrays``: arrays of a fit's numbers, which in conditions behave as lists do.
 - ``points``: points with their sigma, scanned by several threads, and global batches of them.

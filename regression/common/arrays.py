@@ -6,7 +6,7 @@ round.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from numbers import Integral
 from typing import Any, Literal
@@ -186,8 +186,12 @@ def as_plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, dict):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
         return {name: as_plain(item) for name, item in value.items()}
+    if isinstance(value, Set | range):
+        return list(map(as_plain, value))
     return type(value)(map(as_plain, value)) if type(value) in (list, tuple) else value
 
 

@@ -5,6 +5,7 @@
 - ``frame``: the coordinates in which the sums over points are taken.
 - ``decimals``: numbers of 150 digits, and linear algebra with them.
 - ``constraints``: the curves with some powers only, given coefficients, or through given points.
-- ``change_of_basis``: exact changes between a model's basis, the basis of the sums, and powers of x.
+- ``change_of_basis``: exact changes between the functions of a basis, those of the sums, and powers of x.
+- ``chart``: exact changes between a model's coefficients, the curve in the basis of the sums, and powers of x.
 - ``equation``: the curve's equation, as text and for LaTeX.
 """

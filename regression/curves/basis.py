@@ -8,7 +8,9 @@ from torch import Tensor
 
 from regression.common.errors import UsageError
 
-__all__ = ["RECURRENCES", "Basis", "design", "polynomial", "recur", "require_basis"]
+__all__ = ["MAX_DEGREE", "RECURRENCES", "Basis", "design", "polynomial", "recur", "require_basis"]
+
+MAX_DEGREE = 60  # above it the sums determine no digit of a coefficient, even of equally spaced points in [−1, 1]
 
 # A basis is a row: for each k the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d``, which starts from φ_0 = 1
 # and φ_{-1} = 0. They are whole numbers: exact changes of basis use the table with decimals. A recurrence with a

@@ -1,28 +1,32 @@
 """Constraints on a polynomial: the powers that it has, coefficients with given values, and points it goes through."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from regression.common.arrays import as_whole
 from regression.common.errors import UsageError
 from regression.common.rules import MAPPING, or_null, require_option
-from regression.curves.change_of_basis import u_in_powers
-from regression.curves.decimals import Matrix, Vector, precise
-from regression.curves.frame import Frame
-from regression.curves.polynomial import power_of
+from regression.common.text import did_you_mean
+from regression.curves.basis import MAX_DEGREE, recur
+from regression.curves.change_of_basis import in_powers_of_x
+from regression.curves.decimals import Matrix, Vector, dot, orthogonalize, precise, root, unit_vectors
+from regression.curves.equation import power_of
 
-__all__ = ["Constraints", "Family"]
+__all__ = ["Constraints", "Family", "degree_within"]
 
-NEGLIGIBLE = Decimal("1e-60")  # elimination in 150 digits may leave so much where the result is 0
+NEGLIGIBLE = Decimal("1e-100")  # elimination in 150 digits may leave so much where the result is 0
+TERMS = f"terms must be different whole numbers from 0 to {MAX_DEGREE}"
 
 
 @dataclass(frozen=True)
 class Family:
-    """The curves that meet constraints: ``base + Σ a_k free_k`` in T_k(u).
+    """The curves that meet constraints: ``base + Σ a_k free_k`` in the functions of a basis.
 
     Attributes:
         base: One curve that meets the constraints, shape (d + 1,).
@@ -31,6 +35,20 @@ class Family:
 
     base: Vector
     free: Matrix
+
+    def orthonormal(self) -> "Family":
+        """Return the same curves with orthonormal coefficients in ``free``, and with the least ones in ``base``.
+
+        So a step of gradient descent along ``free`` is the projection of one of all coefficients.
+        """
+        unit = unit_vectors(len(self.base))
+        rows, squares, _ = orthogonalize(self.free, unit, Decimal(0), are_nested=False)
+        free = [[value / root(square) for value in row] for row, square in zip(rows, squares, strict=True)]
+        base = self.base
+        for row, square in zip(rows, squares, strict=True):
+            share = dot(base, row) / square
+            base = [value - share * part for value, part in zip(base, row, strict=True)]
+        return Family(base, free)
 
 
 @dataclass(frozen=True)
@@ -51,30 +69,38 @@ class Constraints:
     def of(
         cls,
         powers: Sequence[int],
+        terms: Sequence[int] | None = None,
         fix: Mapping[str, float] | None = None,
         through: Sequence[tuple[float, float]] | None = None,
-    ) -> "Constraints":
-        """Return the constraints that a user gives.
+    ) -> "Constraints | None":
+        """Return the constraints that a user gives, ``None`` without any.
 
         Args:
-            powers: The powers of x that have a coefficient.
+            powers: The powers of x that have a coefficient, unless ``terms`` says which do.
+            terms: These powers; ``degree_within`` has checked them.
             fix: Values of coefficients by name, such as ``c1`` or ``slope``.
             through: Points (x, y) that the curve goes through.
 
         Raises:
-            UsageError: If a name is not that of a coefficient, a number is not finite, or a point is not a pair.
+            UsageError: If a name is not that of a coefficient, a number is not finite, a point is not a pair, or no
+                curve meets the constraints, or only one.
         """
         require_option("fix", fix, or_null(MAPPING))
+        powers = sorted(powers if terms is None else map(int, terms))
+        points = _pairs(through)
+        if terms is None and not fix and not points:
+            return None
         fixed = {}
         for name, value in (fix or {}).items():
             power = power_of(str(name))
             if power is None or power not in powers:
-                raise UsageError(f"fix must name coefficients of the powers {_listed(powers)}, got {name!r}")
+                near = did_you_mean(str(name), ["intercept", "slope", *(f"c{power}" for power in powers)])
+                listed = ", ".join(map(str, powers))
+                raise UsageError(f"fix must name coefficients of the powers {listed}, got {name!r}{near}")
             fixed[power] = _finite("a fixed coefficient", value)
-        if not all(isinstance(point, Sequence | np.ndarray) and len(point) == 2 for point in through or ()):
-            raise UsageError(f"through must be points (x, y), as in [(4, 2)], got {through}")
-        points = tuple(tuple(_finite("a point to go through", value) for value in point) for point in through or ())
-        return cls(tuple(sorted(powers)), tuple(sorted(fixed.items())), points)  # type: ignore[arg-type]
+        found = cls(tuple(powers), tuple(sorted(fixed.items())), points)
+        assert found.freedom
+        return found
 
     @property
     def count(self) -> int:
@@ -82,35 +108,93 @@ class Constraints:
         return len(self.fixed) + len(self.through)
 
     @property
-    def known(self) -> dict[int, float]:
-        """The values of coefficients that follow from the constraints alone, by power: given ones, and f(0)."""
-        at_0 = [(0, y) for x, y in self.through if x == 0]
-        return dict([*at_0, *self.fixed])
+    def degree(self) -> int:
+        """The highest power."""
+        return self.powers[-1]
 
     @property
     def has_intercept(self) -> bool:
         """Whether a constant may be added to the curve."""
         return 0 in self.powers and 0 not in dict(self.fixed) and not self.through
 
-    def family(self, frame: Frame, degree: int) -> Family:
-        """Return the curves that meet the constraints.
+    @cached_property
+    def freedom(self) -> int:
+        """The number of coefficients that may be chosen; counted where the points to go through are far apart.
+
+        Raises:
+            UsageError: If no curve meets the constraints, or only one.
+        """
+        at = [x for x, _ in self.through]
+        center = Decimal(at[0]) if at else Decimal(0)
+        scale = max((abs(Decimal(x) - center) for x in at), default=Decimal(0))
+        return len(self.family("chebyshev", center, scale or Decimal(1)).free)
+
+    def family(self, basis: str, center: Decimal, scale: Decimal) -> Family:
+        """Return the curves that meet the constraints, in the functions of a basis of t, with ``x = center + scale t``.
 
         Raises:
             UsageError: If there are none, or only one.
         """
         with precise():
-            given = {k: Decimal(0) for k in range(degree + 1) if k not in self.powers}
+            given = {k: Decimal(0) for k in range(self.degree + 1) if k not in self.powers}
             given |= {power: Decimal(value) for power, value in self.fixed}
-            columns = list(zip(*u_in_powers(frame, degree), strict=True))
+            columns = list(zip(*in_powers_of_x(basis, center, scale, self.degree), strict=True))
             rows = [[*columns[power], value] for power, value in given.items()]
             for x, y in self.through:
-                u = (Decimal(x) - Decimal(frame.center)) * frame.scale.denominator / frame.scale.numerator
-                rows.append([*_chebyshev(u, degree), Decimal(y)])
-            return _solve(rows, degree, Decimal(frame.y_center) if self.has_intercept else Decimal(0))
+                t = (Decimal(x) - center) / scale
+                rows.append([*recur(Decimal(1), t.__mul__, self.degree, basis), Decimal(y)])
+            return _solve(rows, self.degree)
+
+    def kept(self, family: Family, in_powers: Matrix) -> dict[int, Decimal]:
+        """Return the coefficients that have the same value in all curves of a family, by power.
+
+        They are the given ones, and those that follow from the constraints, such as f(0).
+
+        Args:
+            family: The curves that meet the constraints.
+            in_powers: The functions of their basis in powers of x, a row for each.
+        """
+        found = {power: Decimal(value) for power, value in self.fixed}
+        for power in self.powers:
+            column = [row[power] for row in in_powers]
+            if all(_is_zero(row, column) for row in family.free):
+                found.setdefault(power, dot(family.base, column))
+        return found
 
 
-def _listed(powers: Sequence[int]) -> str:
-    return ", ".join(map(str, sorted(powers)))
+def degree_within(
+    degree: Any, usual: int, fit_intercept: bool = True, terms: Any = None, fix: Any = None, through: Any = None
+) -> Any:
+    """Return the degree of a polynomial within constraints: that of the highest term, or the given one.
+
+    Args:
+        degree: The degree that was given.
+        usual: The degree where none is given.
+        fit_intercept: Whether there is a constant term, as was given.
+        terms: See ``Constraints.of``.
+        fix: Likewise.
+        through: Likewise.
+
+    Raises:
+        UsageError: If the terms are not different powers up to 60, or contradict what else was given, or the degree is
+            to be chosen.
+    """
+    if terms is None:
+        if degree == "auto" and not (fix is None and through is None):
+            raise UsageError("fix and through need a whole number for the degree, got 'auto'")
+        return degree
+    if isinstance(terms, str) or not isinstance(terms, Collection):
+        raise UsageError(f"{TERMS}, as in [0, 2], got {terms!r}")
+    powers = [as_whole(term) for term in terms]
+    if not powers or not all(map(_is_power, powers)) or len(set(powers)) < len(powers):
+        raise UsageError(f"{TERMS}, got {powers}")
+    if degree not in (usual, max(powers)) or not fit_intercept:
+        raise UsageError("terms say which powers there are: leave out degree and fit_intercept")
+    return max(powers)
+
+
+def _is_power(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEGREE
 
 
 def _finite(what: str, value: Any) -> float:
@@ -119,14 +203,25 @@ def _finite(what: str, value: Any) -> float:
     return float(value)
 
 
-def _chebyshev(u: Decimal, degree: int) -> Vector:
-    values = [Decimal(1), u]
-    while len(values) <= degree:
-        values.append(2 * u * values[-1] - values[-2])
-    return values[: degree + 1]
+def _pairs(through: Any) -> tuple[tuple[float, float], ...]:
+    """Return points to go through, or refuse what is no list of pairs of numbers."""
+    points = () if through is None else through
+    if not _is_list(points) or not all(_is_list(point) and len(point) == 2 for point in points):
+        raise UsageError(f"through must be points (x, y), as in [(4, 2)], got {through}")
+    what = "a point to go through"
+    return tuple((_finite(what, x), _finite(what, y)) for x, y in points)
 
 
-def _solve(rows: Matrix, degree: int, constant: Decimal) -> Family:
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+
+
+def _is_zero(row: Vector, column: Vector) -> bool:
+    """Tell whether ``Σ row_k column_k`` is 0 but for the rounding of its terms."""
+    return abs(dot(row, column)) <= NEGLIGIBLE * dot(list(map(abs, row)), list(map(abs, column)))
+
+
+def _solve(rows: Matrix, degree: int) -> Family:
     """Return all solutions of linear equations by elimination; a row holds d + 1 factors and the right side."""
     pivots: dict[int, Vector] = {}
     for row in rows:
@@ -148,6 +243,5 @@ def _solve(rows: Matrix, degree: int, constant: Decimal) -> Family:
     if not free:
         raise UsageError("terms, fixed coefficients and points to go through leave nothing to fit")
     base = [pivots[k][-1] if k in pivots else Decimal(0) for k in range(degree + 1)]
-    base[0] += constant
     added = [[-pivots[k][f] if k in pivots else Decimal(int(k == f)) for k in range(degree + 1)] for f in free]
     return Family(base, added)

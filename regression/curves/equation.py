@@ -5,12 +5,18 @@ import re
 from collections.abc import Sequence
 
 from regression.common.value_and_error import value_and_error
-from regression.curves.polynomial import power_of
 
-__all__ = ["equation", "formula", "latex_equation"]
+__all__ = ["equation", "formula", "latex_equation", "power_of"]
 
 MOST_TERMS = 5  # of a formula in a legend
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of(name: str) -> int | None:
+    """Return the power of x of a coefficient's name, ``None`` if the text is not such a name."""
+    if name in ("intercept", "slope"):
+        return int(name == "slope")
+    return int(name[1:]) if name[:1] == "c" and name[1:].isdecimal() else None
 
 
 def formula(params: Sequence[float], names: Sequence[str]) -> str:

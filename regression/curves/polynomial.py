@@ -1,5 +1,7 @@
 """Line and polynomial as plain ``nn.Module``s: parameters, zero at first, and a forward pass."""
 
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -7,24 +9,20 @@ from torch import Tensor, nn
 
 from regression.common.errors import UsageError
 from regression.common.rules import BOOLEAN, RANGE, require_option, whole
-from regression.curves.basis import Basis, design, require_basis
+from regression.curves.basis import MAX_DEGREE, Basis, design, require_basis
+from regression.curves.constraints import Constraints, Family
+from regression.curves.decimals import precise
 
-__all__ = ["Line", "Polynomial", "power_of"]
+__all__ = ["Line", "Polynomial"]
 
-MAX_DEGREE = 60  # above it the sums determine no digit of a coefficient, even of equally spaced points in [−1, 1]
-
-
-def power_of(name: str) -> int | None:
-    """Return the power of x of a coefficient's name, ``None`` if the text is not such a name."""
-    if name in ("intercept", "slope"):
-        return int(name == "slope")
-    return int(name[1:]) if name[:1] == "c" and name[1:].isdecimal() else None
+FAMILIES = 64  # of curves within constraints that are kept, because they take some milliseconds
 
 
 class Polynomial(nn.Module):
     """A polynomial ``f(x) = Σ a_k φ_k(t)`` with K = degree + 1 coefficients, where t is x or x mapped to [−1, 1].
 
-    Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain is symmetric about 0.
+    Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain is symmetric about 0. Within
+    constraints the parameter has one number for each way in which the curve may change; see ``constrain``.
 
     Args:
         degree: Highest power of x. Degree 4 has five coefficients.
@@ -33,7 +31,8 @@ class Polynomial(nn.Module):
         fit_intercept: Whether there is a constant term.
 
     Attributes:
-        coefficients: The parameter a, shape (K,), zeros at first.
+        coefficients: The parameter, shape (K,), zeros at first: a, unless there are constraints.
+        constraints: The constraints on the curve, ``None`` without any.
         domain: The interval; the ``state_dict`` contains it.
 
     Raises:
@@ -54,20 +53,55 @@ class Polynomial(nn.Module):
         if not fit_intercept and degree == 0:
             raise UsageError("degree 0 without an intercept leaves nothing to fit: use degree 1 or more")
         self.degree, self.basis, self.fit_intercept = int(degree), basis, bool(fit_intercept)
+        self.constraints: Constraints | None = None
         self.coefficients = nn.Parameter(torch.zeros(degree + fit_intercept))
         self.domain: tuple[float, float] | None = None
         if domain is not None:
             self.set_domain(*domain)
 
+    def constrain(self, constraints: Constraints | None) -> None:
+        """Keep the curve within constraints, if there are any, whatever an optimizer does to the parameter.
+
+        The curves that meet them are ``a = base + Σ z_j free_j``, and the parameter is z: with orthonormal rows
+        ``free``, a step of gradient descent is the projection of one of a. The degree is that of the highest power.
+        """
+        if constraints is None:
+            return
+        self.constraints, self.degree = constraints, constraints.degree
+        self.fit_intercept = 0 in constraints.powers
+        self.coefficients = nn.Parameter(torch.zeros(constraints.freedom, dtype=self.coefficients.dtype))
+
+    @property
+    def has_constant(self) -> bool:
+        """Whether ``φ_0 = 1`` is among the functions; constraints may leave it out of the curve nevertheless."""
+        return self.fit_intercept or self.constraints is not None
+
     def set_domain(self, low: float, high: float) -> None:
         """Map the interval from low to high to [−1, 1]; without an intercept, the smallest symmetric one around it."""
         require_option("domain", (low, high), RANGE)
-        if not self.fit_intercept:
+        if not self.has_constant:
             high = max(abs(low), abs(high))
             low = -high
         if low == high:  # all x are equal: any scale serves
             low, high = low - max(1.0, abs(low)), high + max(1.0, abs(high))
         self.domain = (float(low), float(high))
+
+    def center_and_scale(self) -> tuple[Decimal, Decimal]:
+        """Return center and scale of ``x = center + scale t``."""
+        low, high = map(Decimal, self.domain or (-1, 1))
+        with precise():
+            return (low + high) / 2, (high - low) / 2 or Decimal(1)
+
+    @property
+    def family(self) -> Family | None:
+        """The curves that meet the constraints, in the functions φ, ``None`` without constraints."""
+        return None if (known := self._known) is None else known[0]
+
+    @property
+    def _known(self) -> tuple[Family, Tensor, Tensor] | None:
+        if self.constraints is None:
+            return None
+        return _known(self.constraints, self.basis, *self.center_and_scale())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,21 +111,38 @@ class Polynomial(nn.Module):
     @property
     def powers(self) -> tuple[int, ...]:
         """The powers of x that have coefficients."""
-        return tuple(range(1 - self.fit_intercept, self.degree + 1))
+        kept = self.constraints
+        return tuple(range(1 - self.fit_intercept, self.degree + 1)) if kept is None else kept.powers
+
+    @property
+    def expanded(self) -> Tensor:
+        """The coefficients a of the functions φ, which are the parameter itself without constraints."""
+        if (known := self._known) is None:
+            return self.coefficients
+        base, free = (numbers.to(self.coefficients.device) for numbers in known[1:])
+        return (base + self.coefficients.double() @ free).to(self.coefficients.dtype)
 
     def design(self, x: Tensor) -> Tensor:
-        """Return the matrix A, shape (N, K), for which ``forward(x) = A @ coefficients``, in the parameter's dtype."""
+        """Return the matrix A, with a column for each function φ, in the parameter's dtype: ``f(x) = A a``."""
         if self.domain is not None:
             low, high = self.domain
             x = (x - (low / 2 + high / 2)) / (high / 2 - low / 2)  # in x's dtype, whose precision may be higher
         t = x.to(self.coefficients.dtype)
-        if self.fit_intercept:
+        if self.has_constant:
             return design(t, self.degree, self.basis)
         return t[:, None] * design(t, self.degree - 1, self.basis)
 
+    def linear(self, x: Tensor) -> tuple[Tensor, Tensor | float]:
+        """Return a matrix, shape (N, K), and values, shape (N,) or 0: ``f(x) = matrix @ coefficients + values``."""
+        matrix = self.design(x)
+        if (known := self._known) is None:
+            return matrix, 0.0
+        base, free = (numbers.to(matrix) for numbers in known[1:])
+        return matrix @ free.T, matrix @ base
+
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), shape (N,), for points x of shape (N,)."""
-        return self.design(x) @ self.coefficients
+        return self.design(x) @ self.expanded
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what the ``state_dict`` contains besides the parameter."""
@@ -116,16 +167,25 @@ class Line(Polynomial):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the coefficients in ascending powers of x."""
-        return ("intercept", "slope") if self.fit_intercept else ("slope",)
+        return tuple(("intercept", "slope")[power] for power in self.powers)
 
     @property
     def slope(self) -> Tensor:
         """The change of f per unit of x."""
         low, high = self.domain or (-1.0, 1.0)
-        return self.coefficients[-1] / (high / 2 - low / 2)
+        return self.expanded[-1] / (high / 2 - low / 2)
 
     @property
     def intercept(self) -> Tensor:
         """The value at x = 0."""
         value: Tensor = self(torch.zeros(1, dtype=self.coefficients.dtype, device=self.coefficients.device))[0]
         return value
+
+
+@lru_cache(maxsize=FAMILIES)
+def _known(constraints: Constraints, basis: str, center: Decimal, scale: Decimal) -> tuple[Family, Tensor, Tensor]:
+    """Return the curves that meet constraints, also as float64 tensors of shapes (d + 1,) and (K, d + 1)."""
+    with precise(), torch.inference_mode(False):  # the first call may be in a validation
+        family = constraints.family(basis, center, scale).orthonormal()
+        base, *free = (torch.tensor(list(map(float, row)), dtype=torch.float64) for row in (family.base, *family.free))
+        return family, base, torch.stack(free)

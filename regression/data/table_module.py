@@ -21,6 +21,8 @@ from regression.stores.address import Address, as_local, is_address
 
 __all__ = ["TableDataModule"]
 
+SAME = "x and y must be two columns"
+
 
 class TableDataModule(PointsDataModule):
     """Points from columns of one or many files, as float64.
@@ -135,6 +137,10 @@ class TableDataModule(PointsDataModule):
         like = getattr(fit, "x_time", None) or getattr(fit, "y_time", None)
         table, rows = self._open(self.path, like, stage != "predict", stage == "fit")
         self.x_time, self.y_time = (table.clock.scales.get(role) for role in ("x", "y"))
+        # Numbers that differ are columns that differ, also under one name.
+        is_mixed = str(self.x).isdecimal() != str(self.y).isdecimal()
+        if stage != "predict" and is_mixed and table.headings[0] == table.headings[1]:
+            raise UsageError(f"{SAME}, got {self.x} and {self.y}, which are the same one of {self.path}")
         if stage != "predict":
             self.axes = headed(table.headings[0], self.x_time), headed(table.headings[1], self.y_time)
         return rows
@@ -152,6 +158,8 @@ class TableDataModule(PointsDataModule):
 
     def _require_one_meaning(self) -> None:
         """Refuse columns that contradict each other."""
+        if str(self.x) == str(self.y):
+            raise UsageError(f"{SAME}, got {self.x} for both")
         if self.sigma is not None and self.weights is not None:
             raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
         if self.counts is not None and (self.series is not None or self.sigma_x is not None):

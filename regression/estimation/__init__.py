@@ -3,6 +3,7 @@
 - ``solver``: the optimum of the sums, and its rank.
 - ``within``: the constraints that an optimum meets.
 - ``solution``: the optimum: coefficients, sums of squares, and how many digits of them are certain.
+- ``certainty``: bounds on the errors of an optimum.
 - ``refinement``: a second pass over the points, where too few digits are certain.
 - ``standard_errors``: covariance and standard errors of the coefficients.
 - ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.

@@ -7,7 +7,7 @@ from decimal import Decimal
 import torch
 from torch import Tensor
 
-from regression.curves.change_of_basis import Chart
+from regression.curves.chart import Chart, as_tensor
 from regression.curves.decimals import Vector, gram, precise
 from regression.estimation.optimum import Optimum
 from regression.estimation.solution import Solution
@@ -30,12 +30,18 @@ def is_converged(distance: float) -> bool:
 def optimum_errors(solution: Solution, optimum: Optimum) -> Vector | None:
     """Return the standard errors of the optimum, the unit of distances from it; ``None`` if unknown, or if one is 0.
 
-    They are not those of the fit itself, whose residuals, and so its errors, are larger the further off it is.
+    Coefficients that constraints leave no choice of have none. The errors are not those of the fit itself, whose
+    residuals, and so its errors, are larger the further off it is.
     """
     if solution.is_perfect:
         return None
-    errors = standard_errors(solution, optimum.scale)
-    return errors if errors is not None and all(errors) else None
+    errors = _chosen(standard_errors(solution, optimum.scale) or [], solution)
+    return errors if errors and all(errors) else None
+
+
+def _chosen(values: Sequence[Decimal], solution: Solution) -> Vector:
+    """Return the values, one for each coefficient in powers of x, of those that constraints leave a choice of."""
+    return [value for power, value in zip(solution.powers, values, strict=False) if power not in solution.kept]
 
 
 def distance_from_optimum(params: Sequence[Decimal], solution: Solution, optimum: Optimum) -> float | None:
@@ -49,7 +55,8 @@ def distance_from_optimum(params: Sequence[Decimal], solution: Solution, optimum
     if errors is None:
         return None
     with precise():
-        return float(max(abs(a - b) / e for a, b, e in zip(params, best, errors, strict=True)))
+        own = zip(_chosen(params, solution), _chosen(best, solution), errors, strict=True)
+        return float(max(abs(a - b) / e for a, b, e in own))
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,8 @@ class OptimumDistance:
 
     Attributes:
         optimum: The optimum in the model's own basis, shape (K,), float64.
-        params: Matrix from there to powers of x, shape (K, K).
-        errors: Standard errors of the coefficients in powers of x, shape (K,).
+        params: Matrix from there to powers of x, a column for each that may change, shape (K, J).
+        errors: Standard errors of the coefficients of these, shape (J,).
     """
 
     optimum: Tensor
@@ -73,7 +80,8 @@ class OptimumDistance:
         if errors is None or optimum.coefficients is None:
             return None
         best = torch.tensor(chart.from_curve(optimum.coefficients), dtype=torch.float64)
-        known = (best, chart.params_matrix(), torch.tensor(list(map(float, errors)), dtype=torch.float64))
+        rows = [_chosen(solution.error_in_terms(function), solution) for function in chart.in_u]
+        known = (best, as_tensor(rows), as_tensor([errors])[0])
         return cls(*(numbers.to(device) for numbers in known))
 
     def at(self, coefficients: Tensor) -> Tensor:
@@ -87,7 +95,8 @@ def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> f
     With the extreme eigenvalues of the Hessian ``H = 2 AᵀWA / N`` it is ``2 / (λmin + λmax)``, the best constant step,
     but at most ``1.9 / λmax``: at 2 / λmax rounding alone can make the steps grow. A mini-batch can have a larger λmax
     than all points. Its λmax is at most twice the largest sum of squares of a row of A: K functions of size 1 give
-    2 K, and the trace of H is twice the mean sum of squares; the step is 1 over the larger of both.
+    2 K, and orthonormal combinations of them no more; the trace of H is twice the mean sum of squares; the step is 1
+    over the larger of both.
 
     Args:
         chart: The model's functions.
@@ -101,5 +110,5 @@ def safe_rate(chart: Chart, solution: Solution, mini_batches: bool = False) -> f
     eigenvalues = torch.linalg.eigvalsh(hessian)  # ascending
     low, high = float(eigenvalues[0]), float(eigenvalues[-1])
     if mini_batches:
-        return 1 / max(float(hessian.trace()), 2.0 * len(hessian))
+        return 1 / max(float(hessian.trace()), 2.0 * chart.width)
     return min(2 / (low + high), 1.9 / high)

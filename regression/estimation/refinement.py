@@ -23,7 +23,8 @@ from regression.curves.decimals import (
     solve_triangular,
     unit_vectors,
 )
-from regression.estimation.solution import Certainty, Solution
+from regression.estimation.certainty import Certainty
+from regression.estimation.solution import Solution
 from regression.estimation.solver import UNIT, weight_unit, y_unit
 from regression.estimation.within import Within
 from regression.kernels.fixed_point import UNIT_BITS

@@ -22,31 +22,15 @@ from regression.curves.decimals import (
     times,
 )
 from regression.curves.frame import Frame
+from regression.estimation.certainty import Certainty
 from regression.estimation.within import Within
 
-__all__ = ["SHOWN_DIGITS", "Certainty", "Solution"]
+__all__ = ["SHOWN_DIGITS", "Solution"]
 
 ROUNDING = Decimal("1e-32")  # squared residuals from the rounding of y to float64, as a share of Σ w y²
 SHOWN_DIGITS = 52 * math.log10(2)  # an error below 2^-52 of a number is at most a unit of its last place
 INFINITE = Decimal("Infinity")
 FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error is negligible
-
-
-@dataclass(frozen=True)
-class Certainty:
-    """Bounds on the errors of a solution, from the rounding of the terms of its sums.
-
-    Attributes:
-        growth: Largest factor from the error of one sum to that of ``Σ w y f_j``, shape (rank,).
-        value: Largest error of a sum of products with residuals or values, over the optimum.
-        product: Largest error of a sum of products of two functions.
-        ssr: Largest error of ``ssr``.
-    """
-
-    growth: Vector
-    value: Decimal
-    product: Decimal
-    ssr: Decimal
 
 
 @dataclass(frozen=True)
@@ -142,14 +126,19 @@ class Solution:
             return self.ssr + sum(self._explained[int(self.has_intercept) :], Decimal(0))
 
     @property
-    def rounding(self) -> Decimal:
-        """The ``Σ w r²`` below which residuals are smaller than the rounding of y itself to float64."""
+    def square(self) -> Decimal:
+        """``Σ w y²``."""
         with precise():
             square = self.ssr + sum(self._explained, Decimal(0)) if self.within is None else self.within.square
             if self.has_intercept:  # from Σ w (y - offset)² to Σ w y²
                 total = self.projections[0] / self.functions[0][0]  # Σ w (y - offset): the first function is a constant
                 square += self.offset * (2 * total + self.offset * self.matrix[0][0])
-            return ROUNDING * square
+            return square
+
+    @property
+    def rounding(self) -> Decimal:
+        """The ``Σ w r²`` below which residuals are smaller than the rounding of y itself to float64."""
+        return FEW.multiply(ROUNDING, self.square)
 
     @property
     def is_perfect(self) -> bool:
@@ -170,17 +159,18 @@ class Solution:
         return tuple(range(int(not self.has_intercept), self.degree + 1))
 
     @property
-    def _fixed(self) -> dict[int, float]:
-        return {} if self.within is None else self.within.constraints.known
+    def kept(self) -> dict[int, Decimal]:
+        """The coefficients in powers of x that the constraints leave no choice of, by power."""
+        return {} if self.within is None else self.within.kept
 
-    def _in_terms(self, curve: Vector, fixed: Mapping[int, float]) -> Vector:
+    def _in_terms(self, curve: Vector, kept: Mapping[int, Decimal]) -> Vector:
         with precise():
             found = combine(self.in_powers, curve)
-        return [Decimal(fixed[k]) if k in fixed else found[k] for k in self.powers]
+        return [kept.get(k, found[k]) for k in self.powers]
 
     def params_of(self, curve: Vector) -> Vector:
         """Return the coefficients in ascending powers of x, shape (K,), of a curve in T_k(u), shape (d + 1,)."""
-        return self._in_terms(curve, self._fixed)
+        return self._in_terms(curve, self.kept)
 
     @cached_property
     def params(self) -> Vector:
@@ -193,7 +183,7 @@ class Solution:
 
     def error_in_terms(self, function: Vector) -> Vector:
         """Return what may be added to a curve in powers of x, shape (K,), 0 for coefficients that are kept."""
-        return self._in_terms(function, dict.fromkeys(self._fixed, 0.0))
+        return self._in_terms(function, dict.fromkeys(self.kept, Decimal(0)))
 
     def _inverse(self, functions: Matrix) -> Matrix:
         """Return ``(AᵀWA)⁻¹ = Σ_j f_j f_jᵀ / Σ w f_j²`` from the orthogonal functions in those of A."""

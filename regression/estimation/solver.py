@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from regression.curves.change_of_basis import powers_in_u
+from regression.curves.change_of_basis import center_and_scale, powers_in_u, u_in_powers
 from regression.curves.constraints import Constraints
 from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
 from regression.curves.frame import Frame
-from regression.estimation.solution import Certainty, Solution
+from regression.estimation.certainty import Certainty
+from regression.estimation.solution import Solution
 from regression.estimation.within import Within
 from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.moments import Moments
@@ -78,14 +79,11 @@ def solve(
         moments: Moments of the points, of at least that degree.
         degree: Highest power of x.
         fit_intercept: Whether there is a constant term.
-        constraints: The constraints on the polynomial, which replace ``fit_intercept``.
-
-    Raises:
-        UsageError: If no curve meets the constraints, or only one.
+        constraints: The constraints on the polynomial, which replace ``degree`` and ``fit_intercept``.
     """
     frame = moments.frame
     if constraints is not None:
-        return _solve_within(moments, degree, constraints)
+        return _solve_within(moments, constraints)
     with precise():
         offset = frame.y_center if fit_intercept else 0.0
         equations = system(moments, degree, offset)
@@ -108,11 +106,14 @@ def solve(
         )  # fmt: skip
 
 
-def _solve_within(moments: Moments, degree: int, constraints: Constraints) -> Solution:
+def _solve_within(moments: Moments, constraints: Constraints) -> Solution:
     """Return the least-squares polynomial among those that meet constraints: fits y minus one that meets them."""
-    frame, family = moments.frame, constraints.family(moments.frame, degree)
+    frame = moments.frame
     with precise():
-        equations, base = system(moments, degree), family.base
+        family = constraints.family("chebyshev", *center_and_scale(frame))
+        constant, *others = family.base
+        base = [constant + (Decimal(frame.y_center) if constraints.has_intercept else 0), *others]
+        equations = system(moments, constraints.degree)
         image = times(equations.matrix, base)
         right = [b - part for b, part in zip(equations.right, image, strict=True)]
         noise = moments.nobs * term_error(moments.degree, moments.term_bits) * weight_unit(frame)
@@ -136,6 +137,7 @@ def _solve_within(moments: Moments, degree: int, constraints: Constraints) -> So
             within=Within(
                 constraints,
                 base,
+                constraints.kept(family, u_in_powers(frame, constraints.degree)),
                 total=about_mean.square - about_mean.right[0] ** 2 / about_mean.matrix[0][0]
                 if is_about_mean
                 else equations.square,

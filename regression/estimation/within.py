@@ -18,9 +18,11 @@ class Within:
         base: A curve that meets them, in T_0 … T_d, which is subtracted from y before the fit, shape (d + 1,).
         total: ``Σ w (y - ȳ)²``, or ``Σ w y²`` if a chosen set of powers has no constant.
         square: ``Σ w y²``.
+        kept: The coefficients in powers of x that all curves within the constraints share, by power.
     """
 
     constraints: Constraints
     base: Vector
+    kept: dict[int, Decimal]
     total: Decimal
     square: Decimal

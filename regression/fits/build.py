@@ -91,10 +91,10 @@ def build_fit(
     if not solution.null and optimum.is_of_squares:
         criteria = information_criteria(solution, ssr, solution.columns, options.absolute_sigma)
     own: dict[str, Any] = vars(options) | {name: finite_float(value) for name, value in criteria._asdict().items()}
-    names = tuple(model.names[k - int(not model.fit_intercept)] for k in solution.powers)
+    names = tuple(name for power, name in zip(model.powers, model.names, strict=True) if power in solution.powers)
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
     rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
-    said = notes(solution, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
+    said = notes(solution, names, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
     named = robust.notes if robust else ()
     with precise():
         return Fit(

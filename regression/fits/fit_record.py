@@ -11,7 +11,7 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.rules import NUMBER, TEXT, list_of, or_null, require_stored, whole
 from regression.common.time_scale import TimeScale
-from regression.curves.change_of_basis import Chart
+from regression.curves.chart import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.estimation.optimum import Optimum
@@ -180,7 +180,12 @@ class FitRecord:
     def _curve(self) -> dict[str, Any]:
         """Return the options that a module must share with stored weights to load them."""
         model = self.model
-        return {"degree": model.degree, "basis": model.basis, "fit_intercept": model.fit_intercept}
+        own = {"degree": model.degree, "basis": model.basis, "fit_intercept": model.fit_intercept}
+        kept = model.constraints
+        if kept is None:
+            return own | dict.fromkeys(("terms", "fix", "through"))
+        fix, through = dict(kept.fixed), list(map(list, kept.through))
+        return own | {"terms": list(kept.powers), "fix": {f"c{k}": v for k, v in fix.items()}, "through": through}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Load what ``state`` or ``state_of`` returned; refuse the state of another curve."""

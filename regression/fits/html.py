@@ -1,13 +1,10 @@
 """A fit in a notebook: a table of the coefficients with a small picture, as HTML for light and dark pages."""
 
-from collections.abc import Iterable
-from html import escape
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from regression.common.text import printable
+from regression.common.html_table import html_table, safe_html
 from regression.fits.report import title_lines
 from regression.fits.result import FitResult
 from regression.fits.tables import coefficient_rows, interval_head
@@ -25,29 +22,14 @@ Array = NDArray[np.float64]
 def html(fit: FitResult) -> str:
     """Return a fit as HTML."""
     first, *others = title_lines(fit)
-    head = _row(["coefficient", "value ± error", interval_head(fit), "t", "p"], "th")
-    body = "".join(_row(cells, "td") for cells in coefficient_rows(fit))
-    notes = "".join(f"<div>note: {_safe(note)}</div>" for note in fit.notes)
-    titles = "".join(f"<div>{_safe(line)}</div>" for line in others)
+    table = html_table(["coefficient", "value ± error", interval_head(fit), "t", "p"], coefficient_rows(fit))
+    notes = "".join(f"<div>note: {safe_html(note)}</div>" for note in fit.notes)
+    titles = "".join(f"<div>{safe_html(line)}</div>" for line in others)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"><div style="max-width:48em">'
-        f"<div><b>{_safe(first)}</b></div>{titles}"
-        f'<table style="margin:.5em 0;color:inherit;border-spacing:1em .1em"><thead>{head}</thead>'
-        f"<tbody>{body}</tbody></table>{notes}</div>"
-        f"{_picture(fit)}</div>"
+        f"<div><b>{safe_html(first)}</b></div>{titles}"
+        f"{table}{notes}</div>{_picture(fit)}</div>"
     )
-
-
-def _safe(text: str) -> str:
-    """Return a text escaped for HTML, because names come from files of other people."""
-    return escape(printable(text))
-
-
-def _row(cells: Iterable[str], kind: str) -> str:
-    aligned = (
-        f'<{kind} style="text-align:{"right" if k else "left"}">{_safe(c)}</{kind}>' for k, c in enumerate(cells)
-    )
-    return f"<tr>{''.join(aligned)}</tr>"
 
 
 def _picture(fit: FitResult) -> str:
@@ -79,7 +61,7 @@ def _picture(fit: FitResult) -> str:
 
 def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, float]) -> str:
     """Return a picture in a frame, with the names of both axes and the numbers at their ends."""
-    x, y = (_safe(name) for name in axes)
+    x, y = (safe_html(name) for name in axes)
     right, base = WIDTH - 4, HEIGHT - MARGIN
     frame = f'x="{MARGIN}" y="4" width="{right - MARGIN}" height="{base - 4}"'
     middle = (right + MARGIN) / 2

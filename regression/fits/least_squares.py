@@ -11,8 +11,7 @@ from torch import Tensor
 
 from regression.common.points import Points
 from regression.common.rules import or_null, require_stored, whole
-from regression.curves.change_of_basis import Chart
-from regression.curves.constraints import Constraints
+from regression.curves.chart import Chart, as_tensor
 from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -41,7 +40,6 @@ class LeastSquares:
     Args:
         model: The curve; its domain must not change after ``solve``.
         comparison: How the degree is chosen, up to that of the model; ``None`` keeps the model's.
-        constraints: The constraints on the curve.
         estimator: What is estimated by further passes.
 
     Attributes:
@@ -52,10 +50,9 @@ class LeastSquares:
         self,
         model: Polynomial,
         comparison: Comparison | None = None,
-        constraints: Constraints | None = None,
         estimator: Estimator = Estimator(),  # noqa: B008  # which nothing changes
     ) -> None:
-        self.model, self.comparison, self.constraints, self.estimator = model, comparison, constraints, estimator
+        self.model, self.comparison, self.estimator = model, comparison, estimator
         self.omitted, self._has_sigma_x = 0, False
         self._sums: Sums | None
         self._moments: Moments | None
@@ -65,7 +62,7 @@ class LeastSquares:
         self._optimum: Optimum | None  # of a loss that does not follow from the squares
         self._further: Further
         self._distance: OptimumDistance | None
-        self._params_matrix: Tensor | None
+        self._params: tuple[Tensor, Tensor] | None
         self.forget()
 
     @property
@@ -97,7 +94,7 @@ class LeastSquares:
     def forget(self) -> None:
         """Reset to the state without points."""
         self._sums = self._moments = self._second_sums = self._solution = self._choice = None
-        self._optimum = self._distance = self._params_matrix = None
+        self._optimum = self._distance = self._params = None
         self._further = Further()
 
     def begin(self, frame: Frame, omitted: int, has_sigma_x: bool = False) -> None:
@@ -126,7 +123,7 @@ class LeastSquares:
         assert self._sums is not None
         device, scan = passes.device, passes.scan
         self._moments = self._sums.moments().reduced(device)
-        solution = solve(self._moments, self.model.degree, self.model.fit_intercept, self.constraints)
+        solution = self._solved(self._moments)
         self._second_sums = None
         if not solution.is_certain:
             request = second_pass(solution)
@@ -145,10 +142,12 @@ class LeastSquares:
         self._sums = None  # not needed any more
         self._further = self.estimator.find(self.solution, self._has_sigma_x, passes)
 
+    def _solved(self, moments: Moments) -> Solution:
+        return solve(moments, self.model.degree, self.model.fit_intercept, self.model.constraints)
+
     def y_is_tiny(self, tiny: float) -> bool:
         """Tell whether the mean of w y² is above 0 and below a number."""
-        square = self.solution.ssr_at([Decimal(0)] * (self.degree + 1)) / self.moments.nobs
-        return 0 < square < tiny
+        return 0 < self.solution.square / self.moments.nobs < tiny
 
     def coefficients(self) -> Tensor:
         """Return the model's own coefficients at the optimum, shape (K,), float64; those above its degree are 0."""
@@ -170,11 +169,16 @@ class LeastSquares:
         chart = self._chart
         optimum = self._optimum or Optimum.of_squares(self.solution, absolute_sigma)
         self._distance = OptimumDistance.of(chart, self.solution, optimum, device)
-        self._params_matrix = None if chart.is_identity else chart.params_matrix().to(device)
+        if not chart.is_identity:
+            matrix = as_tensor([self.solution.error_in_terms(function) for function in chart.in_u])
+            self._params = matrix.to(device), as_tensor([self.solution.params_of(chart.base)])[0].to(device)
 
     def params(self, coefficients: Tensor) -> Tensor:
-        """Return the coefficients of powers of x, shape (U, K), of the model's own, shape (U, K)."""
-        return coefficients if self._params_matrix is None else coefficients.double() @ self._params_matrix
+        """Return the coefficients of powers of x, shape (U, J), of the model's own, shape (U, K)."""
+        if self._params is None:
+            return coefficients
+        matrix, base = self._params
+        return base + coefficients.double() @ matrix
 
     def distance(self, coefficients: Tensor) -> float | None:
         """Return how far the model's coefficients, shape (K,), are from the optimum in standard errors.
@@ -227,7 +231,7 @@ class LeastSquares:
         """Load what ``state`` returned; states of release 0.1 have no choice, and may have no degree."""
         require_stored({"degree": None, **state}, {"omitted": whole(), "degree": or_null(whole(0, self.model.degree))})
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
-        solution = solve(self._moments, self.model.degree, self.model.fit_intercept)
+        solution = self._solved(self._moments)
         if state.get("second_pass") is not None:
             self._second_sums = [int(total, 16) for total in state["second_pass"]]
             solution = refine(solution, second_pass(solution), self._second_sums)

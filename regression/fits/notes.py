@@ -1,11 +1,14 @@
 """The notes of a fit: what its reader should know about the numbers, in words."""
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import accumulate
 from operator import mul
 
 from regression.common.text import UNDETERMINED, counted, left_out
+from regression.curves.basis import recur
+from regression.curves.change_of_basis import center_and_scale
 from regression.curves.decimals import dot, precise, times
 from regression.estimation.convergence import is_converged
 from regression.estimation.optimum import Optimum
@@ -20,6 +23,7 @@ __all__ = ["notes"]
 
 def notes(
     solution: Solution,
+    names: Sequence[str],
     optimum: Optimum,
     ssr: Decimal,
     distance: float | None,
@@ -32,6 +36,7 @@ def notes(
 
     Args:
         solution: The least-squares optimum.
+        names: The names of its coefficients.
         optimum: The optimum of the loss.
         ssr: ``Σ w (y − f(x))²`` of the fit.
         distance: Its distance from the optimum in standard errors.
@@ -41,7 +46,7 @@ def notes(
         rounding: How many standard errors the rounding to the fit's number type can move the optimum, if not float64.
     """
     found = [left_out(omitted)] if omitted else []
-    found += _kept_notes(solution)
+    found += _kept_notes(solution, names)
     size = solution.columns
     if solution.null:
         which = "the ones of least norm" if is_optimum else "some of many that fit alike"
@@ -89,12 +94,13 @@ def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> l
     return [f"errors are those of {optimum.loss}, with {beyond} (Huber 1981)", without]
 
 
-def _kept_notes(solution: Solution) -> list[str]:
+def _kept_notes(solution: Solution, names: Sequence[str]) -> list[str]:
     """Return a note on coefficients and points that were given instead of fitted."""
     if solution.within is None or not solution.within.constraints.count:
         return []
     kept = solution.within.constraints
-    said = [*(f"c{power} = {value:g}" for power, value in kept.fixed)]
+    named = dict(zip(solution.powers, names, strict=True))
+    said = [f"{named[power]} = {value:g}" for power, value in kept.fixed]
     said += [f"f({x:g}) = {y:g}" for x, y in kept.through]
     return [f"kept and not fitted: {', '.join(said)}"]
 
@@ -123,13 +129,11 @@ def _covariance_notes(solution: Solution) -> list[str]:
     if solution.inverse is None:
         return []
     with precise():
-        center = abs(Decimal(solution.frame.center))
-        every = list(accumulate([center] * solution.degree, mul, initial=Decimal(1)))
+        variance, u = max((_variance(solution, u), u) for u in _places(solution))
+        center, scale = center_and_scale(solution.frame)
+        every = list(accumulate([abs(center + scale * u)] * solution.degree, mul, initial=Decimal(1)))
         powers = [every[k] for k in solution.powers]
         sizes = dot(powers, times([list(map(abs, row)) for row in solution.inverse], powers))
-        middle = [Decimal((1, 0, -1, 0)[k % 4]) for k in range(solution.degree + 1)]  # T_k(0): u is 0 at the center
-        parts = [dot(function, middle) for function in solution.functions]
-        variance = sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))
         if variance * MOST_CANCELLED >= sizes:
             return []
         lost = math.ceil((sizes / variance).log10())
@@ -137,3 +141,18 @@ def _covariance_notes(solution: Solution) -> list[str]:
         f"cov_params in powers of x lose {min(lost, 16)} digits in errors of the curve: ask predict for them, or fit "
         f"to x - {solution.frame.center:g}"
     ]
+
+
+def _places(solution: Solution) -> list[Decimal]:
+    """Return the middle of the points, or with points to go through, which have no error, enough places beside them."""
+    if solution.within is None or not solution.within.constraints.through:
+        return [Decimal(0)]
+    last = solution.degree + 1
+    return [Decimal(2 * k - last) / last for k in range(last + 1)]
+
+
+def _variance(solution: Solution, u: Decimal) -> Decimal:
+    """Return the variance of the curve at u, but for the factor s²."""
+    values = recur(Decimal(1), u.__mul__, solution.degree, "chebyshev")
+    parts = [dot(function, values) for function in solution.functions]
+    return sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))

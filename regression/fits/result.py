@@ -16,6 +16,7 @@ from regression.common.arrays import as_column, as_points, require_complete
 from regression.common.errors import UndeterminedWarning, UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.points import Points
+from regression.common.rules import BOOLEAN, require_option
 from regression.common.text import UNDETERMINED, counted
 from regression.common.time_scale import TimeScale
 from regression.common.times import as_times, in_scale
@@ -88,6 +89,7 @@ class FitResult(Answers):
         through: Points (x, y) that the curve was made to go through.
         robust: Which M-estimate the curve is; ``None`` for least squares.
         scale: Its scale, the median of ``|r|`` over 0.6745.
+        errors_in_x: Whether the curve is York's line through points of which x has errors too.
         cov_type: What the errors go by, see ``regression.fit``.
         residual_tests: What the residuals of all rows say, by the names of ``ResidualTests``; ``None`` where a run
             has not looked.
@@ -188,6 +190,7 @@ class FitResult(Answers):
         Raises:
             UsageError: If x or sigma hold other things than real numbers, or a sigma is not positive.
         """
+        require_option("simultaneous", simultaneous, BOOLEAN)
         points = as_points("x", in_scale("x", x, self.x_time))
         scales = torch.tensor(math.nan if self.weighted else 1.0, dtype=torch.float64)
         if sigma is not None:

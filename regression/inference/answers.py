@@ -14,7 +14,7 @@ from regression.common.errors import UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.rules import POSITIVE, PROBABILITY, Rule, require_option, whole
 from regression.common.times import in_scale
-from regression.curves.polynomial import power_of
+from regression.curves.equation import power_of
 from regression.inference import hypotheses, places
 from regression.inference.detection import DetectionLimits, detection_limits
 from regression.inference.distributions import chi2_tail, f_tail, quantile, scheffe, two_sided

@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -19,7 +18,8 @@ from regression.common.atomic_files import write_new
 from regression.common.errors import UsageError
 from regression.common.version import __version__
 from regression.curves.basis import Basis, design
-from regression.curves.change_of_basis import Chart
+from regression.curves.change_of_basis import u_in_powers
+from regression.curves.chart import Chart
 from regression.curves.decimals import combine, precise
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
@@ -102,8 +102,8 @@ def _facts(model: Polynomial | Fit) -> dict[str, str]:
 def _params(model: Polynomial) -> list[float]:
     unit = Frame(0.0, 0, 1.0, 0.0, 0, 0, -1.0, 1.0)  # u = x: the coefficients in powers of x do not depend on the frame
     with precise():
-        own = [Decimal(value) for value in model.coefficients.tolist()]
-        return list(map(float, combine(Chart(unit, model).in_powers, own)))
+        found = combine(u_in_powers(unit, model.degree), Chart(unit, model).curve(model.coefficients))
+        return [float(found[power]) for power in model.powers]
 
 
 @contextmanager
@@ -177,7 +177,7 @@ class Formula(nn.Module):
             return cls(torch.tensor(curve.in_y_unit, dtype=torch.float64), mapping=mapping, has_column=has_column)
         low, high = model.domain or (-1.0, 1.0)
         own = None if model.domain is None else (low / 2 + high / 2, high / 2 - low / 2)
-        return cls(model.coefficients, model.basis, own, model.fit_intercept, has_column)
+        return cls(model.expanded, model.basis, own, model.has_constant, has_column)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), shape (N,), for float64 points x of shape (N,)."""

@@ -149,7 +149,8 @@ def picture_on_the_way(
 
     rows = module.loader.rows
     points, axes = rows.sample(most), ("x", "y") if data is None else data.axes
-    powers = [*[0.0] * (not module.model.fit_intercept), *coefficients]
+    known = dict(zip(module.model.powers, coefficients, strict=True))
+    powers = [known.get(power, 0.0) for power in range(module.model.degree + 1)]
     title = _title(type(module).__name__, False, losses[-1][0])
     with styled(options.style):
         shown = ShownPoints(points, axes, label=points_label(len(points.x), len(rows)), held_out=_held_out(data, most))

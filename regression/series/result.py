@@ -14,6 +14,7 @@ from torch import Tensor
 
 from regression.common.data_frames import as_frame
 from regression.common.errors import UndeterminedWarning
+from regression.common.html_table import html_table, safe_html
 from regression.common.text import counted, left_out, printable
 from regression.common.time_scale import TimeScale
 from regression.common.value_and_error import value_and_error
@@ -23,6 +24,7 @@ from regression.series.workspace import Model
 __all__ = ["SeriesFit"]
 
 MAX_LISTED = 30  # with more series, the report has no line for each
+MAX_IN_NOTEBOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,22 @@ class SeriesFit:
 
     def __str__(self) -> str:
         """Return the report."""
+        return "\n".join([*self._lines(), *self._table_lines(), *(f"note: {note}" for note in self.notes)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first series, as HTML: what a notebook shows."""
+        first, *others = self._lines()
+        said = "".join(f"<div>{safe_html(line)}</div>" for line in others)
+        head, *rows = self._rows(min(len(self.nobs), MAX_IN_NOTEBOOKS))
+        left = len(self.nobs) - len(rows)
+        rest = [f"and {counted(left, 'series', 'series')} more: to_frame() has all"] if left else []
+        after = "".join(f"<div>{safe_html(line)}</div>" for line in [*rest, *(f"note: {note}" for note in self.notes)])
+        return f"<div><b>{safe_html(first)}</b></div>{said}{html_table(head, rows)}{after}"
+
+    def _lines(self) -> list[str]:
+        """Return what was fitted, and what the fits of all series have in common."""
         low, high = int(self.nobs.min()), int(self.nobs.max())
         each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         lines = [
@@ -166,19 +184,24 @@ class SeriesFit:
                 lines.append(f"  {shown:<9}  {spread[0]:.6g} to {spread[2]:.6g}, median {spread[1]:.6g}")
         if self.pooled is not None:
             lines.append(f"  pooled residual σ {self.pooled:.6g}")
-        return "\n".join([*lines, *self._table_lines(), *(f"note: {note}" for note in self.notes)])
+        return lines
 
-    def _table_lines(self) -> list[str]:
-        """Return the table of the report, a line for each series; none if there are many series."""
-        if len(self.nobs) > MAX_LISTED:
-            return []
+    def _rows(self, count: int) -> list[list[str]]:
+        """Return the fits of the first series in words, below what each column holds."""
         rows = [["series", "points", *self.names, "σ"]]
-        for k, name in enumerate(self.series):
+        for k, name in enumerate(self.series[:count]):
             pairs = zip(self.params[k].tolist(), self.bse[k].tolist(), strict=True)
             shown = ["open" if math.isnan(value) else value_and_error(value, error) for value, error in pairs]
             sigma = float(self.sigma[k])
             end = "" if math.isnan(sigma) else f"{sigma:.4g}"
             rows.append([printable(str(name)), f"{int(self.nobs[k]):,}", *shown, end])
+        return rows
+
+    def _table_lines(self) -> list[str]:
+        """Return the fits in words, a line for each of a few series."""
+        if len(self.nobs) > MAX_LISTED:
+            return []
+        rows = self._rows(len(self.nobs))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
         return [f"  {line}".rstrip() for line in lines]

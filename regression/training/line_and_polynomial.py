@@ -4,12 +4,15 @@ from typing import Any, Literal, final
 
 from regression.common.errors import UsageError
 from regression.curves.basis import Basis
+from regression.curves.constraints import degree_within
 from regression.curves.polynomial import Line, Polynomial
 from regression.estimation.degree_choice import Comparison, Criterion
 from regression.fits.least_squares import LeastSquares
 from regression.training.regression import Regression
 
 __all__ = ["LineRegression", "PolynomialRegression"]
+
+DEGREE = 4  # of a polynomial, unless a degree or terms are given
 
 
 @final
@@ -21,6 +24,8 @@ class LineRegression(Regression):
     """
 
     def __init__(self, fit_intercept: bool = True, **options: Any) -> None:
+        if degree_within(1, 1, fit_intercept, **_kept(options)) != 1:
+            raise UsageError(f"terms of a line are [0, 1] or [1], got {options['terms']}: use PolynomialRegression")
         super().__init__(Line(fit_intercept=fit_intercept), **options)
         self.save_hyperparameters()
 
@@ -42,20 +47,24 @@ class PolynomialRegression(Regression):
 
     def __init__(
         self,
-        degree: int | Literal["auto"] = 4,
+        degree: int | Literal["auto"] = DEGREE,
         basis: Basis = "chebyshev",
         max_degree: int = 10,
         criterion: Criterion = "aicc",
         folds: int = 5,
         **options: Any,
     ) -> None:
-        super().__init__(Polynomial(max_degree if degree == "auto" else degree, basis), **options)
+        highest = degree_within(degree, DEGREE, **_kept(options))
+        super().__init__(Polynomial(max_degree if highest == "auto" else highest, basis), **options)
         if degree == "auto" and self.solver != "exact":
             raise UsageError("degree auto needs --model.solver exact, got solver gradient")
         comparison = Comparison(criterion, folds, self.absolute_sigma)
         self.save_hyperparameters()
         estimator = self.least_squares.estimator
         estimator.require_compatible(degree == "auto", self.absolute_sigma)
-        self.record.least_squares = LeastSquares(
-            self.model, comparison if degree == "auto" else None, estimator=estimator
-        )
+        self.record.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None, estimator)
+
+
+def _kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options for constraints on the curve."""
+    return {name: options.get(name) for name in ("terms", "fix", "through")}

@@ -28,7 +28,8 @@ def require_usable_rows(module: CurveModule) -> None:
             raise UsageError("sigma_x needs --model.solver exact, got solver gradient")
         if module.model.powers != (0, 1):
             raise UsageError(f"{NEEDS_LINE}; got other coefficients: {', '.join(module.model.names)}")
-        estimator.require_compatible(least_squares.comparison is not None, module.absolute_sigma, True)
+        is_auto, is_constrained = least_squares.comparison is not None, module.model.constraints is not None
+        estimator.require_compatible(is_auto, module.absolute_sigma, True, is_constrained)
     if estimator.cov_type != "HAC":
         return
     if module.has_plain_loader:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from regression.common.errors import UsageError
 from regression.common.points import Batch
 from regression.common.rules import BOOLEAN, RANGE, Rule, one_of, require_option
 from regression.common.version import __version__
+from regression.curves.constraints import Constraints
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Share
@@ -86,6 +88,10 @@ class Regression(CurveModule):
             depend on each other, for rows in the order of time; takes one more pass.
         maxlags: Largest number of rows between residuals that ``HAC`` lets depend on each other, by default
             ``4 (N / 100)^(2/9)``.
+        terms: The powers of x that have a coefficient, such as ``[0, 2]``, instead of all up to a degree.
+        fix: Given values of coefficients by name, such as ``{slope: 4}``: they are kept and not fitted.
+        through: Points (x, y) that the curve goes through exactly, such as ``[[4, 2]]``. Gradient descent then moves
+            what is left to choose, and so meets all constraints at every update.
     """
 
     def __init__(
@@ -103,10 +109,14 @@ class Regression(CurveModule):
         robust: Robust | None = None,
         cov_type: CovType = "nonrobust",
         maxlags: int | None = None,
+        terms: Sequence[int] | None = None,
+        fix: Mapping[str, float] | None = None,
+        through: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         require_option("solver", solver, one_of(Solver))
         require_option("domain", domain, DOMAIN)
         require_option("absolute_sigma", absolute_sigma, BOOLEAN)
+        model.constrain(Constraints.of(model.powers, terms, fix, through))
         super().__init__(model, solver, loss, loss_args)
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
         domain, updates_per_batch, level = as_plain((domain, updates_per_batch, level))

@@ -68,6 +68,8 @@ class SeriesRegression(pl.LightningModule):
         if not module.least_squares.estimator.is_plain:
             raise UsageError("series are fitted by least squares: leave out robust, cov_type and maxlags")
         curve = module.model
+        if curve.constraints is not None:
+            raise UsageError("series have all powers up to a degree, fitted freely: leave out terms, fix and through")
         return cls(curve.degree, curve.fit_intercept, module.absolute_sigma, type(module).__name__)
 
     def configure_optimizers(self) -> None:

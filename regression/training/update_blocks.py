@@ -66,7 +66,8 @@ def on_mini_batches(module: CurveModule, batch: Batch, batch_size: int, done: in
 
 
 def _objective(module: CurveModule, batch: Batch, total: Total) -> Objective:
-    design, target = module.model.design(batch.x), batch.y.to(module.model.coefficients.dtype)
+    design, values = module.model.linear(batch.x)
+    target = batch.y.to(design) - values
     if batch.sigma is not None:
         sigma = batch.sigma.to(target)
         design, target = design / sigma[:, None], target / sigma

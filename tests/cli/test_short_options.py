@@ -8,7 +8,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from regression.cli.help_page import GROUPS, OWNERS, command_page, default_of, help_text
-from regression.cli.short_options import write_out
+from regression.cli.short_options import SHORT, write_out
 from regression.common.errors import UsageError
 from tests.support.command import Command
 
@@ -36,6 +36,27 @@ def test_short_options_stand_for_long_ones(table: str) -> None:
         "fit", "--model=regression.PolynomialRegression", "--model.solver=exact", TABLE, f"--data.path={table}",
         "--data.x=Time (s)", "--data.y=Voltage, mV", "--data.sigma=error", "--model.degree=2",
     ]  # fmt: skip
+
+
+def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
+    """Terms, kept coefficients and points are written with commas, in one option or in several, or as lists."""
+    path = pair(tmp_path)
+    polynomial, exact = "--model=regression.PolynomialRegression", "--model.solver=exact"
+    for given, written in (
+        (["--terms", "0,2"], [polynomial, "--model.terms=[0,2]"]),
+        (["--terms=[0, 2]"], [polynomial, "--model.terms=[0, 2]"]),
+        (["--fix", "slope=4"], ["--model=regression.LineRegression", "--model.fix={slope: 4}"]),
+        (["--degree=3", "--fix", "c0=-1,c1=2", "--fix=c2=3"], [polynomial, "--model.fix={c0: -1, c1: 2, c2: 3}"]),
+        (["--degree=3", "--through", "4,2", "--through=-1,0.5"], [polynomial, "--model.through=[[4,2],[-1,0.5]]"]),
+        (["--degree=3", "--through=[[4, 2]]", "--fix={c1: 2}"], [polynomial, "--model.through=[[4, 2]]"]),
+    ):
+        long = write_out(["fit", path, *given])
+        assert long[:3] == ["fit", written[0], exact]
+        assert written[1] in long
+    done = command("fit", path, "--terms", "2", "--fix", "c2=1")
+    assert done.err == "regression: terms, fixed coefficients and points to go through leave nothing to fit\n"
+    with pytest.raises(UsageError, match="--through needs a value, as in --through 4,2"):
+        write_out(["fit", path, "--through"])
 
 
 @pytest.mark.parametrize("option", ["--optimizer=SGD", "--model.learning_rate=0.1", "--optimizer.lr=1", "--model.loss"])
@@ -97,6 +118,17 @@ def test_a_column_that_is_not_there_is_the_readers_to_name(command: Command, tab
     assert "no column 'Time'" in command("fit", table, "--x=Time").err
 
 
+def test_x_and_y_are_two_columns(command: Command, table: str) -> None:
+    """The same column for both is refused, whether it is named, numbered or both; columns of one name are two."""
+    for x, y in (("1", "1"), ("error", "error")):
+        assert command("fit", table, "--x", x, "--y", y).err == (
+            f"regression: x and y must be two columns, got {x} for both\n"
+        )
+    assert "x and y must be two columns, got 3 and error, which are the same one of" in (
+        command("fit", table, "--x", "3", "--y", "error").err
+    )
+
+
 @pytest.mark.parametrize("option", ["--x", "--y", "--sigma", "--series"])
 def test_a_column_needs_a_table(option: str) -> None:
     """A column without a file is refused with the place of the file."""
@@ -154,7 +186,7 @@ def test_help_names_options_that_there_are(command: Command) -> None:
         for option in lines:
             name = option.split()[0].rstrip(",")
             owner, _, attribute = name.removeprefix("--").partition(".")
-            known = name in (*everything.split(), "FILE", "--x", "--sigma", "--series", "--degree")
+            known = name in (*everything.split(), "FILE", *SHORT)
             assert known or any(attribute in dir_of(cls) for cls in OWNERS.get(owner, ())), name
     assert default_of("--model.level") == " [0.95]"
 

@@ -32,7 +32,8 @@ SHARED = [
     for case in (*STEPS, *BLOCKS, *LOSSES)
     if case.optimizer != "LBFGS" or (case.batch_size, case.precision) == (None, "64-true")
 ]
-KINDS = (EXACT, STEPS, STEPS, BLOCKS, SWEEPS, LOSSES, SHARED, SHARED)
+CONSTRAINED = [case._replace(is_constrained=True) for case in (*EXACT, *STEPS, *BLOCKS, *SHARED)]
+KINDS = (EXACT, STEPS, STEPS, BLOCKS, SWEEPS, LOSSES, SHARED, SHARED, CONSTRAINED, CONSTRAINED)
 
 
 def fitted(folder: Path, cases: list[Case], sizes: tuple[int, ...]) -> dict[int, list[list[dict[str, Any]]]]:

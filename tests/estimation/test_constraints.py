@@ -86,6 +86,17 @@ def test_a_point_is_met_wherever_the_numbers_are(shift: float, lift: float) -> N
     assert (float(slope.value), float(slope.se)) == pytest.approx((right.params[0], right.bse[0]), rel=1e-6)
 
 
+def test_a_point_in_the_middle_is_a_point() -> None:
+    """Through the middle of the points, where the curve then has no error, all numbers are those of substitution."""
+    x, y = np.linspace(-2, 2, 9), np.array([3.0, 1, 0, 0, 1, 2, 4, 7, 11])
+    fit, right = regression.fit(x, y, 2, through=[(0, 1)]), sm.OLS(y - 1, np.stack([x, x**2], axis=1)).fit()
+    np.testing.assert_allclose(fit.params, [1, *right.params], rtol=1e-12)
+    np.testing.assert_allclose(fit.bse, [0, *right.bse], rtol=1e-12)
+    years = regression.fit(x + 2000, y, 2, through=[(2000, 1)])
+    assert years.notes[1].startswith("cov_params in powers of x lose 1")
+    assert regression.fit(x, y, 3, through=[(-2, 3), (0, 1), (2, 11)]).notes[1:] == ()
+
+
 def test_a_point_at_0_gives_the_intercept() -> None:
     """Through (0, y) the intercept is y, without error, and the rest is that of a fit of y - f(0) without one."""
     x, y, _ = drawn()

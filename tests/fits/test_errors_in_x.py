@@ -38,6 +38,9 @@ def test_all_else_goes_by_this_line() -> None:
     assert float(fit.derivative(0).se) == pytest.approx(0.057985009000774447, rel=1e-9)
     assert (fit.aic, fit.rsquared, fit.fvalue) == (None, None, None)
     assert "x has errors too (York et al. 2004)" in str(fit)
+    assert "Polynomial, degree 1, line with errors in x and y (York)\n" in str(fit)
+    assert "least squares" not in str(fit) + repr(fit) + fit._repr_html_()
+    assert str(regression.Fit.from_json(fit.to_json())) == str(fit)
     read = regression.Fit.from_json(fit.to_json())
     assert read.roots(2) == fit.roots(2)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import regression
 from regression import Fit, Polynomial, UsageError
+from regression.curves.constraints import Constraints
 from regression.outputs.export import SUFFIXES, Format, export
 from regression.runs.checkpoint_file import SafeCheckpointIO
 from tests.support.command import Command, config, run_process
@@ -105,6 +106,25 @@ def test_numpy_draws_the_same_curve(tmp_path: Path, to: Format, basis: str) -> N
     np.testing.assert_allclose(run_file(path, x).numpy(), expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("to", BOTH)
+def test_a_curve_within_constraints_is_exported_whole(tmp_path: Path, to: Format) -> None:
+    """The file's curve goes through the given point, and its params are those of the powers that there are."""
+    model = Polynomial(3, "legendre", DOMAIN).double()
+    model.constrain(Constraints.of(model.powers, terms=[0, 1, 3], fix={"c0": 0.5}, through=[(2, -1)]))
+    model.coefficients.data.fill_(0.75)
+    path = tmp_path / f"fit{SUFFIXES[to]}"
+    export(model, to, path)
+    x = torch.tensor([2.0, 0.0, 1.0, -1.0], dtype=torch.float64)
+    found = run_file(path, x).tolist()
+    assert found == pytest.approx([-1, 0.5, *model(x[2:]).tolist()], rel=1e-12)
+    facts = (
+        {entry.key: entry.value for entry in onnx.load(path).metadata_props} if to == "onnx" else program_facts(path)
+    )
+    assert json.loads(facts["names"]) == ["c0", "c1", "c3"]
+    c0, c1, c3 = json.loads(facts["params"])
+    assert [c0, 2 * c1 + 8 * c3, c1 + c3] == pytest.approx([0.5, -1.5, found[2] - 0.5], rel=1e-12)
+
+
 def test_onnx_is_valid_and_says_what_it_is(tmp_path: Path) -> None:
     """The ONNX file passes the checker; it names x, mean and N, and its metadata the coefficients in powers of x."""
     path = tmp_path / "fit.onnx"
@@ -119,10 +139,16 @@ def test_onnx_is_valid_and_says_what_it_is(tmp_path: Path) -> None:
 
 def test_program_says_what_it_is(tmp_path: Path) -> None:
     """The program carries the coefficients in powers of x, their names and the domain in an extra file."""
-    path, extra = tmp_path / "fit.pt2", {"regression.json": ""}
+    path = tmp_path / "fit.pt2"
     export(a_model(2, "chebyshev", (1.0, 5.0), True, torch.float64), "torch", path)
+    check_facts(program_facts(path))
+
+
+def program_facts(path: Path) -> dict[str, str]:
+    extra = {"regression.json": ""}
     torch.export.load(path, extra_files=extra)
-    check_facts(json.loads(extra["regression.json"]))
+    facts: dict[str, str] = json.loads(extra["regression.json"])
+    return facts
 
 
 def check_facts(facts: dict[str, str]) -> None:

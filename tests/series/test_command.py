@@ -296,6 +296,21 @@ def test_report_has_the_pooled_sigma_and_the_median_of_the_middle(command: Comma
     assert f"pooled residual σ {fit.pooled:.6g}" in run.out
 
 
+def test_a_notebook_shows_the_first_series() -> None:
+    """In a notebook the fits are a short table, whose names are text; at a prompt they are the report."""
+    x, y, ids = np.tile([0.0, 1, 2], 12), np.arange(36.0) ** 2, np.repeat([f"<b>{k:02d}" for k in range(12)], 3)
+    fit = regression.fit_series(x, y, ids)
+    html = fit._repr_html_()
+    assert html.count("<tr>") == 1 + 10
+    assert "&lt;b&gt;09" in html
+    assert "<b>0" not in html
+    assert "and 2 series more: to_frame() has all" in html
+    few = regression.fit_series(x[:6], y[:6], ids[:6])
+    assert few._repr_html_().count("<tr>") == 1 + 2
+    assert "more" not in few._repr_html_()
+    assert repr(fit) == str(fit)
+
+
 def test_sigma_that_is_not_positive_is_refused() -> None:
     """A sigma of 0 is refused, and absolute_sigma without a sigma."""
     with pytest.raises(regression.UsageError, match=r"^sigma must be positive, got 0\.0 at row 1"):

@@ -55,11 +55,13 @@ class Case(NamedTuple):
     updates_per_batch: int = 1
     loss: str = "MSELoss"
     is_shared: bool = False
+    is_constrained: bool = False
 
     def module(self) -> pl.LightningModule:
+        kept = {"fix": {"c2": 0.5}, "through": [(0.25, 1.0)]} if self.is_constrained else {}
         if self.optimizer == "exact":
-            return PolynomialRegression(degree=2, solver="exact")
-        options = {"loss": self.loss, "updates_per_batch": self.updates_per_batch}
+            return PolynomialRegression(degree=2, solver="exact", **kept)  # type: ignore[arg-type]
+        options = {"loss": self.loss, "updates_per_batch": self.updates_per_batch, **kept}
         module = PolynomialRegression(degree=2, **options)  # type: ignore[arg-type]
         module.configure_optimizers = lambda: OPTIMIZERS[self.optimizer](module.parameters())  # type: ignore[method-assign]
         return module

@@ -40,6 +40,8 @@ MODULES: dict[str, Callable[[], LineRegression | PolynomialRegression]] = {
     "legendre": lambda: PolynomialRegression(3, "legendre", updates_per_batch=100),
     "huber": lambda: PolynomialRegression(2, loss="HuberLoss", learning_rate=0.1, domain=(-1.0, 2.0)),
     "without a step": lambda: LineRegression(learning_rate=0.0),
+    "through a point": lambda: PolynomialRegression(3, through=[(0.5, 2.5)], fix={"c0": 1}, updates_per_batch=100),
+    "terms": lambda: PolynomialRegression(terms=[0, 1, 3], solver="exact", fix={"c1": np.float64(3)}),
     "exact": lambda: PolynomialRegression(3, solver="exact", level=0.5),
     "auto": lambda: PolynomialRegression("auto", criterion="gcv", solver="exact"),
 }

@@ -264,6 +264,7 @@ OTHERS = {
         optimizer="SGD", trainer={"gradient_clip_val": 0.5, "precision": "64-true", "max_epochs": 3}
     ),
     "norm": Case("shuffled", "Adam", model={"loss": "NormLoss", "domain": "raw"}),
+    "through a point": Case("shuffled", "Adam", model={"through": [(0.5, 2.5)], "terms": [0, 1, 3]}),
     "huber": Case("in order", "AdamW", "StepLR", model={"loss": "HuberLoss"}),
 }
 
