@@ -48,7 +48,7 @@ KINDS: dict[str, Callable[..., object]] = {
 }
 WORDS: list[tuple[str, str, Any, str]] = [
     ("fit", "nan_policy", "drop", "nan_policy must be one of raise, omit, got 'drop'"),
-    ("fit", "criterion", "aic", "criterion must be one of aicc, gcv, cv, got 'aic'"),
+    ("fit", "criterion", "aic", "criterion must be one of aicc, gcv, cv, loo, got 'aic'"),
     ("fit", "fix", "c1", "fix must be a mapping of names to values, or null, got 'c1'"),
     ("fit", "through", (0, 0), "through must be points (x, y), as in [(4, 2)], got (0, 0)"),
     ("fit", "terms", 2, "terms must be different whole numbers from 0 to 60, as in [0, 2], got 2"),
@@ -90,7 +90,7 @@ WORDS: list[tuple[str, str, Any, str]] = [
     ("Line", "fit_intercept", "no", "fit_intercept must be true or false, got 'no'"),
     ("Line", "level", None, "level must be between 0 and 1, got None"),
     ("Polynomial", "basis", "cheb", "basis must be one of power, chebyshev, legendre, got 'cheb'"),
-    ("Polynomial", "criterion", "bic", "criterion must be one of aicc, gcv, cv, got 'bic'"),
+    ("Polynomial", "criterion", "bic", "criterion must be one of aicc, gcv, cv, loo, got 'bic'"),
     ("Polynomial", "folds", 2.0, "folds must be a whole number of at least 2, got 2.0"),
     ("Series", "degree", 1.0, "degree must be a whole number from 0 to 60, got 1.0"),
     ("curve", "domain", ("a", "b"), "domain must be two finite numbers, the smaller one first, got ('a', 'b')"),

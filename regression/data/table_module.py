@@ -96,7 +96,7 @@ class TableDataModule(PointsDataModule):
     ) -> None:
         super().__init__(**options)
         require_option("path", path, PATH)
-        for given in filter(is_address, filter(None, (path, validation_path))):
+        for given in filter(is_address, filter(None, as_plain((path, validation_path)))):
             Address.parse(as_local(given))
         require_option("nan_policy", nan_policy, one_of(NanPolicy))
         require_option("in_memory_rows", in_memory_rows, whole())
