@@ -17,6 +17,11 @@ from regression.moments.curve import Curve, root_of_squares
 
 __all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
 
+NO_OBSERVATIONS = (
+    "the band of new observations (obs_ci) is unknown: of a weighted fit each scatters by its own sigma, so give that, "
+    "as in predict(x, sigma=0.1); with simultaneous, and where residual σ is unknown, there is none"
+)
+
 
 class Prediction(NamedTuple):
     """The curve at N points with its bands, each a float64 tensor of shape (N,).
@@ -40,6 +45,17 @@ class Prediction(NamedTuple):
     obs_ci_lower: Tensor
     obs_ci_upper: Tensor
     extrapolated: Tensor
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why the band of new observations is unknown where that of the curve is not."""
+        is_open = self.obs_ci_lower.isnan().all() and self.mean_ci_lower.isfinite().any()
+        return (NO_OBSERVATIONS,) if is_open else ()
+
+    def __repr__(self) -> str:
+        """Return the numbers, and the notes."""
+        numbers = ", ".join(f"{name}={values!r}" for name, values in self._asdict().items())
+        return "\n".join([f"Prediction({numbers})", *(f"note: {note}" for note in self.notes)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as arrays of numpy, each of shape (N,)."""

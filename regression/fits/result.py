@@ -183,7 +183,8 @@ class FitResult(Answers):
                 scale).
             level: Probability of the bands, between 0 and 1; by default that of the fit.
             sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
-                points' sigma; without it the prediction band of a weighted fit is unknown.
+                points' sigma. Without it the prediction band of a weighted fit is NaN, and its ``notes`` say so: a new
+                observation scatters by its own sigma, which that of the points does not tell.
             simultaneous: Whether the confidence band holds the curve at all x together (Working and Hotelling 1929,
                 Scheffé 1959); the prediction band, of any number of new observations, is unknown then.
 

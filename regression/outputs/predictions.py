@@ -23,6 +23,10 @@ from regression.training.trainer_parts import as_curve_module, run_data
 __all__ = ["PredictionFile", "say_of_rows"]
 
 COLUMNS = ("x", *Prediction._fields)
+WITHOUT_SIGMA = (
+    "note: the cells of obs_ci are empty: new observations of a weighted fit scatter by their own sigma; name its "
+    "column with --data.sigma"
+)
 
 
 class PredictionFile(Callback):
@@ -43,6 +47,7 @@ class PredictionFile(Callback):
         self._path = Path(self._target.name)
         self._rows, self._outside, self._farthest = 0, 0, 0.0
         self._beyond, self._first_beyond = 0, (0, 0.0)
+        self._is_open = False  # whether points of a weighted fit came without their sigma
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
@@ -76,7 +81,9 @@ class PredictionFile(Callback):
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
-        self._count_beyond(table, fit, module.own_batch(batch).sigma is not None)
+        has_sigma = module.own_batch(batch).sigma is not None
+        self._is_open |= fit.weighted and not has_sigma
+        self._count_beyond(table, fit, has_sigma)
         self._rows += len(x)
         self._outside += int((outside > 0).sum())
         self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
@@ -100,6 +107,8 @@ class PredictionFile(Callback):
         print(f"{counted(self._rows, 'prediction')} in {self._target.finish(self._path)}")
         fit = as_curve_module(pl_module).required_result()
         self._say_outside(fit)
+        if self._is_open:
+            print(WITHOUT_SIGMA)
         say_of_rows(run_data(trainer), fit)
 
     def _say_outside(self, fit: Fit) -> None:

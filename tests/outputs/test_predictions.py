@@ -161,6 +161,12 @@ def test_new_points_need_their_sigma_for_the_prediction_band(command: Command) -
     right = sm.WLS(points["y"], sm.add_constant(points["x"]), weights=sigma**-2).fit()
     frame = right.get_prediction(weights=sigma**-2).summary_frame(0.05)
     np.testing.assert_allclose(ours["obs_ci_upper"], frame["obs_ci_upper"], rtol=1e-9)
+    without = command("predict", "--ckpt_path", done.checkpoint, "--data.sigma", "null")
+    assert table(without)["obs_ci_upper"].isna().all()
+    assert "note: the cells of obs_ci are empty: new observations of a weighted fit scatter by their own" in without.out
+    fit = regression.load(str(done.folder))
+    assert "the band of new observations (obs_ci) is unknown: of a weighted fit" in repr(fit.predict([1.0, 2.0]))
+    assert fit.predict(1.0, sigma=0.5).notes == regression.fit([1.0, 2, 3], [1.0, 2, 4]).predict(1.0).notes == ()
 
 
 def test_a_refused_file_leaves_no_predictions(command: Command) -> None:
