@@ -201,3 +201,12 @@ def test_the_version_and_the_commands_are_said(command: Command) -> None:
     assert command("--version").out == "regression 0.1.0\n"
     assert all(f"\n  {name} " in command("--help").out for name in ("fit", "validate", "test", "predict", "export"))
     assert help_text(["fit", "-c", "configs/line.yaml"]) is None
+
+
+@pytest.mark.parametrize(("columns", "end"), [(30, "'v28', 'v29': choose"), (31, "'v29', … (31 in all): choose")])
+def test_the_names_of_thirty_columns_are_shown(command: Command, tmp_path: Path, columns: int, end: str) -> None:
+    """A table of more columns is refused with the first thirty names, and how many there are."""
+    names = [f"v{at}" for at in range(columns)]
+    (tmp_path / "wide.csv").write_text(f"{','.join(names)}\n{','.join('1' for _ in names)}\n")
+    done = command("fit", "wide.csv")
+    assert (done.code, end in done.err) == (2, True), done.err

@@ -126,3 +126,13 @@ def test_the_writer_is_the_system_and_its_space_of_process_numbers(monkeypatch: 
         names.append(atomic_files.writer.__wrapped__())
     assert len(set(names[:4])) == 4
     assert names[4] == names[0]
+
+
+def test_every_byte_is_in_the_file_when_it_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is whole when the disk is told to keep it, then its folder is kept too, and no descriptor stays open."""
+    sizes, opened = list[int](), os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
+    with open_whole(tmp_path / "a.json") as file:
+        file.write(b"12345")
+    assert sizes == [5, os.stat(tmp_path).st_size]
+    assert len(opened) in (0, len(os.listdir("/proc/self/fd")))

@@ -146,6 +146,15 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, content: str, options: dic
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(("lines", "hint"), [(49, "; line 51 names them: give --data.skip_rows 50"), (50, "")])
+def test_the_row_of_names_is_looked_for_in_fifty_lines(tmp_path: Path, lines: int, hint: str) -> None:
+    """Names that are wanted are found up to fifty lines below the first one, and not further down."""
+    (tmp_path / "a.csv").write_text("% a\n" + "z\n" * lines + "x,y\n0,1\n")
+    with pytest.raises(UsageError, match=r"no column 'x' among '% a'") as refusal:
+        TableDataModule(str(tmp_path / "a.csv")).setup("fit")
+    assert str(refusal.value).endswith(hint or "by --data.delimiter")
+
+
 OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"comment": "# "}, "comment must be auto, or a text without blanks such as #, got '# '"),
     ({"skip_rows": -1}, "skip_rows must be a whole number of at least 0, got -1"),

@@ -19,7 +19,7 @@ def kills(folder: Path, temporary: Path, number: int) -> list[list[int]]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
     done = subprocess.run(
         [python(), "-m", "tests.faults.killed_saver", str(folder), "0", str(number)],
-        env=environment, capture_output=True, text=True, timeout=300 + number, check=False,
+        env=environment, capture_output=True, text=True, timeout=300 + 5 * number, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows: list[list[int]] = json.loads(done.stdout)
