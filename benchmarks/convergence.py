@@ -17,9 +17,9 @@ from regression.curves.chart import Chart
 from regression.curves.polynomial import Polynomial
 from regression.descent.losses import GlobalLoss
 from regression.descent.updates import Objective, descend
-from regression.estimation.convergence import safe_rate
 from regression.estimation.solver import solve
 from regression.moments.scan import Range, Sums
+from regression.solutions.convergence import safe_rate
 
 X = torch.linspace(0, 1, 10)
 Y = 3 * X + torch.sin(6 * X) + 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "regression"
 NAMES = "regression"  # the public names, of the package itself
-BELOW_FITS = {"common", "kernels", "curves", "moments", "inference", "estimation", "figures"}
+BELOW_FITS = {"common", "kernels", "curves", "moments", "inference", "solutions", "estimation", "figures"}
 BELOW_TRAINING = {*BELOW_FITS, "fits", "series", "descent", "data"}
 MAY_IMPORT: dict[str, set[str]] = {
     "common": set(),
@@ -19,10 +19,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "curves": {"common"},
     "moments": {"common", "kernels", "curves"},
     "inference": {"common", "curves"},
-    "estimation": {"common", "kernels", "curves", "moments", "inference"},
+    "solutions": {"common", "curves"},
+    "estimation": {"common", "kernels", "curves", "moments", "inference", "solutions"},
     "figures": {"common", "curves", "inference"},
     "fits": BELOW_FITS,
-    "series": {"common", "kernels", "curves", "moments", "inference", "estimation"},
+    "series": {"common", "kernels", "curves", "moments", "inference", "solutions", "estimation"},
     "descent": {"common"},
     "stores": {"common"},
     "readers": {"common", "stores"},

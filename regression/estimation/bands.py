@@ -12,8 +12,8 @@ from regression.common.data_frames import as_frame
 from regression.common.row_ranges import ROWS_PER_PART
 from regression.curves.basis import polynomial
 from regression.curves.decimals import Vector, pairs, precise, root
-from regression.estimation.solution import Solution
 from regression.moments.curve import Curve, root_of_squares
+from regression.solutions.solution import Solution
 
 __all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
 

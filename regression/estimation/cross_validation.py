@@ -16,10 +16,10 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.curves.decimals import Vector, dot, precise, times
 from regression.curves.frame import Frame
-from regression.estimation.solution import Solution
 from regression.estimation.solver import solve, system
 from regression.moments.moments import Moments
 from regression.moments.scan import Sums
+from regression.solutions.solution import Solution
 
 __all__ = ["deal", "fold_of", "squares_left_out"]
 

@@ -11,9 +11,9 @@ from typing import Literal
 from regression.common.errors import UsageError
 from regression.common.rules import one_of, require_option, whole
 from regression.curves.decimals import Vector, finite_float, precise
-from regression.estimation.criteria import information_criteria
-from regression.estimation.solution import Solution
 from regression.inference.distributions import f_tail
+from regression.solutions.criteria import information_criteria
+from regression.solutions.solution import Solution
 
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]
 

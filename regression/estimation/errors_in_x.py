@@ -14,11 +14,11 @@ from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import TEXT, list_of, require_stored
 from regression.curves.decimals import Vector, precise
-from regression.estimation.solution import Solution
 from regression.estimation.solver import system
 from regression.moments.curve import root_of_squares
 from regression.moments.passes import Passes
 from regression.moments.scan import Sums
+from regression.solutions.solution import Solution
 
 __all__ = ["LineWithErrors", "find_line"]
 

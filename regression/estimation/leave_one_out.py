@@ -11,10 +11,10 @@ import torch
 from regression.common.collectives import all_gather_objects
 from regression.common.points import Points
 from regression.curves.decimals import Vector, pairs, precise
-from regression.estimation.optimum import orthonormal
-from regression.estimation.solution import Solution
 from regression.kernels.exact_sums import UNIT, exact_sum
 from regression.moments.curve import Curve
+from regression.solutions.optimum import orthonormal
+from regression.solutions.solution import Solution
 
 __all__ = ["squares_left_one_out"]
 

@@ -21,14 +21,14 @@ from regression.common.points import Points
 from regression.common.rules import NUMBER, TEXT, list_of, one_of, or_null, require_stored
 from regression.common.text import counted
 from regression.curves.decimals import Vector, combine, from_pairs, precise
-from regression.estimation.optimum import Optimum
 from regression.estimation.refinement import second_pass
 from regression.estimation.residuals import Residuals, middle_of_sizes
-from regression.estimation.solution import Solution
 from regression.estimation.solver import UNIT, y_unit
 from regression.inference.robust_weights import MAD, Robust, slopes, weights_of
 from regression.moments.passes import ExactSums, Passes
 from regression.moments.scan import ResidualSums
+from regression.solutions.optimum import Optimum
+from regression.solutions.solution import Solution
 
 __all__ = ["MEstimate", "estimate"]
 

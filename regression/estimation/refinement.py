@@ -23,12 +23,12 @@ from regression.curves.decimals import (
     solve_triangular,
     unit_vectors,
 )
-from regression.estimation.certainty import Certainty
-from regression.estimation.solution import Solution
 from regression.estimation.solver import UNIT, weight_unit, y_unit
-from regression.estimation.within import Within
 from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.second_pass import SecondPass
+from regression.solutions.certainty import Certainty
+from regression.solutions.solution import Solution
+from regression.solutions.within import Within
 
 __all__ = ["refine", "second_pass"]
 

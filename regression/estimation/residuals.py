@@ -13,8 +13,8 @@ from regression.common.collectives import all_gather_rows, all_max, all_sum
 from regression.common.points import Points
 from regression.curves.decimals import Matrix, Vector, pairs, precise
 from regression.estimation.bands import curve_of
-from regression.estimation.solution import Solution
 from regression.moments.passes import Passes
+from regression.solutions.solution import Solution
 
 __all__ = ["Residuals", "middle_of_sizes"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.curves.basis import design
 from regression.curves.decimals import Vector
-from regression.estimation.optimum import Optimum, moved, orthonormal
-from regression.estimation.solution import Solution
+from regression.solutions.optimum import Optimum, moved, orthonormal
+from regression.solutions.solution import Solution
 
 __all__ = ["TotalOf", "find_optimum"]
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import or_null, require_option, whole
-from regression.estimation.optimum import orthonormal
 from regression.estimation.residuals import Residuals
-from regression.estimation.solution import Solution
 from regression.moments.passes import ExactSums, Passes
+from regression.solutions.optimum import orthonormal
+from regression.solutions.solution import Solution
 
 __all__ = ["CovType", "covariance_of_scores"]
 

@@ -12,11 +12,11 @@ from regression.curves.change_of_basis import center_and_scale, powers_in_u, u_i
 from regression.curves.constraints import Constraints
 from regression.curves.decimals import Matrix, Vector, combine, dot, orthogonalize, precise, times, unit_vectors
 from regression.curves.frame import Frame
-from regression.estimation.certainty import Certainty
-from regression.estimation.solution import Solution
-from regression.estimation.within import Within
 from regression.kernels.fixed_point import UNIT_BITS
 from regression.moments.moments import Moments
+from regression.solutions.certainty import Certainty
+from regression.solutions.solution import Solution
+from regression.solutions.within import Within
 
 __all__ = ["UNIT", "solve", "system", "weight_unit", "y_unit"]
 

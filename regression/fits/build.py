@@ -14,16 +14,16 @@ from regression.common.time_scale import TimeScale
 from regression.curves.decimals import Vector, finite_float, precise, root
 from regression.curves.polynomial import Polynomial
 from regression.estimation.bands import curve_of
-from regression.estimation.convergence import distance_from_optimum, is_converged
-from regression.estimation.criteria import Criteria, information_criteria
 from regression.estimation.degree_choice import Choice
 from regression.estimation.m_estimate import MEstimate
-from regression.estimation.optimum import Optimum
-from regression.estimation.solution import Solution
-from regression.estimation.standard_errors import covariance, scale_of, standard_errors
 from regression.fits.fit import Fit
 from regression.fits.notes import notes
 from regression.moments.moments import Moments
+from regression.solutions.convergence import distance_from_optimum, is_converged
+from regression.solutions.criteria import Criteria, information_criteria
+from regression.solutions.optimum import Optimum
+from regression.solutions.solution import Solution
+from regression.solutions.standard_errors import covariance, scale_of, standard_errors
 
 __all__ = ["FitOptions", "build_fit"]
 

@@ -14,12 +14,12 @@ from regression.curves.decimals import Matrix, Vector, combine, dot, finite_floa
 from regression.estimation.bands import curve_of
 from regression.estimation.errors_in_x import LineWithErrors, find_line
 from regression.estimation.m_estimate import MEstimate, estimate
-from regression.estimation.optimum import orthonormal
 from regression.estimation.sandwich import CovType, covariance_of_scores
-from regression.estimation.solution import Solution
 from regression.fits.fit import Fit
 from regression.inference.robust_weights import Robust
 from regression.moments.passes import Passes
+from regression.solutions.optimum import orthonormal
+from regression.solutions.solution import Solution
 
 __all__ = ["NEEDS_LINE", "Estimator", "Further"]
 

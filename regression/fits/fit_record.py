@@ -14,11 +14,11 @@ from regression.common.time_scale import TimeScale
 from regression.curves.chart import Chart
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
 from regression.fits.estimator import Estimator
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
+from regression.solutions.optimum import Optimum
 
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 

@@ -15,14 +15,11 @@ from regression.curves.chart import Chart, as_tensor
 from regression.curves.decimals import precise, root
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
-from regression.estimation.convergence import OptimumDistance, safe_rate
 from regression.estimation.cross_validation import squares_left_out
 from regression.estimation.degree_choice import Candidate, Choice, Comparison, choose_degree
 from regression.estimation.leave_one_out import squares_left_one_out
-from regression.estimation.optimum import Optimum
 from regression.estimation.refinement import refine, second_pass
 from regression.estimation.robust import TotalOf, find_optimum
-from regression.estimation.solution import Solution
 from regression.estimation.solver import solve
 from regression.fits.build import FitOptions, build_fit
 from regression.fits.estimator import Estimator, Further
@@ -30,6 +27,9 @@ from regression.fits.fit import Fit
 from regression.moments.moments import Moments
 from regression.moments.passes import Passes
 from regression.moments.scan import ResidualSums, Sums
+from regression.solutions.convergence import OptimumDistance, safe_rate
+from regression.solutions.optimum import Optimum
+from regression.solutions.solution import Solution
 
 __all__ = ["LeastSquares"]
 

@@ -10,9 +10,9 @@ from regression.common.text import UNDETERMINED, counted, left_out
 from regression.curves.basis import recur
 from regression.curves.change_of_basis import center_and_scale
 from regression.curves.decimals import dot, precise, times
-from regression.estimation.convergence import is_converged
-from regression.estimation.optimum import Optimum
-from regression.estimation.solution import SHOWN_DIGITS, Solution
+from regression.solutions.convergence import is_converged
+from regression.solutions.optimum import Optimum
+from regression.solutions.solution import SHOWN_DIGITS, Solution
 
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
 MOST_ROUNDING_SE = 0.01  # a tenth of the distance up to which a fit counts as converged

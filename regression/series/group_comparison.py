@@ -18,12 +18,12 @@ from regression.common.text import counted, printable
 from regression.common.value_and_error import value_and_error
 from regression.curves.decimals import Matrix, Vector, dot, orthogonalize, precise, unit_vectors
 from regression.estimation.bands import Prediction, curve_of, predicted
-from regression.estimation.solution import Solution
 from regression.estimation.solver import solve, system, term_error, weight_unit
-from regression.estimation.standard_errors import standard_errors
 from regression.inference.distributions import f_tail, quantile
 from regression.inference.exact_curve import Estimate
 from regression.moments.moments import Moments
+from regression.solutions.solution import Solution
+from regression.solutions.standard_errors import standard_errors
 
 __all__ = ["GroupComparison", "GroupModel", "compare"]
 

@@ -15,7 +15,6 @@ from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
 from regression.data.files import ENDINGS
 from regression.data.shuffle import DRAWN
-from regression.estimation.convergence import CONVERGED_SE
 from regression.outputs.figure_options import FigureOptions
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report
@@ -23,6 +22,7 @@ from regression.outputs.series_files import SeriesFiles
 from regression.readers.columns import BLOCK, LARGE_BATCH
 from regression.readers.dialect import DELIMITERS, MISSING
 from regression.runs.checkpoint_callbacks import LastCheckpoint
+from regression.solutions.convergence import CONVERGED_SE
 from regression.text.large_csv import LARGE_BYTES
 from regression.training.base import SMALL_BATCH
 from regression.training.regression import Regression

@@ -11,11 +11,11 @@ from scipy import integrate, stats
 
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
-from regression.estimation.optimum import Optimum
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
 from regression.moments.passes import Passes
 from regression.moments.scan import Range
+from regression.solutions.optimum import Optimum
 
 RNG = np.random.default_rng(7)
 X = np.linspace(-1, 2, 40)

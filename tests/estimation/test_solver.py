@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import regression
 from regression.common.points import Points
 from regression.estimation.refinement import refine, second_pass
-from regression.estimation.solution import Solution
 from regression.estimation.solver import solve
 from regression.moments.scan import ResidualSums
+from regression.solutions.solution import Solution
 from tests.moments.test_moments import frame_of, moments
 
 Array = NDArray[np.float64]

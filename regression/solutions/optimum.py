@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from regression.curves.decimals import Matrix, Vector, combine, precise, root
-from regression.estimation.solution import Solution
-from regression.estimation.standard_errors import scale_of
+from regression.solutions.solution import Solution
+from regression.solutions.standard_errors import scale_of
 
 __all__ = ["Optimum", "moved", "orthonormal"]
 

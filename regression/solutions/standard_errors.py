@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from regression.curves.decimals import Matrix, Vector, precise, root
-from regression.estimation.solution import Solution
+from regression.solutions.solution import Solution
 
 __all__ = ["covariance", "scale_of", "standard_errors"]
 

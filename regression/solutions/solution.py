@@ -22,8 +22,8 @@ from regression.curves.decimals import (
     times,
 )
 from regression.curves.frame import Frame
-from regression.estimation.certainty import Certainty
-from regression.estimation.within import Within
+from regression.solutions.certainty import Certainty
+from regression.solutions.within import Within
 
 __all__ = ["SHOWN_DIGITS", "Solution"]
 

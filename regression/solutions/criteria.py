@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from regression.curves.decimals import logarithm, precise
-from regression.estimation.solution import Solution
+from regression.solutions.solution import Solution
 
 __all__ = ["Criteria", "information_criteria"]
 

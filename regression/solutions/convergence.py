@@ -9,9 +9,9 @@ from torch import Tensor
 
 from regression.curves.chart import Chart, as_tensor
 from regression.curves.decimals import Vector, gram, precise
-from regression.estimation.optimum import Optimum
-from regression.estimation.solution import Solution
-from regression.estimation.standard_errors import standard_errors
+from regression.solutions.optimum import Optimum
+from regression.solutions.solution import Solution
+from regression.solutions.standard_errors import standard_errors
 
 __all__ = ["OptimumDistance", "distance_from_optimum", "is_converged", "safe_rate"]
 

@@ -9,12 +9,12 @@ import torch
 
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
-from regression.estimation import convergence, standard_errors
-from regression.estimation.convergence import is_converged
 from regression.fits.build import FitOptions
 from regression.fits.least_squares import LeastSquares
 from regression.moments.passes import Passes
 from regression.moments.scan import Range
+from regression.solutions import convergence, standard_errors
+from regression.solutions.convergence import is_converged
 
 X = np.linspace(0.5, 3, 25)
 Y = 1 + X**2 + np.random.default_rng(5).normal(size=25)
