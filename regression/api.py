@@ -138,12 +138,8 @@ def fit(
     scan(least_squares.add)
     least_squares.solve(Passes.of(points, scan))
     model.set_domain(frame.low, frame.high)
-    shown: dict[str, Any] = {
-        "axes": (headed(axes[0], x_time), headed(axes[1], y_time)),
-        "sample": _sample(points),
-        "x_time": x_time,
-        "y_time": y_time,
-    }
+    axes = headed(axes[0], x_time), headed(axes[1], y_time)
+    shown: dict[str, Any] = {"axes": axes, "sample": _sample(points), "x_time": x_time, "y_time": y_time}
     options = FitOptions("Polynomial", absolute_sigma=absolute_sigma, level=float(level), **shown)
     result = least_squares.fit(None, options)
     result.warn_if_undetermined()

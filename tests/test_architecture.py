@@ -4,6 +4,7 @@
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {*BELOW_TRAINING, "stores", "readers", "training", "outputs", "runs"},
 }
 MOST_FLOORS = 8
+MOST_LINES, MOST_LINES_OF_WING, MOST_LINES_OF_BODY = 300, 2000, 40
 
 Arrows = dict[str, set[str]]
 
@@ -128,6 +130,29 @@ def test_no_circles() -> None:
 def test_floors() -> None:
     """The wings stand on few floors."""
     assert floors() <= MOST_FLOORS
+
+
+def test_files_and_wings_are_small() -> None:
+    """No file has over 300 lines, and no wing over 2,000: a larger one is divided."""
+    lines = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    wings: Counter[str] = Counter()
+    for path, count in lines.items():
+        wings[path.parent.name] += count
+    assert {path.name: count for path, count in lines.items() if count > MOST_LINES} == {}
+    assert {name: count for name, count in wings.items() if count > MOST_LINES_OF_WING} == {}
+
+
+def test_functions_are_short() -> None:
+    """No function has over 40 lines beside its signature and its docstring."""
+    long = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                count = 1 + (body[-1].end_lineno or 0) - body[0].lineno if body else 0
+                if count > MOST_LINES_OF_BODY:
+                    long[f"{path.stem}.{node.name}"] = count
+    assert long == {}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 - ``footers``: what is known of many files before they are read, and their footers, each read once for all processes.
 - ``stored_tables``: which objects in a store an address means, by the rules for folders.
 - ``partitions``: columns whose values stand in the names of folders.
-- ``standard_input``: standard input as a file.
 - ``rows``: rows in blocks: read, scanned, split.
 - ``shuffle``: orders drawn from a seed, of which any part can be computed without the rest.
 - ``batches``: global batches, shared out over devices, and shares of all rows.

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from regression.common.errors import DataError
 from regression.data.delta import delta_files, is_delta
 from regression.data.partitions import key_folders, keys_of, read_partition
-from regression.data.standard_input import STANDARD_INPUT, standard_input
 from regression.data.stored_tables import find_stored
 from regression.readers.arrow_files import ArrowColumns
 from regression.readers.arrow_stream import ArrowStreamColumns
@@ -23,6 +22,7 @@ from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.numpy_files import ArrayColumns, array_names, npz_names, read_npz
 from regression.readers.parquet import ParquetColumns
 from regression.readers.source import Place, Source
+from regression.readers.standard_input import STANDARD_INPUT, standard_input
 from regression.stores.address import Address, as_local, is_address
 from regression.text.csv_text import Unpack, read_text, text_names, unpack_zstd
 

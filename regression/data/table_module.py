@@ -12,11 +12,11 @@ from regression.common.time_scale import TimeScale, TimeUnit, headed
 from regression.common.times import named_origin
 from regression.data.data_modules import PointsDataModule
 from regression.data.rows import Rows, counted_rows, table_rows
-from regression.data.standard_input import STANDARD_INPUT
 from regression.data.table import Table
 from regression.readers.clock import Clock
 from regression.readers.columns import SERIES, Column
 from regression.readers.dialect import Dialect, Header
+from regression.readers.standard_input import STANDARD_INPUT
 from regression.stores.address import Address, as_local, is_address
 
 __all__ = ["TableDataModule"]

@@ -1,6 +1,7 @@
-"""From one file to columns of numbers; of text, what is told of it. May import common and stores.
+"""From one file, other than text, to columns of numbers. May import common and stores.
 
-- ``dialect``: how text may be written, as options tell it.
+- ``standard_input``: standard input as a file.
+- ``dialect``: the options that say how text is written.
 - ``parquet``: Parquet files.
 - ``parquet_statistics``: what they state of their numbers, checked while these are read.
 - ``arrow_files``: Arrow files, and record batches as numbers.

@@ -1,10 +1,8 @@
 """Regression: Lightning's hooks of a fit, for any curve and either engine."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -20,7 +18,6 @@ from regression.curves.constraints import Constraints
 from regression.curves.frame import Frame
 from regression.curves.polynomial import Polynomial
 from regression.data.batches import GlobalBatches, Share
-from regression.data.plain_loaders import as_batch
 from regression.estimation.sandwich import CovType
 from regression.fits.estimator import Estimator
 from regression.fits.fit_record import FitRecord, state_of
@@ -46,7 +43,7 @@ from regression.training.gradient import GradientDescent
 from regression.training.lightning_counters import rewrite_counters
 from regression.training.passes import require_usable_rows
 from regression.training.resume import Progress
-from regression.training.trainer_parts import run_data
+from regression.training.trainer_parts import run_data, validation_batches
 
 __all__ = ["Regression"]
 
@@ -119,17 +116,16 @@ class Regression(CurveModule):
         model.constrain(Constraints.of(model.powers, terms, fix, through))
         super().__init__(model, solver, loss, loss_args)
         require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
-        domain, updates_per_batch, level = as_plain((domain, updates_per_batch, level))
-        self.domain, self.absolute_sigma, self.level = domain, absolute_sigma, level
-        self.updates_per_batch = updates_per_batch
+        self.domain, self.updates_per_batch, self.level = as_plain((domain, updates_per_batch, level))
+        self.absolute_sigma = absolute_sigma
         estimator = Estimator(robust, cov_type, as_plain(maxlags))
         require_estimator(estimator, solver, absolute_sigma)
-        self.record = FitRecord(model, type(self).__name__, absolute_sigma, level, estimator)
+        self.record = FitRecord(model, type(self).__name__, absolute_sigma, self.level, estimator)
         if solver == "exact":
             model.double()  # the solution has more digits than float32
             require_exact_options(learning_rate, updates_per_batch, stop_at_opt_error, self.loss)
-        if not isinstance(domain, str):
-            model.set_domain(*domain)
+        if not isinstance(self.domain, str):
+            model.set_domain(*self.domain)
         self.engine = (
             ExactSolution(self)
             if solver == "exact"
@@ -170,8 +166,7 @@ class Regression(CurveModule):
             self.scan(self.loader.bounds(), found.add)
         frame = found.frame()
         self._set_domain(frame)
-        data = run_data(self.trainer)
-        is_resumed, rows = self.progress.is_resumed, self.loader.rows
+        data, is_resumed, rows = run_data(self.trainer), self.progress.is_resumed, self.loader.rows
         if is_resumed:
             require_same_times(self.record.origin, data)
         self.record.begin(frame, rows.omitted, rows.has_sigma_x, is_resumed, **({} if data is None else data.columns))
@@ -265,12 +260,7 @@ class Regression(CurveModule):
             return None
         if self.progress.validated_at == self.global_step:
             return self.evaluated_loss
-        if (data := run_data(self.trainer)) is not None:
-            return self.whole_loss(data.val_dataloader())
-        (batches,) = self.trainer.num_val_batches
-        loaders: Any = self.trainer.val_dataloaders
-        loader = loaders[0] if isinstance(loaders, list) else loaders
-        return self.whole_loss(map(as_batch, islice(loader, None if math.isinf(batches) else int(batches))))
+        return self.whole_loss(validation_batches(self.trainer))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows, and record that the validation is done."""

@@ -1,15 +1,19 @@
 """The module and the data of a Trainer, with the types that this package needs."""
 
-from typing import TypeGuard, cast
+import math
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, TypeGuard, cast
 
 import lightning.pytorch as pl
 
 from regression.common.errors import UsageError
 from regression.data.batches import GlobalBatches, Shares
 from regression.data.data_modules import PointsDataModule
+from regression.data.plain_loaders import as_batch
 from regression.training.base import CurveModule
 
-__all__ = ["as_curve_module", "makes_updates", "run_data"]
+__all__ = ["as_curve_module", "makes_updates", "run_data", "validation_batches"]
 
 
 def as_curve_module(module: pl.LightningModule) -> CurveModule:
@@ -29,7 +33,6 @@ def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
 def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
     """Return the data module that the batches of a run come from, if it is of this package."""
     # The loader is checked because a Trainer keeps the data module of an earlier run.
-
     evaluated = (
         (trainer.predicting, trainer.predict_dataloaders),
         (trainer.testing, trainer.test_dataloaders),
@@ -39,3 +42,13 @@ def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
     data = trainer.datamodule  # type: ignore[attr-defined]
     is_own = isinstance(data, PointsDataModule) and isinstance(loader, GlobalBatches | Shares)
     return cast("PointsDataModule", data) if is_own else None
+
+
+def validation_batches(trainer: pl.Trainer) -> Iterable[Any]:
+    """Return the batches of all validation rows of a fit."""
+    if (data := run_data(trainer)) is not None:
+        return data.val_dataloader()
+    (batches,) = trainer.num_val_batches
+    loaders: Any = trainer.val_dataloaders
+    loader = loaders[0] if isinstance(loaders, list) else loaders
+    return map(as_batch, islice(loader, None if math.isinf(batches) else int(batches)))

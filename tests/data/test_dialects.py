@@ -18,9 +18,9 @@ import pytest
 from pyarrow import parquet
 
 from regression import TableDataModule, UsageError
-from regression.data import standard_input
 from regression.data.files import column_names
 from regression.data.table import Table
+from regression.readers import standard_input
 from regression.readers.clock import Clock
 from regression.readers.columns import Column
 from regression.readers.dialect import Dialect
