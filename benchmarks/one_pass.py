@@ -17,6 +17,7 @@ from regression.data.batches import Shares
 from regression.data.rows import table_rows
 from regression.data.table import Table
 from regression.fits.least_squares import LeastSquares
+from regression.moments.passes import Passes
 from regression.moments.scan import Range
 
 COLUMNS = ["x", "y"]
@@ -36,7 +37,7 @@ def fit_table(path: Path, degree: int = 1) -> list[float]:
         share.scan(found.add, is_checked_by_work=True)
     least_squares.begin(found.frame(), omitted=0)
     scan(least_squares.add)
-    least_squares.solve(torch.device("cpu"), scan)
+    least_squares.solve(Passes(scan, lambda _: iter(()), torch.device("cpu")))  # least squares needs no order
     solution = least_squares.solution
     with precise():
         return list(map(float, combine(u_in_powers(solution.frame, degree), solution.coefficients)))

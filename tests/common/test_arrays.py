@@ -58,7 +58,6 @@ REFUSED = {
     "complex array": (np.array(X) + 1j, "^x must hold real numbers, got type complex128: take its real part"),
     "bool": (np.array(X) > 1, "^x must hold real numbers, got type bool: give 0 and 1 if"),
     "text": (list("abcde"), "^x must hold real numbers, got type <U1: convert it to float64"),
-    "dates": (np.arange(5).astype("M8[D]"), r"^x must hold real numbers, got type datetime64\[D\]: give numbers, such"),
     "objects": ([object()] * 5, "^x must hold real numbers, got type object: convert"),
     "nanoseconds": (np.arange(5) + BIG, r"^x: whole numbers beyond 2\^53 lose digits in float64: subtract an offset"),
     "a list of large numbers": ([0.5, 1, 2, 3, BIG], r"^x: whole numbers beyond 2\^53 lose digits"),

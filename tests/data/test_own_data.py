@@ -133,7 +133,7 @@ def test_a_sample_of_many_blocks_is_small(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.stack([np.arange(9_500_000.0)] * 2, axis=1))
     data = TableDataModule(str(tmp_path / "a.npy"), in_memory_rows=0)
     data.setup("fit")
-    x, y, sigma, _ = data.training.sample(1000)
+    x, y, sigma, *_ = data.training.sample(1000)
     assert 500 < len(x) <= 1000
     assert torch.equal(x, y)
     assert sigma is None

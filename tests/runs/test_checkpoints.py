@@ -403,7 +403,8 @@ def test_a_run_that_has_ended_does_not_go_on(command: Command, limit: tuple[str,
 OTHER = {
     "degree": "3", "basis": "legendre", "max_degree": "9", "criterion": "gcv", "folds": "4", "solver": "exact",
     "domain": "raw", "loss": "L1Loss", "loss_args": "{beta: 2.0}", "learning_rate": "0.5", "absolute_sigma": "true",
-    "stop_at_opt_error": "1.0",
+    "stop_at_opt_error": "1.0", "robust": "huber", "cov_type": "HC1", "maxlags": "3", "terms": "[0, 2]",
+    "fix": "{c1: 1.0}", "through": "[[0.5, 2.0]]",
 }  # fmt: skip
 FREE = {"updates_per_batch", "level"}  # they may change from one part of a run to the next
 
