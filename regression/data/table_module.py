@@ -96,8 +96,9 @@ class TableDataModule(PointsDataModule):
     ) -> None:
         super().__init__(**options)
         require_option("path", path, PATH)
-        for given in filter(is_address, filter(None, as_plain((path, validation_path)))):
-            Address.parse(as_local(given))
+        local = [given and as_local(given) for given in as_plain((path, validation_path))]
+        for given in filter(is_address, filter(None, local)):
+            Address.parse(given)
         require_option("nan_policy", nan_policy, one_of(NanPolicy))
         require_option("in_memory_rows", in_memory_rows, whole())
         if validation_path is not None and self.validation_fraction:
@@ -106,7 +107,7 @@ class TableDataModule(PointsDataModule):
         require_option("time_unit", time_unit, or_null(one_of(TimeUnit)))
         self.time_unit, self.time_origin = time_unit, named_origin(time_origin)
         self.save_hyperparameters()
-        self.path, self.validation_path = as_plain((path, validation_path))
+        self.path, self.validation_path = local
         self.nan_policy, self.in_memory_rows = nan_policy, in_memory_rows
         self.x, self.y, self.sigma, self.series, self.sigma_x = x, y, sigma, series, sigma_x
         self.weights, self.counts = weights, counts

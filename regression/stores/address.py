@@ -6,11 +6,13 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from regression.common.errors import DataError
+from regression.common.text import printable, without_secret
 
 __all__ = ["WEB", "Address", "as_local", "is_address"]
 
 WEB = ("http", "https")
 SIGNED = re.compile(r"sig|token|secret|key|pass|pwd|auth|cred|session|jwt|x-amz|x-goog", re.IGNORECASE)
+NO_PLACE = ("hdfs", "file")  # the server is that of the settings, or this machine
 USERS = ("abfs", "abfss", "hdfs", "gs", "gcs")  # a user, or container, without a password is part of these addresses
 MEANS = {  # by which a store's own tools take credentials
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
@@ -63,14 +65,15 @@ class Address(NamedTuple):
         address = cls(scheme, place, key, query)
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or not place.isprintable():
             raise DataError(
-                "path must be a file, a folder, a pattern, or an address such as s3://bucket/folder/a.parquet"
+                "path must be a file, a folder, a pattern, or an address such as s3://bucket/folder/a.parquet, got "
+                f"{printable(without_secret(text))}"
             )
         if address._holds_secret():
             raise DataError(
                 f"path {scheme}://… holds a password, a key or a signature, which would come to stand in config.yaml: "
                 f"leave it out; {address.means}"
             )
-        if not place and scheme != "hdfs":  # which has a server of its own settings
+        if not place and scheme not in NO_PLACE:
             raise DataError(f"path {text} names no bucket or server: expected one as in {scheme}://NAME/a.csv")
         return address
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from regression.common.errors import DataError
-from regression.stores.address import Address
+from regression.stores.address import Address, as_local
 from regression.stores.faults import fault
 
 __all__ = ["connect"]
@@ -30,6 +30,10 @@ def connect(address: Address) -> tuple[Any, str]:
     try:
         if address.scheme == "s3":
             return _s3(address.place, address.query), f"{address.place}/{address.key}".rstrip("/")
+        if address.scheme == "file":
+            from pyarrow import fs
+
+            return fs.LocalFileSystem(), as_local(str(address))
         if address.scheme in OWN:
             system, root = _own(address.scheme, address.place, address.query)
             return system, f"{root.rstrip('/')}/{address.key}".rstrip("/")

@@ -35,6 +35,8 @@ def require_new(address: Address) -> None:
             raise FileNotFoundError
     except Exception as error:  # of the libraries, which raise many kinds
         raise fault(address, error) from error
+    if address.scheme == "file" and not Path(path).parent.is_dir():
+        raise UsageError(f"{address}: there is no folder {Path(path).parent}: make it, or give another one")
     if not is_new:
         raise UsageError(f"{address} is there, and nothing is written over: give another name")
 

@@ -17,7 +17,7 @@ from regression.stores.address import Address
 from regression.stores.faults import fault
 from regression.stores.stored_file import StoredFile
 from regression.stores.writing import put, require_new
-from tests.support.command import ROOT
+from tests.support.command import ROOT, Command
 from tests.support.s3_server import Store
 
 TEXT = b"x,y\n1,2\n2,4.5\n3,5\n"
@@ -118,7 +118,10 @@ def test_parts_of_an_address(address: str, parts: tuple[str, ...]) -> None:
     ("address", "words"),
     [
         ("s3:///a.csv", "path s3:///a.csv names no bucket or server: expected one as in s3://NAME/a.csv"),
-        ("S3://bucket/a.csv", "path must be a file, a folder, a pattern, or an address such as s3://bucket/folder"),
+        (
+            "S3://bucket/a.csv",
+            "path must be a file, a folder, a pattern, or an address such as s3://bucket/folder.*, got S3://bucket/a.csv",
+        ),
         ("s3://bucket/a.csv?colour=red", "s3://bucket: expected options region, scheme, endpoint_override, got colour"),
         ("s4://bucket/a.csv", "s4://bucket/a.csv: the store failed: Protocol not known: s4"),
         ("sftp://server/a.csv", "sftp://server/a.csv: this kind of store needs a library that is not here: .*paramiko"),
@@ -129,6 +132,29 @@ def test_addresses_that_mean_nothing(address: str, words: str) -> None:
     """An address of no store that is known here costs one line."""
     with pytest.raises(UsageError, match=words):
         find_files(address)
+
+
+def test_the_command_takes_an_address_of_this_machine(command: Command, tmp_path: Path) -> None:
+    """Every command reads ``file://``, also as a pattern and as points to validate on, and puts a copy there."""
+    here = f"file://{tmp_path}"
+    (tmp_path / "d.csv").write_text("x,y\n1,2\n2,4.1\n3,5.9\n4,8.2\n")
+    long = ("--data", "TableDataModule", "--model", "LineRegression", "--model.solver", "exact")
+    done = command("fit", *long, "--data.path", f"{here}/d*.csv", "--data.validation_path", f"{here}/d.csv")
+    local, short = (command("fit", path, "--x", "x", "--y", "y") for path in ("d.csv", f"{here}/d.csv"))
+    assert done.fit["params"] == local.fit["params"] == short.fit["params"]
+    assert "4 rows of d.csv" in short.out
+    assert "4 points: test_loss" in command("test", "--ckpt_path", short.checkpoint).out
+    new = ("predict", f"{here}/d.csv", "--ckpt_path", short.checkpoint)
+    predicted = command(*new, "--predictions.file", f"{here}/new.csv")
+    assert (predicted.code, predicted.err, predicted.folder is None) == (0, "", False)
+    assert (tmp_path / "new.csv").read_bytes() == (predicted.folder / "new.csv").read_bytes()  # type: ignore[operator]
+    assert "4 x of 4 y" in command(*new, "--inverse").out
+    for file, words in (
+        (f"{here}/new.csv", "is there, and nothing is written over"),
+        (f"{here}/no/a.csv", "no folder"),
+    ):
+        refused = command(*new, "--predictions.file", file)
+        assert (refused.code, words in refused.err) == (2, True), refused.err
 
 
 def test_an_address_of_this_machine(tmp_path: Path) -> None:
