@@ -9,7 +9,9 @@ from torch import Tensor
 
 from regression.curves.decimals import Matrix, Pair, Vector, dot, from_pairs, pairs, precise, root
 
-__all__ = ["Estimate", "ExactCurve", "FittedCurve", "antiderivative", "derivative", "value"]
+__all__ = ["Estimate", "ExactCurve", "FittedCurve", "antiderivative", "bound", "derivative", "value", "vanishes"]
+
+UNCERTAIN = Decimal("1e-25")  # share of its terms that a sum of double-double numbers may be and count as 0
 
 Number = TypeVar("Number", float, Tensor)
 
@@ -100,8 +102,9 @@ class ExactCurve:
         return (Decimal(x) - self.center) / self.scale
 
     def x(self, u: Decimal) -> Decimal:
-        """Return the point x of a coordinate u."""
-        return self.center + self.scale * u
+        """Return the point x of a coordinate u: 0 where the digits of the curve do not tell it from 0."""
+        result = self.center + self.scale * u
+        return result if abs(result) > UNCERTAIN * (abs(self.center) + self.scale) else Decimal(0)
 
     def apply(self, functional: Callable[[Vector], Decimal]) -> tuple[Decimal, Decimal | None]:
         """Return the value L(f) of a linear functional, and its standard error ``√(Σ L(e_j)²)``."""
@@ -109,8 +112,9 @@ class ExactCurve:
         return functional(self.coefficients), None if errors is None else root(dot(errors, errors))
 
     def at(self, u: Decimal) -> tuple[Decimal, Decimal | None]:
-        """Return f(u) and its standard error."""
-        return self.apply(lambda series: value(series, u))
+        """Return f(u) and its standard error, which is 0 where a constraint keeps the curve."""
+        height, error = self.apply(lambda series: value(series, u))
+        return height, Decimal(0) if all(vanishes(row, u) for row in self.errors or [[Decimal(1)]]) else error
 
     def slope(self, order: int = 1) -> "ExactCurve":
         """Return the derivative by x of a given order."""
@@ -154,6 +158,20 @@ def value(series: Vector, u: Decimal) -> Decimal:
     for coefficient in reversed(series[1:]):
         following, last = coefficient + 2 * u * following - last, following
     return series[0] + u * following - last
+
+
+def bound(series: Vector, u: Decimal) -> Decimal:
+    """Return an upper bound of ``Σ |c_k T_k(u)|``."""
+    base = abs(u) + root(u * u - 1) if abs(u) > 1 else Decimal(1)
+    total = Decimal(0)
+    for part in reversed(series):
+        total = total * base + abs(part)
+    return total
+
+
+def vanishes(series: Vector, u: Decimal) -> bool:
+    """Tell whether ``Σ c_k T_k(u)`` is 0 but for the rounding of its coefficients."""
+    return abs(value(series, u)) <= UNCERTAIN * bound(series, u)
 
 
 def derivative(series: Vector) -> Vector:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from regression.curves.decimals import Vector, precise
-from regression.inference.exact_curve import ExactCurve, value
+from regression.inference.exact_curve import ExactCurve, value, vanishes
 from regression.inference.places import ERRORS_UNKNOWN, Place, Places, roots
 from regression.inference.real_roots import real_roots
 
@@ -50,13 +50,17 @@ def _intervals(curve: ExactCurve, y: Decimal, spread: Decimal, factor: Decimal, 
     """Return the intervals of u that y does not rule out."""
     assert curve.errors is not None
     at = [curve.u(place.x) for place in crossings if place.x is not None]
-    difference = [curve.coefficients[0] - y, *curve.coefficients[1:]]
-    allowed = square([factor * spread])
-    for row in curve.errors:
-        allowed = add(allowed, square([factor * part for part in row]))
-    if not any(allowed):
+    rows = [[factor * part for part in row] for row in curve.errors] + ([[factor * spread]] if spread else [])
+    if not any(map(any, rows)):
         return [(u, u) for u in at]
-    excess = add(square(difference), [-part for part in allowed])
+    difference = [curve.coefficients[0] - y, *curve.coefficients[1:]]
+    certain = [u for u in at if all(vanishes(row, u) for row in rows)]
+    for u in certain:  # there the curve is y whatever its errors: the excess has the factor (u - certain)², never < 0
+        while len(difference) > 1 and all(vanishes(row, u) for row in (difference, *rows)):
+            difference, *rows = (_divide(row, u) for row in (difference, *rows))
+    excess = square(difference)
+    for row in rows:
+        excess = add(excess, [-part for part in square(row)])
     near = [
         curve.u(place.x + sign * factor_se)
         for place in crossings
@@ -64,7 +68,17 @@ def _intervals(curve: ExactCurve, y: Decimal, spread: Decimal, factor: Decimal, 
         for sign, factor_se in ((-1, float(factor) * place.se), (1, float(factor) * place.se))
     ]
     ends = [-INFINITE, *real_roots(excess, EXACT, near), INFINITE]
-    return [(low, high) for low, high in pairwise(ends) if value(excess, _between(low, high)) < 0]
+    found = [(low, high) for low, high in pairwise(ends) if value(excess, _between(low, high)) < 0]
+    return sorted(found + [(u, u) for u in certain if not any(low <= u <= high for low, high in found)])
+
+
+def _divide(series: Vector, root: Decimal) -> Vector:
+    """Return ``Σ c_k T_k(u) / (u - root)`` without the remainder, by ``2 u T_k = T_{k+1} + T_{|k-1|}``."""
+    result = [Decimal(0)] * (len(series) + 1)
+    for k in range(len(series) - 1, 0, -1):
+        result[k - 1] = 2 * (series[k] + root * result[k]) - result[k + 1]
+    result[0] /= 2
+    return result[: max(len(series) - 1, 1)]
 
 
 def _between(low: Decimal, high: Decimal) -> Decimal:

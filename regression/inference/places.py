@@ -11,6 +11,7 @@ from regression.inference.real_roots import real_roots
 __all__ = ["Place", "Places", "extrema", "roots"]
 
 FLAT = Decimal("1e-10")  # a slope below this share of the largest coefficient of the derivative counts as 0
+DOUBLE = Decimal("1e-12")  # share of the x range that a double root, of half the digits, may be away from 0
 ERRORS_UNKNOWN = "errors are unknown: those of the curve are"
 
 
@@ -117,7 +118,8 @@ def _places(
         steepness, steepness_se = slope.at(u)
         sign = 0 if abs(steepness) <= negligible else 1 if steepness > 0 else -1
         error = curve.at(u)[1]
-        x, se = float(curve.x(u)), None if error is None or not sign else float(error / abs(steepness))
+        x = 0.0 if not sign and abs(curve.x(u)) <= DOUBLE * (abs(curve.center) + curve.scale) else float(curve.x(u))
+        se = None if error is None or not sign else float(error / abs(steepness))
         low, high = (None, None) if se is None else (x - factor * se, x + factor * se)
         places.append(Place(x, se, low, high, kinds[sign], not x_range[0] <= x <= x_range[1]))
         if sign and steepness_se is not None and float(abs(steepness)) < factor * float(steepness_se):

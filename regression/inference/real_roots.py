@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from regression.curves.decimals import Vector, precise, root
-from regression.inference.exact_curve import derivative, value
+from regression.curves.decimals import Vector, precise
+from regression.inference.exact_curve import bound, derivative, value
 
 __all__ = ["ROUNDING", "real_roots"]
 
@@ -48,19 +48,10 @@ def _newton(series: Vector, slopes: Vector, start: Decimal, rounding: Decimal) -
     least = Decimal("Infinity")  # smallest value so far: rounding may lift a double root off 0, so the best u counts
     for _ in range(MAX_STEPS):
         height, slope = value(series, u), value(slopes, u)
-        share = abs(height) / _bound(series, u)
+        share = abs(height) / bound(series, u)
         if share < least:
             best, least = u, share
         if share <= rounding * rounding or slope == 0 or abs(u - start) > (1 + abs(start)) / 10:
             break
         u -= height / slope
     return best if least <= rounding else None
-
-
-def _bound(series: Vector, u: Decimal) -> Decimal:
-    """Return an upper bound of ``Σ |c_k T_k(u)|``."""
-    base = abs(u) + root(u * u - 1) if abs(u) > 1 else Decimal(1)
-    total = Decimal(0)
-    for part in reversed(series):
-        total = total * base + abs(part)
-    return total

@@ -214,3 +214,40 @@ def test_a_weighted_fit_asks_for_the_sigma_of_new_observations() -> None:
         None, ("errors are unknown: a weighted fit needs the sigma of these observations, sigma=…",)
     )  # fmt: skip
     assert fit.inverse(2, replicates=1, sigma=0.1)[0].se is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "y", "x"),
+    [
+        ({"through": [(3, 6)]}, 6, [3]),
+        ({"through": [(3, 6)], "degree": 2}, 6, [3]),
+        ({"through": [(3, 6)], "degree": 3}, 6, [3]),
+        ({"through": [(0, 0)]}, 0, [0]),
+        ({"fit_intercept": False}, 0, [0]),
+        ({"fit_intercept": False, "degree": 2}, 0, [0]),
+        ({"fix": {"c0": 1}}, 1, [0]),
+        ({"terms": [2]}, 0, [0]),
+    ],
+)
+def test_the_x_that_a_constraint_keeps_is_certain(options: dict[str, Any], y: float, x: list[float]) -> None:
+    """Where the curve is y whatever its errors, the interval is that x alone, within the points, as for ``roots``."""
+    at = np.linspace(0, 10, 11)
+    fit = regression.fit(at, 2 * at + np.random.default_rng(0).normal(size=11), **options)
+    found = fit.inverse(y)
+    assert [place[:4] for place in found] == [
+        (each, place.se, each, each) for each, place in zip(x, found, strict=True)
+    ]
+    assert not found[0].extrapolated
+    same = [place for place in fit.roots(y) if not place.extrapolated]
+    assert [(place.x, place.se) for place in same] == [(place.x, place.se) for place in found]
+    assert found[0].se == (None if found[0].kind == "touching" else 0)
+    if found[0].kind != "touching":
+        low, high = fit.inverse(y, replicates=1)[0][2:4]
+        assert low < x[0] < high  # an observation of it has scatter
+
+
+def test_a_kept_value_of_a_flat_line_rules_no_x_out() -> None:
+    """A line that may be flat is at each x within its errors of the value that a constraint keeps."""
+    at = np.linspace(0, 10, 11)
+    found = regression.fit(at, np.random.default_rng(0).normal(size=11), through=[(3, 0)]).inverse(0)
+    assert [place[:4] for place in found] == [(3, 0, -math.inf, math.inf)]
