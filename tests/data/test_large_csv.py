@@ -168,7 +168,7 @@ def test_odd_rows_are_left(tmp_path: Path, forced: list[bool], monkeypatch: pyte
     """Marks, missing cells, short, long and blank rows, other line ends: the strict parser decides."""
     (tmp_path / "a.csv").write_bytes(b"x,y\n" + rows)
     require_same(tmp_path / "a.csv", ["x", "y"], monkeypatch)
-    assert True not in forced or rows.startswith(b"\n")  # older polars leaves blank first lines out, as is right
+    assert True not in forced or b"\n\n" in b"\n" + rows  # older polars drops blank first lines of a piece
 
 
 @pytest.mark.parametrize(
