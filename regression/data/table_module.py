@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from regression.common.arrays import NanPolicy, as_plain
 from regression.common.errors import DataError, UsageError
@@ -118,8 +118,8 @@ class TableDataModule(PointsDataModule):
                 raise UsageError(f"series are fitted to all points: leave out {name} {value}")
         if series is not None and series in (x, y, sigma):
             raise UsageError(f"series must name a column other than x, y and sigma, got {series}")
-        if sigma_x is not None and (sigma is None or series is not None):
-            raise UsageError(f"sigma_x needs the sigma of y, and no series: give sigma, or leave out sigma_x {sigma_x}")
+        if sigma_x is not None and series is not None:
+            self._refuse_sigma_x()
 
     @property
     def provenance(self) -> str:
@@ -133,6 +133,8 @@ class TableDataModule(PointsDataModule):
         """Open the table; without y to predict."""
         if self.series is not None and stage != "fit":
             raise UsageError(f"only fit takes series: leave out --data.series {self.series}")
+        if stage == "fit" and self.sigma_x is not None and self.sigma is None:  # to predict neither is read
+            self._refuse_sigma_x()
         fitted = None if stage == "fit" or self.trainer is None else self.trainer.lightning_module
         fit = getattr(fitted, "result", None)
         like = getattr(fit, "x_time", None) or getattr(fit, "y_time", None)
@@ -166,6 +168,11 @@ class TableDataModule(PointsDataModule):
         if self.counts is not None and (self.series is not None or self.sigma_x is not None):
             what = "series take" if self.sigma_x is None else "a line with sigma_x takes"
             raise UsageError(f"{what} no counts: leave out counts {self.counts}, or repeat the rows")
+
+    def _refuse_sigma_x(self) -> NoReturn:
+        raise UsageError(
+            f"sigma_x needs the sigma of y, and no series: give sigma, or leave out sigma_x {self.sigma_x}"
+        )
 
     def _open(
         self, path: str, like: TimeScale | None, has_y: bool = True, has_sigma_x: bool = False

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_objects
-from regression.common.errors import UsageError
+from regression.common.errors import DataError, UsageError
 from regression.common.points import Batch
 from regression.common.rules import or_null, require_option, whole
 from regression.common.text import counted
@@ -57,7 +57,16 @@ class InverseModule(pl.LightningModule):
     def __init__(self, fit: Fit, replicates: int | None) -> None:
         super().__init__()
         require_option("replicates", replicates, or_null(whole(1)))
-        self.fit, self.replicates = fit, replicates
+        self.result, self.replicates = fit, replicates
+
+    def setup(self, stage: str) -> None:
+        """Refuse a column of y that holds no times where those of the fit were some, or the other way round."""
+        data, fitted = self.trainer.datamodule, self.result.y_time  # type: ignore[attr-defined]
+        got = data.x_time  # the column of y is read in place of x
+        if (got and got.kind) != (fitted and fitted.kind):
+            expected = "numbers" if fitted is None else f"{fitted.kind} ({fitted.words})"
+            is_from = f", as the points of the fit do, got {got.kind if got else 'numbers'}"
+            raise DataError(f"y must hold {expected}{is_from}: choose another column with --data.y")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[float, list[Row]]]:
         """Return each y with its places, and what is said of them; one empty place where there is none."""
@@ -65,7 +74,7 @@ class InverseModule(pl.LightningModule):
         return [(y, list(self._places(y, own))) for y, own in zip(batch.x.tolist(), sigma, strict=True)]
 
     def _places(self, y: float, sigma: float | None) -> Iterator[Row]:
-        found = self.fit.inverse(y, self.replicates, sigma=sigma if self.replicates else None)
+        found = self.result.inverse(y, self.replicates, sigma=sigma if self.replicates else None)
         note = "; ".join(found.notes) or None
         for place in found or [(None,) * len(Place._fields)]:
             yield (*place, note)
@@ -91,7 +100,7 @@ class InverseFile(Callback):
             import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
             kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
-            kinds |= dict.fromkeys(OF_X, x_type(cast("InverseModule", pl_module).fit.x_time))
+            kinds |= dict.fromkeys(OF_X, x_type(cast("InverseModule", pl_module).result.x_time))
             self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
             with saving(self._path):
                 file = self._files.enter_context(open_whole(self._path))
@@ -118,7 +127,7 @@ class InverseFile(Callback):
             self._count(places)
             rows += [(self._rows, y, *place) for place in places]
         columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
-        x_time = cast("InverseModule", pl_module).fit.x_time
+        x_time = cast("InverseModule", pl_module).result.x_time
         arrays = [
             x_array(column, x_time) if field.name in OF_X else pa.array(column, field.type)
             for column, field in zip(columns, self._schema, strict=True)
@@ -146,7 +155,7 @@ class InverseFile(Callback):
             print(f"{', '.join(parts)}: the column note says why")
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, PointsDataModule)
-        say_of_rows(data, cast("InverseModule", pl_module).fit)
+        say_of_rows(data, cast("InverseModule", pl_module).result)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Remove the partial file."""

@@ -37,7 +37,7 @@ class BatchColumns(FileColumns):
         self.source, self._labels, self._clock = source, wanted.labels, wanted.clock
         known = named(schema)
         names = [name for name, _, _ in known]
-        found = [known[k] for k in find_columns(source.path, names, wanted.columns)]
+        found = [known[k] for k in find_columns(source.path, names, wanted)]
         self.headings = [name for name, _, _ in found]
         self._places = [place for _, place, _ in found]
         self._titles = [f"{source.path}: column {name!r}" for name in self.headings]

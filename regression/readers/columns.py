@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 SERIES = "series"  # the role of a column of names
+OPTIONAL = ("sigma", "sigma_x", "weights", "counts", SERIES)  # roles of columns that there need not be
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
 LARGE_BATCH = 4 * BLOCK  # rows that are summed together: 64 MiB of x and y
 
@@ -142,23 +143,24 @@ def slices_of(columns: Part, start: int, stop: int) -> Iterator[Part]:
         yield [column[low:high] for column in columns]
 
 
-def find_columns(path: Place, names: Sequence[str], wanted: Sequence[Column]) -> list[int]:
+def find_columns(path: Place, names: Sequence[str], wanted: Wanted) -> list[int]:
     """Return the positions of the columns by their names, or numbers counted from 1; a name comes before a number.
 
     Raises:
         DataError: If a column is not there, or there twice.
     """
-    return [_position(path, list(names), str(column)) for column in wanted]
+    return [_position(path, list(names), str(column), wanted.role(at)) for at, column in enumerate(wanted.columns)]
 
 
-def _position(path: Place, names: list[str], name: str) -> int:
+def _position(path: Place, names: list[str], name: str, role: str) -> int:
     if names.count(name) == 1:
         return names.index(name)
     if name in names:
         raise DataError(f"{path}: column {name!r} is there {names.count(name)} times: give its number, counted from 1")
     if name.isdecimal() and 1 <= int(name) <= len(names):
         return int(name) - 1
-    hint = did_you_mean(name, names, "; choose with --data.x, --data.y and --data.sigma (null for none)", repr)
+    choose = f"--data.{role} (null for none)" if role in OPTIONAL else "--data.x and --data.y"
+    hint = did_you_mean(name, names, f"; choose with {choose}", repr)
     if name.isdecimal():
         hint = f", whose numbers are 1 to {len(names)}{hint}"
     raise DataError(f"{path}: there is no column {name!r} among {listed(names, 20)}{hint}")

@@ -43,7 +43,7 @@ class ArrayColumns(FileColumns):
         self.source, self._wanted = source, wanted
         array, begin, names = _described(source)
         table = array if array.ndim == 2 else array[:, None]
-        at = find_columns(source.path, names, wanted.columns)
+        at = find_columns(source.path, names, wanted)
         self.headings = [names[k] for k in at]
         views = [array[names[k]] if array.dtype.names else table[:, k] for k in at]
         self._titles = _titles(source, wanted, views)
@@ -144,7 +144,7 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
             raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
-            chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted.columns)]
+            chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted)]
             found = _without_objects(source, lambda: [arrays[name] for name in chosen])
     titles = _titles(source, wanted, found)
     if len({array.shape for array in found}) > 1:

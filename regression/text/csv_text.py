@@ -94,7 +94,7 @@ def read_text(source: Source, wanted: Wanted, unpack: Unpack = lambda raw: raw) 
     dialect, has_names = wanted.dialect, wanted.labels is not None
     with source.path.open("rb") as raw:
         lines = Lines(stream := unpack(raw))
-        layout = find_rows(source.path, lines, wanted.columns, len(wanted.columns) - has_names, dialect)
+        layout = find_rows(source.path, lines, wanted, len(wanted.columns) - has_names)
         instants = _instants(layout, lines, wanted)
         found: FileColumns | None = None
         is_plain = not instants and not layout.has_extra and layout.is_plain and dialect.is_plain
@@ -125,7 +125,7 @@ def _instants(layout: Layout, lines: Lines, wanted: Wanted) -> dict[int, str]:
 def text_names(source: Source, dialect: Dialect, unpack: Unpack = lambda raw: raw) -> list[str]:
     """Return the names of the columns of text."""
     with source.path.open("rb") as raw:
-        return find_rows(source.path, Lines(unpack(raw)), (), 0, dialect).names
+        return find_rows(source.path, Lines(unpack(raw)), Wanted((), dialect=dialect), 0).names
 
 
 def unpack_zstd(raw: IO[bytes]) -> IO[bytes]:

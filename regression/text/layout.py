@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.common.text import counted
-from regression.readers.columns import Column, find_columns
+from regression.readers.columns import Column, Wanted, find_columns
 from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
 from regression.readers.source import Place
 from regression.text.large_csv import BOM
@@ -68,19 +68,19 @@ class _First(NamedTuple):
     cells: list[str]
 
 
-def find_rows(path: Place, lines: Lines, wanted: Sequence[Column], numbers: int, dialect: Dialect) -> Layout:
+def find_rows(path: Place, lines: Lines, wanted: Wanted, numbers: int) -> Layout:
     """Take what stands before the rows, and return what it says of them.
 
     Args:
         path: The file.
         lines: Its text, from which all lines before the first row are taken.
-        wanted: The columns to read.
+        wanted: The columns to read, and what is told of the text; the rest is seen where it is certain.
         numbers: How many of them hold numbers.
-        dialect: What is told of the text; the rest is seen where it is certain.
 
     Raises:
         DataError: If there is no header row, it has not the wanted columns, or what is told does not fit.
     """
+    dialect, columns = wanted.dialect, wanted.columns
     for k in range(dialect.skip_rows):
         if not lines.take():
             raise DataError(f"{path} has {counted(k, 'line')}: expected more than skip_rows {dialect.skip_rows}")
@@ -92,15 +92,15 @@ def find_rows(path: Place, lines: Lines, wanted: Sequence[Column], numbers: int,
     comment, remark = _comment_mark(line, dialect), b""
     while comment and line.lstrip(BLANKS.encode()).startswith(comment.encode()):
         remark, line = line, _line(path, lines, " below its comments")
-    delimiter = _delimiter(path, line, lines, marks, {str(column) for column in wanted})
+    delimiter = _delimiter(path, line, lines, marks, {str(column) for column in columns})
     first = _First(line, delimiter, _cells(path, line, delimiter))
-    names = _names(path, first, remark.lstrip(BLANKS.encode())[len(comment.encode()) :], wanted, dialect)
+    names = _names(path, first, remark.lstrip(BLANKS.encode())[len(comment.encode()) :], columns, dialect)
     if names is not first.cells:
         lines.put_back(line)
     try:
         positions = find_columns(path, names, wanted)
     except DataError as error:
-        raise DataError(f"{error}{_hint(path, lines, first, wanted)}") from None
+        raise DataError(f"{error}{_hint(path, lines, first, columns)}") from None
     units = _units(path, lines, delimiter, len(names), positions[:numbers], dialect) if names is first.cells else None
     row = _cells(path, lines.peek(1)[0], delimiter, is_row=True)
     has_extra = len(row) == len(names) + 1 and not row[-1].strip(BLANKS)
@@ -213,4 +213,5 @@ def _hint(path: Place, lines: Lines, first: _First, wanted: Sequence[Column]) ->
         for mark in (first.delimiter, *DELIMITERS):
             if len(line) <= MOST_LINE_BYTES and names <= set(_cells(path, line, mark, is_row=True)):
                 return f"; line {lines.count + ahead} names them: give --data.skip_rows {lines.count + ahead - 1}"
-    return "; what parts the cells is told by --data.delimiter" if len(first.cells) == 1 else ""
+    is_whole = len(first.cells) == 1 and not names & set(first.cells)  # else the cell is a column that was named
+    return "; what parts the cells is told by --data.delimiter" if is_whole else ""

@@ -103,8 +103,8 @@ def test_thousands_are_read(tmp_path: Path, mark: str, decimal: str, cells: list
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("x,y\n0,1\n# a\n2,3\n", {}, "data row 2 has 1 cell, the header has 2: give every row one cell for each "
      "column, and numbers a decimal point; if it is a comment, give --data.comment '#'"),
-    ("% a\nx,y\n0,1\n", {}, "no column 'x' among '% a'; choose with --data.x, --data.y and --data.sigma "
-     "(null for none); line 2 names "
+    ("% a\nx,y\n0,1\n", {}, "no column 'x' among '% a'; choose with --data.x and --data.y"
+     "; line 2 names "
      "them: give --data.skip_rows 1"),
     ("x:y\n0:1\n", {}, "what parts the cells is told by --data.delimiter"),
     ("# a\n# b\n", {}, "a.csv has no row below its comments: expected a header row"),

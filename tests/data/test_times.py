@@ -173,6 +173,23 @@ def test_x_from_y_is_an_instant(command: Command) -> None:
     assert arrow_csv.read_csv(path)["x"].cast(pa.timestamp("s")).to_pylist() == [DAY + dt.timedelta(minutes=30)]
 
 
+def test_y_of_another_kind_has_no_x(command: Command) -> None:
+    """Numbers where the y of a fit are durations, and instants where they are numbers, are refused by these words."""
+    spans = pa.array([dt.timedelta(minutes=2 * k + k % 2) for k in range(5)])
+    parquet.write_table(pa.table({"x": Y, "n": Y, "y": spans}), "d.parquet")
+    parquet.write_table(pa.table({"t": TIMES, "y": spans, "n": Y}), "new.parquet")
+    fit = ("fit", "d.parquet", "--x=x", "--data.time_unit=min")
+    timed = command(*fit, "--y=y").checkpoint
+    plain = command("fit", "d.parquet", "--x=x", "--y=n").checkpoint
+    assert "5 y in" in command("predict", "new.parquet", "--y=y", "--inverse", "--ckpt_path", timed).out
+    for path, y, words in (
+        (timed, "n", "y must hold durations (min), as the points of the fit do, got numbers"),
+        (plain, "t", "y must hold numbers, as the points of the fit do, got instants without a time zone"),
+    ):
+        ran = command("predict", "new.parquet", f"--y={y}", "--inverse", "--ckpt_path", path)
+        assert (ran.code, ran.err) == (2, f"regression: {words}: choose another column with --data.y\n")
+
+
 REFUSED: list[tuple[str | pa.Table, dict[str, Any], str]] = [
     (
         "t,y\n2024-01-01,1\n2024-13-01,2\n",

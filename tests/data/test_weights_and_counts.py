@@ -104,3 +104,23 @@ def test_the_column_that_is_left_is_taken(command: Command) -> None:
     write("points.csv", a=np.arange(4.0), b=np.array([1, 2.1, 2.9, 4]), n=np.array([1, 1, 2, 1]))
     assert command("fit", "points.csv", "--data.counts", "n").fit["axes"] == ["a", "b"]
     assert Path("points.csv").exists()
+
+
+def test_new_points_need_neither_counts_nor_errors_of_x(command: Command) -> None:
+    """To predict, a column that is not there is refused by the name of its option, and null is enough."""
+    x = np.arange(8.0)
+    write("points.csv", x=x, y=2 * x + np.cos(9 * x), s=np.ones(8) + x / 9, w=np.ones(8), n=np.ones(8))
+    write("new.csv", x=x)
+    write("values.csv", y=x)
+    fit = ("fit", "points.csv", "--x", "x", "--y", "y")
+    york = command(*fit, "--sigma", "s", "--sigma_x", "s").checkpoint
+    weighted = command(*fit, "--data.weights", "w", "--data.counts", "n").checkpoint
+    for path, name, option in ((york, "s", "--data.sigma"), (weighted, "w", "--data.weights")):
+        new = ("predict", "new.csv", "--ckpt_path", path)
+        refused = command(*new)
+        assert refused.code == 2
+        assert refused.err.endswith(f"there is no column {name!r} among 'x'; choose with {option} (null for none)\n")
+        assert "8 predictions in" in command(*new, option, "null").out
+        back = ("predict", "values.csv", "--ckpt_path", path, "--inverse")
+        assert "8 y in" in command(*back).out
+        assert "8 y in" in command(*back, option, "null").out
