@@ -11,6 +11,7 @@ import torch
 from regression.common.collectives import all_gather_objects
 from regression.common.points import Points
 from regression.curves.decimals import Vector, pairs, precise
+from regression.estimation.residuals import exponent_of
 from regression.kernels.exact_sums import UNIT, exact_sum
 from regression.moments.curve import Curve
 from regression.solutions.optimum import orthonormal
@@ -43,11 +44,6 @@ def squares_left_one_out(solution: Solution, scan: Callable[[Callable[[Points], 
         return [Decimal(total) / UNIT * Decimal(4) ** work.exponent for total in sums[:known]]
 
 
-def _exponent(square: Decimal) -> int:
-    """Return the exponent of a power of two near the root of a number, for residuals whose squares float64 lacks."""
-    return int(square.log10() / Decimal(4).log10()) if square else 0
-
-
 class _LeftOut:
     """Sums of squared misses of points left out, and the smallest ``1 - h``, for each degree.
 
@@ -59,7 +55,7 @@ class _LeftOut:
         frame = (solution.frame.center, solution.frame.exponent, solution.frame.stretch)
         functions = orthonormal(solution)
         with precise():
-            self.offset, self.exponent = float(solution.offset), _exponent(solution.ssr_by_degree[0])
+            self.offset, self.exponent = float(solution.offset), exponent_of(solution.ssr_by_degree[0])
             unit = Decimal(2) ** self.exponent
             steps = zip(solution.projections, solution.squares, strict=True)
             self.steps = [float(projection / square.sqrt() / unit) for projection, square in steps]
@@ -73,7 +69,8 @@ class _LeftOut:
             self._add(points.chosen(slice(start, start + ROWS_AT_ONCE)).to_cpu())
 
     def _add(self, points: Points) -> None:
-        x, residual = points.x.double(), torch.ldexp(points.y.double() - self.offset, torch.tensor(-self.exponent))
+        x, above = points.x.double(), (points.y.double() - self.offset).numpy()
+        residual = torch.from_numpy(np.ldexp(above, -self.exponent))  # torch.ldexp takes 2^k for a float32 number
         root = torch.ones_like(x) if points.sigma is None else 1 / points.sigma.double()
         residual, left = residual * root, torch.ones_like(x)
         sums, least = [], []

@@ -100,7 +100,7 @@ def estimate(solution: Solution, kind: Robust, passes: Passes) -> MEstimate:
     found = _Weighted(kind, Residuals(solution, last.coefficients), last.scale)
     passes.scan(found.add)
     spread, beyond, notes = found.result(solution, passes)
-    return MEstimate(kind, Optimum(last.coefficients, Decimal(spread), name, beyond), last.scale, None, notes)
+    return MEstimate(kind, Optimum(last.coefficients, spread, name, beyond), last.scale, None, notes)
 
 
 class _NotConvergedError(Exception):
@@ -196,13 +196,14 @@ class _Weighted:
         with self._lock:
             self._suspects = _least(torch.cat([self._suspects, rows]))
 
-    def result(self, solution: Solution, passes: Passes) -> tuple[float, int, tuple[str, ...]]:
+    def result(self, solution: Solution, passes: Passes) -> tuple[Decimal, int, tuple[str, ...]]:
         """Return the factor from ``(AᵀWA)⁻¹`` to the covariance, how many points are beyond, and notes on points."""
         squares, slope, slope_squares, beyond, suspects = self._sums.values()
         count, mean = solution.nobs, slope / solution.nobs
         variance = (slope_squares - slope * mean) / (count - 1)
         correction = 1 + solution.rank * variance / (count * mean * mean)
-        factor = squares / (count - solution.rank) * (self.scale * correction / mean) ** 2
+        with precise():  # the square of the scale may be beyond float64
+            factor = Decimal(squares / (count - solution.rank) * (correction / mean) ** 2) * Decimal(self.scale) ** 2
         least = _least(all_gather_rows(self._suspects.to(passes.device)).cpu())
         return factor, round(beyond), _note(round(suspects), least)
 

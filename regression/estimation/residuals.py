@@ -16,11 +16,17 @@ from regression.estimation.bands import curve_of
 from regression.moments.passes import Passes
 from regression.solutions.solution import Solution
 
-__all__ = ["Residuals", "middle_of_sizes"]
+__all__ = ["Residuals", "exponent_of", "middle_of_sizes"]
 
 CELL_BITS = 16  # a pass counts the numbers in 2^16 cells
 MOST_KEPT = 1 << 20  # numbers that each process keeps to sort them
 TOP = 0x7FF << 52  # bit pattern of infinity
+
+
+def exponent_of(square: Decimal) -> int:
+    """Return the exponent of a power of two near the root of a number, for residuals whose squares float64 lacks."""
+    with precise():
+        return int(square.log10() / Decimal(4).log10()) if square > 0 else 0
 
 
 class Residuals:
@@ -29,10 +35,12 @@ class Residuals:
     Args:
         solution: An optimum, for its coordinates.
         coefficients: The curve in T_k(u), shape (d + 1,).
+        exponent: Residuals are in units of ``2^exponent``.
     """
 
-    def __init__(self, solution: Solution, coefficients: Vector) -> None:
+    def __init__(self, solution: Solution, coefficients: Vector, exponent: int = 0) -> None:
         self._middle = solution.frame.y_center  # differences from it lose fewer digits than those from 0
+        self._exponent = exponent
         with precise():
             first, *others = coefficients
             self._curve = curve_of(solution, [first - Decimal(self._middle), *others], None)
@@ -40,7 +48,8 @@ class Residuals:
     def at(self, points: Points) -> Tensor:
         """Return ``y - f(x)``, over sigma where there is one, of points on the CPU, float64 of shape (n,)."""
         left = (points.y.double() - self._middle) - self._curve.at(points.x.double())[0]
-        return left if points.sigma is None else left / points.sigma.double()
+        left = left if points.sigma is None else left / points.sigma.double()
+        return torch.from_numpy(np.ldexp(left.numpy(), -self._exponent)) if self._exponent else left
 
     def columns(self, functions: Matrix, points: Points) -> Tensor:
         """Return functions in T_k(u), over sigma where there is one, at points on the CPU, float64 of shape (n, K)."""

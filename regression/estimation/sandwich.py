@@ -4,7 +4,7 @@ In functions q that are orthonormal over the points, ``Σ w q qᵀ = 1``, the co
 ``Σ w² r² q qᵀ`` itself (White 1980). It takes one more pass over the points.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import or_null, require_option, whole
-from regression.estimation.residuals import Residuals
+from regression.estimation.residuals import Residuals, exponent_of
 from regression.moments.passes import ExactSums, Passes
 from regression.solutions.optimum import orthonormal
 from regression.solutions.solution import Solution
 
-__all__ = ["CovType", "covariance_of_scores"]
+__all__ = ["CovType", "ScoreCovariance", "covariance_of_scores"]
 
 CovType = Literal["nonrobust", "HC0", "HC1", "HC3", "HAC"]
 LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1
@@ -27,8 +27,20 @@ LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1
 Array = NDArray[np.float64]
 
 
-def covariance_of_scores(solution: Solution, cov_type: CovType, maxlags: int | None, passes: Passes) -> Array:
-    """Return the covariance of the coefficients of the functions of ``optimum.orthonormal``, shape (rank, rank).
+class ScoreCovariance(NamedTuple):
+    """A covariance whose numbers may be beyond float64.
+
+    Attributes:
+        matrix: It in units of ``4^exponent``, shape (rank, rank).
+        exponent: Residuals are in units of ``2^exponent``, near their size.
+    """
+
+    matrix: Array
+    exponent: int
+
+
+def covariance_of_scores(solution: Solution, cov_type: CovType, maxlags: int | None, passes: Passes) -> ScoreCovariance:
+    """Return the covariance of the coefficients of the functions of ``optimum.orthonormal``.
 
     - ``HC0``: ``Σ w² r² q qᵀ`` (White 1980).
     - ``HC1``: times ``N / (N - K)`` (Hinkley 1977).
@@ -60,14 +72,15 @@ def covariance_of_scores(solution: Solution, cov_type: CovType, maxlags: int | N
     factor = nobs / (nobs - solution.rank) if cov_type == "HC1" else 1.0
     result = np.zeros((solution.rank, solution.rank))
     result[np.tril_indices(solution.rank)] = lower
-    return factor * (result + np.tril(result, -1).T)
+    return ScoreCovariance(factor * (result + np.tril(result, -1).T), scores.exponent)
 
 
 class _Scores:
     """Scores ``w r q``, and the sums of their products, exact and so the same for every division of the rows."""
 
     def __init__(self, solution: Solution, are_left_out: bool) -> None:
-        self.residuals, self.functions = Residuals(solution, solution.coefficients), orthonormal(solution)
+        self.exponent, self.functions = exponent_of(solution.ssr / solution.nobs), orthonormal(solution)
+        self.residuals = Residuals(solution, solution.coefficients, self.exponent)
         self.are_left_out = are_left_out
         self.places = torch.tril_indices(solution.rank, solution.rank)
         self.sums = ExactSums(self.places.shape[1] + 1)  # the last one counts points of leverage 1

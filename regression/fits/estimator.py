@@ -1,12 +1,11 @@
 """What is estimated otherwise than by least squares, or by errors that assume equal scatter, in further passes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regression.common.errors import UsageError
 from regression.common.rules import NUMBER, list_of, one_of, or_null, require_option, require_stored, whole
@@ -14,7 +13,7 @@ from regression.curves.decimals import Matrix, Vector, combine, dot, finite_floa
 from regression.estimation.bands import curve_of
 from regression.estimation.errors_in_x import LineWithErrors, find_line
 from regression.estimation.m_estimate import MEstimate, estimate
-from regression.estimation.sandwich import CovType, covariance_of_scores
+from regression.estimation.sandwich import CovType, ScoreCovariance, covariance_of_scores
 from regression.fits.fit import Fit
 from regression.inference.robust_weights import Robust
 from regression.moments.passes import Passes
@@ -26,6 +25,7 @@ __all__ = ["NEEDS_LINE", "Estimator", "Further"]
 NEEDS_LINE = "sigma_x needs a line through at least 3 points of different x, and the sigma of y"
 
 UNEQUAL = "errors are those of {}; prediction bands take the scatter of new points for equal nevertheless"
+MOST_EXPONENT = 1 << 12  # of residuals over sigma
 TOO_FEW = "errors are not those of {}, which need more points than coefficients"
 ERRORS_IN_X = "x has errors too (York et al. 2004); prediction bands are those of y at an x without error"
 
@@ -103,14 +103,13 @@ class Further:
     Attributes:
         m_estimate: The M-estimate, if the curve is one.
         cov_type: What the errors go by.
-        covariance: That of the coefficients of ``optimum.orthonormal``, shape (rank, rank), if they do not assume equal
-            scatter.
+        covariance: That of the coefficients of ``optimum.orthonormal``, if they do not assume equal scatter.
         line: The line, if x has errors too.
     """
 
     m_estimate: MEstimate | None = None
     cov_type: str = "nonrobust"
-    covariance: NDArray[np.float64] | None = field(default=None)
+    covariance: ScoreCovariance | None = None
     line: LineWithErrors | None = None
 
     @property
@@ -130,11 +129,12 @@ class Further:
             return fit
         if self.covariance is None:
             return replace(fit, notes=(*fit.notes, TOO_FEW.format(self.cov_type)))
-        sizes, vectors = np.linalg.eigh(self.covariance)
+        sizes, vectors = np.linalg.eigh(self.covariance.matrix)
         factors = (vectors * np.sqrt(np.maximum(sizes, 0))).T.tolist()
         rows = orthonormal(solution)
         with precise():
-            errors = [combine(rows, list(map(Decimal, part))) for part in factors]
+            unit = Decimal(2) ** self.covariance.exponent
+            errors = [combine(rows, [unit * Decimal(value) for value in part]) for part in factors]
         own = _with_errors(fit, solution, solution.coefficients, errors)
         return replace(own, cov_type=self.cov_type, notes=(*fit.notes, UNEQUAL.format(self.cov_type)))
 
@@ -145,7 +145,8 @@ class Further:
         return {
             "m_estimate": None if self.m_estimate is None else self.m_estimate.state(),
             "cov_type": self.cov_type,
-            "covariance": None if self.covariance is None else self.covariance.tolist(),
+            "covariance": None if self.covariance is None else self.covariance.matrix.tolist(),
+            "exponent": 0 if self.covariance is None else self.covariance.exponent,
             "line": None if self.line is None else self.line.state(),
         }
 
@@ -154,13 +155,14 @@ class Further:
         """Return what a state has; an older one has nothing."""
         if state is None:
             return cls()
-        rules = {"cov_type": one_of(CovType), "covariance": or_null(list_of(list_of(NUMBER, rank), rank))}
-        require_stored(state, rules, "further.")
+        matrices, exponents = or_null(list_of(list_of(NUMBER, rank), rank)), whole(-MOST_EXPONENT, MOST_EXPONENT)
+        state = {"exponent": 0, **state}  # older ones have none
+        require_stored(state, {"cov_type": one_of(CovType), "covariance": matrices, "exponent": exponents}, "further.")
         matrix, line, found = state["covariance"], state["line"], state["m_estimate"]
         return cls(
             m_estimate=None if found is None else MEstimate.from_state(found),
             cov_type=state["cov_type"],
-            covariance=None if matrix is None else np.array(matrix),
+            covariance=None if matrix is None else ScoreCovariance(np.array(matrix), state["exponent"]),
             line=None if line is None else LineWithErrors.from_state(line),
         )
 
@@ -191,11 +193,11 @@ def _with_errors(fit: Fit, solution: Solution, coefficients: Vector, errors: Mat
     with precise():
         columns = list(zip(*(solution.error_in_terms(row) for row in errors), strict=True))
         covariance = [[dot(a, b) for b in columns] for a in columns]
-        unit = Decimal(2) ** -curve.y_exponent
+        unit, cov = Decimal(2) ** -curve.y_exponent, np.array([list(map(float, row)) for row in covariance])
         functions = tuple(pairs([unit * value for value in row]) for row in errors)
         return replace(
             fit,
             bse=np.array([float(root(row[k])) for k, row in enumerate(covariance)]),
-            cov_params=np.array([list(map(float, row)) for row in covariance]),
+            cov_params=cov if np.isfinite(cov).all() else None,  # which a note of the fit says
             curve=replace(curve, error_functions=functions),
         )
