@@ -16,12 +16,12 @@ from regression.common.rules import BOOLEAN, PATH, require_option
 from regression.common.time_scale import TimeUnit, headed
 from regression.common.times import timed_columns
 from regression.common.weights import as_sigma, scan_repeated, whole_counts
-from regression.curves.constraints import Constraints, degree_within
+from regression.curves.constraints import Constraints, degree_within, in_time_scales
 from regression.curves.polynomial import Polynomial
 from regression.estimation.degree_choice import Comparison, Criterion
 from regression.estimation.sandwich import CovType
 from regression.fits.build import FitOptions
-from regression.fits.estimator import NEEDS_LINE, Estimator
+from regression.fits.estimator import Estimator
 from regression.fits.fit import Fit
 from regression.fits.least_squares import LeastSquares
 from regression.inference.distributions import require_level
@@ -80,7 +80,7 @@ def fit(
             counted (``omit``).
         terms: The powers of x that have a coefficient, instead of all up to a degree.
         fix: Given values of coefficients by name, such as ``c1``, ``intercept`` or ``slope``.
-        through: Points (x, y) that the curve goes through exactly.
+        through: Points (x, y) that the curve goes through exactly; of a fit over times, times or numbers of its scale.
         weights: Reciprocal variances 1 / sigma² instead of sigma, in a unit that does not matter unless
             ``absolute_sigma``.
         counts: Number of equal observations that each row stands for: the result is that of a table with so many rows.
@@ -115,6 +115,7 @@ def fit(
     degree, max_degree, folds = (as_whole(value) for value in (degree, max_degree, folds))
     require_level(level)
     points, scan = _points(dict(zip(names, columns, strict=True)))
+    through = in_time_scales(through, x_time, y_time)
     degree = degree_within(degree, 1, fit_intercept, terms, fix, through)
     is_auto = degree == "auto"
     model = Polynomial(max_degree if degree == "auto" else degree, "chebyshev", fit_intercept=fit_intercept)
@@ -178,7 +179,7 @@ def _points(columns: Mapping[str, torch.Tensor]) -> tuple[Points, Callable[[Call
     sigma = as_sigma(columns["weights"]) if "weights" in columns else columns.get("sigma")
     if (sigma_x := columns.get("sigma_x")) is not None:
         if sigma is None:
-            raise UsageError(NEEDS_LINE)
+            raise UsageError("sigma_x needs the sigma of y, got none")
         require_complete(["sigma_x"], [sigma_x])
     points = Points(columns["x"], columns["y"], sigma, sigma_x=sigma_x)
     if "counts" not in columns:

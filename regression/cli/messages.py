@@ -25,7 +25,7 @@ WORDS = {  # for what the parser names by types of Python
     "--model.domain": "data, raw, or [low, high]",
     "--model.terms": "a list of powers, such as [0, 2]",
     "--model.fix": "names and values, such as {slope: 4}",
-    "--model.through": "a list of points, such as [[4, 2]]",
+    "--model.through": "a list of points, such as [[4, 2]], with times as numbers of the time unit since the origin",
     "--figure.size": "two lengths in inches, such as [3.4, 2.8]",
 }
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

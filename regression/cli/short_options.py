@@ -101,6 +101,9 @@ def _mapping(values: Sequence[str]) -> str:
     if values[-1].startswith("{"):
         return values[-1]
     parts = [part.partition("=") for part in ",".join(values).split(",")]
+    names = [name.strip() for name, _, _ in parts]
+    if len({*names}) < len(names):  # of which YAML would take the last
+        raise UsageError(f"--fix gives a coefficient twice, got {', '.join(names)}")
     return f"{{{', '.join(f'{name}: {value}' for name, _, value in parts)}}}"
 
 

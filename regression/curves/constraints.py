@@ -13,14 +13,17 @@ from regression.common.arrays import as_whole
 from regression.common.errors import UsageError
 from regression.common.rules import MAPPING, or_null, require_option
 from regression.common.text import did_you_mean
+from regression.common.time_scale import TimeScale
+from regression.common.times import as_times, in_scale
 from regression.curves.basis import MAX_DEGREE, recur
 from regression.curves.change_of_basis import in_powers_of_x
 from regression.curves.decimals import Matrix, Vector, dot, orthogonalize, precise, root, unit_vectors
 from regression.curves.equation import power_of
 
-__all__ = ["Constraints", "Family", "degree_within"]
+__all__ = ["Constraints", "Family", "degree_within", "in_time_scales"]
 
 NEGLIGIBLE = Decimal("1e-100")  # elimination in 150 digits may leave so much where the result is 0
+POINT = "a point to go through"
 TERMS = f"terms must be different whole numbers from 0 to {MAX_DEGREE}"
 
 
@@ -97,6 +100,8 @@ class Constraints:
                 near = did_you_mean(str(name), ["intercept", "slope", *(f"c{power}" for power in powers)])
                 listed = ", ".join(map(str, powers))
                 raise UsageError(f"fix must name coefficients of the powers {listed}, got {name!r}{near}")
+            if power in fixed:
+                raise UsageError(f"fix names the coefficient c{power} twice, got {', '.join(map(str, fix or {}))}")
             fixed[power] = _finite("a fixed coefficient", value)
         found = cls(tuple(powers), tuple(sorted(fixed.items())), points)
         assert found.freedom
@@ -198,9 +203,30 @@ def _is_power(value: Any) -> bool:
 
 
 def _finite(what: str, value: Any) -> float:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
-        raise UsageError(f"{what} must be a finite number, got {value!r}")
+    is_time = isinstance(value, str) or as_times(what, value) is not None
+    if is_time or isinstance(value, bool) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
+        is_hinted = is_time and what == POINT and str(value)[:4].isdigit()
+        hint = ": give a time as a number of the time unit since the origin" if is_hinted else ""
+        raise UsageError(f"{what} must be a finite number, got {value!r}{hint}")
     return float(value)
+
+
+def in_time_scales(through: Any, x_time: TimeScale | None, y_time: TimeScale | None) -> Any:
+    """Return points to go through, times among them as numbers of the scales of x and y; numbers are of them already.
+
+    Raises:
+        UsageError: If a time is not of its scale's kind.
+    """
+    if not _is_list(through) or not all(_is_list(point) and len(point) == 2 for point in through):
+        return through  # which is refused
+    scales = (("x of through", x_time), ("y of through", y_time))
+    return [
+        [
+            value if as_times(name, value) is None else float(in_scale(name, value, scale))
+            for value, (name, scale) in zip(point, scales, strict=True)
+        ]
+        for point in through
+    ]
 
 
 def _pairs(through: Any) -> tuple[tuple[float, float], ...]:
@@ -208,8 +234,7 @@ def _pairs(through: Any) -> tuple[tuple[float, float], ...]:
     points = () if through is None else through
     if not _is_list(points) or not all(_is_list(point) and len(point) == 2 for point in points):
         raise UsageError(f"through must be points (x, y), as in [(4, 2)], got {through}")
-    what = "a point to go through"
-    return tuple((_finite(what, x), _finite(what, y)) for x, y in points)
+    return tuple((_finite(POINT, x), _finite(POINT, y)) for x, y in points)
 
 
 def _is_list(value: Any) -> bool:

@@ -22,7 +22,7 @@ from regression.solutions.solution import Solution
 
 __all__ = ["NEEDS_LINE", "Estimator", "Further"]
 
-NEEDS_LINE = "sigma_x needs a line through at least 3 points of different x, and the sigma of y"
+NEEDS_LINE = "sigma_x needs a line through at least 3 points of different x"
 
 UNEQUAL = "errors are those of {}; prediction bands take the scatter of new points for equal nevertheless"
 MOST_EXPONENT = 1 << 12  # of residuals over sigma

@@ -55,6 +55,10 @@ def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
         assert written[1] in long
     done = command("fit", path, "--terms", "2", "--fix", "c2=1")
     assert done.err == "regression: terms, fixed coefficients and points to go through leave nothing to fit\n"
+    done = command("fit", path, "--through", "2024-05-01T12:00,81")
+    assert "a list of points, such as [[4, 2]], with times as numbers of the time unit since the" in done.err
+    with pytest.raises(UsageError, match="--fix gives a coefficient twice, got c0, c0"):
+        write_out(["fit", path, "--fix", "c0=1", "--fix", "c0=2"])
     with pytest.raises(UsageError, match="--through needs a value, as in --through 4,2"):
         write_out(["fit", path, "--through"])
 

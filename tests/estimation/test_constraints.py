@@ -1,5 +1,6 @@
 """Chosen powers, given coefficients and points to go through: the numbers of R, and of substitution by hand."""
 
+import datetime
 import json
 from typing import Any
 
@@ -148,6 +149,9 @@ def test_the_same_bits_for_any_order_and_parts() -> None:
         ({"terms": [0, 2], "degree": 4}, "leave out degree and fit_intercept"),
         ({"terms": [1], "fit_intercept": False}, "leave out degree and fit_intercept"),
         ({"fix": {"c3": 1}}, "fix must name coefficients of the powers 0, 1, got 'c3'"),
+        ({"fix": {"intercept": 1, "c0": 2}, "degree": 2}, "fix names the coefficient c0 twice, got intercept, c0"),
+        ({"through": [("2024-05-01", 2)]}, "got '2024-05-01': give a time as a number of the time unit since the orig"),
+        ({"through": [(np.datetime64("2024-05-01"), 2)]}, "x of through must hold numbers, as the points of the fit"),
         ({"fix": {"height": 1}}, "fix must name coefficients of the powers 0, 1, got 'height'"),
         ({"fix": {"c0": float("nan")}}, "a fixed coefficient must be a finite number, got nan"),
         ({"fix": {"c0": "one"}}, "a fixed coefficient must be a finite number, got 'one'"),
@@ -162,3 +166,16 @@ def test_bad_constraints_are_refused(options: dict[str, Any], said: str) -> None
     """Constraints that contradict, leave nothing, or name what is not there are refused in one line."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit(*CARS, **options)
+
+
+def test_points_to_go_through_are_times_too() -> None:
+    """Of a fit over instants and durations they are converted as its columns are, whatever type they have."""
+    t = np.datetime64("2024-05-01T00:00") + np.arange(5) * np.timedelta64(1, "h")
+    y = np.array([3, 5, 6, 8, 11])
+    for at in (t[1], t[1].astype(datetime.datetime), 60):
+        fit = regression.fit(t, y, time_unit="min", through=[(at, 4)])
+        assert fit.through == ((60.0, 4.0),)
+        assert float(fit.predict(t[1]).mean) == pytest.approx(4, rel=1e-15)
+    assert regression.fit(y, y.astype("m8[s]"), through=[(1, np.timedelta64(3, "m"))]).through == ((1.0, 180.0),)
+    with pytest.raises(regression.UsageError, match="y of through must hold numbers, as the points of the fit do"):
+        regression.fit(t, y, through=[(t[1], np.timedelta64(3, "s"))])

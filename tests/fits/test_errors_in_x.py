@@ -90,7 +90,7 @@ def test_the_line_follows_its_axes() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sigma_x": 1.0}, "needs a line through at least 3 points of different x, and the sigma of y"),
+        ({"sigma_x": 1.0}, "^sigma_x needs the sigma of y, got none$"),
         ({"sigma_x": 1.0, "sigma": 1, "degree": 2}, "needs a line through at least 3 points"),
         ({"sigma_x": 1.0, "sigma": 1, "fit_intercept": False}, "needs a line through at least 3 points"),
         ({"sigma_x": 0.0, "sigma": 1}, "sigma_x must be positive, got 0.0 at row 0"),
