@@ -1,7 +1,7 @@
 """Instants and durations as numbers: the time since an origin, in a unit."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regression.common.errors import UsageError
 
-__all__ = ["DURATIONS", "INSTANTS", "UTC", "TimeScale", "TimeUnit", "headed", "origin_of", "shown_instant"]
+__all__ = ["DURATIONS", "INSTANTS", "UTC", "TimeScale", "TimeUnit", "headed", "origin_of", "shown_by", "shown_instant"]
 
 TimeUnit = Literal["ns", "us", "ms", "s", "min", "h", "d"]
 NANOSECONDS = dict(
@@ -124,6 +124,17 @@ class TimeScale:
     def shown(self, number: float) -> str:
         """Return a number as text: an instant where there is an origin."""
         return f"{number:.6g}" if self.origin is None else shown_instant(self.times(number), self.kind)
+
+
+def shown_by(scale: TimeScale | None) -> Callable[[float], str]:
+    """Return what writes a number of a column: an instant where it is one, with the unit and origin if none has it."""
+
+    def shown(number: float) -> str:
+        if scale is None or scale.origin is None:
+            return f"{number:.8g}"
+        return f"{number:.8g} {scale.words}" if np.isnat(scale.times(number)) else scale.shown(number)
+
+    return shown
 
 
 def headed(name: str, scale: TimeScale | None) -> str:

@@ -28,6 +28,7 @@ __all__ = [
 MISSING = np.iinfo(np.int64).min  # NaT
 COARSE = ("Y", "M", "W", "D", "h", "m")  # units of numpy's that pyarrow does not know
 TIMES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
+TEXT = ": make times of it, such as numpy.datetime64('2024-01-31T12:00')"
 BEYOND = "holds times before 1677 or after 2262, which have no whole number of nanoseconds: leave them out"
 
 
@@ -201,10 +202,21 @@ def in_scale(name: str, values: Any, scale: TimeScale | None) -> Any:
     if times is None and scale is None:
         return values
     if times is None or scale is None:
-        got = "numbers" if times is None else times.kind
+        got = ("text" if _holds_text(values) else "numbers") if times is None else times.kind
         expected = "numbers" if scale is None else f"{scale.kind} ({scale.words})"
-        raise UsageError(f"{name} must hold {expected}, as the points of the fit do, got {got}")
+        raise UsageError(
+            f"{name} must hold {expected}, as the points of the fit do, got {got}{TEXT if got == 'text' else ''}"
+        )
     return times.numbers(name, scale)
+
+
+def _holds_text(values: Any) -> bool:
+    """Tell whether a value is a text, or the first of a column is one."""
+    if isinstance(values, np.ndarray):
+        values = values.ravel().tolist()
+    is_column = isinstance(values, list | tuple) or (hasattr(values, "dtype") and hasattr(values, "__iter__"))
+    first = next(iter(values), None) if is_column else values
+    return isinstance(first, str)
 
 
 def timed_columns(

@@ -273,7 +273,10 @@ def counted_rows(table: Table, in_memory_rows: int, has_weights: bool) -> Memory
     if table.rows > in_memory_rows:
         raise UsageError(f"rows with counts are read into memory, got {table.rows:,}, {most}")
     x, y, third, *others = map(torch.from_numpy, table.read(0, table.rows))
-    counts = whole_counts(third)
+    try:
+        counts = whole_counts(third)
+    except UsageError as error:
+        table.refuse(error)
     if (total := int(counts.sum())) > in_memory_rows:
         raise UsageError(f"counts add up to {total:,} observations, {most}")
     sigma = others[0] if others else None

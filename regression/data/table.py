@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,10 @@ from regression.readers.series_names import Labels
 
 __all__ = ["Table"]
 
+COUNTS = "counts"  # the role of a column of numbers of observations
 RULES = {  # what numbers must do, in the order in which they are judged, and what to do about others
     "be positive": "; a standard deviation, or a weight, is above 0: correct it, or leave the row out",
+    "be a whole number of at least 0": "; a row stands for so many observations: correct it, or leave the row out",
     "name series by whole numbers or texts": "; choose another column with --data.series",
     "be finite": "; --data.nan_policy omit leaves such rows out",
 }
@@ -71,7 +73,7 @@ class Table:
         clock: Clock | None = None,
         roles: Sequence[str] = ROLES,
     ) -> None:
-        self.columns, self.nan_policy = list(columns), nan_policy
+        self.columns, self.nan_policy, self._roles = list(columns), nan_policy, roles
         last = len(self.columns) - has_series
         self.positive = slice(last if positive is None else positive, last)
         self.labels = Labels() if has_series else None
@@ -206,11 +208,19 @@ class Table:
         if self._has_positive:
             must = (column >= self.positive.start) & (column < self.positive.stop)
             yield "be positive", must & (values <= 0) & is_known
+        if COUNTS in self._roles:
+            is_count = column == list(self._roles).index(COUNTS)
+            yield "be a whole number of at least 0", is_count & ((values < 0) | (values != np.floor(values))) & is_known
         if self.labels is not None:
             is_name = column == len(self.columns) - 1
             yield "name series by whole numbers or texts", is_name & (values != np.floor(values)) & is_known
         if self.nan_policy == "raise":
             yield "be finite", ~is_known
+
+    def refuse(self, error: UsageError) -> NoReturn:
+        """Refuse the first row that breaks a rule, or else the rows by an error that all of them make."""
+        self._refuse(0, self.rows)
+        raise DataError(f"{self._files[0].source.path}: {error}")
 
     def _refuse(self, start: int, stop: int) -> None:
         """Raise an error with the first of the rows of a file that are to be refused, and their number."""

@@ -13,6 +13,7 @@ from regression.common.arrays import as_column, as_number, as_points
 from regression.common.errors import UsageError
 from regression.common.number_arrays import Numbers
 from regression.common.rules import POSITIVE, PROBABILITY, Rule, require_option, whole
+from regression.common.time_scale import shown_by
 from regression.common.times import in_scale
 from regression.curves.equation import power_of
 from regression.inference import hypotheses, places
@@ -231,7 +232,7 @@ class Answers(Fitted):
         if replicates is not None:
             require_option("replicates", replicates, whole(1))
             spread = self._scatter(sigma) / math.sqrt(replicates)
-        return inverse(self._exact, as_number("y0", y0), spread, factor, self.x_range)
+        return inverse(self._exact, as_number("y0", y0), spread, factor, self.x_range, shown_by(self.x_time))
 
     def detection_limits(
         self, alpha: float = 0.01, k: float = 3, replicates: int = 1, sigma: float | None = None

@@ -1,6 +1,7 @@
 """The x of an observed y, by Fieller's method (Fieller 1954; Draper and Smith 1998, §3.2)."""
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
@@ -17,7 +18,14 @@ Interval = tuple[Decimal, Decimal]
 INFINITE = Decimal("Infinity")
 
 
-def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: tuple[float, float]) -> Places:
+def inverse(
+    curve: ExactCurve,
+    y: float,
+    spread: float,
+    factor: float,
+    x_range: tuple[float, float],
+    shown: Callable[[float], str] = "{:.8g}".format,
+) -> Places:
     """Return the x at which the curve is y, each with the interval of all x that y does not rule out.
 
     An interval holds the x with ``(f(x) - y)² <= t² (se(f(x))² + spread²)``. For a line these are Fieller's intervals,
@@ -30,6 +38,7 @@ def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: 
         spread: Its standard deviation, ``s / √m`` for the mean of m observations; 0 for a mean that is known.
         factor: Half-width t of the intervals in standard errors.
         x_range: Smallest and largest x of the fitted points.
+        shown: Writes an x in notes, such as an instant.
     """
     crossings = roots(curve, y, factor, x_range)
     if len(curve.coefficients) == 1:
@@ -43,7 +52,7 @@ def inverse(curve: ExactCurve, y: float, spread: float, factor: float, x_range: 
         branches = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]
     reaching = [branch for branch in branches if _reaches(branch[0], x_range) or len(curve.coefficients) == 2]
     places = [place for branch in reaching for place in branch]
-    return Places(places, _notes(places, y, crossings))
+    return Places(places, _notes(places, y, crossings, shown))
 
 
 def _intervals(curve: ExactCurve, y: Decimal, spread: Decimal, factor: Decimal, crossings: Places) -> list[Interval]:
@@ -109,13 +118,13 @@ def _reaches(place: Place, x_range: tuple[float, float]) -> bool:
     return low is not None and high is not None and low <= x_range[1] and high >= x_range[0]
 
 
-def _notes(places: list[Place], y: float, crossings: Places) -> list[str]:
+def _notes(places: list[Place], y: float, crossings: Places, shown: Callable[[float], str]) -> list[str]:
     """Return notes on intervals without an end, of several x or of none, and on why there is no interval."""
     notes = []
     if not places:
         notes.append(f"the curve does not come within its errors of y = {y:g} on the fitted range")
         if crossings:
-            at = ", ".join(f"{place.x:.8g}" for place in crossings)
+            at = ", ".join(shown(place.x) for place in crossings if place.x is not None)
             notes.append(f"the curve is {y:g} outside of the fitted points alone, at x = {at}")
     for place in {(place.ci_lower, place.ci_upper): place for place in places}.values():
         inside = sum((other.ci_lower, other.ci_upper) == (place.ci_lower, place.ci_upper) for other in places)
@@ -126,8 +135,10 @@ def _notes(places: list[Place], y: float, crossings: Places) -> list[str]:
             notes.append(f"an interval of y = {y:g} is half-open: the curve may not rise or fall beyond the points")
         if inside > 1:
             notes.append(f"the intervals of {inside} x of y = {y:g} are one: they cannot be distinguished")
-        if place.x is None:
-            notes.append(f"from {place.ci_lower:.8g} to {place.ci_upper:.8g} the curve is within its errors of {y:g}")
+        if place.x is None and place.ci_lower is not None and place.ci_upper is not None:
+            notes.append(
+                f"from {shown(place.ci_lower)} to {shown(place.ci_upper)} the curve is within its errors of {y:g}"
+            )
     return notes
 
 

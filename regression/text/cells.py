@@ -14,6 +14,7 @@ from regression.text.lines import TOO_LONG
 __all__ = ["NoNumber", "as_numbers", "explained", "refusal", "without_marks"]
 
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
+WIDER = "give --data.widths of all columns, or correct the row"
 LEAVE_OUT = "leave the cell empty and the row out with --data.nan_policy omit"
 PLAIN = (
     "write numbers with a decimal point and nothing else between digits, as in 1000.5, or say what stands there with "
@@ -49,11 +50,12 @@ class NoNumber(Exception):  # noqa: N818  # it is what was found, and caught at 
     Args:
         row: Its row among those that were given, from 0.
         cell: What it holds.
+        reason: What is wrong with an instant that is written as one.
     """
 
-    def __init__(self, row: int, cell: str) -> None:
-        super().__init__(row, cell)
-        self.row, self.cell = row, cell
+    def __init__(self, row: int, cell: str, reason: str = "") -> None:
+        super().__init__(row, cell, reason)
+        self.row, self.cell, self.reason = row, cell, reason
 
 
 def as_numbers(cells: Any, dialect: Dialect) -> Array:
@@ -102,16 +104,19 @@ def without_marks(numbers: Array, dialect: Dialect) -> Array:
     return np.where(np.isin(numbers, marks), np.nan, numbers) if marks else numbers
 
 
-def refusal(row: int, cell: str, column: str, dialect: Dialect, kind: str | None = None) -> str:
+def refusal(row: int, wrong: NoNumber, column: str, dialect: Dialect, kind: str | None = None) -> str:
     """Return what is wrong with a cell, and what to do.
 
     Args:
-        row: Its row.
-        cell: What it holds.
+        row: Its row in the file.
+        wrong: What it holds.
         column: The name of its column.
         dialect: How numbers are written.
         kind: Which instants the column holds, ``None`` for numbers.
     """
+    cell = wrong.cell
+    if wrong.reason:
+        return f"data row {row}, column {column!r}, holds {cell[:60]!r}, {wrong.reason}"
     if kind is not None:
         example = "2024-01-31T12:00:00Z" if kind == UTC else "2024-01-31T12:00:00"
         expected = f"where one of {kind} is expected, as in the rows before"
@@ -124,14 +129,15 @@ def refusal(row: int, cell: str, column: str, dialect: Dialect, kind: str | None
     return f"{where}: {advice}{'; a row of units needs --data.units_row true' if may_be_unit else ''}"
 
 
-def explained(message: str) -> str:
+def explained(message: str, dialect: Dialect) -> str:
     """Return the parser's message of a row in this program's words."""
     row = re.search(r"Row #(\d+):", message)
     where = f"data row {row[1]}" if row else "some row"
     if width := re.search(r"Expected (\d+) columns, got (\d+)(?:: *(\S{1,2}))?", message):
         mark = re.match(r"[#%!;*]|//|--", width[3] or "")
         advice = f"; if it is a comment, give --data.comment '{mark[0]}'" if mark else ""
-        return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {ONE_EACH}{advice}"
+        each = f"something stands behind the last of {dialect.widths}: {WIDER}" if dialect.widths else ONE_EACH
+        return f"{where} has {counted(int(width[2]), 'cell')}, the header has {width[1]}: {each}{advice}"
     if "straddling" in message:
         return TOO_LONG
     return f"not a readable CSV file ({' '.join(message.split())[:200]})"

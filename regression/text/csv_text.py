@@ -170,7 +170,7 @@ class _Parser(NamedTuple):
                 return list(self._parsed_with_care(has_extra))
             except failures as error:
                 message = str(error)
-        raise DataError(f"{self.path}: {explained(message)}")
+        raise DataError(f"{self.path}: {explained(message, self.dialect)}")
 
     def _parsed(self, has_extra: bool) -> list[list[Any]]:
         """Return the columns as the parser of the library makes them of plain numbers, in all threads."""
@@ -216,8 +216,9 @@ class _Parser(NamedTuple):
                     kind = self.instants.get(at)
                     chunk[at] = as_instants(cells, self.dialect, kind) if kind else as_numbers(cells, self.dialect)
                 except NoNumber as wrong:
-                    name, cell = self.layout.names[self.layout.positions[at]], (row + wrong.row + 1, wrong.cell)
-                    raise DataError(f"{self.path}: {refusal(*cell, name, self.dialect, kind)}") from None
+                    name = self.layout.names[self.layout.positions[at]]
+                    said = refusal(row + wrong.row + 1, wrong, name, self.dialect, kind)
+                    raise DataError(f"{self.path}: {said}") from None
             yield chunk
             row += batch.num_rows
 

@@ -59,5 +59,16 @@ def as_instants(cells: Any, dialect: Dialect, kind: str) -> NDArray[np.int64]:
             try:
                 text.cast(type_of(kind))
             except pa.ArrowInvalid:
-                raise NoNumber(row, cells[row].as_py()) from None
+                raise NoNumber(row, cells[row].as_py(), _reason(text, kind)) from None
         raise
+
+
+def _reason(text: Any, kind: str) -> str:
+    """Return what is wrong with a text that is written as an instant."""
+    import pyarrow as pa
+
+    try:
+        text.cast(pa.timestamp("s", type_of(kind).tz))
+    except pa.ArrowInvalid:
+        return "a day or a time of day that does not exist: correct it"
+    return "which is before 1677 or after 2262 and has no whole number of nanoseconds: leave it out"

@@ -120,7 +120,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("x,y\ns,V\n0,1\n", {"units_row": False}, "data row 1, column 'x', holds 's'"),
     ("x,y\n0,1,\n2,3,4\n", {}, "data row 1 has 3 cells, the header has 2"),
     ("x,y\n0,1\n", {"delimiter": ";"}, "there is no column 'x' among 'x,y'"),
-    ("  x  y\n  0  1 2\n", {"widths": "3,3"}, "data row 1 has 3 cells, the header has 2"),
+    ("  x  y\n  0  1 2\n", {"widths": "3,3"}, "data row 1 has 3 cells, the header has 2: something stands "
+     "behind the last of 3,3: give --data.widths of all columns, or correct the row"),
     ("  x  y\n  01 2\n", {"widths": "3,3"}, "data row 1, column 'y', holds '1 2' where a number is expected"),
     ("x,y\n0,1\n", {"widths": "2,2"}, "there is no column 'x' among 'x,'"),
     ("x y\n0 1 2\n3 4\n", {"delimiter": "blanks"}, "data row 1 has 3 cells, the header has 2"),

@@ -1,6 +1,7 @@
 """Instants and durations in files are numbers of one scale; it goes with the fit, and new points are read by it."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,29 @@ def test_x_from_y_is_an_instant(command: Command) -> None:
     assert arrow_csv.read_csv(path)["x"].cast(pa.timestamp("s")).to_pylist() == [DAY + dt.timedelta(minutes=30)]
 
 
+def test_notes_on_x_from_y_have_instants(command: Command) -> None:
+    """A note names the instants at which the curve is y outside of the points, and numbers beyond all instants."""
+    hours = [(h, h**2 + (-1) ** h / 10) for h in range(24)]
+    Path("t.csv").write_text("t,y\n" + "".join(f"2024-01-01T{h:02}:00,{y}\n" for h, y in hours))
+    Path("y.csv").write_text("y\n10000\n1e14\n")
+    done = command("fit", "t.csv", "--x=t", "--y=y", "--data.time_unit=h", "--degree=2")
+    ran = command("predict", "y.csv", "--y=y", "--inverse", "--ckpt_path", done.checkpoint)
+    assert ran.folder is not None, ran.err
+    near, far = arrow_csv.read_csv(ran.folder / "predictions.csv")["note"].to_pylist()
+    assert re.search(r"at x = 2023-12-2\dT\S+, 2024-01-05T0\S+$", near), near
+    assert re.search(r"at x = -\d+\S* h since 2024-01-01T00:00:00, \d+\S* h since 2024-01-01T00:00:00$", far), far
+
+
+def test_a_text_is_no_instant() -> None:
+    """A text in place of instants is called a text, as one and as a column."""
+    fit = regression.fit(TIMES, Y)
+    for x in ("2024-05-01T12:00", ["2024-05-01"], np.array(["2024-05-01"]), np.array("2024-05-01")):
+        with pytest.raises(
+            UsageError, match=r"x must hold instants .*, got text: make times of it, such as numpy\.dat"
+        ):
+            fit.predict(x)
+
+
 def test_y_of_another_kind_has_no_x(command: Command) -> None:
     """Numbers where the y of a fit are durations, and instants where they are numbers, are refused by these words."""
     spans = pa.array([dt.timedelta(minutes=2 * k + k % 2) for k in range(5)])
@@ -194,8 +218,10 @@ REFUSED: list[tuple[str | pa.Table, dict[str, Any], str]] = [
     (
         "t,y\n2024-01-01,1\n2024-13-01,2\n",
         {},
-        "data row 2, column 't', holds '2024-13-01' where one of",
+        "data row 2, column 't', holds '2024-13-01', a day or a time of day that does not exist: correct it",
     ),
+    ("t,y\n2024-02-30,1\n", {}, "data row 1, column 't', holds '2024-02-30', a day or a time of day that does not"),
+    ("t,y\n1500-02-01,1\n", {}, "holds '1500-02-01', which is before 1677 or after 2262 and has no whole number"),
     ("t,y\n2024-01-01T00:00Z,1\n2024-01-02,2\n", {}, "write it such as 2024-01-31T12:00:00Z"),
     ("t,y\n2024-01-01,1\n7,2\n", {}, "data row 2, column 't', holds '7' where one of instants without a time"),
     (

@@ -74,7 +74,7 @@ def test_a_fit_with_both_is_tested_and_predicts(command: Command) -> None:
     [
         (["--sigma", "s", "--data.weights", "w"], "sigma and weights = 1 / sigma² say the same: give one of them"),
         (["--data.weights", "z"], "column 'z' must be positive, got 0 in data row 2"),
-        (["--data.counts", "s"], "counts must be a whole number of at least 0, got 0.5 at row 0"),
+        (["--data.counts", "s"], "column 's' must be a whole number of at least 0, got 0.5 in data row 1"),
         (["--data.counts", "n", "--data.in_memory_rows", "4"], "counts add up to 6 observations, more than"),
         (
             ["--data.counts", "n", "--data.in_memory_rows", "2"],
@@ -124,3 +124,28 @@ def test_new_points_need_neither_counts_nor_errors_of_x(command: Command) -> Non
         back = ("predict", "values.csv", "--ckpt_path", path, "--inverse")
         assert "8 y in" in command(*back).out
         assert "8 y in" in command(*back, option, "null").out
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (
+            [1, 2.5, 1],
+            "column 'n' must be a whole number of at least 0, got 2.5 in data row 2, and 1 such row in all; ",
+        ),
+        (
+            [-1, 2, -3],
+            "column 'n' must be a whole number of at least 0, got -1 in data row 1, and 2 such rows in all; ",
+        ),
+        ([0, 0, 0], "counts must add up to 1 to 10^11 observations, got 0"),
+    ],
+)
+def test_counts_are_refused_as_sigma_is(command: Command, counts: list[float], words: str) -> None:
+    """A count that is none is named with its file and row, also where other rows are left out."""
+    write("n.csv", x=np.array([1, np.nan, 2, 3, 4]), y=np.ones(5), n=np.array([*counts[:1], 1, *counts[1:], 0]))
+    write("m.csv", x=np.arange(3.0), y=np.ones(3), n=np.array(counts))
+    fit = ("--x", "x", "--y", "y", "--data.counts", "n")
+    refused = command("fit", "m.csv", *fit)
+    assert (refused.code, refused.err.startswith(f"regression: m.csv: {words}")) == (2, True), refused.err
+    refused = command("fit", "n.csv", *fit, "--data.nan_policy", "omit")
+    assert refused.err.startswith(f"regression: n.csv: {words}".replace("row 2,", "row 3,")), refused.err
