@@ -123,11 +123,17 @@ def choose_degree(solution: Solution, comparison: Comparison, leave_out: Callabl
                 "gcv": nobs * seen / (nobs - k - 1) ** 2,
                 **{name: left_out[k] / nobs if name == criterion else None for name in OPEN},
             }
-            shown = {name: finite_float(value) for name, value in [("ssr", ssr), *values.items()]}
+            shown = {name: _in_range(value) for name, value in [("ssr", ssr), *values.items()]}
             table.append(Candidate(k, **shown, **_f_test(solution, k, last, floor, comparison.absolute_sigma)))
             if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # otherwise a lower degree leaves only rounding
                 own.append(values[criterion] or Decimal(0))  # AICc is None if all y are 0
     return Choice(own.index(min(own)), criterion, tuple(table), tuple(notes))
+
+
+def _in_range(value: Decimal | None) -> float | None:
+    """Return a number as float64, ``None`` if it is too large or too small for that."""
+    found = finite_float(value)
+    return None if value and not found else found
 
 
 def _f_test(solution: Solution, degree: int, top: int, floor: Decimal, absolute_sigma: bool) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 
 from regression.common.collectives import all_gather_objects, all_gather_rows, rank_and_size
 from regression.common.points import Points
-from regression.curves.decimals import precise
+from regression.curves.decimals import finite_float, precise
 from regression.curves.frame import Frame
 from regression.estimation.solver import solve
 from regression.inference.answers import Answers
 from regression.inference.distributions import chi2_tail, f_tail
-from regression.inference.row_diagnostics import RowDiagnostics
+from regression.inference.row_diagnostics import UNKNOWN, RowDiagnostics, untested
 from regression.kernels.exact_sums import UNIT, exact_sum, product_limbs, whole_sums
 from regression.moments.moments import Moments
 from regression.moments.scan import Sums
@@ -28,7 +29,8 @@ Array = NDArray[np.float64]
 MOST_LEVELS = 1 << 18  # distinct x that are kept, 24 MiB
 LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1
 SLACK = 1.001  # by which a squared residual may exceed the sum of all of them
-NO_TESTS = "residuals are not tested: that needs errors by residual σ, which are unknown or 0"
+NO_TESTS = "residuals are not tested: {}"
+BEYOND = "PRESS is unknown: it is beyond float64's range"
 ROUNDING = "residuals are not tested: they are no larger than the rounding of y"
 ALONE = "PRESS is unknown: a point alone decides the curve there (its leverage is 1)"
 TOO_MANY = f"lack of fit is not tested: there are more than {MOST_LEVELS:,} different x"
@@ -90,9 +92,10 @@ class ResidualTotals:
     """
 
     def __init__(self, fit: Answers, smallest_sigma: float = 1.0) -> None:
-        self.degree, self.rank, self.most = fit.degree, fit.rank, (fit.ssr or 0.0) * SLACK
-        self.sums, self.least_left = _Sums(), math.inf
-        self.are_known, self.is_rounding = bool(fit.ssr), False
+        self.degree, self.rank, self.exponent = fit.degree, fit.rank, math.frexp(fit.sigma or 0.0)[1]
+        self.most = math.ldexp(fit.sigma or 0.0, -self.exponent) ** 2 * fit.df_resid * SLACK
+        self.sums, self.least_left, self.untested = _Sums(), math.inf, untested(fit)
+        self.are_known, self.is_rounding = not self.untested, False
         self._scatter = Sums(Frame.of(fit.x_range, (0.0, self.most), None), self.degree)
         self._levels = _Levels(math.frexp(self.most)[1] // 2 + 1, 1 - math.frexp(smallest_sigma)[1])
         self._latest: float | None = None  # the last residual of the rows before
@@ -104,7 +107,9 @@ class ResidualTotals:
             rows: This process's rows.
             device: Where processes exchange tensors.
         """
-        scaled = rows.scaled.numpy()
+        if self.untested:
+            return
+        scaled = np.ldexp(rows.scaled.numpy(), -self.exponent)  # near 1: their squares are float64 numbers
         squares, before = scaled * scaled, self._residual_before(scaled, device)
         self.are_known = self.are_known and rows.are_known
         self.is_rounding = self.is_rounding or bool((squares > self.most).any())
@@ -136,17 +141,24 @@ class ResidualTotals:
         parts = all_gather_objects((self.sums, self.least_left, self.are_known, self.is_rounding))
         every, left, known, rounding = zip(*parts, strict=True)
         if not all(known):
-            return ResidualTests(notes=(NO_TESTS,))
+            return ResidualTests(notes=(NO_TESTS.format(self.untested or UNKNOWN),))
         if any(rounding):
             return ResidualTests(notes=(ROUNDING,))
         total = reduce(lambda a, b: a.plus(*b), every)
-        press = total.press / UNIT if min(left) > LEAST_LEFT else None
+        missed = total.press / UNIT if min(left) > LEAST_LEFT else None
+        press, loo = (None if missed is None else self._in_units(missed / count) for count in (1, total.rows))
         lack = self._levels.lack_of_fit(self.rank)
-        notes = [*([] if press is not None else [ALONE]), *([lack] if isinstance(lack, str) else [])]
+        notes = [] if press is not None else [ALONE if missed is None else BEYOND]
+        notes += [lack] if isinstance(lack, str) else []
         return ResidualTests(
-            press, None if press is None else press / total.rows, total.steps / total.squares,
+            press, loo, total.steps / total.squares,
             self._breusch_pagan(moments), None if isinstance(lack, str) else lack, tuple(notes),
         )  # fmt: skip
+
+    def _in_units(self, square: float) -> float | None:
+        """Return a sum of squares in the unit of the residuals; ``None`` if float64 lacks it."""
+        with precise():
+            return finite_float(Decimal(square) * Decimal(4) ** self.exponent) or None
 
     def _breusch_pagan(self, moments: Moments) -> ResidualTest | None:
         if not self.degree or moments.frame.low == moments.frame.high:

@@ -15,7 +15,7 @@ from regression.inference.row_diagnostics import RowDiagnostics
 
 __all__ = ["Diagnostics", "diagnose"]
 
-SAME, ROUNDING = 1e-6, 1e-28  # shares of the sums of squares of residuals and y; larger differences are of other rows
+SAME, ROUNDING = 1e-6, 1e-14  # shares of the sizes of residuals and y; larger differences are of other rows
 ROWS_AT_ONCE = 1 << 18
 
 
@@ -71,14 +71,27 @@ def diagnose(fit: FitResult, x: Any, y: Any, sigma: Any = None) -> Diagnostics:
     columns = as_columns(names, [x, y, *([] if sigma is None else [sigma])])
     require_complete(names, columns, can_omit=False)
     rows = RowDiagnostics.known(fit, Points(*columns))
-    ssr, total = (math.fsum((values * values).tolist()) for values in (rows.scaled, rows.weight.sqrt() * rows.y))
-    slack = SAME * max(ssr, fit.ssr or 0) + ROUNDING * total
-    if len(rows.x) != fit.nobs or abs(ssr - (fit.ssr or 0)) > slack:
+    if len(rows.x) != fit.nobs or not _are_same(fit, rows):
+        size = math.hypot(*rows.scaled.tolist()) / math.sqrt(max(fit.df_resid, 1))
         raise UsageError(
-            f"diagnostics need the rows that were fitted: {fit.nobs:,} rows, sum of squares {fit.ssr:.6g}, got "
-            f"{len(rows.x):,} and {ssr:.6g}"
+            f"diagnostics need the rows that were fitted: {fit.nobs:,} rows, residual σ {_sigma(fit):.6g}, got "
+            f"{len(rows.x):,} and {size:.6g}"
         )
     totals = ResidualTotals(fit, 1.0 if sigma is None else float(columns[-1].min()))
     for start in range(0, fit.nobs, ROWS_AT_ONCE):
         totals.add(rows.chosen(slice(start, start + ROWS_AT_ONCE)), torch.device("cpu"))
     return Diagnostics(**vars(rows), tests=totals.tests(torch.device("cpu")))
+
+
+def _sigma(fit: FitResult) -> float:
+    """Return residual σ, of an M-estimate too, 0 where float64 lacks its square."""
+    return math.sqrt((fit.ssr or 0.0) / max(fit.df_resid, 1)) if fit.sigma is None else fit.sigma
+
+
+def _are_same(fit: FitResult, rows: RowDiagnostics) -> bool:
+    """Tell whether the residuals are as large as those of the fit, by roots of sums that do not leave float64."""
+    size, y = (math.hypot(*values.tolist()) for values in (rows.scaled, rows.weight.sqrt() * rows.y))
+    if fit.sigma is None and not fit.ssr:
+        return True  # an M-estimate whose sum of squares float64 lacks: there is nothing to compare
+    own = _sigma(fit) * math.sqrt(max(fit.df_resid, 1))
+    return abs(size - own) <= SAME * max(size, own) + ROUNDING * y

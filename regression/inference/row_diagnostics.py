@@ -13,7 +13,22 @@ from regression.common.points import Points
 from regression.inference.fitted import Fitted
 from regression.inference.robust_weights import weights_of
 
-__all__ = ["RowDiagnostics"]
+__all__ = ["UNKNOWN", "RowDiagnostics", "untested"]
+
+UNKNOWN = "that needs errors by residual σ, which are unknown or 0"
+
+
+def untested(fit: Fitted) -> str:
+    """Return why the residuals of a fit are not tested; empty where they are."""
+    if fit.errors_in_x:
+        return "errors are York's, of points with errors in x; tests need a fit without sigma_x"
+    if fit.robust:
+        return f"errors are those of the {fit.robust} M-estimate; tests need least squares"
+    if fit.cov_type != "nonrobust":
+        return f"errors are those of {fit.cov_type}; tests need cov_type nonrobust"
+    if not fit.sigma:
+        return UNKNOWN
+    return "the fit has not converged" if fit.converged is False else ""
 
 
 @dataclass(frozen=True, eq=False)

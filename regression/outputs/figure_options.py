@@ -16,6 +16,7 @@ from regression.data.rows import Rows
 from regression.estimation.bands import without_bands
 from regression.fits.fit import Fit
 from regression.fits.report import method_of
+from regression.inference.row_diagnostics import UNKNOWN, untested
 from regression.training.base import CurveModule
 
 if TYPE_CHECKING:  # a second to import
@@ -163,8 +164,7 @@ def has_diagnostics(fit: Fit) -> bool:
     """Tell whether there can be diagnostics, and warn if not."""
     if fit.bse is not None and fit.sigma and fit.cov_type == "nonrobust" and not fit.errors_in_x:
         return True
-    words = "there are no diagnostics: they need errors by residual σ, which this fit has not; its notes say why"
-    warnings.warn(words, UserWarning, stacklevel=2)
+    warnings.warn(f"there are no diagnostics: {untested(fit) or UNKNOWN}", UserWarning, stacklevel=2)
     return False
 
 

@@ -107,7 +107,7 @@ def test_rows_go_into_a_frame() -> None:
     [
         (
             lambda fit: fit.diagnostics(CARS[0], CARS[1] + 1),
-            "need the rows that were fitted: 50 rows, sum of squares 11",
+            "need the rows that were fitted: 50 rows, residual σ 15",
         ),
         (lambda fit: fit.diagnostics(CARS[0][:9], CARS[1][:9]), "got 9 and"),
         (lambda fit: fit.diagnostics(CARS[0], CARS[1][:9]), "must be of one length"),

@@ -48,3 +48,61 @@ def test_the_command_fits_y_of_any_size(command: Command, tmp_path: Path, factor
     done = command("fit", "points.csv", option)
     assert done.code == 0, done.err
     assert all(0 < error / factor < 10 for error in done.fit["bse"])
+
+
+def test_residual_tests_do_not_depend_on_the_unit_of_y() -> None:
+    """Tests of residuals are the same to the last bit at all sizes of y, and PRESS is null where float64 lacks it."""
+    x, y = points()
+    tests = regression.fit(x, y).diagnostics(x, y).tests
+    assert tests.breusch_pagan is not None
+    assert tests.press is not None
+    for power in POWERS:
+        scaled = np.ldexp(y, power)
+        own = regression.fit(x, scaled).diagnostics(x, scaled).tests
+        assert (own.breusch_pagan, own.lack_of_fit) == (tests.breusch_pagan, tests.lack_of_fit)
+        assert own.durbin_watson == tests.durbin_watson
+        assert (own.press, own.loo) == (None, None)
+        assert own.notes == ("PRESS is unknown: it is beyond float64's range",)
+    near = np.ldexp(y, 100)
+    assert regression.fit(x, near).diagnostics(x, near).press == math.ldexp(tests.press, 200)
+    for factor in (1e-160, 1e153):
+        own = regression.fit(x, y * factor).diagnostics(x, y * factor).tests
+        assert own.breusch_pagan is not None
+        assert own.breusch_pagan.statistic == pytest.approx(tests.breusch_pagan.statistic, rel=1e-9)
+
+
+def test_leave_one_out_chooses_the_same_degree_in_every_unit() -> None:
+    """Degrees are compared by leave-one-out in scaled numbers; those that float64 lacks are null in the table."""
+    x, y = points()
+    fit = regression.fit(x, y, degree="auto", criterion="loo")
+    for power in POWERS:
+        own = regression.fit(x, np.ldexp(y, power), degree="auto", criterion="loo")
+        assert own.degree == fit.degree
+        assert {row["loo"] for row in own.degree_table} == {None}
+    own = regression.fit(x, np.ldexp(y, 400), degree="auto", criterion="loo")
+    assert [row["loo"] for row in own.degree_table] == [math.ldexp(row["loo"] or 0, 800) for row in fit.degree_table]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model.cov_type", "HC3"], "errors are those of HC3; tests need cov_type nonrobust"),
+        (["--model.robust", "huber"], "errors are those of the huber M-estimate; tests need least squares"),
+        (
+            ["--data.sigma", "s", "--data.sigma_x", "t"],
+            "errors are York's, of points with errors in x; tests need a fit",
+        ),
+        (["--model.solver", "gradient", "--trainer.max_epochs", "2"], "the fit has not converged"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_report_says_why_residuals_are_not_tested(
+    command: Command, tmp_path: Path, options: list[str], words: str
+) -> None:
+    """The full report says what the errors go by, or that the fit has not converged, and has no tests then."""
+    rows = "\n".join(f"{a!r},{b!r},1,0.1" for a, b in zip(*(column.tolist() for column in points()), strict=True))
+    (tmp_path / "points.csv").write_text(f"x,y,s,t\n{rows}\n")
+    done = command("fit", "points.csv", "--data.x", "x", "--data.y", "y", "--report.full", "true", *options)
+    assert done.code == 0, done.err
+    assert f"residuals are not tested: {words}" in done.out
+    assert "PRESS" not in done.out
