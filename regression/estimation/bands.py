@@ -19,7 +19,7 @@ __all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
 
 NO_OBSERVATIONS = (
     "the band of new observations (obs_ci) is unknown: of a weighted fit each scatters by its own sigma, so give that, "
-    "as in predict(x, sigma=0.1); with simultaneous, and where residual σ is unknown, there is none"
+    "as in predict(x, sigma=0.1); of an M-estimate, with simultaneous, and where residual σ is unknown, there is none"
 )
 
 

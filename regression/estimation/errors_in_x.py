@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import TEXT, list_of, require_stored
-from regression.curves.decimals import Vector, precise
+from regression.curves.decimals import Vector, precise, root
 from regression.estimation.solver import system
 from regression.moments.curve import root_of_squares
 from regression.moments.passes import Passes
@@ -24,6 +24,7 @@ __all__ = ["LineWithErrors", "find_line"]
 
 MOST_STEPS = 1000  # each of them a pass over the points
 SETTLED = 4e-15  # relative change of the slope
+NEARBY = 1e-6  # share of the slope's unit by which it is moved to see whether it returns
 LARGEST = 2.0**400  # sigma of a point that counts, in units of the smallest
 NUMBERS = ("middle", "value_variance", "slope_variance", "chi2")
 
@@ -102,16 +103,30 @@ def find_line(solution: Solution, passes: Passes) -> LineWithErrors:
         slope = float(solution.coefficients[1] / per_u)
         for _ in range(MOST_STEPS):
             step = _Step.of(solution, slope, passes)
-            below = step.of_y.uu + step.inverse * step.of_x.uv
-            above = step.of_y.uv + step.inverse * step.of_x.vv
-            before, slope = slope, float(above / below / per_u) if below else math.nan
+            before, slope = slope, step.following(per_u)
             if not math.isfinite(slope):
                 break
             if abs(slope - before) <= SETTLED * abs(slope):
+                _require_direction(solution, step, slope, passes)
                 return step.line(solution, Decimal(slope) * per_u, passes)
     raise UsageError(
         f"the line with errors in x did not settle in {MOST_STEPS} steps: the points may have no direction"
     )
+
+
+def _require_direction(solution: Solution, step: "_Step", slope: float, passes: Passes) -> None:
+    """Refuse a slope from which the steps lead away, or at which a slope nearby stays too: χ² has no minimum there.
+
+    Where the search begins at such a slope, as with points that scatter alike in all directions, no step leaves it.
+    """
+    scale = solution.frame.scale
+    per_u = Decimal(scale.numerator) / Decimal(scale.denominator)
+    moved = NEARBY * float(step.spread() / per_u)
+    nearby = _Step.of(solution, slope + moved, passes).following(per_u)
+    if moved and not abs(nearby - slope) < (1 - NEARBY) * moved:
+        raise UsageError(
+            "the line with errors in x is undetermined: the points have no direction, or the line would be vertical"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,17 @@ class _Step:
         total = _Moments(*(a + b for a, b in zip(of_y, of_x, strict=True)))  # as p + q = 1
         means = total.u / total.one, total.v / total.one
         return cls(slope, inverse, total, of_y.about(*means), of_x.about(*means))
+
+    def following(self, per_u: Decimal) -> float:
+        """Return the slope of the next step, in x; NaN if there is none."""
+        below = self.of_y.uu + self.inverse * self.of_x.uv
+        above = self.of_y.uv + self.inverse * self.of_x.vv
+        return float(above / below / per_u) if below else math.nan
+
+    def spread(self) -> Decimal:
+        """Return the standard deviation of v in units of that of u."""
+        about = self.total.about(self.total.u / self.total.one, self.total.v / self.total.one)
+        return root(about.vv / about.uu)
 
     def line(self, solution: Solution, slope: Decimal, passes: Passes) -> LineWithErrors:
         """Return the line of a slope in u, with its errors, for which one more pass is made."""

@@ -232,7 +232,8 @@ class Answers(Fitted):
         if replicates is not None:
             require_option("replicates", replicates, whole(1))
             spread = self._scatter(sigma) / math.sqrt(replicates)
-        return inverse(self._exact, as_number("y0", y0), spread, factor, self.x_range, shown_by(self.x_time))
+        why = self._why_no_scatter()
+        return inverse(self._exact, as_number("y0", y0), spread, factor, self.x_range, why, shown_by(self.x_time))
 
     def detection_limits(
         self, alpha: float = 0.01, k: float = 3, replicates: int = 1, sigma: float | None = None
@@ -252,7 +253,8 @@ class Answers(Fitted):
         require_option("replicates", replicates, whole(1))
         scatter = self._scatter(sigma)
         if math.isnan(scatter):
-            raise UsageError("detection limits need the scatter of an observation, which is unknown: give its sigma")
+            why = self._why_no_scatter().removesuffix(", so leave replicates out")
+            raise UsageError(f"detection limits need the scatter of an observation: {why}")
         return detection_limits(self._exact, scatter, self._df_denom, float(alpha), float(k), int(replicates))
 
     def _scatter(self, sigma: float | None) -> float:
@@ -261,3 +263,11 @@ class Answers(Fitted):
         if scale <= 0:
             raise UsageError(f"sigma must be positive, got {scale:g}")
         return float(self.spread(torch.tensor(scale, dtype=torch.float64)))
+
+    def _why_no_scatter(self) -> str:
+        """Say why the scatter of a new observation is unknown, where it is."""
+        if self.robust:
+            return "an M-estimate has no scatter for new observations, so leave replicates out"
+        if self.sigma is None and not self.absolute_sigma:
+            return "residual σ is unknown, so leave replicates out"
+        return "a weighted fit needs the sigma of these observations, sigma=…"

@@ -12,7 +12,6 @@ from regression.inference.real_roots import real_roots
 
 __all__ = ["inverse"]
 
-SIGMA_MISSING = "errors are unknown: a weighted fit needs the sigma of these observations, sigma=…"
 EXACT = Decimal("1e-60")  # share of the largest coefficient that counts as 0: the equation of the ends has no rounding
 Interval = tuple[Decimal, Decimal]
 INFINITE = Decimal("Infinity")
@@ -24,6 +23,7 @@ def inverse(
     spread: float,
     factor: float,
     x_range: tuple[float, float],
+    why_no_spread: str,
     shown: Callable[[float], str] = "{:.8g}".format,
 ) -> Places:
     """Return the x at which the curve is y, each with the interval of all x that y does not rule out.
@@ -38,6 +38,7 @@ def inverse(
         spread: Its standard deviation, ``s / √m`` for the mean of m observations; 0 for a mean that is known.
         factor: Half-width t of the intervals in standard errors.
         x_range: Smallest and largest x of the fitted points.
+        why_no_spread: What to say where ``spread`` is NaN.
         shown: Writes an x in notes, such as an instant.
     """
     crossings = roots(curve, y, factor, x_range)
@@ -45,8 +46,9 @@ def inverse(
         return Places([], ["the curve is constant: no y determines an x"])
     if curve.errors is None or math.isnan(factor * spread):
         known = [place._replace(se=None, ci_lower=None, ci_upper=None) for place in crossings]
-        is_sigma_missing = curve.errors is not None and not math.isnan(factor)
-        return Places(known, [SIGMA_MISSING] if is_sigma_missing else [*{*crossings.notes, ERRORS_UNKNOWN}])
+        if curve.errors is not None and not math.isnan(factor):
+            return Places(known, [f"errors are unknown: {why_no_spread}"])
+        return Places(known, [*{*crossings.notes, ERRORS_UNKNOWN}])
     with precise():
         intervals = _intervals(curve, Decimal(y), Decimal(spread), Decimal(factor), crossings)
         branches = [_branch(curve, interval, crossings, spread, x_range) for interval in intervals]

@@ -28,6 +28,8 @@ WITHOUT_SIGMA = (
     "column with --data.sigma"
 )
 
+OF_M_ESTIMATE = "note: the cells of obs_ci are empty: an M-estimate has no scatter for new observations"
+
 
 class PredictionFile(Callback):
     """Writes the predictions: ``x, mean, mean_se``, the ends of both bands, and whether x is outside the fitted range.
@@ -107,8 +109,8 @@ class PredictionFile(Callback):
         print(f"{counted(self._rows, 'prediction')} in {self._target.finish(self._path)}")
         fit = as_curve_module(pl_module).required_result()
         self._say_outside(fit)
-        if self._is_open:
-            print(WITHOUT_SIGMA)
+        if fit.robust or self._is_open:
+            print(OF_M_ESTIMATE if fit.robust else WITHOUT_SIGMA)
         say_of_rows(run_data(trainer), fit)
 
     def _say_outside(self, fit: Fit) -> None:

@@ -88,6 +88,28 @@ def test_the_line_follows_its_axes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([0, 0, 1, 1], [0, 1, 0, 1]),
+        ([1000, 1000, 1001, 1001], [5, 6, 5, 6]),
+        (np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)),
+        ([0, 0, 1, 1], [0, 5, 0, 5]),
+    ],
+)
+def test_points_without_a_direction_have_no_line(x: Any, y: Any) -> None:
+    """Where any direction is as good, or the best one is vertical, the fit is refused, not drawn level by chance."""
+    with pytest.raises(regression.UsageError, match="the points have no direction, or the line would be vertical"):
+        regression.fit(x, y, sigma=1, sigma_x=1)
+    assert regression.fit(x, y, sigma=1, sigma_x=0.01).params[1] == pytest.approx(0, abs=1e-12)  # x tells more
+
+
+def test_a_level_line_has_a_direction() -> None:
+    """Points that are the same y, or spread more in x than in y, have the level line that symmetry demands."""
+    for y in ([2, 2, 2, 2], [0, 1, 0, 1]):
+        assert regression.fit([0, 0, 3, 3], y, sigma=1, sigma_x=1).params[1] == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"sigma_x": 1.0}, "^sigma_x needs the sigma of y, got none$"),

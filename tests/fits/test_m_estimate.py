@@ -109,3 +109,17 @@ def test_what_does_not_go_with_it_is_refused(options: dict[str, Any], said: str)
     """Other words, and options that say something else of the scale, are refused in a line."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit(*STACKLOSS, **options)
+
+
+@pytest.mark.parametrize("sigma", [None, 1.0])
+def test_an_m_estimate_has_no_scatter_for_new_observations(sigma: float | None) -> None:
+    """What needs that scatter says so, whether the points have a sigma or not, and what to leave out."""
+    x = np.arange(20.0)
+    fit = regression.fit(x, 2 * x + np.random.default_rng(0).normal(size=20), sigma=sigma, robust="huber")
+    why = "an M-estimate has no scatter for new observations, so leave replicates out"
+    (place,) = found = fit.inverse(5, replicates=2, sigma=sigma)
+    assert (place.se, found.notes) == (None, (f"errors are unknown: {why}",))
+    assert fit.inverse(5)[0].se is not None
+    with pytest.raises(regression.UsageError, match="detection limits need the scatter of an observation: an M-estim"):
+        fit.detection_limits(sigma=sigma)
+    assert "of an M-estimate" in fit.predict(5.0, sigma=sigma).notes[0]

@@ -139,7 +139,7 @@ def test_limits_of_detection(scale: float, replicates: int) -> None:
             {"replicates": 0},
             "replicates must be a whole number of at least 1, got 0",
         ),
-        (lambda: regression.fit(*CALIBRATION, sigma=2.0), {}, "scatter of an observation, which is unknown"),
+        (lambda: regression.fit(*CALIBRATION, sigma=2.0), {}, "scatter of an observation: a weighted fit needs"),
         (lambda: regression.fit([1, 2, 3], [2, 2, 2]), {}, "need a line with a slope and errors"),
     ],
 )

@@ -164,6 +164,9 @@ def test_new_points_need_their_sigma_for_the_prediction_band(command: Command) -
     without = command("predict", "--ckpt_path", done.checkpoint, "--data.sigma", "null")
     assert table(without)["obs_ci_upper"].isna().all()
     assert "note: the cells of obs_ci are empty: new observations of a weighted fit scatter by their own" in without.out
+    robust = command("fit", "-c", config("own_file"), "--data.path", "points.csv", "--model.robust", "huber")
+    said = command("predict", "--ckpt_path", robust.checkpoint).out
+    assert "note: the cells of obs_ci are empty: an M-estimate has no scatter for new observations" in said
     fit = regression.load(str(done.folder))
     assert "the band of new observations (obs_ci) is unknown: of a weighted fit" in repr(fit.predict([1.0, 2.0]))
     assert fit.predict(1.0, sigma=0.5).notes == regression.fit([1.0, 2, 3], [1.0, 2, 4]).predict(1.0).notes == ()
