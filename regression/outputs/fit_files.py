@@ -142,7 +142,8 @@ class FitFiles(Callback):
         if not isinstance(exception, Stopped) or exception.signum != signal.SIGINT or not trainer.training:
             return
         module = as_curve_module(pl_module)
-        fit, log_dir = module.result, self.folder or trainer.log_dir
+        # Of several processes this one alone may have been stopped, so the Trainer's log_dir, a broadcast, would wait.
+        fit, log_dir = module.result, self.folder or getattr(trainer.logger, "log_dir", None)
         if fit is None or log_dir is None or not trainer.is_global_zero:
             return
         stood = replace(fit, notes=(f"stopped by Ctrl-C after {counted(fit.updates, 'update')}", *fit.notes))

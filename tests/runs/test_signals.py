@@ -195,9 +195,13 @@ def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
     return ""
 
 
-def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path) -> None:
-    """A signal to the second process alone stops both after the same update, within five seconds."""
-    assert stop(tmp_path, 2, 1, "training", signal.SIGTERM) == ""
+@pytest.mark.parametrize(
+    ("phase", "rank", "signum"),
+    [("training", 1, signal.SIGTERM), ("scan", 1, signal.SIGINT), ("scan", 0, signal.SIGINT)],
+)
+def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path, phase: str, rank: int, signum: int) -> None:
+    """A signal to one of two processes stops both, in training after the same update, within five seconds."""
+    assert stop(tmp_path, 2, rank, phase, signum) == ""
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
