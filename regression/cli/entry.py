@@ -90,6 +90,7 @@ def _flushed(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Run the command line and return how it ended."""
     try:
+        signals.require_no_early_one()
         with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
             _quieten()
             require_working_folder()

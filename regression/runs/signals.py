@@ -79,7 +79,9 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
+        self.is_held = True  # within the context alone there is someone who reports how the run ended
         unblock()  # signals that were sent before the handlers were set arrive now
+        self.is_held = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self
@@ -109,6 +111,12 @@ class Signals:
     def hold(self) -> None:
         """Make signals take effect only at the end of the update from now on."""
         self.is_held = True
+
+    def require_no_early_one(self) -> None:
+        """End the run if a signal was received before the handlers were set."""
+        if self.stop and not self._is_raised:
+            self._is_raised = True
+            raise Stopped(self.stop)
 
     def require_none(self) -> None:
         """End the run if a signal was received that has not taken effect."""
