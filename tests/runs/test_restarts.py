@@ -20,6 +20,7 @@ def newest_fit(folder: Path) -> dict[str, object]:
     return fit_of(max(versions(folder), key=lambda run: int(run.name.removeprefix("version_"))))
 
 
+@pytest.mark.slow
 def test_torchrun_starts_killed_processes_again_and_they_go_on(tmp_path: Path, command: Command) -> None:
     """Each start is killed at its fifth update, so the second one makes the last four, to the bits of a whole run."""
     torchrun = ("-m", "torch.distributed.run", "--max-restarts", "2", "--nproc-per-node", "2", "--master-addr",

@@ -288,7 +288,7 @@ def test_no_picture_is_lost_where_there_are_no_diagnostics(
 ) -> None:
     """``--figure.diagnostics`` warns where errors do not go by residual σ, and ``fit.png`` is drawn."""
     table = write_csv(tmp_path / "stackloss.csv", x=STACKLOSS[0], y=STACKLOSS[1])
-    with pytest.warns(UserWarning, match="there are no diagnostics: they need errors by residual σ"):
+    with pytest.warns(UserWarning, match="there are no diagnostics: errors are those of"):
         run = command("fit", table, *options, "--figure.diagnostics", "true")
     assert run.code == 0
     assert run.folder is not None
