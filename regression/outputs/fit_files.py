@@ -66,6 +66,7 @@ class FitFiles(Callback):
         require_option("folder", folder, or_null(PATH))
         self.points, self.folder, self.figure = points, folder, figure or FigureOptions()
         self._stride = 1
+        self._folder: Path | None = None
         self.losses: dict[int, float] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -74,6 +75,8 @@ class FitFiles(Callback):
             raise UsageError("FitFiles needs a folder to write to: give FitFiles(folder=...), or a logger")
         if self.folder is not None and (path := Path(self.folder) / "fit.json").exists():
             raise UsageError(f"FitFiles writes over nothing, and {shown_path(path)} is there: give another folder")
+        folder = self.folder or trainer.log_dir  # a broadcast, so it is asked for while all processes are here
+        self._folder = None if folder is None else Path(folder)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -120,10 +123,9 @@ class FitFiles(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and report and figure to TensorBoard; an error in drawing does not fail the run."""
         module = as_curve_module(pl_module)
-        fit, log_dir = module.result, self.folder or trainer.log_dir
-        if fit is None or log_dir is None or not trainer.is_global_zero:
+        fit, folder = module.result, self._folder
+        if fit is None or folder is None or not trainer.is_global_zero:
             return
-        folder = Path(log_dir)
         data = run_data(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         source = None if data is None else data.source()
@@ -142,13 +144,12 @@ class FitFiles(Callback):
         if not isinstance(exception, Stopped) or exception.signum != signal.SIGINT or not trainer.training:
             return
         module = as_curve_module(pl_module)
-        # Of several processes this one alone may have been stopped, so the Trainer's log_dir, a broadcast, would wait.
-        fit, log_dir = module.result, self.folder or getattr(trainer.logger, "log_dir", None)
-        if fit is None or log_dir is None or not trainer.is_global_zero:
+        fit, folder = module.result, self._folder
+        if fit is None or folder is None or not trainer.is_global_zero:
             return
         stood = replace(fit, notes=(f"stopped by Ctrl-C after {counted(fit.updates, 'update')}", *fit.notes))
-        write_whole(Path(log_dir) / "fit.txt", f"{stood.report(self._is_full(trainer))}\n".encode())
-        self._write_pictures(Path(log_dir), stood, module, run_data(trainer))
+        write_whole(folder / "fit.txt", f"{stood.report(self._is_full(trainer))}\n".encode())
+        self._write_pictures(folder, stood, module, run_data(trainer))
 
     def _is_full(self, trainer: pl.Trainer) -> bool:
         return any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
