@@ -3,14 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from regression.common.atomic_files import open_whole, saving
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DataError, UsageError
 from regression.common.points import Batch
@@ -22,7 +19,7 @@ from regression.data.table_module import TableDataModule
 from regression.fits.fit import Fit
 from regression.inference.places import Place
 from regression.outputs.predictions import say_of_rows
-from regression.outputs.table_file import Target, table_writer, x_array, x_type
+from regression.outputs.table_file import PredictedTable, x_array, x_type
 
 __all__ = ["InverseFile", "InverseModule", "read_y_alone"]
 
@@ -88,23 +85,17 @@ class InverseFile(Callback):
     """
 
     def __init__(self, file: str) -> None:
-        self._target = Target("predictions.file", file)
-        self._files, self._writer, self._path = ExitStack(), cast("Any", None), Path(self._target.name)
+        self._table = PredictedTable(file)
         self._rows, self._counts = 0, Counter[str]()
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
-        self._path = Path(trainer.log_dir or "", self._target.name)
-        if trainer.is_global_zero:
-            self._target.require_new()
-            import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
+        import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
-            kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
-            kinds |= dict.fromkeys(OF_X, x_type(cast("InverseModule", pl_module).result.x_time))
-            self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
-            with saving(self._path):
-                file = self._files.enter_context(open_whole(self._path))
-                self._writer = self._files.enter_context(table_writer(file, self._path.suffix, self._schema))
+        kinds = {"row": pa.int64(), "kind": pa.string(), "extrapolated": pa.bool_(), "note": pa.string()}
+        kinds |= dict.fromkeys(OF_X, x_type(cast("InverseModule", pl_module).result.x_time))
+        self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
+        self._table.open(trainer, self._schema)
 
     def on_predict_batch_end(
         self,
@@ -117,7 +108,7 @@ class InverseFile(Callback):
     ) -> None:
         """Write the places of all processes, whose slices of a global batch are consecutive."""
         every = [answer for part in all_gather_objects(outputs) for answer in part]
-        if not self._writer:
+        if not self._table.is_open:
             return
         import pyarrow as pa
 
@@ -132,8 +123,7 @@ class InverseFile(Callback):
             x_array(column, x_time) if field.name in OF_X else pa.array(column, field.type)
             for column, field in zip(columns, self._schema, strict=True)
         ]
-        with saving(self._path):
-            self._writer.write_table(pa.table(arrays, schema=self._schema))
+        self._table.write(pa.table(arrays, schema=self._schema))
 
     def _count(self, places: list[Row]) -> None:
         known = [Place(*place[:-1]) for place in places]
@@ -144,11 +134,9 @@ class InverseFile(Callback):
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rename the complete file, and print where it is and of how many y there is none or more than one x."""
-        if not self._writer:
+        if not self._table.is_open:
             return
-        with saving(self._path):
-            self._files.close()
-        print(f"{self._counts['x']:,} x of {counted(self._rows, 'y', 'y')} in {self._target.finish(self._path)}")
+        print(f"{self._counts['x']:,} x of {counted(self._rows, 'y', 'y')} in {self._table.finish()}")
         said = {"none": "without an x", "several": "with more than one", "open": "with an interval that has no end"}
         parts = [f"{self._counts[key]:,} {words}" for key, words in said.items() if self._counts[key]]
         if parts:
@@ -159,5 +147,4 @@ class InverseFile(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Remove the partial file."""
-        with suppress(OSError):  # the disk may be full
-            self._files.__exit__(type(exception), exception, exception.__traceback__)
+        self._table.discard(exception)

@@ -1,8 +1,6 @@
 """Writes predictions to a file, one row per input row, in the input's order, batch by batch."""
 
 import warnings
-from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,14 +8,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from regression.common.atomic_files import saving
 from regression.common.collectives import all_gather_rows
-from regression.common.errors import UsageError
 from regression.common.text import NOT_CONVERGED, UNDETERMINED, counted, left_out
 from regression.data.data_modules import PointsDataModule
 from regression.estimation.bands import Prediction
 from regression.fits.fit import Fit
-from regression.outputs.table_file import Target, arrow_rows, open_table
+from regression.outputs.table_file import PredictedTable, arrow_rows, schema_of_rows
 from regression.training.trainer_parts import as_curve_module, run_data
 
 __all__ = ["PredictionFile", "say_of_rows"]
@@ -43,25 +39,14 @@ class PredictionFile(Callback):
     """
 
     def __init__(self, file: str = "predictions.csv") -> None:
-        self.file, self._target = file, Target("predictions.file", file)
-        self._writer: Any = None
-        self._files = ExitStack()
-        self._path = Path(self._target.name)
+        self.file, self._table = file, PredictedTable(file)
         self._rows, self._outside, self._farthest = 0, 0, 0.0
         self._beyond, self._first_beyond = 0, (0, 0.0)
         self._is_open = False  # whether points of a weighted fit came without their sigma
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
-        folder = trainer.log_dir
-        if folder is None:
-            raise UsageError("predict needs a folder for its file: leave --trainer.logger as it is")
-        self._path = Path(folder) / self._target.name
-        if trainer.is_global_zero:
-            self._target.require_new()
-            with saving(self._path):
-                x_time = as_curve_module(pl_module).required_result().x_time
-                self._writer = open_table(self._path, self._files, COLUMNS, x_time)
+        self._table.open(trainer, schema_of_rows(COLUMNS, as_curve_module(pl_module).required_result().x_time))
 
     def on_predict_batch_end(
         self,
@@ -76,10 +61,9 @@ class PredictionFile(Callback):
         module = as_curve_module(pl_module)
         fit = module.required_result()
         table = all_gather_rows(torch.stack([column.double() for column in outputs], dim=1)).cpu()
-        if not self._writer:
+        if not self._table.is_open:
             return
-        with saving(self._path):
-            self._writer.write_table(arrow_rows(table, COLUMNS, fit.x_time))
+        self._table.write(arrow_rows(table, COLUMNS, fit.x_time))
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
@@ -102,11 +86,9 @@ class PredictionFile(Callback):
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rename the complete file, and print where it is and how many points are outside the fitted range."""
-        if not self._writer:
+        if not self._table.is_open:
             return
-        with saving(self._path):
-            self._files.close()
-        print(f"{counted(self._rows, 'prediction')} in {self._target.finish(self._path)}")
+        print(f"{counted(self._rows, 'prediction')} in {self._table.finish()}")
         fit = as_curve_module(pl_module).required_result()
         self._say_outside(fit)
         if fit.robust or self._is_open:
@@ -134,8 +116,7 @@ class PredictionFile(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Remove the partial file."""
-        with suppress(OSError):  # the disk may be full
-            self._files.__exit__(type(exception), exception, exception.__traceback__)
+        self._table.discard(exception)
 
 
 def say_of_rows(data: PointsDataModule | None, fit: Fit) -> None:

@@ -20,7 +20,7 @@ from regression.estimation.residual_tests import ResidualTotals
 from regression.fits.fit import Fit
 from regression.inference.row_diagnostics import RowDiagnostics
 from regression.outputs.report_lines import Report
-from regression.outputs.table_file import arrow_rows, open_table, require_table_name
+from regression.outputs.table_file import arrow_rows, open_table, require_table_name, schema_of_rows
 from regression.training.base import CurveModule
 from regression.training.callbacks import callbacks_of
 from regression.training.trainer_parts import as_curve_module
@@ -93,7 +93,7 @@ def write_rows(
         writer: Any = None
         if path is not None:
             files.enter_context(saving(path))
-            writer = open_table(path, files, columns, fit.x_time)
+            writer = open_table(path, files, schema_of_rows(columns, fit.x_time))
         for batch in batches:
             rows = RowDiagnostics.of(fit, batch.points.to_cpu())
             totals.add(rows, module.device)

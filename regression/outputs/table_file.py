@@ -1,14 +1,15 @@
 """Tables that a run writes: checks their file name, and makes their writer."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
+import lightning.pytorch as pl
 import numpy as np
 from torch import Tensor
 
-from regression.common.atomic_files import open_whole
+from regression.common.atomic_files import open_whole, saving
 from regression.common.errors import UsageError
 from regression.common.text import shown_path
 from regression.common.time_scale import DURATIONS, UTC, TimeScale
@@ -16,10 +17,11 @@ from regression.stores.address import Address, is_address
 from regression.stores.writing import put, require_new
 
 __all__ = [
-    "Target",
+    "PredictedTable",
     "arrow_rows",
     "open_table",
     "require_table_name",
+    "schema_of_rows",
     "table_writer",
     "x_array",
     "x_type",
@@ -28,33 +30,66 @@ __all__ = [
 ENDINGS = (".csv", ".parquet")
 
 
-class Target:
-    """Where a table goes: to a file in the run's folder, of which a copy may go to a store.
+class PredictedTable:
+    """A table that is written in batches to a file in the run's folder, of which a copy may go to a store.
 
     Args:
-        option: The option that names it.
         file: The name of the file, or the address in a store, which must end in .csv or .parquet.
 
     Attributes:
         name: The name of the file.
     """
 
-    def __init__(self, option: str, file: str) -> None:
+    def __init__(self, file: str) -> None:
         self._address = Address.parse(file) if is_address(file) else None
         self.name = file if self._address is None else self._address.key.rpartition("/")[2]
-        require_table_name(option, self.name)
+        require_table_name("predictions.file", self.name)
+        self._path, self._files, self._writer = Path(self.name), ExitStack(), cast("Any", None)
 
-    def require_new(self) -> None:
-        """Refuse an address at which there is something, or to which nothing can be written."""
-        if self._address is not None:
-            require_new(self._address)
+    @property
+    def is_open(self) -> bool:
+        """Whether this process writes it."""
+        return self._writer is not None
 
-    def finish(self, path: Path) -> str:
-        """Copy the complete file to the store, where that is wanted, and return in words where it is."""
+    def open(self, trainer: pl.Trainer, schema: Any) -> None:
+        """Open a temporary file on the first process; all of them must call it.
+
+        Args:
+            trainer: The Trainer, whose folder it goes to.
+            schema: Names and types of the columns.
+
+        Raises:
+            UsageError: If there is no folder.
+            DataError: If there is something at the address in a store already.
+        """
+        folder = trainer.log_dir  # on all processes, because the first one broadcasts it
+        if folder is None:
+            raise UsageError("predict needs a folder for its file: leave --trainer.logger as it is")
+        self._path = Path(folder) / self.name
+        if trainer.is_global_zero:
+            if self._address is not None:
+                require_new(self._address)
+            with saving(self._path):
+                self._writer = open_table(self._path, self._files, schema)
+
+    def write(self, table: Any) -> None:
+        """Append an Arrow table."""
+        with saving(self._path):
+            self._writer.write_table(table)
+
+    def finish(self) -> str:
+        """Rename the complete file, copy it to the store where that is wanted, and return in words where it is."""
+        with saving(self._path):
+            self._files.close()
         if self._address is None:
-            return shown_path(path)
-        put(path, self._address)
-        return f"{shown_path(path)} and {self._address}"
+            return shown_path(self._path)
+        put(self._path, self._address)
+        return f"{shown_path(self._path)} and {self._address}"
+
+    def discard(self, error: BaseException) -> None:
+        """Remove the partial file, after an error."""
+        with suppress(OSError):  # the disk may be full
+            self._files.__exit__(type(error), error, error.__traceback__)
 
 
 def require_table_name(option: str, file: str) -> None:
@@ -79,12 +114,15 @@ def table_writer(file: IO[bytes], suffix: str, schema: Any) -> AbstractContextMa
     return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(include_header=False))  # type: ignore[no-any-return]
 
 
-def open_table(path: Path, files: ExitStack, columns: Sequence[str], x_time: TimeScale | None = None) -> Any:
-    """Open a table of numbers, whose last column is a flag, and return its writer; the file is renamed when complete.
+def open_table(path: Path, files: ExitStack, schema: Any) -> Any:
+    """Open a table of a schema and return its writer; ``files`` closes it, and renames the file when it is complete."""
+    return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))
+
+
+def schema_of_rows(columns: Sequence[str], x_time: TimeScale | None = None) -> Any:
+    """Return the schema of ``arrow_rows``: numbers, and a flag in the last column.
 
     Args:
-        path: The file.
-        files: What closes it.
         columns: Names of the columns.
         x_time: What the numbers of the column ``x`` mean where it holds times: an instant is written as one.
     """
@@ -93,8 +131,7 @@ def open_table(path: Path, files: ExitStack, columns: Sequence[str], x_time: Tim
     kinds = dict.fromkeys(columns, pa.float64()) | {columns[-1]: pa.bool_()}
     if "x" in kinds:
         kinds["x"] = x_type(x_time)
-    schema = pa.schema(list(kinds.items()))
-    return files.enter_context(table_writer(files.enter_context(open_whole(path)), path.suffix, schema))
+    return pa.schema(list(kinds.items()))
 
 
 def arrow_rows(table: Tensor, columns: Sequence[str], x_time: TimeScale | None = None) -> Any:
