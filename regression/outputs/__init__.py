@@ -4,7 +4,7 @@
 - ``figure_options``: options of figures, and the figures of a run drawn with them.
 - ``fit_files``: files and TensorBoard entries of a fit.
 - ``tensorboard``: the TensorBoard loggers of a run.
-- ``table_file``: tables that a run writes: their names, schemas and writers, and those that predictions go to in batches.
+- ``table_file``: tables that a run writes: their names, schemas and writers, and the table of predictions.
 - ``evaluation``: logs and prints how well a fit describes the points of validate and test.
 - ``goodness``: how well a curve describes points that it was not fitted to.
 - ``predictions``: predictions.csv.
