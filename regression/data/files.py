@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from regression.common.errors import DataError
 from regression.data.delta import delta_files, is_delta
-from regression.data.partitions import key_folders, keys_of, read_partition
+from regression.data.partitions import is_beside_tables, key_folders, keys_of, read_partition
 from regression.data.stored_tables import find_stored
 from regression.readers.arrow_files import ArrowColumns
 from regression.readers.arrow_stream import ArrowStreamColumns
@@ -131,15 +131,11 @@ def _require_plain(folder: Path) -> None:
 
 def _matching(pattern: str) -> list[Path]:
     """Return the files that a pattern means; of what its wildcards find, none that Spark keeps beside its tables."""
-    before = len(Path(glob.escape(pattern.partition("*")[0])).parts)
-    found = sorted(map(Path, glob.glob(pattern, recursive=True)))
-    meant = {part for part in Path(pattern).parts if part[0] == "_"}  # as the user writes them
+    before = max(0, len(Path(glob.escape(pattern.partition("*")[0])).parts) - 1)
     return [
         file
-        for file in found
-        if not any(part[0] == "_" and part not in meant for part in file.parts[max(0, before - 1) :])
-        and file.suffix != ".crc"
-        and not ("**" in pattern and file.is_dir())
+        for file in sorted(map(Path, glob.glob(pattern, recursive=True)))
+        if not is_beside_tables(file.parts[before:], Path(pattern).parts) and not ("**" in pattern and file.is_dir())
     ]
 
 

@@ -10,7 +10,7 @@ from regression.common.errors import DataError
 from regression.readers.columns import Array, FileColumns, Part, Wanted
 from regression.readers.source import Place, Source
 
-__all__ = ["key_folders", "keys_of", "read_partition"]
+__all__ = ["is_beside_tables", "is_key", "key_folders", "keys_of", "read_partition"]
 
 MISSING_KEY = "__HIVE_DEFAULT_PARTITION__"
 
@@ -23,7 +23,22 @@ def keys_of(path: Place) -> dict[str, str | None]:
 
 def key_folders(folder: Path) -> list[Path]:
     """Return the folders directly in a folder that are named by a key and a value."""
-    return sorted(place for place in folder.iterdir() if place.name.partition("=")[0] not in ("", place.name))
+    return sorted(place for place in folder.iterdir() if is_key(place.name))
+
+
+def is_key(folder: str) -> bool:
+    """Tell whether the name of a folder is a key and a value."""
+    return folder.partition("=")[0] not in ("", folder)
+
+
+def is_beside_tables(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether wildcards found what Spark keeps beside its tables: checksums, and names with an underscore.
+
+    Args:
+        parts: Parts of the path that was found, from the first one that the wildcards stand for.
+        pattern: Parts of the pattern; a name with an underscore that it spells out is meant.
+    """
+    return parts[-1].endswith(".crc") or any(part.startswith("_") and part not in pattern for part in parts)
 
 
 def read_partition(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from regression.common.errors import DataError
+from regression.data.partitions import is_beside_tables, is_key
 from regression.stores.address import Address
 from regression.stores.listing import is_folder, is_pattern, listed, matching
 from regression.stores.stored_file import StoredFile
@@ -42,13 +43,7 @@ def _meant(address: Address, keys: list[str]) -> list[str]:
     """Return of what a pattern's wildcards find what Spark does not keep beside its tables."""
     parts = address.key.split("/")
     before = next(at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
-    written = {part for part in parts if part.startswith("_")}  # as the user writes them
-
-    def is_meant(key: str) -> bool:
-        found = key.split("/")[before:]
-        return not key.endswith(".crc") and all(part in written or not part.startswith("_") for part in found)
-
-    return list(filter(is_meant, keys))
+    return [key for key in keys if not is_beside_tables(key.split("/")[before:], parts)]
 
 
 def _tables_in(address: Address, kind_of: Kind) -> list[str]:
@@ -60,7 +55,7 @@ def _tables_in(address: Address, kind_of: Kind) -> list[str]:
             f"{address} is {LAKES[mark]} table, and may hold removed rows: give a file of what it holds now"
         )
     names = list(inside.files)
-    for place in filter(_is_key, inside.folders):
+    for place in filter(is_key, inside.folders):
         below = listed(address._replace(key=folder + place), is_deep=True).files
         names += sorted((f"{place}/{name}" for name in below), key=_files_first)
     found = [name for name in names if _is_table(name, kind_of)]
@@ -77,8 +72,4 @@ def _files_first(name: str) -> list[tuple[bool, str]]:
 
 def _is_table(name: str, kind_of: Kind) -> bool:
     *folders, file = name.split("/")
-    return file[0] not in "._" and kind_of(file) is not None and all(map(_is_key, folders))
-
-
-def _is_key(folder: str) -> bool:
-    return folder.partition("=")[0] not in ("", folder)
+    return file[0] not in "._" and kind_of(file) is not None and all(map(is_key, folders))
