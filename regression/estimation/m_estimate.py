@@ -22,7 +22,7 @@ from regression.common.rules import NUMBER, TEXT, list_of, one_of, or_null, requ
 from regression.common.text import counted
 from regression.curves.decimals import Vector, combine, from_pairs, precise
 from regression.estimation.refinement import second_pass
-from regression.estimation.residuals import Residuals, middle_of_sizes
+from regression.estimation.residuals import Residuals, middle_of_sizes, symmetric
 from regression.estimation.solver import UNIT, y_unit
 from regression.inference.robust_weights import MAD, Robust, slopes, weights_of
 from regression.moments.passes import ExactSums, Passes
@@ -146,11 +146,9 @@ def _step(solution: Solution, coefficients: Vector, weighted: "_Weighted", passe
     sums, count = ResidualSums(request), len(request.functions)
     passes.scan(lambda points: sums.add(weighted.points(points.to_cpu())))
     totals = [float(Decimal(total) / UNIT) for total in sums.reduced(passes.device)]
-    matrix = np.zeros((count, count))
-    matrix[np.tril_indices(count)] = totals[: -count - 1]
-    matrix += np.tril(matrix, -1).T
+    matrix, right = symmetric(totals[: -count - 1], count), np.array(totals[-count - 1 : -1])
     try:
-        step: list[float] = np.linalg.solve(matrix, np.array(totals[-count - 1 : -1])).tolist()
+        step: list[float] = np.linalg.solve(matrix, right).tolist()
     except np.linalg.LinAlgError:
         raise _NotConvergedError("too few points keep a weight", coefficients) from None
     with precise():

@@ -1,6 +1,7 @@
 """Residuals of a curve at any of its points, and the median of their sizes over points that are not kept in memory."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ from regression.estimation.bands import curve_of
 from regression.moments.passes import Passes
 from regression.solutions.solution import Solution
 
-__all__ = ["Residuals", "exponent_of", "middle_of_sizes"]
+__all__ = ["Residuals", "exponent_of", "middle_of_sizes", "symmetric"]
 
 CELL_BITS = 16  # a pass counts the numbers in 2^16 cells
 MOST_KEPT = 1 << 20  # numbers that each process keeps to sort them
@@ -27,6 +28,13 @@ def exponent_of(square: Decimal) -> int:
     """Return the exponent of a power of two near the root of a number, for residuals whose squares float64 lacks."""
     with precise():
         return int(square.log10() / Decimal(4).log10()) if square > 0 else 0
+
+
+def symmetric(lower: Sequence[float], size: int) -> NDArray[np.float64]:
+    """Return the symmetric matrix, shape (size, size), of the sums in its lower triangle, row by row."""
+    matrix = np.zeros((size, size))
+    matrix[np.tril_indices(size)] = lower
+    return matrix + np.tril(matrix, -1).T
 
 
 class Residuals:

@@ -14,7 +14,7 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import or_null, require_option, whole
-from regression.estimation.residuals import Residuals, exponent_of
+from regression.estimation.residuals import Residuals, exponent_of, symmetric
 from regression.moments.passes import ExactSums, Passes
 from regression.solutions.optimum import orthonormal
 from regression.solutions.solution import Solution
@@ -70,9 +70,7 @@ def covariance_of_scores(solution: Solution, cov_type: CovType, maxlags: int | N
     if alone:
         raise UsageError("cov_type HC3 is unknown: a point alone decides the curve there (its leverage is 1)")
     factor = nobs / (nobs - solution.rank) if cov_type == "HC1" else 1.0
-    result = np.zeros((solution.rank, solution.rank))
-    result[np.tril_indices(solution.rank)] = lower
-    return ScoreCovariance(factor * (result + np.tril(result, -1).T), scores.exponent)
+    return ScoreCovariance(factor * symmetric(lower, solution.rank), scores.exponent)
 
 
 class _Scores:
