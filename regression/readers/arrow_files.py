@@ -52,7 +52,7 @@ class BatchColumns(FileColumns):
             if wanted.clock is not None and role != SERIES:
                 wanted.clock.expect(title, role, times)
             self.has_times |= times is not None
-        self._begun: dict[int, Iterator[tuple[int, list[Any]]]] = {}  # what is left of a group, by its first row
+        self._begun: dict[int, Iterator[tuple[int, Part]]] = {}  # what is left of a group, by its first row
 
     @property
     def places(self) -> Sequence[int]:
@@ -60,8 +60,8 @@ class BatchColumns(FileColumns):
         return self._starts
 
     @abstractmethod
-    def _decoded(self, groups: range) -> Iterator[list[Any]]:
-        """Yield the wanted columns of the rows of consecutive groups, some at a time."""
+    def _decoded(self, groups: range) -> Iterator[Part]:
+        """Yield the wanted columns of the rows of consecutive groups as numbers, some at a time."""
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
         """Yield the rows; calls for rows that follow each other decode a group once."""
@@ -70,7 +70,7 @@ class BatchColumns(FileColumns):
             for first, columns in batches:
                 low, high = max(start - first, 0), min(stop - first, len(columns[0]))
                 if low < high:
-                    yield self._numbers([column.slice(low, high - low) for column in columns])
+                    yield [column[low:high] for column in columns]
                     start = first + high
                 if start == stop:
                     if self._starts[bisect_left(self._starts, start)] > start:
@@ -86,8 +86,8 @@ class BatchColumns(FileColumns):
             for title, role, column in zip(self._titles, self._roles, columns, strict=True)
         ]
 
-    def _placed(self, start: int, stop: int) -> Iterator[tuple[int, list[Any]]]:
-        """Yield arrays of the groups that have the rows, small groups in one go, with the row at which they begin."""
+    def _placed(self, start: int, stop: int) -> Iterator[tuple[int, Part]]:
+        """Yield columns of the groups that have the rows, small groups in one go, with the row at which they begin."""
         groups = range(bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop))
         row = self._starts[groups.start]
         for columns in self._decoded(groups):
@@ -131,13 +131,13 @@ class ArrowColumns(BatchColumns):
             for k in range(start, file.num_record_batches if stop is None else stop):
                 yield file.get_batch(k)
 
-    def _decoded(self, groups: range) -> Iterator[list[Any]]:
+    def _decoded(self, groups: range) -> Iterator[Part]:
         fields = sorted({top for top, *_ in self._places})
         for batch in self._batches(fields, groups.start, groups.stop):
             batch.validate(full=True)  # offsets and indices may lead anywhere
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
                 rows = batch.slice(low, high - low)
-                yield [inner(rows.column(fields.index(top)), names) for top, *names in self._places]
+                yield self._numbers([inner(rows.column(fields.index(top)), names) for top, *names in self._places])
 
 
 def named(schema: Any) -> list[tuple[str, list[Any], Any]]:

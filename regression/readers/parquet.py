@@ -5,7 +5,7 @@ from typing import Any
 
 from regression.common.errors import DataError
 from regression.readers.arrow_files import BatchColumns, inner, named
-from regression.readers.columns import Array, Wanted
+from regression.readers.columns import Array, Part, Wanted
 from regression.readers.parquet_statistics import StatedEnds
 from regression.readers.source import Source
 
@@ -36,11 +36,14 @@ class ParquetColumns(BatchColumns):
         """Return the names of the columns of a file."""
         return [name for name, _, _ in named(_opened(source).schema_arrow)]
 
-    def _decoded(self, groups: range) -> Iterator[list[Any]]:
-        """Yield arrays, by a reader of their own, as one cannot be used from several threads."""
+    def _decoded(self, groups: range) -> Iterator[Part]:
+        """Yield columns, by a reader of their own, as one cannot be used from several threads."""
         places = [(self._tops[k], names) for k, (_, *names) in enumerate(self._places)]
-        columns = ([inner(batch.column(name), names) for name, names in places] for batch in self._batches(groups))
-        return columns if self._stated is None else self._stated.checked(columns, groups.start, self._numbers)
+        columns = (
+            self._numbers([inner(batch.column(name), names) for name, names in places])
+            for batch in self._batches(groups)
+        )
+        return columns if self._stated is None else self._stated.checked(columns, groups.start)
 
     def _batches(self, groups: range) -> Iterator[Any]:
         for together in self._requests(groups) if self.source.is_stored else [groups]:

@@ -1,7 +1,7 @@
 """What a Parquet file states of its row groups: believed before they are read, and checked when they are."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,7 @@ class StatedEnds:
         """Return the smallest and largest number of each column, shape (C, 2)."""
         return joined_ends(self._ends)
 
-    def checked(
-        self, batches: Iterator[list[Any]], first: int, as_numbers: Callable[[list[Any]], Part]
-    ) -> Iterator[list[Any]]:
+    def checked(self, batches: Iterator[Part], first: int) -> Iterator[Part]:
         """Yield batches of consecutive rows, and refuse groups that have other ends, once their last row is there.
 
         Groups that end in the same batch are compared together, by the ends of all of them: small groups would take
@@ -69,18 +67,16 @@ class StatedEnds:
         Args:
             batches: For each batch its columns.
             first: The group with whose first row they begin.
-            as_numbers: Returns the columns of a batch as numbers.
         """
         row, found = self._starts[first], None
         for columns in batches:
             last = bisect_right(self._starts, row + len(columns[0])) - 1  # the group after those that end here
-            end = self._starts[last] - row
+            end, rest = self._starts[last] - row, columns
             row += len(columns[0])
-            values = as_numbers(columns)
             if last > first:
-                self._require(first, last, _widened(found, [column[:end] for column in values]))
-                first, found, values = last, None, [column[end:] for column in values]
-            found = _widened(found, values)
+                self._require(first, last, _widened(found, [column[:end] for column in columns]))
+                first, found, rest = last, None, [column[end:] for column in columns]
+            found = _widened(found, rest)
             yield columns
 
     def _require(self, first: int, last: int, found: Array | None) -> None:

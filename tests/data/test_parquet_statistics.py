@@ -79,7 +79,7 @@ def test_groups_are_judged_wherever_batches_end(batch_rows: int) -> None:
     def check(ends: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> int:
         batches = ([X[row : row + batch_rows]] for row in range(0, 100, batch_rows))
         stated = StatedEnds(Path("a"), ["x"], starts, ends[:, None])
-        return sum(len(columns[0]) for columns in stated.checked(batches, 0, lambda columns: columns))
+        return sum(len(columns[0]) for columns in stated.checked(batches, 0))
 
     assert check(truth) == 100
     for group, end, wrong in ((1, 0, -1.0), (1, 0, 5.0), (3, 1, 101.0), (3, 1, 99.0)):
