@@ -151,7 +151,7 @@ def _codes(series: Any, labels: Labels) -> torch.Tensor:
         series = [shown_instant(instant, times.kind) for instant in times.nanoseconds.view("M8[ns]")]
     names = np.asarray(series)
     if names.dtype.kind in "iu" and names.ndim == 1:
-        if len(names) and int(names.max()) >= 2**63:
+        if names.dtype.kind == "u" and len(names) and int(names.max()) >= 2**63:
             raise UsageError(f"series must be whole numbers below 2^63, got {names.max()}: name them by texts")
         return as_tensor(names.astype(np.int64, copy=False))
     texts = names.tolist()

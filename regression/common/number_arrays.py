@@ -24,7 +24,7 @@ class Numbers(np.ndarray[Any, np.dtype[np.float64]]):
         return result
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array[()] if return_scalar else np.asarray(array)
+        return np.asarray(array)[()]  # a number of what has no dimension: numpy 1.26 does not ask for it
 
     def __bool__(self) -> bool:
         return self.size > 0
