@@ -240,7 +240,7 @@ def _expect_fit(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -
     """Add an empty fit to a ``state_dict`` without one: that of release 0.1, or a part of a state."""
     state_dict.setdefault(f"{prefix}_extra_state", {})
     weights = state_dict.get(f"{prefix}model.coefficients")
-    if weights is not None and not module.is_fitted_now:
+    if weights is not None and not module.is_fitting:
         module.model.to(weights.dtype)  # so that float64 weights are not rounded; a run sets its own type
 
 

@@ -33,7 +33,7 @@ class Evaluation(Callback):
         module = as_curve_module(pl_module)
         if trainer.state.fn == "fit" or (fit := module.result) is None:
             return
-        batch = module.own_batch(batch)
+        batch = module.convert_batch(batch)
         curve = fit.predict(batch.x, sigma=batch.sigma)
         sigma = None if batch.sigma is None else batch.sigma.cpu()
         part = Goodness.of(batch.y.cpu(), curve.mean, curve.obs_ci_lower, curve.obs_ci_upper, sigma)

@@ -67,7 +67,7 @@ class PredictionFile(Callback):
         low, high = fit.x_range
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
-        has_sigma = module.own_batch(batch).sigma is not None
+        has_sigma = module.convert_batch(batch).sigma is not None
         self._is_open |= fit.weighted and not has_sigma
         self._count_beyond(table, fit, has_sigma)
         self._rows += len(x)

@@ -25,18 +25,18 @@ from regression.fits.least_squares import LeastSquares
 from regression.training.engine import Engine
 from regression.training.resume import Progress
 
-__all__ = ["SMALL_BATCH", "CurveModule", "Solver", "Total"]
+__all__ = ["SMALL_BATCH_ROWS", "CurveModule", "Solver", "Total"]
 
-# Up to this many rows every process works on the whole batch: the arithmetic of an update is cheaper than one message
+# Of a batch up to this size every process computes the update from all rows: that takes less time than one message
 # between processes, and the result has the bits of a single process.
-SMALL_BATCH = 1 << 16
+SMALL_BATCH_ROWS = 1 << 16
 
 Solver = Literal["exact", "gradient"]
-Total = Callable[[Tensor], Tensor]
+Total = Callable[[Tensor], Tensor]  # from this process's sum to that of all processes
 
 
 class CurveModule(pl.LightningModule, ABC):
-    """A curve with its loss, and with predictions from its fit once there is one; the callbacks use its attributes.
+    """A curve, its loss over global batches, and predictions from its fit, for engines and callbacks.
 
     Args:
         model: The curve.
@@ -46,14 +46,14 @@ class CurveModule(pl.LightningModule, ABC):
 
     Attributes:
         engine: Fits the curve.
-        record: The fit of the weights.
-        absolute_sigma: Whether the points' sigma are in y's unit.
+        record: The fit of the present weights.
+        absolute_sigma: Whether the points' sigma are in y's unit, not only relative.
         trace: Losses and coefficients of the latest updates.
         progress: The position of the run within its epochs.
         evaluated_loss: The loss of the points that were validated or tested last.
-        is_fitted_now: Whether the module was last set up for a fit.
-        has_small_batches: Whether every process works on the whole of each training batch.
-        is_stopped: Called within a block of updates; whether to end it early, the same on all processes.
+        is_fitting: Whether the latest ``setup`` was for a fit.
+        has_small_batches: Whether every process computes each update from all rows of the batch.
+        is_stopped: Called after each update of a block: whether to end the block early, the same on all processes.
         on_scanned: Called after each batch of a pass before the first update, with its number, the number of batches,
             and its rows.
     """
@@ -68,19 +68,19 @@ class CurveModule(pl.LightningModule, ABC):
         self.trace: Trace | None = None
         self.progress = Progress()
         self.evaluated_loss = math.nan
-        self.is_fitted_now = False
+        self.is_fitting = False
         self.has_small_batches = False
         self.is_stopped: Callable[[], bool] = never
         self.on_scanned: Callable[[int, int, int], None] = ignore_scanned
         self._sums = torch.zeros(2, dtype=torch.float64)  # loss sum and rows of an evaluation epoch
-        self._is_whole = False  # whether every process has all rows of its batches
-        self._read: GlobalBatches | None = None  # the points of a plain loader
-        self._left_out = 0  # rows that the plain loader leaves out
+        self._is_whole = False  # whether every process adds all rows of each batch of that epoch
+        self._plain_batches: GlobalBatches | None = None  # the points read from a loader that is not of this package
+        self._left_out = 0  # rows that this loader leaves out
         load_with_fit(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy or a pickle, without what belongs to a Trainer and its callbacks."""
-        run = {"is_stopped": never, "on_scanned": ignore_scanned, "trace": None, "_read": None}
+        run = {"is_stopped": never, "on_scanned": ignore_scanned, "trace": None, "_plain_batches": None}
         return super().__getstate__() | run
 
     @property
@@ -117,20 +117,20 @@ class CurveModule(pl.LightningModule, ABC):
 
     @property
     def loader(self) -> GlobalBatches | Shares:
-        """The training batches, or the share of the rows that this process adds to the moments."""
-        return self._read or cast("GlobalBatches | Shares", self.trainer.train_dataloader)
+        """The training batches, or the share of the rows whose sums this process takes."""
+        return self._plain_batches or cast("GlobalBatches | Shares", self.trainer.train_dataloader)
 
     def read_plain_loader(self) -> None:
-        """Read the points of a training loader that is not of this package."""
-        loader, self._read, self._left_out = self.trainer.train_dataloader, None, 0
+        """Read all points of a training loader that is not of this package."""
+        loader, self._plain_batches, self._left_out = self.trainer.train_dataloader, None, 0
         if not isinstance(loader, GlobalBatches | Shares):
             self._require_one_process()
-            self._read, self._left_out = read_pass(loader, self.trainer.num_training_batches)
+            self._plain_batches, self._left_out = read_pass(loader, self.trainer.num_training_batches)
 
     @property
     def has_plain_loader(self) -> bool:
         """Whether the training batches come from a loader that is not of this package."""
-        return self._read is not None
+        return self._plain_batches is not None
 
     def _require_one_process(self) -> None:
         if self.trainer.world_size > 1:
@@ -139,16 +139,16 @@ class CurveModule(pl.LightningModule, ABC):
                 "those of a DataLoader are not: use regression.ArrayDataModule(x, y, sigma), or one process"
             )
 
-    def own_batch(self, batch: Any) -> Batch:
+    def convert_batch(self, batch: Any) -> Batch:
         """Return a batch of any loader as a ``Batch``."""
-        # Not in Lightning's hooks for batches: it warns of them in each run with a data module.
+        # Lightning has a hook for this, on_before_batch_transfer, but warns of it in each run with a data module.
         if isinstance(batch, Batch):
             return batch
         self._require_one_process()
         return as_batch(batch, needs_y=not self.trainer.predicting).to(self.device)
 
     def left_out_notes(self) -> tuple[str, ...]:
-        """Return a note on rows that the run left out for another reason than a missing number."""
+        """Return a note if the run left out rows for another reason than a missing number."""
         nobs = self.least_squares.moments.nobs
         rows = self._left_out + len(self.loader.rows) - nobs
         why = "limit_train_batches, or drop_last of the DataLoader," if self.has_plain_loader else "limit_train_batches"
@@ -157,7 +157,7 @@ class CurveModule(pl.LightningModule, ABC):
         )
 
     def total_updates(self) -> float:
-        """Return the number of updates this run will make at most, infinite if nothing limits it."""
+        """Return the largest number of updates that this run can make, infinite if nothing limits it."""
         return self.engine.total_updates()
 
     @property
@@ -176,17 +176,17 @@ class CurveModule(pl.LightningModule, ABC):
             batch.scan(work, is_checked_by_work=True)
             self.on_scanned(done, len(batches), batch.rows)
 
-    def total_of_points(self, work: Callable[[Points], Tensor]) -> Tensor:
+    def sum_over_points(self, work: Callable[[Points], Tensor]) -> Tensor:
         """Return the sum of a function over all training points, always in the same order."""
         assert isinstance(self.loader, GlobalBatches)
         parts = []
         for slices in self.loader.in_order():
-            batch, total = self.taken(slices.to(self.device), all_sum)
+            batch, total = self.assign_rows(slices.to(self.device), all_sum)
             parts.append(total(work(batch.points)))
         return torch.stack(parts).sum(dim=0)
 
     def log_update(self, update: int, values: dict[str, float], params: Sequence[float]) -> None:
-        """Log the values of an update, and the coefficients of powers of x."""
+        """Log the values of an update, and the coefficients in powers of x."""
         named = {f"coefficients/{name}": value for name, value in zip(self.model.names, params, strict=False)}
         for logger in self.trainer.loggers:
             logger.log_metrics(values | named, step=update)
@@ -211,15 +211,15 @@ class CurveModule(pl.LightningModule, ABC):
 
     def batch_loss(self, batch: Any) -> Tensor:
         """Return the loss of a global batch; every process must call it with its own slice."""
-        batch, total = self.taken(self.own_batch(batch), global_sum)
+        batch, total = self.assign_rows(self.convert_batch(batch), global_sum)
         return self.loss.value(total(self.loss_sum(batch)), batch.rows)
 
-    def taken(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
-        """Return the rows that this process works on, all of a small batch, and how its sums become the batch's."""
-        return (gathered(batch), _alone) if self.has_small_batches else (batch, total)
+    def assign_rows(self, batch: Batch, total: Total) -> tuple[Batch, Total]:
+        """Return the rows that this process adds up, all of a small batch, and what makes its sum the batch's."""
+        return (gathered(batch), _identity) if self.has_small_batches else (batch, total)
 
-    def whole_loss(self, batches: Iterable[Batch]) -> float:
-        """Return the loss of all rows of some batches; every process must call it with its own slices."""
+    def measure_loss(self, batches: Iterable[Batch]) -> float:
+        """Return the loss of all rows of the batches; every process must call it with its own slices."""
         with torch.no_grad():
             for index, batch in enumerate(batches):
                 self._add(batch.to(self.device), index)
@@ -227,22 +227,22 @@ class CurveModule(pl.LightningModule, ABC):
         return float(loss)
 
     def setup(self, stage: str) -> None:
-        """Give the model the run's number type before a checkpoint is loaded; Lightning does so only afterwards."""
-        self.is_fitted_now, self.is_stopped = stage == "fit", self._is_told_to_stop
+        """Give the model the run's number type before a checkpoint is loaded; Lightning does so only later."""
+        self.is_fitting, self.is_stopped = stage == "fit", self._has_received_sigterm
         if str(self.trainer.precision).startswith("64"):
             self.model.double()
 
-    def _is_told_to_stop(self) -> bool:
-        """Tell whether Lightning's handler has noted a SIGTERM in any process; it is looked at after a batch only."""
+    def _has_received_sigterm(self) -> bool:
+        """Tell whether any process has received SIGTERM; Lightning checks this only after a whole batch of updates."""
         return bool(all_max(torch.tensor(int(self.trainer.received_sigterm), device=self.device)))
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add the batch to the validation loss."""
-        self._add(self.own_batch(batch), batch_idx)
+        self._add(self.convert_batch(batch), batch_idx)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Add the batch to the test loss."""
-        self._add(self.own_batch(batch), batch_idx)
+        self._add(self.convert_batch(batch), batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows."""
@@ -253,13 +253,13 @@ class CurveModule(pl.LightningModule, ABC):
         self._log_epoch("test_loss")
 
     def _add(self, batch: Batch, index: int) -> None:
-        if index == 0:  # no later batch is larger
-            self._is_whole = batch.rows <= SMALL_BATCH
+        if index == 0:  # no later one is larger
+            self._is_whole = batch.rows <= SMALL_BATCH_ROWS
         batch = gathered(batch) if self._is_whole else batch
         self._sums += torch.tensor([float(self.loss_sum(batch)), len(batch.y)], dtype=torch.float64)
 
     def _evaluated(self) -> tuple[Tensor, int]:
-        """Return the loss of the batches that were added, and their number of rows, and reset the sums."""
+        """Return the loss of the batches that were added and their number of rows, and reset the sums."""
         sums = self._sums.to(self.device, copy=True)
         self._sums.zero_()
         total, rows = sums if self._is_whole else all_sum(sums)
@@ -271,8 +271,8 @@ class CurveModule(pl.LightningModule, ABC):
         self.log_loss(key, loss, rows, logger=True)
 
     def log_loss(self, key: str, value: Tensor, rows: int, logger: bool = False) -> None:
-        """Log a loss of so many rows, which is the same on every process, at the end of the epoch."""
-        # The maximum over the processes keeps its bits; a mean might round.
+        """Log a loss over ``rows`` rows, which must be the same on every process, at the end of the epoch."""
+        # The maximum over equal numbers keeps their bits; the mean might round.
         self.log(
             key, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, reduce_fx="max", sync_dist=True,
             logger=None if logger else False,  # None: logs if there is a logger, and does not warn if there is none
@@ -280,20 +280,20 @@ class CurveModule(pl.LightningModule, ABC):
 
     def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, ...]:
         """Return the points, the curve with its bands, and which points lie outside the fitted range, each (n,)."""
-        own = self.own_batch(batch)
+        own = self.convert_batch(batch)
         bands = self.required_result().predict(own.x, sigma=own.sigma)
         return (own.x.double(), *(column.to(self.device) for column in bands))
 
 
 def never() -> bool:
-    """Return False: no signal stops the updates."""
+    """Return False: without a callback for signals nothing ends a block early."""
     return False
 
 
 def ignore_scanned(done: int, batches: int, rows: int) -> None:
-    """Do nothing: no progress bar shows the pass."""
+    """Do nothing: without a progress bar nothing shows the pass."""
 
 
-def _alone(value: Tensor) -> Tensor:
-    """Return a value as its sum over processes, where each of them has the whole batch."""
+def _identity(value: Tensor) -> Tensor:
+    """Return the value: where every process has all rows, its sum is that of the batch."""
     return value

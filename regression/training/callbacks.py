@@ -15,20 +15,16 @@ REASONS = {
     LearningRateFinder: "without a learning_rate SGD takes the best constant step, which follows from the points: "
     "leave it out, or give learning_rate",
 }
-KNOWN = {"lightning", "regression"}  # packages whose callbacks log no number that another callback could monitor
+SILENT_PACKAGES = {"lightning", "regression"}  # whose callbacks log no number that another callback could monitor
 COUNTERS = {"epoch", "step"}  # counters that ModelCheckpoint can monitor besides logged numbers
 
 
 def require_usable_callbacks(trainer: pl.Trainer) -> None:
-    """Refuse Lightning's callbacks that search for a batch size or a learning rate: both are known here.
-
-    Raises:
-        UsageError: If there is one; gives the reason.
-    """
+    """Refuse Lightning's callbacks that search for a batch size or a learning rate: both are known here."""
     for callback in callbacks_of(trainer):
         for kind, reason in REASONS.items():
             if isinstance(callback, kind):
-                raise UsageError(f"{type(callback).__name__} does not go with this model: {reason}")
+                raise UsageError(f"{type(callback).__name__} cannot be used with this model: {reason}")
 
 
 def require_logged_monitors(trainer: pl.Trainer, logged: Iterable[str]) -> None:
@@ -39,20 +35,20 @@ def require_logged_monitors(trainer: pl.Trainer, logged: Iterable[str]) -> None:
         logged: Names of the numbers that the module logs for callbacks.
 
     Raises:
-        UsageError: If a callback monitors another one, and no callback of the user's own may log it.
+        UsageError: If a callback monitors another number, and no callback of the user's own may log it.
     """
     callbacks, known = callbacks_of(trainer), sorted(logged)
-    if any(type(callback).__module__.partition(".")[0] not in KNOWN for callback in callbacks):
+    if any(type(callback).__module__.partition(".")[0] not in SILENT_PACKAGES for callback in callbacks):
         return
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         counters = COUNTERS if isinstance(callback, ModelCheckpoint) else set()
         if monitor is not None and monitor not in {*known, *counters}:
-            said = " and ".join(known) or "nothing that a callback could wait for"
+            names = " and ".join(known) or "nothing that a callback can monitor"
             advice = "give one of them as monitor"
             if monitor == "val_loss":
                 advice = "hold rows out for validation (--data.validation_fraction)"
-            raise UsageError(f"{type(callback).__name__} waits for {monitor}, and this fit logs {said}: {advice}")
+            raise UsageError(f"{type(callback).__name__} monitors {monitor}, and this fit logs {names}: {advice}")
 
 
 def callbacks_of(trainer: pl.Trainer) -> list[Callback]:

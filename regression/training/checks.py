@@ -26,11 +26,10 @@ from regression.training.trainer_parts import run_data
 
 __all__ = [
     "NO_STEP",
-    "awaited",
-    "described",
+    "describe_optimizer",
     "has_validation",
     "may_validate",
-    "never_moves",
+    "monitor_of",
     "require_estimator",
     "require_exact_options",
     "require_finite_coefficients",
@@ -40,31 +39,32 @@ __all__ = [
     "require_known_monitors",
     "require_known_optimum",
     "require_no_series",
+    "require_numbers_in_range",
     "require_one_pass",
     "require_one_precision",
     "require_same_division",
     "require_same_optimizer",
     "require_same_times",
-    "require_sane_numbers",
     "require_short_blocks",
+    "warn_of_zero_rate",
 ]
 
 MOST_UPDATES = 10_000_000  # of a block, because the coefficients after each of its updates are kept in memory
 NO_STEP = "the learning rate is 0: no update moves the coefficients"
 
 
-def require_sane_numbers(
+def require_numbers_in_range(
     learning_rate: float | None, updates_per_batch: int, stop_at_opt_error: float | None, level: float
 ) -> None:
-    """Refuse numbers out of their range."""
+    """Refuse numbers outside their range."""
     require_option("learning_rate", learning_rate, or_null(NOT_NEGATIVE))
     require_option("updates_per_batch", updates_per_batch, whole(1, MOST_UPDATES))
     require_option("stop_at_opt_error", stop_at_opt_error, or_null(POSITIVE))
     require_level(level)
 
 
-def never_moves(optimizer: Optimizer, has_scheduler: bool) -> bool:
-    """Tell whether the learning rate is 0 and stays so, and warn of it."""
+def warn_of_zero_rate(optimizer: Optimizer, has_scheduler: bool) -> bool:
+    """Warn if the learning rate is 0 and stays so, and tell whether it is."""
     if has_scheduler or any(group["lr"] != 0 for group in optimizer.param_groups):
         return False
     warnings.warn(NO_STEP, UserWarning, stacklevel=2)
@@ -87,7 +87,7 @@ def require_exact_options(
 
 
 def require_estimator(estimator: Estimator, solver: str, absolute_sigma: bool) -> None:
-    """Refuse robust fits and errors of other kinds for the gradient solver, and options that contradict them."""
+    """Refuse robust fits and robust standard errors for the gradient solver, and options that contradict each other."""
     if solver == "gradient" and estimator.robust:
         raise UsageError(
             f"robust {estimator.robust} needs --model.solver exact, got solver gradient: use that, or --model.loss "
@@ -99,7 +99,7 @@ def require_estimator(estimator: Estimator, solver: str, absolute_sigma: bool) -
 
 
 def require_known_optimum(stop_at_opt_error: float | None, loss: GlobalLoss) -> None:
-    """Refuse to stop near the optimum of a loss whose optimum is unknown."""
+    """Refuse ``stop_at_opt_error`` for a loss whose optimum is not computed."""
     if stop_at_opt_error is not None and not loss.is_squared and loss.threshold is None:
         raise UsageError(
             f"stop_at_opt_error needs a loss whose optimum is known, got {loss.name}: leave it out, or use MSELoss, "
@@ -124,14 +124,14 @@ def require_one_precision(trainer: pl.Trainer, updates_per_batch: int) -> None:
 
 
 def require_one_pass(trainer: pl.Trainer) -> None:
-    """Refuse more updates or epochs than the one of the exact solver."""
+    """Refuse ``min_steps`` and ``min_epochs`` above 1 for the exact solver."""
     for name in ("min_steps", "min_epochs"):
         if (least := getattr(trainer, name) or 0) > 1:
             raise UsageError(f"solver exact makes one update in one epoch, got {name} {least}: leave it out")
 
 
 def require_full_precision(trainer: pl.Trainer) -> None:
-    """Refuse number types that would round the points."""
+    """Refuse precisions that would round the points."""
     if "16" in str(trainer.precision):
         raise UsageError(f"solver exact needs full precision, got {trainer.precision}: use 32-true")
 
@@ -152,17 +152,17 @@ def require_short_blocks(updates_per_batch: int, batch_size: int, most: int, is_
     if updates_per_batch > 1 and batch_size > most:
         raise UsageError(
             f"updates_per_batch {updates_per_batch} needs all rows in one batch, or batches of up to {most:,} "
-            f"rows, got {batch_size:,} of more: set updates_per_batch to 1, or change data.batch_size"
+            f"rows, got batches of {batch_size:,}: set updates_per_batch to 1, or change data.batch_size"
         )
 
 
 def require_same_times(fitted: Any, data: Any, has_y: bool = True) -> None:
-    """Refuse points whose times are not numbers of the scale of a fit; what comes without a data module has no times.
+    """Refuse points whose x or y are times on another scale than those of a fit, or times instead of numbers.
 
     Args:
-        fitted: What has the scales of a fit, if there is one.
-        data: The data module, if there is one.
-        has_y: Whether there is a y.
+        fitted: The fit or its origin, with the time scales of x and y, if there is one.
+        data: The data module, with those of the points; points without one are not checked.
+        has_y: Whether the points have y.
     """
     for name in ("x", "y")[: 1 + has_y] if fitted is not None and data is not None else ():
         expected, got = getattr(fitted, f"{name}_time"), getattr(data, f"{name}_time")
@@ -174,36 +174,36 @@ def require_same_times(fitted: Any, data: Any, has_y: bool = True) -> None:
 
 
 def require_same_division(stored: Position, loader: GlobalBatches | Shares, is_plain: bool) -> None:
-    """Refuse to resume within an epoch if its batches were others, or if their loader cannot begin in the middle."""
+    """Refuse to resume within an epoch that had other batches, or whose loader cannot begin in the middle."""
     (*then, order), (*now, own_order) = stored.division, loader.division
     if not (stored.batches or stored.made):
         return
     if is_plain:
         raise UsageError(
-            "the checkpoint stands within an epoch of a DataLoader, which cannot go on there: give a checkpoint of the "
-            "end of an epoch, or use regression.ArrayDataModule from the beginning"
+            "the checkpoint is from within an epoch of a DataLoader, which cannot go on there: give a checkpoint from "
+            "the end of an epoch, or use regression.ArrayDataModule from the beginning"
         )
     if then != now:
         raise UsageError(
-            f"the checkpoint stands within an epoch of {then[0]} batches of {then[1]} rows, which now has {now[0]} of "
+            f"the checkpoint is from within an epoch of {then[0]} batches of {then[1]} rows, which now has {now[0]} of "
             f"{now[1]}: expected the data, --data.batch_size and --model.updates_per_batch of the interrupted run"
         )
     if order != own_order:
         raise UsageError(
-            "the checkpoint stands within an epoch whose rows had another order: expected --data.seed and "
+            "the checkpoint is from within an epoch whose rows had another order: expected --data.seed and "
             "--data.shuffle of the interrupted run, and its version of regression"
         )
 
 
 def require_same_optimizer(optimizer: Optimizer, stored: dict[str, Any] | None) -> None:
     """Refuse to resume from a checkpoint with another optimizer, or with other options of the same one."""
-    stored = stored or described(optimizer)
+    stored = stored or describe_optimizer(optimizer)
     if stored["name"] != type(optimizer).__name__:
         raise UsageError(
             f"--optimizer {type(optimizer).__name__} contradicts the checkpoint's {stored['name']}: give the options "
             "of the interrupted run, which are in its config.yaml"
         )
-    for name, value in described(optimizer)["options"].items():
+    for name, value in describe_optimizer(optimizer)["options"].items():
         if stored["options"].get(name, value) != value:
             raise UsageError(f"--optimizer.{name} {value} contradicts the checkpoint's {stored['options'][name]}")
 
@@ -218,23 +218,23 @@ def require_known_monitors(trainer: pl.Trainer, validates_in_time: bool) -> None
     known = {"train_loss"}
     if validates_in_time and any(trainer.num_val_batches):
         known.add("val_loss")
-    for monitor in map(awaited, trainer.lr_scheduler_configs):
+    for monitor in map(monitor_of, trainer.lr_scheduler_configs):
         if monitor and monitor not in known:
             raise UsageError(
                 f"--lr_scheduler.monitor must be {' or '.join(sorted(known))} here, got {monitor}: val_loss "
-                "needs rows held out (--data.validation_fraction) that are looked at in every epoch, and with all rows "
+                "needs rows held out (--data.validation_fraction) and a validation in every epoch, and with all rows "
                 "in one batch --model.updates_per_batch 1"
             )
 
 
-def awaited(plan: LRSchedulerConfig) -> str | None:
+def monitor_of(config: LRSchedulerConfig) -> str | None:
     """Return the name of the number that a scheduler monitors, or ``None``.
 
-    Lightning sets ``plan.monitor`` only if it makes the updates itself.
+    Lightning sets ``config.monitor`` only if it makes the updates itself.
     """
-    if not isinstance(plan.scheduler, ReduceLROnPlateau):
+    if not isinstance(config.scheduler, ReduceLROnPlateau):
         return None
-    return str(plan.monitor or getattr(plan.scheduler, "monitor", "train_loss"))
+    return str(config.monitor or getattr(config.scheduler, "monitor", "train_loss"))
 
 
 def has_validation(trainer: pl.Trainer) -> bool:
@@ -245,12 +245,12 @@ def has_validation(trainer: pl.Trainer) -> bool:
 
 
 def may_validate(trainer: pl.Trainer) -> bool:
-    """Tell whether a fit may validate; a user's own loader is not known before its first validation epoch."""
+    """Tell whether a fit may validate; Lightning sets up a user's own loader only for its first validation."""
     is_late = trainer.check_val_every_n_epoch != 1 and run_data(trainer) is None
     return has_validation(trainer) or bool(is_late and trainer.limit_val_batches)
 
 
-def described(optimizer: Optimizer) -> dict[str, Any]:
+def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     """Return the optimizer's class and options as plain numbers and strings, for a checkpoint."""
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in optimizer.defaults.items()}
     kept = {name: value for name, value in plain.items() if isinstance(value, int | float | str | list | None)}
@@ -261,10 +261,10 @@ def require_finite_losses(module: CurveModule, losses: Tensor, update: int, is_n
     """End the run if a loss is not finite, or if the first loss is too small for the number type.
 
     Args:
-        module: The regression.
+        module: The module.
         losses: Losses before consecutive updates, shape (U,).
         update: Number of the first of these updates.
-        is_new: Whether these are the first losses at these coefficients; an optimizer that searches asks for more.
+        is_new: Whether these are the first losses of their updates; LBFGS computes several for one update.
 
     Raises:
         UsageError: If the first loss of the run is too large or too small for the number type.

@@ -11,7 +11,7 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """Finds the coefficients of a module. Its methods are called in Lightning's hooks, and may do nothing.
+    """Finds the coefficients of a module. The module calls these methods in Lightning's hooks; some may do nothing.
 
     Attributes:
         is_automatic: Whether the Trainer makes the update from the loss that ``step`` returns.
@@ -19,19 +19,19 @@ class Engine:
 
     is_automatic = False
 
-    def own_optimizer(self) -> Optimizer | None:
-        """Return the optimizer for a run without a configured one, or ``None`` if none is needed."""
+    def default_optimizer(self) -> Optimizer | None:
+        """Return the optimizer of a run without a configured one, or ``None`` if none is needed."""
 
     def origin(self, updates: int) -> Origin:
         """Return how the weights were found, after so many updates."""
         raise NotImplementedError
 
     def total_updates(self) -> float:
-        """Return the number of updates a run will make at most, infinite if nothing limits it."""
+        """Return the largest number of updates that a run can make, infinite if nothing limits it."""
         raise NotImplementedError
 
     def require_options(self) -> None:
-        """Refuse what can only be seen once the Trainer and the optimizer are known."""
+        """Refuse options that can be checked only once the Trainer and the optimizer are known."""
 
     def begin(self) -> None:
         """Prepare the run, once the coordinates of the points are known."""

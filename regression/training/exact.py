@@ -31,7 +31,7 @@ class ExactSolution(Engine):
         return 1
 
     def require_options(self) -> None:
-        """Refuse number types that would round the points, and more updates than one."""
+        """Refuse precisions that would round the points, and more updates than one."""
         require_full_precision(self.module.trainer)
         require_one_pass(self.module.trainer)
 

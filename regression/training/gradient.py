@@ -13,14 +13,14 @@ from regression.fits.fit_record import Origin
 from regression.training.base import CurveModule
 from regression.training.checks import (
     NO_STEP,
-    awaited,
-    never_moves,
+    monitor_of,
     require_finite_coefficients,
     require_finite_losses,
     require_finite_rate,
     require_known_optimum,
     require_one_precision,
     require_same_optimizer,
+    warn_of_zero_rate,
 )
 from regression.training.engine import Engine
 from regression.training.lightning_counters import count_updates
@@ -30,7 +30,7 @@ from regression.training.update_blocks import on_all_rows, on_mini_batches
 __all__ = ["GradientDescent"]
 
 DEFAULT_LOG_EVERY = 50  # updates: Lightning's log_every_n_steps where none is given
-LEAST_POINTS = 50  # of a curve in TensorBoard, if the run has as many updates
+LEAST_LOGGED_UPDATES = 50  # of a run with as many updates, by default
 
 
 class GradientDescent(Engine):
@@ -64,13 +64,13 @@ class GradientDescent(Engine):
         self._first_update = 0  # of the batch
         self._loss_before: Tensor | None = None
 
-    def own_optimizer(self) -> torch.optim.Optimizer:
+    def default_optimizer(self) -> torch.optim.Optimizer:
         """Return plain SGD; its default step is set later, as it follows from the points."""
         self._takes_safe_rate = self.learning_rate is None
         return torch.optim.SGD(self.module.parameters(), lr=self.learning_rate or 0.0)
 
     def total_updates(self) -> float:
-        """Return the number of updates this run will make at most, infinite if nothing limits it."""
+        """Return the largest number of updates that this run can make, infinite if nothing limits it."""
         trainer, loader = self.module.trainer, self.module.loader
         if self.is_automatic:
             return trainer.estimated_stepping_batches
@@ -78,34 +78,34 @@ class GradientDescent(Engine):
         if trainer.max_steps >= 0:
             limits.append(trainer.max_steps)
         if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-            whole = loader.updates if loader.is_divided else math.inf
-            limits.append(trainer.max_epochs * min(whole, trainer.num_training_batches * self.updates_per_batch))
+            of_epoch = loader.updates if loader.is_divided else math.inf
+            limits.append(trainer.max_epochs * min(of_epoch, trainer.num_training_batches * self.updates_per_batch))
         return min(limits)
 
     def require_options(self) -> None:
-        """Refuse another optimizer than that of the checkpoint, an infinite rate, and mixed precision with blocks."""
+        """Refuse another optimizer than the checkpoint's, an infinite rate, and mixed precision with blocks."""
         module, optimizer = self.module, self.module.optimizer()
         require_finite_rate(optimizer)
         require_one_precision(module.trainer, self.updates_per_batch)
         require_same_optimizer(optimizer, module.progress.optimizer)
         has_scheduler = module.lr_schedulers() is not None
-        self._notes = (NO_STEP,) if not self._takes_safe_rate and never_moves(optimizer, has_scheduler) else ()
+        self._notes = (NO_STEP,) if not self._takes_safe_rate and warn_of_zero_rate(optimizer, has_scheduler) else ()
 
     def begin(self) -> None:
-        """Find the optimum, to compare updates with, and the step size if none is given; restore a resumed run."""
+        """Find the optimum, for comparison, and the step size if none is given; restore a resumed run's metrics."""
         module, least_squares = self.module, self.module.least_squares
         module.scan_all(least_squares.add)
         least_squares.solve(passes_of(module))
         if not module.loss.is_squared:
             loss = module.loss
-            least_squares.find_optimum(loss.name, loss.threshold, module.absolute_sigma, module.total_of_points)
+            least_squares.find_optimum(loss.name, loss.threshold, module.absolute_sigma, module.sum_over_points)
         least_squares.prepare(module.absolute_sigma, module.device)
         if self._takes_safe_rate:
             rate = self._safe_rate()
             for group in module.optimizer().param_groups:
                 group["lr"] = rate
         self._notes += module.left_out_notes()
-        self._log_every = self._updates_per_point()
+        self._log_every = self._updates_per_entry()
         module.trainer.callback_metrics.update(module.progress.metrics)
         if module.global_step and self._is_close_enough(module.model.coefficients.detach()):
             module.trainer.should_stop = True
@@ -119,12 +119,12 @@ class GradientDescent(Engine):
             raise UsageError(f"loss {loss.name} has no step size of its own{exact}: give --optimizer and its lr")
         return 2 / curvature * least_squares.safe_rate(mini_batches=self.module.loader.is_divided)
 
-    def _updates_per_point(self) -> int:
-        """Return every how many updates one is logged: as the Trainer says, more often in a short run by default."""
+    def _updates_per_entry(self) -> int:
+        """Return the Trainer's number of updates from one log entry to the next, in a short run by default fewer."""
         every = max(1, int(self.module.trainer.log_every_n_steps))  # type: ignore[attr-defined]
         if every != DEFAULT_LOG_EVERY:
             return every
-        return int(min(every, max(1, self.total_updates() // LEAST_POINTS)))
+        return int(min(every, max(1, self.total_updates() // LEAST_LOGGED_UPDATES)))
 
     def begin_batch(self) -> None:
         """Reset the state of the previous batch."""
@@ -146,7 +146,7 @@ class GradientDescent(Engine):
     def end_update(self, index: int) -> None:
         """Record the Trainer's update on a batch, before a checkpoint can be written."""
         assert self._loss_before is not None
-        self.module.progress.updated(index + 1)
+        self.module.progress.record_update(index + 1)
         self._finish(self._loss_before[None], self.module.model.coefficients.detach().clone()[None], None)
 
     def _make_block(self, batch: Batch, index: int) -> None:
@@ -161,7 +161,7 @@ class GradientDescent(Engine):
         for loss, rows in made.seen:
             progress.epoch.add(loss, rows)
         updates, whole = len(made.coefficients), made.is_whole
-        progress.updated(index + int(whole), is_validated=not whole, made=0 if whole else done + updates)
+        progress.record_update(index + int(whole), is_validated=not whole, made=0 if whole else done + updates)
         count_updates(module.trainer, updates)
         self._finish(made.losses[:updates], made.coefficients, made.losses[-1] if len(made.losses) > updates else None)
 
@@ -197,17 +197,17 @@ class GradientDescent(Engine):
     def end_epoch(self) -> None:
         """Step the schedulers that monitor a number, and with blocks of mini-batches the others too.
 
-        Lightning steps the former after the checkpoint of the epoch, and not at all in a resumed epoch.
+        Lightning would step the former after the checkpoint of the epoch is written, and not in a resumed epoch.
         """
         module, trainer = self.module, self.module.trainer
         is_complete = trainer.is_last_batch and not module.progress.latest.made
         if not (is_complete and (self.is_automatic or module.loader.is_divided)):
             return
-        for plan in trainer.lr_scheduler_configs:
-            scheduler: Any = plan.scheduler
-            if (module.current_epoch + 1) % plan.frequency:
+        for config in trainer.lr_scheduler_configs:
+            scheduler: Any = config.scheduler
+            if (module.current_epoch + 1) % config.frequency:
                 continue
-            if monitor := awaited(plan):
+            if monitor := monitor_of(config):
                 scheduler.step(trainer.callback_metrics[monitor])
             elif not self.is_automatic:
                 scheduler.step()

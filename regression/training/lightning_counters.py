@@ -15,19 +15,19 @@ __all__ = ["count_updates", "rewrite_counters"]
 def rewrite_counters(fit_loop: dict[str, Any], position: Position, batches: float, updates: int) -> Position:
     """Rewrite the counters of Lightning's loops in a checkpoint, so that a resumed run begins after the latest update.
 
-    Lightning infers from its counters in which hook a checkpoint was written, and in some hooks infers wrongly: it then
-    drops a validation, repeats the end of an epoch, or miscounts the batches that are left. This function sets the
-    counters to one of two states: after an update, its validation done or not begun; or before an epoch, if the last
-    one is complete. The keys are Lightning's own; no other file writes them into a checkpoint.
+    Lightning infers from its counters in which hook a checkpoint was written, for some hooks wrongly: it then drops a
+    validation, repeats the end of an epoch, or miscounts the batches that are left. This function sets the counters to
+    one of two states: after an update, with its validation done or not begun; or before an epoch, if the last one is
+    complete. The keys are Lightning's own.
 
     Args:
         fit_loop: ``checkpoint["loops"]["fit_loop"]``, changed in place.
-        position: Where in the epoch the latest update was.
+        position: The position in the epoch after the latest update.
         batches: Number of batches of an epoch.
         updates: Number of updates of the whole run.
 
     Returns:
-        The position to store: at the beginning of an epoch if that is the next to come.
+        The position to store: that of the beginning of an epoch if an epoch is next.
     """
     epoch, batch = fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]
     validation = fit_loop["epoch_loop.val_loop.batch_progress"]
@@ -59,7 +59,7 @@ def count_updates(trainer: pl.Trainer, updates: int) -> None:
     """Count updates made inside one batch as optimizer steps: in ``global_step``, checkpoints, and the logs' x axis.
 
     ``LightningOptimizer.step`` counts one update at a time, which takes longer than the update. The counters have no
-    public setter; no other file sets those of a running Trainer.
+    public setter.
     """
     loop = trainer.fit_loop.epoch_loop
     loop.manual_optimization.optim_step_progress.total.ready += updates

@@ -24,7 +24,7 @@ class LineRegression(Regression):
     """
 
     def __init__(self, fit_intercept: bool = True, **options: Any) -> None:
-        if degree_within(1, 1, fit_intercept, **_kept(options)) != 1:
+        if degree_within(1, 1, fit_intercept, **_constraint_options(options)) != 1:
             raise UsageError(f"terms of a line are [0, 1] or [1], got {options['terms']}: use PolynomialRegression")
         super().__init__(Line(fit_intercept=fit_intercept), **options)
         self.save_hyperparameters()
@@ -54,7 +54,7 @@ class PolynomialRegression(Regression):
         folds: int = 5,
         **options: Any,
     ) -> None:
-        highest = degree_within(degree, DEGREE, **_kept(options))
+        highest = degree_within(degree, DEGREE, **_constraint_options(options))
         super().__init__(Polynomial(max_degree if highest == "auto" else highest, basis), **options)
         if degree == "auto" and self.solver != "exact":
             raise UsageError("degree auto needs --model.solver exact, got solver gradient")
@@ -65,6 +65,6 @@ class PolynomialRegression(Regression):
         self.record.least_squares = LeastSquares(self.model, comparison if degree == "auto" else None, estimator)
 
 
-def _kept(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options for constraints on the curve."""
+def _constraint_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that constrain the curve."""
     return {name: options.get(name) for name in ("terms", "fix", "through")}

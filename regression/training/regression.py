@@ -23,19 +23,19 @@ from regression.fits.estimator import Estimator
 from regression.fits.fit_record import FitRecord, state_of
 from regression.inference.robust_weights import Robust
 from regression.moments.scan import Range
-from regression.training.base import SMALL_BATCH, CurveModule, Solver
+from regression.training.base import SMALL_BATCH_ROWS, CurveModule, Solver
 from regression.training.callbacks import require_logged_monitors, require_usable_callbacks
 from regression.training.checks import (
-    described,
+    describe_optimizer,
     has_validation,
     may_validate,
     require_estimator,
     require_exact_options,
     require_known_monitors,
     require_no_series,
+    require_numbers_in_range,
     require_same_division,
     require_same_times,
-    require_sane_numbers,
     require_short_blocks,
 )
 from regression.training.exact import ExactSolution
@@ -115,7 +115,7 @@ class Regression(CurveModule):
         require_option("absolute_sigma", absolute_sigma, BOOLEAN)
         model.constrain(Constraints.of(model.powers, terms, fix, through))
         super().__init__(model, solver, loss, loss_args)
-        require_sane_numbers(learning_rate, updates_per_batch, stop_at_opt_error, level)
+        require_numbers_in_range(learning_rate, updates_per_batch, stop_at_opt_error, level)
         self.domain, self.updates_per_batch, self.level = as_plain((domain, updates_per_batch, level))
         self.absolute_sigma = absolute_sigma
         estimator = Estimator(robust, cov_type, as_plain(maxlags))
@@ -135,10 +135,10 @@ class Regression(CurveModule):
 
     def configure_optimizers(self) -> Any:
         """Return plain SGD with ``learning_rate``; the command's ``optimizer:`` section replaces it."""
-        return self.engine.own_optimizer()
+        return self.engine.default_optimizer()
 
     def setup(self, stage: str) -> None:
-        """Refuse callbacks that cannot be used, and reset the progress; a checkpoint is loaded after this hook."""
+        """Refuse callbacks that cannot be used, and reset the progress, before a checkpoint is loaded."""
         require_usable_callbacks(self.trainer)
         super().setup(stage)
         if stage == "fit":
@@ -151,14 +151,14 @@ class Regression(CurveModule):
     on_validation_start = on_test_start = on_predict_start = _require_same_times
 
     def on_fit_start(self) -> None:
-        """Refuse what can only be seen once the Trainer and the optimizer are known."""
+        """Refuse options that can be checked only once the Trainer and the optimizer are known."""
         self.engine.require_options()
 
     def on_train_start(self) -> None:
         """Scan the training points for their range, set the domain, and prepare the engine."""
         self.read_plain_loader()
         self._require_data()
-        self._share_updates(self.loader.batch_size)
+        self._use_whole_small_batches(self.loader.batch_size)
         found = Range()
         if self.is_cut:
             self.scan_all(found.add)
@@ -176,7 +176,7 @@ class Regression(CurveModule):
         """Refuse points and batches that do not fit the options or the checkpoint."""
         loader = self.loader
         if loader.is_divided:
-            require_short_blocks(self.updates_per_batch, loader.batch_size, SMALL_BATCH, self.has_plain_loader)
+            require_short_blocks(self.updates_per_batch, loader.batch_size, SMALL_BATCH_ROWS, self.has_plain_loader)
         require_same_division(self.progress.latest, loader, self.has_plain_loader)
         require_no_series(loader)
         require_known_monitors(self.trainer, self.automatic_optimization or loader.is_divided)
@@ -185,12 +185,12 @@ class Regression(CurveModule):
             raise UsageError("absolute_sigma needs the sigma of the points, got none: give --data.sigma COLUMN")
         require_usable_rows(self)
 
-    def _share_updates(self, batch_size: int) -> None:
-        """Use whole small batches on every process: gradients are neither sent nor rounded by averaging."""
-        self.has_small_batches = batch_size <= SMALL_BATCH
+    def _use_whole_small_batches(self, batch_size: int) -> None:
+        """Compute updates from small batches on every process; gradients are then neither sent nor averaged."""
+        self.has_small_batches = batch_size <= SMALL_BATCH_ROWS
         wrapper = self.trainer.strategy.model
         if self.has_small_batches and isinstance(wrapper, DistributedDataParallel):
-            wrapper.require_backward_grad_sync = False  # its no_sync() sets this for single batches
+            wrapper.require_backward_grad_sync = False  # as its no_sync() does for single batches
 
     def _set_domain(self, frame: Frame) -> None:
         if not self.progress.is_resumed:  # a resumed model has the domain of its checkpoint
@@ -213,8 +213,8 @@ class Regression(CurveModule):
         self.engine.begin_batch()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """Return the loss of the batch; or make a block of updates on it; or add it to the moments."""
-        return self.engine.step(batch if isinstance(batch, Share) else self.own_batch(batch), batch_idx)
+        """Return the loss of the batch, or make a block of updates on it, or add its points to the sums."""
+        return self.engine.step(batch if isinstance(batch, Share) else self.convert_batch(batch), batch_idx)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """Make the update and record it."""
@@ -222,9 +222,9 @@ class Regression(CurveModule):
         self.engine.end_update(batch_idx)
 
     def on_train_epoch_end(self) -> None:
-        """Log the loss of the epoch, the mean over its rows of the losses before their updates, and finish the epoch.
+        """Log the mean of the rows' losses, each before its update, and finish the epoch.
 
-        The mean that ``self.log`` takes would lack the batches before an interruption.
+        The mean that ``self.log`` can take would lack the batches before an interruption.
         """
         epoch = self.progress.epoch
         if epoch.rows:
@@ -233,18 +233,18 @@ class Regression(CurveModule):
         self.engine.end_epoch()
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a scheduler, unless it monitors a number: ``GradientDescent.end_epoch`` has stepped that."""
+        """Step a scheduler, unless it monitors a number: ``GradientDescent.end_epoch`` has done so then."""
         if metric is None:
             scheduler.step()
 
     def on_train_end(self) -> None:
-        """Record how the fit was made; a loss that does not follow from the squares takes one more pass."""
+        """Record how the fit was made; a loss that does not follow from the sum of squares takes one more pass."""
         if not self.least_squares.is_solved:
             return
         loss = None
         if not self.loss.is_squared:
             assert isinstance(self.loader, GlobalBatches)  # the exact solver refuses such losses
-            loss = self.whole_loss(self.loader.in_order())
+            loss = self.measure_loss(self.loader.in_order())
         origin = self.engine.origin(self.global_step)
         self.record.note(replace(origin, loss=loss, val_loss=self._final_val_loss()))
         self.record.pin()
@@ -252,39 +252,39 @@ class Regression(CurveModule):
 
     def on_fit_end(self) -> None:
         """Release the points of a plain loader, after the callbacks have used them."""
-        self._read = None
+        self._plain_batches = None
 
     def _final_val_loss(self) -> float | None:
-        """Return the loss of the validation rows at the final coefficients, which the last validation may precede."""
+        """Return the loss of the validation rows at the final coefficients; the last validation may be older."""
         if not has_validation(self.trainer):
             return None
         if self.progress.validated_at == self.global_step:
             return self.evaluated_loss
-        return self.whole_loss(validation_batches(self.trainer))
+        return self.measure_loss(validation_batches(self.trainer))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss of all validation rows, and record that the validation is done."""
         super().on_validation_epoch_end()
-        self.progress.validated(self.global_step)
-        if self.is_fitted_now and self.record.origin is not None:
+        self.progress.record_validation(self.global_step)
+        if self.is_fitting and self.record.origin is not None:
             self.record.note(replace(self.record.origin, val_loss=self.evaluated_loss))
             self.record.pin()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the class, from which a module can be built, and the position of the run to a checkpoint."""
+        """Add the class, with which a module can be built, and the position of the run to a checkpoint."""
         checkpoint["class_path"] = f"regression.{type(self).__name__}"
         for key in ("hyper_parameters", "datamodule_hyper_parameters"):
             if key in checkpoint:
                 checkpoint[key] = as_plain(dict(checkpoint[key]))
         checkpoint["regression_version"] = __version__
-        # A callback that averages weights saves those of a copy of the module, which has no sums of the points.
+        # A callback that averages weights saves those of a copy of the module, without the sums of the points.
         weights = checkpoint["state_dict"]
         weights["_extra_state"], weights["model._extra_state"] = self.get_extra_state(), self.model.get_extra_state()
         batches, loops = self.trainer.num_training_batches, checkpoint["loops"]["fit_loop"]
         checkpoint["position"] = asdict(rewrite_counters(loops, self.progress.latest, batches, self.global_step))
         checkpoint["metrics"] = {name: value.clone() for name, value in self.trainer.callback_metrics.items()}
         if self.solver == "gradient":
-            checkpoint["optimizer"] = described(self.optimizer())
+            checkpoint["optimizer"] = describe_optimizer(self.optimizer())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load the position of the run, and add the fit to a ``state_dict`` of release 0.1, which lacks it."""

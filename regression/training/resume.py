@@ -10,15 +10,15 @@ __all__ = ["Position", "Progress"]
 
 @dataclass
 class Position:
-    """The position within an epoch after its latest update; a checkpoint contains it as ``position``.
+    """A position within an epoch; a checkpoint contains that after the latest update as ``position``.
 
     Attributes:
         batches: Number of batches of the epoch whose updates are done.
         total: Sum over the rows of these batches of their loss before the update.
         rows: Number of these rows.
         is_validated: Whether the validation that may follow the latest update has been done.
-        made: Number of updates made in a block that was stopped early. Its batch is not in ``batches`` yet; rows and
-            losses of updates that have a mini-batch each are in ``rows`` and ``total``.
+        made: Number of updates made in a block that was stopped early. Its batch does not count in ``batches``; the
+            mini-batches of these updates, if each has one, count in ``rows`` and ``total``.
         division: How the epoch is divided into batches; see ``GlobalBatches.division``.
     """
 
@@ -41,9 +41,9 @@ class Progress:
 
     Its states, and the methods that change them::
 
-        before an epoch ── begin_epoch ──► within it, nothing left to validate ── updated ──► within it, validation due
-              ▲                              │                    ▲                                           │
-              └── the last batch is done ────┘                    └──────────────── validated ────────────────┘
+        before an epoch ── begin_epoch ──► in it, no validation due ── record_update ──► in it, validation due
+              ▲                              │             ▲                                    │
+              └── the last batch is done ────┘             └───────── record_validation ────────┘
 
     ``load`` leads to any of them. In a run resumed within a block of updates, ``begin_epoch`` keeps the position, and
     the first call of ``take_block`` returns how many updates of the block were made before.
@@ -54,7 +54,7 @@ class Progress:
         made: Number of updates of the first block that were made before the run was resumed.
         validated_at: Number of updates made before the last validation in this process.
         metrics: The latest metrics of the interrupted run.
-        optimizer: Class and options of its optimizer, as ``checks.described`` returns them.
+        optimizer: Class and options of its optimizer, as ``checks.describe_optimizer`` returns them.
         is_resumed: Whether it was loaded from a checkpoint.
     """
 
@@ -80,19 +80,19 @@ class Progress:
         )
 
     def begin_epoch(self, division: tuple[int, int, int]) -> None:
-        """Begin an epoch; a run resumed within an epoch calls this only if it was within the first batch."""
+        """Begin an epoch; in a run resumed within one, this is called only if its first batch was not done."""
         self.epoch = self.epoch if self.made else Position(division=division)
         self.latest = replace(self.epoch, made=self.made)
 
     def take_block(self, updates_per_batch: int) -> int:
-        """Return how many updates of the next block were made before; a resumed run may have blocks of another size."""
+        """Return how many updates of the next block were made before the run was resumed, maybe in longer blocks."""
         done, self.made = self.made % updates_per_batch, 0
         return done
 
-    def updated(self, batches: int, is_validated: bool = False, made: int = 0) -> None:
-        """Record an update: the batches that are done, whether no validation is due, and updates of a stopped block."""
+    def record_update(self, batches: int, is_validated: bool = False, made: int = 0) -> None:
+        """Record an update: batches that are done, whether no validation is due, updates made in a stopped block."""
         self.latest = replace(self.epoch, batches=batches, is_validated=is_validated, made=made)
 
-    def validated(self, updates: int) -> None:
+    def record_validation(self, updates: int) -> None:
         """Record a validation after so many updates of the run."""
         self.latest.is_validated, self.validated_at = True, updates

@@ -76,7 +76,7 @@ class SeriesRegression(pl.LightningModule):
         """Return no optimizer."""
 
     def on_fit_start(self) -> None:
-        """Refuse number types that would round the points."""
+        """Refuse precisions that would round the points, more than one epoch, and callbacks that cannot be used."""
         require_full_precision(self.trainer)
         require_one_pass(self.trainer)
         require_usable_callbacks(self.trainer)

@@ -32,7 +32,7 @@ def makes_updates(module: pl.LightningModule) -> TypeGuard[CurveModule]:
 
 def run_data(trainer: pl.Trainer) -> PointsDataModule | None:
     """Return the data module that the batches of a run come from, if it is of this package."""
-    # The loader is checked because a Trainer keeps the data module of an earlier run.
+    # The loader is checked because a Trainer keeps its data module when a later run is given loaders instead.
     evaluated = (
         (trainer.predicting, trainer.predict_dataloaders),
         (trainer.testing, trainer.test_dataloaders),

@@ -38,7 +38,7 @@ def on_all_rows(module: CurveModule, batch: Batch, updates: int) -> Block:
         updates: Number of updates of the block that are left.
     """
     updates = int(min(updates, _remaining(module)))
-    objective = _objective(module, *module.taken(batch, all_sum))
+    objective = _objective(module, *module.assign_rows(batch, all_sum))
     scheduler: Any = module.lr_schedulers()
     parameter, optimizer = module.model.coefficients, module.optimizer()
     losses, coefficients = descend(objective, parameter, optimizer, updates, scheduler, module.is_stopped)
@@ -52,11 +52,11 @@ def on_mini_batches(module: CurveModule, batch: Batch, batch_size: int, done: in
 
     Args:
         module: The module, whose coefficients are changed.
-        batch: This process's slice of the batches that are handed out together.
-        batch_size: Number of rows of each of these batches, over all processes.
+        batch: This process's slice of the mini-batches, which the loader yields as one batch.
+        batch_size: Number of rows of each mini-batch, over all processes.
         done: Number of updates of the block that were made before.
     """
-    batch, total = module.taken(batch, all_sum)
+    batch, total = module.assign_rows(batch, all_sum)
     left = batch.split(batch_size)[done:]
     objectives = (_objective(module, part, total) for part in left[: int(min(len(left), _remaining(module)))])
     has_scheduler, parameter = bool(module.trainer.lr_scheduler_configs), module.model.coefficients

@@ -171,7 +171,7 @@ REFUSED = [
     ((*LINE, "--model.updates_per_batch", "0"), "updates_per_batch must be a whole number from 1 to 10,000,000"),
     (
         (*BLOCKS, "--data.points", "200000", "--data.batch_size", "70000"),
-        "needs all rows in one batch, or batches of up to 65,536 rows, got 70,000 of more",
+        "needs all rows in one batch, or batches of up to 65,536 rows, got batches of 70,000",
     ),
     ((*BLOCKS, "--trainer.precision", "bf16-mixed"), "needs one number type"),
     ((*LINE, "--trainer.accelerator", "abacus"), "accelerator abacus is not on this machine"),

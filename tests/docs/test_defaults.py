@@ -24,7 +24,7 @@ from regression.readers.dialect import DELIMITERS, MISSING
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.solutions.convergence import CONVERGED_SE
 from regression.text.large_csv import LARGE_BYTES
-from regression.training.base import SMALL_BATCH
+from regression.training.base import SMALL_BATCH_ROWS
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command
 
@@ -120,7 +120,7 @@ def test_files_page_names_what_readers_know() -> None:
 
 
 NUMBERS = {
-    f"{SMALL_BATCH:,} rows": "many_devices",
+    f"{SMALL_BATCH_ROWS:,} rows": "many_devices",
     f"{BLOCK:,} rows": "files",
     f"{LARGE_BATCH:,} where": "files",
     f"{LARGE_BYTES >> 20} MiB": "files",

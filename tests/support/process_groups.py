@@ -30,7 +30,7 @@ from regression.data.table_module import TableDataModule
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.predictions import PredictionFile
 from regression.training import regression
-from regression.training.base import SMALL_BATCH
+from regression.training.base import SMALL_BATCH_ROWS
 from regression.training.line_and_polynomial import PolynomialRegression
 
 LIMIT_S = 900  # after which a process is ended
@@ -108,7 +108,7 @@ def outcome(case: Case, size: int, folder: Path) -> dict[str, Any]:
     files = (folder / f"{case.rows}.npz", folder / f"{case.rows % 5 + 1}.npz")
     data = TableDataModule(str(files[0]), validation_path=str(files[1]), batch_size=case.batch_size, seed=4)
     output = folder / f"of {size}"
-    regression.SMALL_BATCH = 0 if case.is_shared else SMALL_BATCH
+    regression.SMALL_BATCH_ROWS = 0 if case.is_shared else SMALL_BATCH_ROWS
     module, runner = case.module(), trainer(size, output, case.precision)
     runner.fit(module, data)
     log: Any = runner.logger

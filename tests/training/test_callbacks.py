@@ -29,9 +29,9 @@ def fitted(*callbacks: Callback, solver: Any = "gradient", **data: Any) -> LineR
 @pytest.mark.parametrize(
     ("callback", "words"),
     [
-        (EarlyStopping("foo"), "EarlyStopping waits for foo, and this fit logs train_loss: give one of them"),
-        (EarlyStopping("val_loss"), "EarlyStopping waits for val_loss, .* train_loss: hold rows out for validation"),
-        (ModelCheckpoint(monitor="opt_error_se"), "ModelCheckpoint waits for opt_error_se, and this fit logs"),
+        (EarlyStopping("foo"), "EarlyStopping monitors foo, and this fit logs train_loss: give one of them"),
+        (EarlyStopping("val_loss"), "EarlyStopping monitors val_loss, .* train_loss: hold rows out for validation"),
+        (ModelCheckpoint(monitor="opt_error_se"), "ModelCheckpoint monitors opt_error_se, and this fit logs"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("solver", ["exact", "gradient"])
@@ -71,12 +71,12 @@ def test_a_number_of_a_users_callback_is_waited_for() -> None:
 
 def test_searches_for_what_is_known_are_refused() -> None:
     """The searches for a batch size and a learning rate are refused, with what serves instead."""
-    with pytest.raises(UsageError, match=r"BatchSizeFinder does not go with this model: all rows, .* batch_size$"):
+    with pytest.raises(UsageError, match=r"BatchSizeFinder cannot be used with this model: all rows, .* batch_size$"):
         fitted(BatchSizeFinder())
     tuner = Tuner(pl.Trainer(**QUIET))
-    with pytest.raises(UsageError, match=r"LearningRateFinder does not go with this model: .* best constant step"):
+    with pytest.raises(UsageError, match=r"LearningRateFinder cannot be used with this model: .* best constant step"):
         tuner.lr_find(LineRegression(), datamodule=SineLineDataModule())
-    with pytest.raises(UsageError, match="BatchSizeFinder does not go with this model"):
+    with pytest.raises(UsageError, match="BatchSizeFinder cannot be used with this model"):
         Tuner(pl.Trainer(**QUIET)).scale_batch_size(LineRegression(), datamodule=SineLineDataModule())
 
 
@@ -102,7 +102,7 @@ def test_callbacks_of_the_command(command: Command) -> None:
     assert "hold rows out for validation (--data.validation_fraction)" in refused.err
     finder = command(*add[:-1], f"{add[-1]}BatchSizeFinder")
     assert (finder.code, finder.folder) == (2, None)
-    assert "BatchSizeFinder does not go with this model" in finder.err
+    assert "BatchSizeFinder cannot be used with this model" in finder.err
 
 
 class Terminate(Callback):

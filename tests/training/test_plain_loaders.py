@@ -190,7 +190,7 @@ def test_a_run_goes_on_after_an_epoch_of_a_loader_only(tmp_path: Path) -> None:
     assert again.result is not None
     assert whole is not None
     assert again.result.params.tolist() == whole.params.tolist()
-    with pytest.raises(UsageError, match="stands within an epoch of a DataLoader, which cannot go on there"):
+    with pytest.raises(UsageError, match="is from within an epoch of a DataLoader, which cannot go on there"):
         pl.Trainer(max_epochs=4, **QUIET).fit(
             LineRegression(), DataLoader(POINTS, 5), ckpt_path=tmp_path / "step=7.ckpt"
         )
