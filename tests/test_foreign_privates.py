@@ -15,7 +15,7 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from regression import LineRegression, PolynomialRegression
-from regression.cli.parser_internals import IMPORTER, LOADER, MAKER, remembered_parsers
+from regression.cli.parser_internals import IMPORTER, LOADER, MAKER, cached_parsers
 from tests.test_architecture import PACKAGE, dotted
 
 DOORS = {
@@ -104,7 +104,7 @@ def test_a_class_has_one_parser_until_the_command_ends(monkeypatch: pytest.Monke
     owner = _typehints.ActionTypeHint
     assert list(inspect.signature(getattr(owner, MAKER)).parameters) == ["val_class", "sub_add_kwargs", "skip_args"]
     monkeypatch.setattr(owner, MAKER, staticmethod(lambda *_: object()))
-    with remembered_parsers():
+    with cached_parsers():
         assert owner.get_class_parser(LineRegression) is owner.get_class_parser(LineRegression)
         assert owner.get_class_parser(LineRegression) is not owner.get_class_parser(PolynomialRegression)
         linked = {"linked_targets": {"degree"}}

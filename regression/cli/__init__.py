@@ -6,7 +6,7 @@
 - ``plot_command``: plot, which needs no Trainer.
 - ``export_command``: export, which needs no Trainer.
 - ``arguments``: the order of the command line's words, and the options that a checkpoint adds.
-- ``short_options``: replaces a file and short options by the long options that they stand for.
+- ``short_options``: replaces a file and short options by the long options that they mean.
 - ``help_page``: the help of one screen.
 - ``checks``: refuses options of the Trainer that are wrong or have no effect.
 - ``parser_internals``: the private names of jsonargparse, and of Lightning's command line.

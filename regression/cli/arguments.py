@@ -8,33 +8,22 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from regression.cli.trusted_classes import OPTIONS
+from regression.cli.trusted_classes import CONFIG_OPTIONS
 from regression.common.command_line import option_value
 from regression.common.errors import UsageError
 from regression.common.public_names import public
 from regression.runs.find_checkpoint import LAST_OR_NEW
 
-__all__ = ["checkpoint_settings", "files_first", "last_or_new", "other_points", "require_same_model"]
+__all__ = ["checkpoint_options", "compare_points", "put_files_first", "require_same_model", "resolve_last_or_new"]
 
-POINTS = (
-    "path",
-    "x",
-    "y",
-    "sigma",
-    "sigma_x",
-    "weights",
-    "counts",
-    "points",
-    "low",
-    "high",
-    "noise",
-)  # options that say which points there are
+# Options that say which points there are.
+POINT_OPTIONS = ("path", "x", "y", "sigma", "sigma_x", "weights", "counts", "points", "low", "high", "noise")
 
 
-def files_first(args: Sequence[str]) -> list[str]:
+def put_files_first(args: Sequence[str]) -> list[str]:
     """Return the command line with its configuration files before its options, each in their order.
 
-    For the parser the later one counts, so ``--model X -c FILE`` would ignore X without a message.
+    For the parser the later one counts: with ``--model X -c FILE`` the file would replace X without a message.
 
     Args:
         args: The subcommand and what follows it.
@@ -43,17 +32,17 @@ def files_first(args: Sequence[str]) -> list[str]:
     others: list[str] = []
     words = iter(args[1:])
     for word in words:
-        if word in OPTIONS:
+        if word in CONFIG_OPTIONS:
             files += [word, *islice(words, 1)]
         else:
-            (files if word.startswith(tuple(f"{option}=" for option in OPTIONS)) else others).append(word)
+            (files if word.startswith(tuple(f"{option}=" for option in CONFIG_OPTIONS)) else others).append(word)
     return [args[0], *files, *others]
 
 
-def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list[str]:
+def resolve_last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list[str]:
     """Return the command line with ``--ckpt_path last_or_new`` as ``last``, or without it if there is no checkpoint.
 
-    So a job can be started again with the same command line and is resumed.
+    With it, a job that is started again with the same command line is resumed.
 
     Args:
         args: The subcommand and what follows it.
@@ -72,7 +61,7 @@ def last_or_new(args: Sequence[str], has_checkpoint: Callable[[], bool]) -> list
     return [*rest, *(["--ckpt_path=last"] if has_checkpoint() else [])]
 
 
-def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
+def checkpoint_options(checkpoint: dict[str, Any], is_split: bool) -> list[str]:
     """Return the options that build the checkpoint's model and data, to be placed before the user's options.
 
     Args:
@@ -89,15 +78,15 @@ def checkpoint_settings(checkpoint: dict[str, Any], is_split: bool) -> list[str]
     return options
 
 
-def other_points(data: Namespace, checkpoint: dict[str, Any]) -> str | None:
-    """Return what to say of points other than those of the checkpoint's fit, ``None`` where they are the same.
+def compare_points(data: Namespace, checkpoint: dict[str, Any]) -> str | None:
+    """Return a line about points other than those of the checkpoint's fit, ``None`` where they are the same.
 
     Args:
         data: Class and options of the data module as parsed.
         checkpoint: The checkpoint.
     """
     stored, given = checkpoint.get("datamodule_hyper_parameters") or {}, data.init_args
-    for name in POINTS:
+    for name in POINT_OPTIONS:
         if name in stored and name in given and stored[name] != given[name]:
             return (
                 f"--data.{name} was {stored[name]} in the run of the checkpoint: this run goes on from its "
@@ -107,19 +96,16 @@ def other_points(data: Namespace, checkpoint: dict[str, Any]) -> str | None:
 
 
 def require_same_model(model: Namespace, checkpoint: dict[str, Any]) -> None:
-    """Refuse options that contradict the checkpoint's model.
+    """Refuse a class or options of the model other than the checkpoint's.
 
     Args:
         model: Class and options as parsed.
         checkpoint: The checkpoint.
-
-    Raises:
-        UsageError: If class or options differ; names both.
     """
     if model.class_path != checkpoint["class_path"]:
         raise UsageError(f"--model {model.class_path} contradicts the checkpoint's {checkpoint['class_path']}")
     # A checkpoint of a module built in Python has only the options that were given; the others have their defaults.
-    bases = reversed(public(model.class_path.rpartition(".")[2]).__mro__[:-1])  # the own options last
+    bases = reversed(public(model.class_path.rpartition(".")[2]).__mro__[:-1])  # the class's own options count last
     defaults = {name: given.default for base in bases for name, given in inspect.signature(base).parameters.items()}
     for name, value in model.init_args.items():
         stored = checkpoint["hyper_parameters"].get(name, defaults[name])

@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from regression.common.errors import UsageError
 from regression.common.text import counted, did_you_mean, without_secret
 
-__all__ = ["ended_line", "require_devices", "require_trainer_numbers"]
+__all__ = ["describe_ended_run", "require_devices", "require_trainer_numbers"]
 
 
 def require_trainer_numbers(config: Namespace) -> None:
@@ -57,14 +57,14 @@ def require_devices(trainer: Namespace) -> None:
             f"--trainer.accelerator {accelerator} is not on this machine{near}: it has {_hardware()}; "
             f"use {', '.join(['auto', *here])}"
         )
-    _require_number(str(trainer.devices).strip(), is_cpu=accelerator == "cpu" or here == ["cpu"])
+    _require_device_count(str(trainer.devices).strip(), is_cpu=accelerator == "cpu" or here == ["cpu"])
     names = ["auto", *StrategyRegistry.available_strategies()]
     if isinstance(strategy, str) and strategy not in names:
         near = did_you_mean(strategy, names)
         raise UsageError(f"--trainer.strategy {strategy} is not known{near}: expected one of {', '.join(names)}")
 
 
-def _require_number(devices: str, is_cpu: bool) -> None:
+def _require_device_count(devices: str, is_cpu: bool) -> None:
     if devices == "auto" or devices.startswith("[") or "," in devices:
         return
     allowed = devices.isdecimal() and int(devices) > 0
@@ -85,14 +85,14 @@ def _hardware() -> str:
     return f"{counted(os.cpu_count() or 1, 'CPU core')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
 
 
-def ended_line(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
-    """Return the line about a checkpoint that is already at the end of the run, ``None`` for any other.
+def describe_ended_run(checkpoint: dict[str, Any], trainer: pl.Trainer) -> str | None:
+    """Return a line about a checkpoint that is already at the end of the run, ``None`` for any other.
 
     Args:
         checkpoint: The content of the checkpoint.
         trainer: The Trainer of the resumed run.
     """
-    # Not "epoch", which is one too small in a checkpoint written at the end of an epoch.
+    # Not checkpoint["epoch"], which is one too small where it was written at the end of an epoch.
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     for name, limit, made in (
         ("max_epochs", trainer.max_epochs, epochs),

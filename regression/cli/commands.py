@@ -14,19 +14,19 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import regression.data.data_modules
 import regression.data.table_module
-import regression.training.line_and_polynomial  # noqa: F401  # like the data: a short name is found once it is imported
+import regression.training.line_and_polynomial  # noqa: F401  # as the data: the parser knows classes that are imported
 from regression.cli.arguments import (
-    checkpoint_settings,
-    files_first,
-    last_or_new,
-    other_points,
+    checkpoint_options,
+    compare_points,
+    put_files_first,
     require_same_model,
+    resolve_last_or_new,
 )
-from regression.cli.checks import ended_line, require_devices, require_trainer_numbers
+from regression.cli.checks import describe_ended_run, require_devices, require_trainer_numbers
 from regression.cli.config_file import ConfigFile
 from regression.cli.messages import one_line
 from regression.cli.parser_internals import OwnCheckpoints
-from regression.cli.short_options import SHORT, write_out
+from regression.cli.short_options import SHORT, expand_options
 from regression.common.command_line import option_value
 from regression.common.errors import UsageError
 from regression.outputs.evaluation import Evaluation
@@ -41,12 +41,12 @@ from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
 from regression.runs.find_checkpoint import (
+    CHECKPOINT_WORDS,
     LAST_OR_NEW,
-    WORDS,
     checkpoint_path,
     has_checkpoint,
     lacks_files,
-    sweep,
+    remove_partial,
 )
 from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_first_process
 from regression.runs.lightning_internals import close_ended_run
@@ -60,8 +60,11 @@ from regression.training.series_regression import SeriesRegression
 __all__ = ["RegressionCLI"]
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+# Help of the command's own options.
 INVERSE = "Write the x of each y of a file, with the intervals of Fieller's method, instead of the curve at each x."
 REPLICATES = "Number of observations that each y is the mean of; without it y is a value of the curve itself."
+NAME = "What to call the run: its folder is version_N-NAME, and TensorBoard shows that."
+TIMEOUT = "Longest time in seconds that the processes of a run wait for one that hangs, before all of them fail."
 
 
 class RegressionCLI(OwnCheckpoints):
@@ -76,7 +79,7 @@ class RegressionCLI(OwnCheckpoints):
     def __init__(self, args: Sequence[str], ranks: Ranks, signals: Signals) -> None:
         self._ranks, self._signals = ranks, signals
         self.checkpoint: dict[str, Any] | None = None
-        self._named = next(iter(args), "")
+        self._first_word = next(iter(args), "")
         self._known_parsers: dict[str | None, LightningArgumentParser] = {}
         strict = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
@@ -95,25 +98,25 @@ class RegressionCLI(OwnCheckpoints):
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning calls it on the instance
         """Return the subcommands, each with the arguments of the Trainer's method that are not options here.
 
-        If the command line names a subcommand, only that is returned: to make a parser for each takes a second.
+        If the command line names a subcommand, only that is returned: making the parsers of all takes a second.
         """
         fixed = {"verbose", "return_predictions", "weights_only"}
         known = {name: skipped | fixed for name, skipped in LightningCLI.subcommands().items()}
-        return {self._named: known[self._named]} if self._named in known else known
+        return {self._first_word: known[self._first_word]} if self._first_word in known else known
 
     def fit(self, **options: Any) -> None:
-        """Fit, without running code of a checkpoint that is resumed; for series, with their own module and files."""
+        """Fit, without running code in a checkpoint that is resumed; series have a module and files of their own."""
         if getattr(self.datamodule, "series", None) is not None:
             if options.get("ckpt_path") is not None:
-                raise UsageError("a fit of series takes moments and is not resumed: leave --ckpt_path out")
+                raise UsageError("a fit of series takes one pass and is not resumed: leave --ckpt_path out")
             options["model"] = SeriesRegression.like(self.model)
             if (file := self.config_init[str(self.subcommand)].residuals.file) is not None:
                 raise UsageError(f"a fit of series has no file of residuals: leave --residuals.file {file} out")
-            single = (Report, FitFiles, ResidualFile, Evaluation, BestCheckpoint, LastCheckpoint)
+            of_one_fit = (Report, FitFiles, ResidualFile, Evaluation, BestCheckpoint, LastCheckpoint)
             callbacks = callbacks_of(self.trainer)
-            for files in (callback for callback in callbacks if isinstance(callback, SeriesFiles)):
+            for files in (one for one in callbacks if isinstance(one, SeriesFiles)):
                 files.figure = self.config_init[str(self.subcommand)].figure
-            callbacks[:] = [callback for callback in callbacks if not isinstance(callback, single)]
+            callbacks[:] = [one for one in callbacks if not isinstance(one, of_one_fit)]
         self.trainer.fit(weights_only=True, **options)
 
     def validate(self, **options: Any) -> None:
@@ -125,7 +128,7 @@ class RegressionCLI(OwnCheckpoints):
         self.trainer.test(verbose=False, **options)
 
     def predict(self, **options: Any) -> None:
-        """Predict without keeping all predictions in memory; with ``--inverse`` x from y, with a module of its own."""
+        """Predict without keeping all predictions in memory; ``--inverse`` has a module of its own, for x from y."""
         config = self.config_init[str(self.subcommand)]
         if config.inverse:
             fit = self.model.required_result()
@@ -139,7 +142,7 @@ class RegressionCLI(OwnCheckpoints):
         self.trainer.predict(return_predictions=False, **options)
 
     def init_parser(self, command: str | None = None, **kwargs: Any) -> LightningArgumentParser:
-        """Make a parser, and keep it with the name of its subcommand."""
+        """Make a parser, and keep it under the name of its subcommand."""
         parser = super().init_parser(**kwargs)
         self._command, self._known_parsers[command] = command, parser
         return parser
@@ -156,19 +159,17 @@ class RegressionCLI(OwnCheckpoints):
             parser.add_lightning_class_args(PredictionFile, "predictions")
             parser.add_argument("--inverse", action="store_true", help=INVERSE)
             parser.add_argument("--replicates", type=int | None, default=None, help=REPLICATES)
-        label = "What to call the run: its folder is version_N-NAME, and TensorBoard shows that."
-        parser.add_argument("--name", type=str | None, default=None, help=label)
+        parser.add_argument("--name", type=str | None, default=None, help=NAME)
         parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
-        waits = "Longest time in seconds that the processes of a run wait for one that hangs, before all of them fail."
-        parser.add_argument("--timeout", type=PositiveFloat, default=600.0, help=waits)
+        parser.add_argument("--timeout", type=PositiveFloat, default=600.0, help=TIMEOUT)
         parser.set_defaults({"data": {"class_path": "regression.SineLineDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line, with the options of its configuration files and of the checkpoint that it names."""
         root = option_value(args, "--trainer.default_root_dir")
-        self._may_be_ended = option_value(args, "--ckpt_path") == LAST_OR_NEW
-        args = last_or_new(args, lambda: self._ranks.checkpoint is not None or has_checkpoint(root or os.getcwd()))
-        args = files_first(write_out(args))
+        self._accepts_ended_run = option_value(args, "--ckpt_path") == LAST_OR_NEW
+        args = resolve_last_or_new(args, lambda: bool(self._ranks.checkpoint) or has_checkpoint(root or os.getcwd()))
+        args = put_files_first(expand_options(args))
         word = option_value(args, "--ckpt_path")
         needs = f"{args[0]} needs a fitted model: give --ckpt_path PATH, such as a run's last.ckpt"
         if word is None and args[0] in SUBCOMMANDS[1:] and not {"-h", "--help", "-c", "--config"} & set(args):
@@ -179,7 +180,7 @@ class RegressionCLI(OwnCheckpoints):
             if path.endswith(".json") and args[0] != "predict":
                 raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
             self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
-            settings = checkpoint_settings(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
+            settings = checkpoint_options(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
             if len(settings) == 1 and not any(word.startswith(("-c", "--config", "--data")) for word in args[1:]):
                 raise UsageError(f"the points of {path} came from a program: give --data.path FILE")
             args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
@@ -193,7 +194,7 @@ class RegressionCLI(OwnCheckpoints):
             root = config.trainer.default_root_dir or os.getcwd()
             config.ckpt_path = self._ranks.checkpoint or checkpoint_path(config.ckpt_path, root)
             self.checkpoint = read_checkpoint(config.ckpt_path)
-        elif word in WORDS and config.trainer.default_root_dir != root:
+        elif word in CHECKPOINT_WORDS and config.trainer.default_root_dir != root:
             raise UsageError(f"--ckpt_path {word} needs --trainer.default_root_dir on the command line, not in a file")
         if self.checkpoint is not None:
             require_same_model(config.model, self.checkpoint)
@@ -223,22 +224,22 @@ class RegressionCLI(OwnCheckpoints):
         """Refuse to resume where nothing is left to do, unless the files of the fit are missing."""
         if self.checkpoint is None or getattr(self.datamodule, "series", None) is not None:
             return
-        config, line = self.config_init[str(self.subcommand)], ended_line(self.checkpoint, self.trainer)
+        config, line = self.config_init[str(self.subcommand)], describe_ended_run(self.checkpoint, self.trainer)
         if line is not None:
-            if not lacks_files(config.ckpt_path) and self._may_be_ended:
+            if not lacks_files(config.ckpt_path) and self._accepts_ended_run:
                 print(line)
                 raise SystemExit(0)
             if not lacks_files(config.ckpt_path):
                 raise UsageError(line)
             close_ended_run(self.trainer)
-        line = other_points(self.config[self.config.subcommand].data, self.checkpoint)
+        line = compare_points(self.config[self.config.subcommand].data, self.checkpoint)
         if line is not None and self.model.solver == "gradient":
             warnings.warn(line, UserWarning, stacklevel=2)
         if self.model.solver == "exact":
-            config.ckpt_path = None  # an exact fit begins anew: it gives the same bits
+            config.ckpt_path = None  # an exact fit begins again: the result has the same bits
 
     def before_validate(self) -> None:
-        """Load the checkpoint's coefficients and fit; the rest of it is not needed here."""
+        """Load coefficients and fit from the checkpoint; the Trainer need not load the rest of it."""
         assert self.checkpoint is not None
         try:
             self.model.restore(self.checkpoint)
@@ -259,7 +260,7 @@ class RegressionCLI(OwnCheckpoints):
         config = options.trainer
         root = config.get("default_root_dir") or os.getcwd()
         if is_first_process():
-            sweep(root)
+            remove_partial(root)
         if config.get("logger") in (None, True):
             kwargs["logger"] = RunLogger(root, options.name)
         if config.get("logger") is False:  # there is no folder to write to
@@ -269,12 +270,12 @@ class RegressionCLI(OwnCheckpoints):
             kwargs["max_epochs"] = config.get("max_epochs") or 1000
         given = config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
-        path, taken = options.ckpt_path, self.checkpoint
-        callbacks = [Evaluation(), RefusedRun(), SameCheckpoint(path, taken), StopAtUpdate(self._signals)]
+        path, checkpoint = options.ckpt_path, self.checkpoint
+        callbacks = [Evaluation(), RefusedRun(), SameCheckpoint(path, checkpoint), StopAtUpdate(self._signals)]
         if config.get("logger") is not False:
             callbacks.insert(0, FitFiles(figure=options.get("figure")))
         if self.subcommand == "fit":
-            callbacks.insert(0, options.residuals)  # before those that report its tests
+            callbacks.insert(0, options.residuals)  # before the callbacks that report its tests
         if config.get("enable_progress_bar") in (None, True) and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress())
         saves = kwargs.get("enable_checkpointing", config.get("enable_checkpointing")) in (None, True)
@@ -285,7 +286,7 @@ class RegressionCLI(OwnCheckpoints):
         plugins = plugins if isinstance(plugins, list) else [plugins]
         for plugin in (plugin for plugin in plugins if isinstance(plugin, CheckpointIO)):
             raise UsageError(f"plugin {type(plugin).__name__} writes checkpoints that cannot be read: leave it out")
-        kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if taken is None else {path: taken})]
+        kwargs["plugins"] = [*plugins, SafeCheckpointIO({} if checkpoint is None else {path: checkpoint})]
         if is_pod() and config.get("num_nodes") > 1:
             kwargs["plugins"].append(KubeflowEnvironment())
         trainer = super().instantiate_trainer(**kwargs)

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser
 from regression.cli.commands import RegressionCLI
 from regression.cli.help_page import help_text
 from regression.cli.messages import one_line
-from regression.cli.parser_internals import remembered_parsers
+from regression.cli.parser_internals import cached_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
 from regression.common.text import printable, spell_out_characters
@@ -34,40 +34,40 @@ from regression.runs.signals import Signals, stopped_outcome
 
 __all__ = ["main"]
 
-READER_GONE = 141  # exit status of a program that SIGPIPE ended
+CLOSED_PIPE = 141  # exit status, as of a program that SIGPIPE ended
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 stopped under way, 2 refused.
+    """Run the command and return its exit status: 0 done, 1 failed under way, 2 refused, 128 + n stopped by signal n.
 
     Args:
         args: The command line without the program's name; by default the process's own.
     """
     if PARENT is not None:
         PARENT.join_run()
-    if sys.stdout is None:  # closed by the parent process; the files are written all the same
+    if sys.stdout is None:  # closed by the parent process; the files are still written
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     spell_out_characters()
     forget_rank()
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if (text := help_text(args)) is not None:
-        with suppress(BrokenPipeError):  # _flushed handles it
+        with suppress(BrokenPipeError):  # _flush handles it
             print(text)
-        return _flushed(0)
-    formatter, warnings.formatwarning = warnings.formatwarning, _warning_line
+        return _flush(0)
+    formatter, warnings.formatwarning = warnings.formatwarning, _format_warning
     ranks = Ranks()
     try:
         with Signals(ranks.leave) as signals:
             outcome = _run(args, ranks, signals)
             signals.hold()
-            # An outcome that all processes share is printed once; a failure after connecting may be of this one alone.
+            # The first process prints what is the same for all; a process that failed after connecting prints its line.
             has_own_cause = _is_connected() and outcome.kind != "stopped"
             prints = is_first_process() or has_own_cause
             fails = outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several)
-            is_urgent = is_program and (fails or PARENT is not None)  # the first process waits for those it started
+            is_urgent = is_program and (fails or PARENT is not None)  # the first process waits for the others to end
             _disconnect()
-            status = _flushed(ranks.conclude(outcome, prints))
+            status = _flush(ranks.conclude(outcome, prints))
             if is_urgent:
                 _exit(status)
             return status
@@ -77,13 +77,13 @@ def main(args: Sequence[str] | None = None) -> int:
         _disconnect()
 
 
-def _flushed(status: int) -> int:
-    """Flush the output and return the exit status; a reader that is gone, as after ``| head``, is not an error."""
+def _flush(status: int) -> int:
+    """Flush the output and return the exit status; a closed pipe, as with ``| head``, is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes again at its exit
-        return READER_GONE
+        return CLOSED_PIPE
     return status
 
 
@@ -91,12 +91,12 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Run the command line and return how it ended."""
     try:
         signals.require_no_early_one()
-        with warnings.catch_warnings(), only_trusted_names(), remembered_parsers(), silent_writer():
-            _quieten()
+        with warnings.catch_warnings(), only_trusted_names(), cached_parsers(), silent_writer():
+            _suppress_messages()
             require_working_folder()
             require_plain_files(args)
             if args[0] in ("export", "plot"):
-                print(printable(_without_trainer(*args)))
+                print(printable(_run_without_trainer(*args)))
             else:
                 RegressionCLI(args, ranks, signals)
         signals.require_none()
@@ -104,9 +104,9 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     except Stopped as stop:
         return stopped_outcome(stop.signum, stop.saved)
     except SystemExit as stop:
-        return _exited(stop, ranks.are_several)
+        return _outcome_of_exit(stop, ranks.are_several)
     except BrokenPipeError:
-        return Outcome("stopped", READER_GONE)
+        return Outcome("stopped", CLOSED_PIPE)
     except Exception as error:
         if "--debug" in args:
             raise
@@ -117,8 +117,8 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
         return Outcome("failed", 2 if refused else 1, printable(one_line(error)))
 
 
-def _exited(stop: SystemExit, is_under_way: bool) -> Outcome:
-    """Return the outcome of a ``SystemExit``: the parser's are regular, an exit under way is a failure."""
+def _outcome_of_exit(stop: SystemExit, is_under_way: bool) -> Outcome:
+    """Return the outcome of a ``SystemExit``: that of the parser is no failure, one of several processes' run is."""
     status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     if is_under_way:
         return Outcome("failed", status or 1, f"a process exited under way with status {status}")
@@ -142,8 +142,8 @@ def _disconnect() -> None:
         dist.destroy_process_group()  # otherwise gloo's threads can abort the process at the interpreter's exit
 
 
-def _without_trainer(name: str, *args: str) -> str:
-    """Run a subcommand that needs no Trainer and return the line to print; its options are the function's arguments."""
+def _run_without_trainer(name: str, *args: str) -> str:
+    """Run a subcommand whose options are a function's arguments, and return the line to print."""
     module = import_module(f"regression.cli.{name}_command")  # torch's exporter takes a while to import
     command: Callable[..., str] = getattr(module, f"{name}_checkpoint")
     parser = ArgumentParser(prog=f"train.py {name}", exit_on_error=False, allow_abbrev=False)
@@ -160,21 +160,21 @@ def _without_trainer(name: str, *args: str) -> str:
     return command(**{option: value for option, value in options.items() if option != "debug"})
 
 
-def _warning_line(message: Warning | str, *_: Any, **__: Any) -> str:
+def _format_warning(message: Warning | str, *_: Any, **__: Any) -> str:
     if not is_first_process():  # the first process prints the same
         return ""
     return f"regression: warning: {printable(' '.join(str(message).split()))}\n"
 
 
-def _quieten() -> None:
-    """Suppress Lightning's start-up lines, and warnings of it that do not apply here."""
+def _suppress_messages() -> None:
+    """Suppress Lightning's start-up lines, and those of its warnings that do not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # output of --trainer.profiler
     # The optimizer of the command is meant to replace the model's own.
     warnings.filterwarnings("ignore", message=r".*configure_optimizers` will be overridden by")
     warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
-    # Newer versions of torch deprecate functions that this Lightning calls, which a user cannot change.
+    # Newer versions of torch deprecate functions that Lightning calls, which a user cannot change.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
     # The exact solver has no optimizer.
     warnings.filterwarnings("ignore", message=r"`LightningModule.configure_optimizers` returned `None`")

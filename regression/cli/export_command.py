@@ -17,7 +17,7 @@ from regression.stores.writing import require_local
 from regression.training.line_and_polynomial import LineRegression, PolynomialRegression
 from regression.training.regression import Regression
 
-__all__ = ["export_checkpoint", "rebuilt"]
+__all__ = ["export_checkpoint", "rebuild"]
 
 CLASSES: dict[str, type[Regression]] = {f"regression.{c.__name__}": c for c in (LineRegression, PolynomialRegression)}
 
@@ -41,7 +41,7 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
     """
     require_local("--output", output or "")
     source = Path(checkpoint_path(ckpt_path, os.getcwd()))
-    model: Polynomial | Fit = Fit.from_json(source) if source.suffix == ".json" else rebuilt(str(source)).model
+    model: Polynomial | Fit = Fit.from_json(source) if source.suffix == ".json" else rebuild(str(source)).model
     folder = source.parent
     if folder.resolve().name == "checkpoints":
         folder = Path(os.path.normpath(folder / ".."))
@@ -54,8 +54,8 @@ def export_checkpoint(ckpt_path: str, to: Format, output: str | None = None) -> 
     return f"wrote {path}; with x in float64: {load[to]}"
 
 
-def rebuilt(path: str) -> Regression:
-    """Return the module of a checkpoint with its fit, if it is one of this package's classes."""
+def rebuild(path: str) -> Regression:
+    """Return the module of a checkpoint, with its fit."""
     checkpoint = read_checkpoint(path)
     state: dict[str, Any] = checkpoint["state_dict"]
     try:
@@ -63,6 +63,6 @@ def rebuilt(path: str) -> Regression:
         double = state["model.coefficients"].dtype == torch.float64
         regression.model.to(torch.float64 if double else torch.float32)
         regression.restore(checkpoint)
-    except Exception as error:  # of many types, for options and tensors that do not fit together
+    except Exception as error:  # of many types, for options and tensors that contradict each other
         raise UsageError(f"not a checkpoint of this program: {path}: {one_line(error)}") from error
     return regression

@@ -25,7 +25,7 @@ COMMANDS = {
     "plot": "draw the figure of a run again, as PDF, SVG or PNG",
     "export": "write a fitted curve for other programs, as ONNX or for torch",
 }
-FIT, REST, ALL = ("fit",), ("validate", "test", "predict"), ("fit", "validate", "test", "predict")
+FIT, AFTER_FIT, ALL = ("fit",), ("validate", "test", "predict"), ("fit", "validate", "test", "predict")
 
 REST_OF_HELP = (
     "All options: python train.py COMMAND --help all",
@@ -35,7 +35,7 @@ REST_OF_HELP = (
 
 
 class Group(NamedTuple):
-    """Options under a heading, the commands that have them, and a line of help for each."""
+    """Options under a heading: the commands that have them, and for each option a line of help."""
 
     heading: str
     commands: Sequence[str]
@@ -53,7 +53,7 @@ GROUPS = (
         "--fix slope=4": "coefficient that is kept and not fitted",
         "--through 4,2": "point that the curve goes through",
     }),
-    Group("What was fitted, and the points", REST, {
+    Group("What was fitted, and the points", AFTER_FIT, {
         "--ckpt_path PATH": "checkpoint, last or best; predict: or fit.json",
         "FILE": "CSV, TSV, Parquet, Arrow, NPY, NPZ; or a folder",
     }),
@@ -123,8 +123,8 @@ def help_text(args: Sequence[str]) -> str | None:
 
 
 def overview() -> str:
-    """Return the commands, and the configurations with the first line of each, which says what it is for."""
-    stories = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
+    """Return the commands, and the configurations with the first line of each, which states its purpose."""
+    configs = [f"  {path}: {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}"
                for path in sorted(Path("configs").glob("*.yaml"))]  # fmt: skip
     lines = [
         f"regression {__version__}: lines and polynomials fitted to points",
@@ -137,12 +137,12 @@ def overview() -> str:
         "",
         "Your own table: python train.py fit FILE --x NAME --y NAME --degree 2",
     ]
-    hint = ["Or python train.py fit -c CONFIG, with one of", *stories] if stories else []
+    hint = ["Or python train.py fit -c CONFIG, with one of", *configs] if configs else []
     return "\n".join([*lines, *hint])
 
 
 def command_page(command: str) -> str:
-    """Return the help of a command, of less than 60 lines of 80 letters."""
+    """Return the help of a command, less than 60 lines of 80 characters."""
     lines = [f"usage: python train.py {command} [FILE] [option ...]", "", f"{COMMANDS[command].capitalize()}."]
     for heading, commands, options in GROUPS:
         if command in commands:
@@ -151,7 +151,7 @@ def command_page(command: str) -> str:
 
 
 def default_of(option: str) -> str:
-    """Return the default of an option in brackets, or nothing if it has none."""
+    """Return the default of an option in brackets, or an empty text if it has none."""
     owner, _, name = option.removeprefix("--").partition(".")
     for cls in OWNERS.get(owner, ()):
         given = inspect.signature(cls).parameters.get(name)

@@ -1,7 +1,7 @@
 """Uses private names of jsonargparse, and of Lightning's command line, which is based on it.
 
-There is no public hook between reading a class's name in a configuration and importing it. The version of jsonargparse
-is bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is used elsewhere. If a name is gone, the
+jsonargparse has no public hook between reading a class's name in a configuration and importing it. Its version is
+bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is used elsewhere. If a name is gone, the
 command fails; it does not import a class unchecked.
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 from jsonargparse import _actions, _common, _typehints
 from lightning.pytorch.cli import LightningCLI
 
-__all__ = ["SIGNS", "OwnCheckpoints", "kept_signs", "remembered_parsers", "replaced_importer"]
+__all__ = ["SIGNS", "OwnCheckpoints", "cached_parsers", "kept_signs", "replaced_importer"]
 
 IMPORTER = "import_object"
 MAKER = "get_class_parser"
 LOADER = "basic_json_or_yaml_load"
-SIGNS = ("#", "?")  # that begin a comment or a key in YAML
+SIGNS = ("#", "?")  # which begin a comment and a key in YAML
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def replaced_importer(replace: Callable[[Any, Callable[[Any], Any]], Any]) -> It
 
 @contextmanager
 def kept_signs() -> Iterator[None]:
-    """Let options that may be null hold a text such as ``#t``: YAML takes it for a comment, so that it became null."""
+    """Keep a text such as ``#t`` as the value of an option that may be null; YAML would read a comment, and so null."""
     load = vars(_typehints)[LOADER]
     setattr(_typehints, LOADER, lambda text: text if text.startswith(SIGNS) else load(text))
     try:
@@ -51,17 +51,17 @@ def kept_signs() -> Iterator[None]:
 
 
 @contextmanager
-def remembered_parsers() -> Iterator[None]:
+def cached_parsers() -> Iterator[None]:
     """Cache the parser of each class: jsonargparse makes a new one at each use of the class's name, dozens of times.
 
-    That takes a quarter of the time of an exact run without imports. Parsing does not change a parser, unless options
+    This saves a quarter of the time of an exact run without imports. Parsing does not change a parser, unless options
     of one class are linked to those of another: such parsers are not cached.
     """
     owner = _typehints.ActionTypeHint
     make: Callable[..., Any] = getattr(owner, MAKER)
     known: dict[Any, Any] = {}
 
-    def remembered(val_class: Any, sub_add_kwargs: Any = None, skip_args: Any = None) -> Any:
+    def cached(val_class: Any, sub_add_kwargs: Any = None, skip_args: Any = None) -> Any:
         options = sub_add_kwargs or {}
         if skip_args or options.get("linked_targets") or _common.nested_links.get():
             return make(val_class, sub_add_kwargs, skip_args)
@@ -70,7 +70,7 @@ def remembered_parsers() -> Iterator[None]:
             known[key] = make(val_class, sub_add_kwargs)
         return known[key]
 
-    setattr(owner, MAKER, staticmethod(remembered))
+    setattr(owner, MAKER, staticmethod(cached))
     try:
         yield
     finally:

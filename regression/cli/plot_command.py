@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from regression.cli.export_command import rebuilt
+from regression.cli.export_command import rebuild
 from regression.common.atomic_files import write_new
 from regression.common.errors import UsageError
 from regression.common.public_names import public
@@ -58,7 +58,7 @@ def plot_checkpoint(
     )
     source = checkpoint_path(ckpt_path, os.getcwd())
     checkpoint = read_fit(source) if source.endswith(".json") else read_checkpoint(source)
-    fit = checkpoint["fit"] if "fit" in checkpoint else rebuilt(source).result
+    fit = checkpoint["fit"] if "fit" in checkpoint else rebuild(source).result
     if not isinstance(fit, Fit):
         raise UsageError(f"nothing was fitted in {source}: take a checkpoint of a fit")
     data, files = _data(checkpoint, source), FitFiles()
@@ -68,7 +68,7 @@ def plot_checkpoint(
         files.load_state_dict(state)
     pictures = fit_pictures(options, fit, data.training, data, [*files.losses.items(), (fit.updates, fit.loss)])
     if name not in pictures:
-        raise UsageError("there are no diagnostics: they need errors by residual σ, which this fit has not")
+        raise UsageError("there are no diagnostics: they need errors by residual σ, which this fit does not have")
     exists = f"{path} is there, and nothing is written over: give another --output"
     write_new(path, pictures[name], str(path), exists, "give another --output")
     return f"wrote {shown_path(path)}"

@@ -1,4 +1,4 @@
-"""Replaces a file and short options, ``fit meas.csv --x T --y U --degree 2``, by the long options they stand for."""
+"""Replaces a file and short options, ``fit meas.csv --x T --y U --degree 2``, by the long options that they mean."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from regression.data.files import ENDINGS, STANDARD_INPUT, column_names
 from regression.readers.columns import listed
 from regression.readers.dialect import STANDARD, Dialect
 
-__all__ = ["SHORT", "write_out"]
+__all__ = ["SHORT", "expand_options"]
 
 SHORT = {
     "--x": "--data.x",
@@ -26,41 +26,41 @@ SHORT = {
     "--fix": "--model.fix",
     "--through": "--model.through",
 }
-OF_ROWS = ("--data.weights", "--data.counts")  # columns too, but without a short option
-OF_MODEL = {"--degree": "2", "--terms": "0,2", "--fix": "slope=4", "--through": "4,2"}  # with an example of each
+LONG_COLUMNS = ("--data.weights", "--data.counts")  # columns without a short option
+EXAMPLES = {"--degree": "2", "--terms": "0,2", "--fix": "slope=4", "--through": "4,2"}  # of the options of the model
 TABLE = "regression.TableDataModule"
 OF_DESCENT = ("--optimizer", "--lr_scheduler", "--model.learning_rate", "--model.loss", "--model.updates_per_batch",
               "--model.stop_at_opt_error")  # fmt: skip
-NAMES_A_MODEL = {"-c", "--config", "--model", "--ckpt_path"}
-SHOWN = 30  # columns of a table in an error
+NAMING_A_MODEL = {"-c", "--config", "--model", "--ckpt_path"}
+SHOWN_COLUMNS = 30  # of a table in an error
 
 
-def write_out(args: Sequence[str]) -> list[str]:
-    """Return the command line with a file and short options as the long options that they stand for.
+def expand_options(args: Sequence[str]) -> list[str]:
+    """Return the command line with a file and short options replaced by the long options that they mean.
 
-    A file right after the command, or as ``--data FILE``, is a table. ``fit`` takes the model by the degree or the
-    terms where none is named, a line without them, and fits exactly unless an option of gradient descent is given. Of a
-    table with two columns the first is x and the second y.
+    A file right after the command, or after ``--data``, is a table. Where ``fit`` is given no model, it is a polynomial
+    if there is a degree or there are terms, else a line; the solver is exact unless an option of gradient descent is
+    given. Of a table with two columns the first is x and the second y.
 
     Args:
         args: The command and what follows it.
 
     Raises:
-        UsageError: If the columns to fit are not named, and the table has others than x and y, or more than two.
+        UsageError: If the columns to fit are not named, and the table has neither x and y nor just two columns.
     """
     command, *words = args
     has_file = bool(words) and (words[0] == STANDARD_INPUT or not words[0].startswith("-"))
     given = list(_options(["--data", *words] if has_file else words))
     table = next((value for name, value in given if name == "--data" and value and (has_file or _is_table(value))), "")
     names = {name.partition("=")[0] for name, _ in given}
-    long = list(_long(given, table))
-    if command != "fit" or names & NAMES_A_MODEL:
+    long = list(_long_options(given, table))
+    if command != "fit" or names & NAMING_A_MODEL:
         return [command, *long]
     if not any(name.startswith("--data") for name in names):
-        for name in sorted(names & SHORT.keys() - OF_MODEL.keys()):
+        for name in sorted(names & SHORT.keys() - EXAMPLES.keys()):
             raise UsageError(f"{name} is for a table: give its file right after fit, as in fit FILE {name} NAME")
-    model = _model(names) if table or names & OF_MODEL.keys() else ()
-    return [command, *model, *long, *(_columns(table, long) if table else ())]
+    model = _model_options(names) if table or names & EXAMPLES.keys() else ()
+    return [command, *model, *long, *(_column_options(table, long) if table else ())]
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -73,50 +73,51 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         elif sign:
             yield name, value
         elif (following := next(rest, None)) is None:
-            raise UsageError(f"{name} needs a value, as in {name} {OF_MODEL.get(name, 'NAME')}")
+            raise UsageError(f"{name} needs a value, as in {name} {EXAMPLES.get(name, 'NAME')}")
         else:
             yield name, following
 
 
-def _long(given: Sequence[tuple[str, str | None]], table: str) -> Iterator[str]:
+def _long_options(given: Sequence[tuple[str, str | None]], table: str) -> Iterator[str]:
     for name, value in given:
         if name == "--data" and value == table and table:
             yield from (f"--data={TABLE}", f"--data.path={table}")
         elif value is None:
             yield SHORT.get(name, name)
-        elif name not in WRITTEN_OUT:
+        elif name not in REPEATABLE:
             yield f"{SHORT.get(name, name)}={value}"
-    for name, write in WRITTEN_OUT.items():
+    for name, write in REPEATABLE.items():
         if values := [value for other, value in given if other == name and value is not None]:
             yield f"{SHORT[name]}={write(values)}"
 
 
-def _list(values: Sequence[str]) -> str:
-    """Return ``0,2`` as a list."""
+def _to_list(values: Sequence[str]) -> str:
+    """Return ``0,2`` as a list of YAML."""
     return values[-1] if values[-1].startswith("[") else f"[{','.join(values)}]"
 
 
-def _mapping(values: Sequence[str]) -> str:
-    """Return ``slope=4``, and more of them, as names with values."""
+def _to_mapping(values: Sequence[str]) -> str:
+    """Return ``slope=4``, and others like it, as a mapping of YAML."""
     if values[-1].startswith("{"):
         return values[-1]
     parts = [part.partition("=") for part in ",".join(values).split(",")]
     names = [name.strip() for name, _, _ in parts]
-    if len({*names}) < len(names):  # of which YAML would take the last
+    if len({*names}) < len(names):  # YAML would take the last value
         raise UsageError(f"--fix gives a coefficient twice, got {', '.join(names)}")
     return f"{{{', '.join(f'{name}: {value}' for name, _, value in parts)}}}"
 
 
-def _lists(values: Sequence[str]) -> str:
-    """Return ``4,2``, and more points, as a list of lists."""
+def _to_lists(values: Sequence[str]) -> str:
+    """Return ``4,2``, and more points, as a list of lists of YAML."""
     return values[-1] if values[-1].startswith("[") else f"[{','.join(f'[{value}]' for value in values)}]"
 
 
-WRITTEN_OUT = {"--terms": _list, "--fix": _mapping, "--through": _lists}  # options that may be given more than once
+# Options that may be given more than once.
+REPEATABLE = {"--terms": _to_list, "--fix": _to_mapping, "--through": _to_lists}
 
 
 def _is_table(value: str) -> bool:
-    """Tell a path from the name of a class, and from settings."""
+    """Tell whether a value is a path, and neither the name of a class nor settings."""
     if value.startswith(("{", "[")) or value.endswith((".yaml", ".yml", ".json")):
         return False
     return (
@@ -127,7 +128,7 @@ def _is_table(value: str) -> bool:
     )
 
 
-def _model(names: set[str]) -> Iterator[str]:
+def _model_options(names: set[str]) -> Iterator[str]:
     """Yield the options of the model and its solver for a command line that names no model."""
     has_degree = bool(names & {"--degree", "--model.degree", "--terms", "--model.terms"})
     yield f"--model=regression.{'PolynomialRegression' if has_degree else 'LineRegression'}"
@@ -144,7 +145,7 @@ def _data_options(options: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _dialect(named: Mapping[str, str]) -> Dialect:
-    """Return how the table is written, by the options for it; what they may not be, the parser says."""
+    """Return the dialect that the options describe; the standard one if they are wrong, which the parser reports."""
     found: dict[str, Any] = {
         name: named[f"--data.{name}"] for name in Dialect.__dataclass_fields__ if f"--data.{name}" in named
     }
@@ -156,23 +157,23 @@ def _dialect(named: Mapping[str, str]) -> Dialect:
     return STANDARD
 
 
-def _columns(table: str, options: Sequence[str]) -> list[str]:
+def _column_options(table: str, options: Sequence[str]) -> list[str]:
     """Return options for the columns of x and y that are not named."""
     named = dict(_data_options(options))
-    open_ = [axis for axis in ("x", "y") if f"--data.{axis}" not in named]
-    if not open_:
+    unnamed = [axis for axis in ("x", "y") if f"--data.{axis}" not in named]
+    if not unnamed:
         return []
     columns = column_names(table, _dialect(named))
-    taken = {named[option] for option in named.keys() & {*SHORT.values(), *OF_ROWS}}
+    taken = {named[option] for option in named.keys() & {*SHORT.values(), *LONG_COLUMNS}}
     rest = [name for at, name in enumerate(columns, start=1) if name not in taken and str(at) not in taken]
-    if set(open_) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are not there
+    if set(unnamed) <= set(rest) or len(rest) > len(columns) - len(taken):  # the reader names those that are missing
         return []
-    if len(rest) == len(open_):
-        return [f"--data.{axis}={name}" for axis, name in zip(open_, rest, strict=True)]
-    shown = listed(columns, SHOWN)
+    if len(rest) == len(unnamed):
+        return [f"--data.{axis}={name}" for axis, name in zip(unnamed, rest, strict=True)]
+    shown = listed(columns, SHOWN_COLUMNS)
     if len(columns) == 1:
         raise UsageError(
             f"{table} has one column, {shown}: say what stands above the names with --data.skip_rows or "
             "--data.comment, or what parts them with --data.delimiter"
         )
-    raise UsageError(f"{table} has the columns {shown}: choose with {' and '.join(f'--{axis}' for axis in open_)}")
+    raise UsageError(f"{table} has the columns {shown}: choose with {' and '.join(f'--{axis}' for axis in unnamed)}")

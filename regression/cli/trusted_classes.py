@@ -1,7 +1,7 @@
 """Limits the classes that a configuration may name, and its size, so that a foreign configuration runs no code.
 
-jsonargparse imports whatever a ``class_path`` names before it checks that it is a class of the expected type, and an
-import runs code. Here the name is checked before the import.
+jsonargparse imports what a ``class_path`` names before it checks that it is a class of the expected type, and an import
+runs code. Here the name is checked before the import.
 """
 
 import os
@@ -18,26 +18,26 @@ from jsonargparse import get_loader, set_loader
 from regression.cli.parser_internals import SIGNS, kept_signs, replaced_importer
 from regression.common.errors import UsageError
 
-__all__ = ["OPTIONS", "only_trusted_names", "require_plain_files"]
+__all__ = ["CONFIG_OPTIONS", "only_trusted_names", "require_plain_files"]
 
-KINDS = ("accelerators", "callbacks", "cli", "core", "loggers", "plugins", "profilers", "strategies")
-AREAS = (
+LIGHTNING_PARTS = ("accelerators", "callbacks", "cli", "core", "loggers", "plugins", "profilers", "strategies")
+TRUSTED_MODULES = (
     "torch.optim",
     "torch.nn.modules.loss",
-    *(f"lightning.{part}.{kind}" for part in ("pytorch", "fabric") for kind in KINDS),
+    *(f"lightning.{part}.{kind}" for part in ("pytorch", "fabric") for kind in LIGHTNING_PARTS),
     "regression",
     "jsonargparse",
 )
-PLACES = (*AREAS, "torch.nn")  # packages that a name may begin with; their import has no effects
-LARGEST = 1 << 20  # bytes of YAML
-DEEPEST = 40  # levels of nested lists and mappings
-MOST = 100_000  # values, with all aliases expanded
-SIZED = (".yaml", ".yml", ".json")
-OPTIONS = ("-c", "--config")
+TRUSTED_PREFIXES = (*TRUSTED_MODULES, "torch.nn")  # packages that a name may begin with; their import has no effects
+MOST_BYTES = 1 << 20  # of YAML
+MOST_LEVELS = 40  # of nested lists and mappings
+MOST_VALUES = 100_000  # with all aliases expanded
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+CONFIG_OPTIONS = ("-c", "--config")
 
 
 class _RefusalError(BaseException):
-    """A refused name. Not an ``Exception``, which the parser would catch in order to try the next of several types."""
+    """A name is refused. Not an ``Exception``, which the parser would catch to try the next of several types."""
 
 
 @contextmanager
@@ -48,9 +48,9 @@ def only_trusted_names() -> Iterator[None]:
         UsageError: If a configuration or an option names something else, or is a YAML bomb.
     """
     load = get_loader("yaml")
-    set_loader("yaml", lambda text: _loaded(text, load), (yaml.YAMLError,))
+    set_loader("yaml", lambda text: _load_checked(text, load), (yaml.YAMLError,))
     try:
-        with replaced_importer(_trusted), kept_signs():
+        with replaced_importer(_import_trusted), kept_signs():
             yield
     except _RefusalError as refusal:
         raise UsageError(str(refusal)) from None
@@ -58,13 +58,13 @@ def only_trusted_names() -> Iterator[None]:
         set_loader("yaml", load, (yaml.YAMLError,))
 
 
-def _trusted(name: Any, importer: Any) -> Any:
+def _import_trusted(name: Any, importer: Any) -> Any:
     """Import and return the class of a name, if it may be built."""
-    if isinstance(name, str) and "." in name and not (_is_within(name, PLACES) and "__" not in name):
-        raise _RefusalError(_untrusted(name))
+    if isinstance(name, str) and "." in name and not (_is_within(name, TRUSTED_PREFIXES) and "__" not in name):
+        raise _RefusalError(_refusal(name))
     found = importer(name)  # refuses a text that is not a dotted name
-    if not isinstance(found, type) or not _is_within(found.__module__, AREAS):
-        raise _RefusalError(_untrusted(name))
+    if not isinstance(found, type) or not _is_within(found.__module__, TRUSTED_MODULES):
+        raise _RefusalError(_refusal(name))
     return found
 
 
@@ -72,19 +72,19 @@ def _is_within(name: str, places: Sequence[str]) -> bool:
     return any(f"{name}.".startswith(f"{place}.") for place in places)
 
 
-def _untrusted(name: str) -> str:
+def _refusal(name: str) -> str:
     return (
         f"{name} is not allowed: options and configurations can name torch's optimizers, schedulers and losses, and "
         "Lightning's and this program's classes; build anything else in a Python program of your own"
     )
 
 
-def _loaded(text: str, load: Any) -> Any:
-    if len(text) > LARGEST:
-        raise _RefusalError(f"expected at most {LARGEST:,} characters of YAML, got {len(text):,}: shorten it")
+def _load_checked(text: str, load: Any) -> Any:
+    if len(text) > MOST_BYTES:
+        raise _RefusalError(f"expected at most {MOST_BYTES:,} characters of YAML, got {len(text):,}: shorten it")
     _require_flat(text)
     if text.startswith(SIGNS) and "\n" not in text:
-        return text  # of YAML a comment or a key, which as an option would be nothing; options are read as they stand
+        return text  # the value of an option: YAML would read a comment or a key, and so nothing
     try:
         return load(text)
     except (ValueError, RecursionError, OverflowError) as error:  # such as a number of 5,000 digits
@@ -94,46 +94,43 @@ def _loaded(text: str, load: Any) -> Any:
 def _require_flat(text: str) -> None:
     """Refuse nesting too deep for the parser's stack, and aliases that expand to too many values or to themselves."""
     sizes: dict[str, int] = {}
-    open_: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and the number of values before it
+    open_nodes: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and number of values before it
     values = 0
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
-            values += sizes.get(str(anchor), MOST + 1)  # an alias within its own anchor would expand without end
+            values += sizes.get(str(anchor), MOST_VALUES + 1)  # an alias within its own anchor would expand without end
         elif isinstance(event, yaml.CollectionStartEvent):
-            open_.append((anchor, values))
+            open_nodes.append((anchor, values))
             values += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_.pop()
+            anchor, before = open_nodes.pop()
             sizes |= {anchor: values - before} if anchor else {}
         elif isinstance(event, yaml.ScalarEvent):
             values += 1
             sizes |= {anchor: 1} if anchor else {}
-        if values > MOST:
-            raise _RefusalError(f"expected at most {MOST:,} values in YAML, got more with its aliases: write less")
-        if len(open_) > DEEPEST:
-            raise _RefusalError(f"expected at most {DEEPEST} levels of YAML, got more: write it flatter")
+        if values > MOST_VALUES:
+            raise _RefusalError(f"expected at most {MOST_VALUES:,} values in YAML, got more with aliases: write less")
+        if len(open_nodes) > MOST_LEVELS:
+            raise _RefusalError(f"expected at most {MOST_LEVELS} levels of YAML, got more: write it flatter")
 
 
 def require_plain_files(args: Sequence[str]) -> None:
-    """Refuse a configuration that is too large, or is not a regular file, before it is read.
+    """Refuse a configuration of more than a mebibyte, and a pipe or a device, before they are read.
 
     Args:
         args: The command line.
-
-    Raises:
-        UsageError: If an option names a YAML or JSON file of more than a mebibyte, or a pipe or a device.
     """
     for before, word in pairwise(["", *args]):
         path = Path(word.rpartition("=")[2])
-        is_named = before in OPTIONS or word.startswith(OPTIONS) or path.suffix.lower() in SIZED
-        _require_plain(path, LARGEST if is_named else None)
+        is_named = before in CONFIG_OPTIONS or word.startswith(CONFIG_OPTIONS) or path.suffix.lower() in CONFIG_SUFFIXES
+        _require_plain(path, MOST_BYTES if is_named else None)
 
 
 def _require_plain(path: Path, largest: int | None) -> None:
     try:
         found = os.stat(path)
-    except (OSError, ValueError):  # the parser reports it
+    except (OSError, ValueError):  # the parser reports a path that does not exist
         return
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading it might not end
         raise UsageError(f"{path} is not a regular file: expected one with that content")

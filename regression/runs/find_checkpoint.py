@@ -11,9 +11,16 @@ from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.folder import is_first_process, run_number
 from regression.runs.parent_watch import say
 
-__all__ = ["LAST_OR_NEW", "WORDS", "checkpoint_path", "has_checkpoint", "lacks_files", "sweep"]
+__all__ = [
+    "CHECKPOINT_WORDS",
+    "LAST_OR_NEW",
+    "checkpoint_path",
+    "has_checkpoint",
+    "lacks_files",
+    "remove_partial",
+]
 
-WORDS = ("last", "best")
+CHECKPOINT_WORDS = ("last", "best")
 LAST_OR_NEW = "last_or_new"
 FILES = ("fit.json", "fit.txt", "fit.png")
 
@@ -36,7 +43,7 @@ def checkpoint_path(word: str, root: str) -> str:
         raise UsageError(f"--ckpt_path {word} is not supported: give a path, last or best")
     if not word:
         raise UsageError("--ckpt_path must be a path, last or best, got nothing")
-    if word not in WORDS:
+    if word not in CHECKPOINT_WORDS:
         return word
     for path in _newest_first(Path(root), f"{word}.ckpt"):
         try:
@@ -71,7 +78,7 @@ def lacks_files(path: str) -> bool:
     return folder.name == "checkpoints" and not all((folder.parent / name).is_file() for name in FILES)
 
 
-def sweep(root: str) -> None:
+def remove_partial(root: str) -> None:
     """Remove the temporary files of processes that were killed while they wrote.
 
     Args:

@@ -253,5 +253,5 @@ def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatc
     said = []
     for rank in (0, 1):
         monkeypatch.setattr(rank_zero_only, "rank", rank)
-        said.append(entry._warning_line(UserWarning("two\nlines")))
+        said.append(entry._format_warning(UserWarning("two\nlines")))
     assert said == ["regression: warning: two lines\n", ""]

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from regression.cli.help_page import GROUPS, OWNERS, command_page, default_of, help_text
-from regression.cli.short_options import SHORT, write_out
+from regression.cli.short_options import SHORT, expand_options
 from regression.common.errors import UsageError
 from tests.support.command import Command
 
@@ -31,7 +31,7 @@ def pair(folder: Path) -> str:
 
 def test_short_options_stand_for_long_ones(table: str) -> None:
     """A file after fit is a table; a degree means a polynomial; the fit is exact."""
-    long = write_out(["fit", table, "--x", "Time (s)", "--y=Voltage, mV", "--sigma", "error", "--degree", "2"])
+    long = expand_options(["fit", table, "--x", "Time (s)", "--y=Voltage, mV", "--sigma", "error", "--degree", "2"])
     assert long == [
         "fit", "--model=regression.PolynomialRegression", "--model.solver=exact", TABLE, f"--data.path={table}",
         "--data.x=Time (s)", "--data.y=Voltage, mV", "--data.sigma=error", "--model.degree=2",
@@ -50,7 +50,7 @@ def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
         (["--degree=3", "--through", "4,2", "--through=-1,0.5"], [polynomial, "--model.through=[[4,2],[-1,0.5]]"]),
         (["--degree=3", "--through=[[4, 2]]", "--fix={c1: 2}"], [polynomial, "--model.through=[[4, 2]]"]),
     ):
-        long = write_out(["fit", path, *given])
+        long = expand_options(["fit", path, *given])
         assert long[:3] == ["fit", written[0], exact]
         assert written[1] in long
     done = command("fit", path, "--terms", "2", "--fix", "c2=1")
@@ -58,22 +58,22 @@ def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
     done = command("fit", path, "--through", "2024-05-01T12:00,81")
     assert "a list of points, such as [[4, 2]], with times as numbers of the time unit since the" in done.err
     with pytest.raises(UsageError, match="--fix gives a coefficient twice, got c0, c0"):
-        write_out(["fit", path, "--fix", "c0=1", "--fix", "c0=2"])
+        expand_options(["fit", path, "--fix", "c0=1", "--fix", "c0=2"])
     with pytest.raises(UsageError, match="--through needs a value, as in --through 4,2"):
-        write_out(["fit", path, "--through"])
+        expand_options(["fit", path, "--through"])
 
 
 @pytest.mark.parametrize("option", ["--optimizer=SGD", "--model.learning_rate=0.1", "--optimizer.lr=1", "--model.loss"])
 def test_an_option_of_descent_leaves_the_solver_to_it(table: str, option: str) -> None:
     """With an optimizer, a learning rate or a loss the solver is the module's own default."""
-    assert "--model.solver=exact" not in write_out(["fit", table, "--x=1", "--y=2", option])
+    assert "--model.solver=exact" not in expand_options(["fit", table, "--x=1", "--y=2", option])
 
 
 def test_what_names_a_model_keeps_it(table: str) -> None:
     """A model, a configuration or a checkpoint stays; the columns are left to it."""
     for words in (["--model", "LineRegression"], ["-c", "a.yaml"], ["--config=a.yaml"], ["--ckpt_path", "last"]):
-        assert write_out(["fit", table, *words]) == ["fit", TABLE, f"--data.path={table}", *words]
-    assert write_out(["predict", table, "--ckpt_path=last"]) == [
+        assert expand_options(["fit", table, *words]) == ["fit", TABLE, f"--data.path={table}", *words]
+    assert expand_options(["predict", table, "--ckpt_path=last"]) == [
         "predict", TABLE, f"--data.path={table}", "--ckpt_path=last"
     ]  # fmt: skip
 
@@ -81,22 +81,22 @@ def test_what_names_a_model_keeps_it(table: str) -> None:
 @pytest.mark.parametrize("value", ["SineLineDataModule", "regression.TableDataModule", '{"class_path": "A"}', "d.yaml"])
 def test_data_that_is_no_file_stays(value: str) -> None:
     """The name of a class and settings are no table."""
-    assert write_out(["fit", f"--data={value}"]) == ["fit", f"--data={value}"]
+    assert expand_options(["fit", f"--data={value}"]) == ["fit", f"--data={value}"]
 
 
 def test_of_two_columns_the_first_is_x(tmp_path: Path) -> None:
     """What is not named is the one choice that is left, whether the others go by name or number."""
     path = pair(tmp_path)
-    assert write_out(["fit", "--data", path])[-2:] == ["--data.x=t", "--data.y=u"]
-    assert write_out(["fit", path, "--y=t"])[-1] == "--data.x=u"
-    assert write_out(["fit", path, "--x=2"])[-1] == "--data.y=t"
+    assert expand_options(["fit", "--data", path])[-2:] == ["--data.x=t", "--data.y=u"]
+    assert expand_options(["fit", path, "--y=t"])[-1] == "--data.x=u"
+    assert expand_options(["fit", path, "--x=2"])[-1] == "--data.y=t"
 
 
 def test_columns_x_and_y_are_taken_among_others(tmp_path: Path) -> None:
     """The defaults hold where the table has them."""
     (tmp_path / "a.csv").write_text("id,y,x\n1,2,3\n")
     assert not [
-        word for word in write_out(["fit", str(tmp_path / "a.csv")]) if word.startswith(("--data.x", "--data.y"))
+        word for word in expand_options(["fit", str(tmp_path / "a.csv")]) if word.startswith(("--data.x", "--data.y"))
     ]
 
 
@@ -107,7 +107,7 @@ def test_names_are_those_of_any_format(tmp_path: Path) -> None:
     feather.write_feather(pa.table(columns), str(tmp_path / "a.arrow"))
     np.savez(tmp_path / "a.npz", **columns)
     for name in ("a.parquet", "a.arrow", "a.npz"):
-        assert write_out(["fit", str(tmp_path / name)])[-2:] == ["--data.x=t", "--data.y=u"]
+        assert expand_options(["fit", str(tmp_path / name)])[-2:] == ["--data.x=t", "--data.y=u"]
 
 
 def test_a_table_of_more_columns_shows_them(command: Command, table: str) -> None:
@@ -137,7 +137,7 @@ def test_x_and_y_are_two_columns(command: Command, table: str) -> None:
 def test_a_column_needs_a_table(option: str) -> None:
     """A column without a file is refused with the place of the file."""
     with pytest.raises(UsageError, match=f"{option} is for a table: give its file right after fit"):
-        write_out(["fit", option, "a"])
+        expand_options(["fit", option, "a"])
 
 
 def test_a_file_elsewhere_is_told_its_place(command: Command, table: str) -> None:
@@ -160,7 +160,7 @@ def test_the_short_way_gives_the_fit_of_the_long_one(command: Command, table: st
 def test_an_option_without_a_value_is_named(words: tuple[str, ...]) -> None:
     """The option that the line ends with needs a value."""
     with pytest.raises(UsageError, match=f"{words[-1]} needs a value"):
-        write_out(["fit", "a.csv", *words])
+        expand_options(["fit", "a.csv", *words])
 
 
 def test_a_misspelt_short_option_finds_it(command: Command, table: str) -> None:

@@ -144,7 +144,7 @@ LINE_YAML = (ROOT / "configs" / "line.yaml").read_text()
         ("[" * 40 + "]" * 40, ""),
         ("[" * 41 + "]" * 41, "expected at most 40 levels of YAML, got more: write it flatter"),
         ("[" + "1," * 99_999 + "]", ""),
-        ("[" + "1," * 100_000 + "]", "expected at most 100,000 values in YAML, got more with its aliases: write less"),
+        ("[" + "1," * 100_000 + "]", "expected at most 100,000 values in YAML, got more with aliases: write less"),
     ],
     ids=["largest", "larger", "deepest", "deeper", "most", "more"],
 )

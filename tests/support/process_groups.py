@@ -25,7 +25,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from regression.cli.entry import _quieten
+from regression.cli.entry import _suppress_messages
 from regression.data.table_module import TableDataModule
 from regression.outputs.evaluation import Evaluation
 from regression.outputs.predictions import PredictionFile
@@ -157,7 +157,7 @@ def forked(rank: int, size: int, folder: Path) -> int:
 
 def main(folder: str, *sizes: str) -> None:
     torch.set_num_threads(1)
-    _quieten()
+    _suppress_messages()
     for size in map(int, sizes):
         group = [forked(rank, size, Path(folder)) for rank in range(size)]
         assert not any(os.waitpid(process, 0)[1] for process in group), f"a group of {size} failed"
