@@ -11,7 +11,7 @@ from regression.common.public_names import public
 from regression.common.text import shown_path
 from regression.data.data_modules import PointsDataModule
 from regression.fits.fit import Fit
-from regression.outputs.figure_options import ENDINGS, FigureOptions, fit_pictures
+from regression.outputs.figure_options import FIGURE_ENDINGS, FigureOptions, draw_fit
 from regression.outputs.fit_files import FitFiles
 from regression.runs.checkpoint_file import read_checkpoint, read_fit
 from regression.runs.find_checkpoint import checkpoint_path
@@ -50,7 +50,7 @@ def plot_checkpoint(
     """
     require_local("--output", output)
     path = Path(output)
-    if path.suffix not in ENDINGS:
+    if path.suffix not in FIGURE_ENDINGS:
         raise UsageError(f"--output must end in .pdf, .svg or .png, got {output}")
     name = f"{'diagnostics' if diagnostics else 'fit'}{path.suffix}"
     options = FigureOptions(
@@ -66,7 +66,7 @@ def plot_checkpoint(
     state = checkpoint.get("callbacks", {}).get(files.state_key)
     if state is not None:
         files.load_state_dict(state)
-    pictures = fit_pictures(options, fit, data.training, data, [*files.losses.items(), (fit.updates, fit.loss)])
+    pictures = draw_fit(options, fit, data.training, data, [*files.losses.items(), (fit.updates, fit.loss)])
     if name not in pictures:
         raise UsageError("there are no diagnostics: they need errors by residual σ, which this fit does not have")
     exists = f"{path} is there, and nothing is written over: give another --output"

@@ -1,4 +1,4 @@
-"""Logs how well a fit describes the points of ``validate`` and ``test``, and prints it in two lines."""
+"""Logs and prints how well a fit describes the points of ``validate`` and ``test``."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["Evaluation"]
 
 
 class Evaluation(Callback):
-    """Measures the points of ``validate`` and ``test`` against the fit, over all devices.
+    """Compares the points of ``validate`` and ``test`` with the fit, over all devices.
 
     Logs ``rsquared``, ``rmse``, ``mae`` and ``coverage``, each after ``val_`` or ``test_``, and prints them. The
     validations during a fit log their loss alone.
@@ -52,10 +52,10 @@ class Evaluation(Callback):
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if trainer.state.fn == "fit" or as_curve_module(pl_module).result is None:
             return
-        self._goodness = self._goodness.reduced(pl_module.device)
+        self._goodness = self._goodness.gather(pl_module.device)
         for name, value in self._goodness.metrics().items():
-            whole = torch.tensor(value, dtype=torch.float64)  # Lightning would round a plain number to float32
-            pl_module.log(stage + name, whole, on_step=False, on_epoch=True)  # the same on every process
+            unrounded = torch.tensor(value, dtype=torch.float64)  # Lightning would round a plain number to float32
+            pl_module.log(stage + name, unrounded, on_step=False, on_epoch=True)  # the same on every process
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the numbers, unless this is a validation during a fit."""

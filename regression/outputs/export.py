@@ -30,7 +30,7 @@ __all__ = ["SUFFIXES", "Format", "export"]
 Format = Literal["onnx", "torch"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 SHAPES = {"x": {0: torch.export.Dim("N", min=0)}}
-FACTS_FILE = "regression.json"
+METADATA_FILE = "regression.json"
 EXISTS = "{} exists and is not written over: name another file with --output"
 
 
@@ -58,35 +58,35 @@ def export(model: Polynomial | Fit, to: Format, path: str | Path) -> None:
     missing = [name for name in ("onnx", "onnxscript") if to == "onnx" and find_spec(name) is None]
     if missing:
         raise UsageError(f"ONNX needs {' and '.join(missing)}, not installed here: pip install onnx onnxscript")
-    formula, facts = Formula.of(model, has_column=to == "onnx"), _facts(model)
+    formula, metadata = Formula.of(model, has_column=to == "onnx"), _metadata(model)
     with _quiet():
-        example = torch.zeros(3, dtype=torch.float64)  # for the exporter, sizes 0 and 1 would be constants
+        example = torch.zeros(3, dtype=torch.float64)  # the exporter would make a size of 0 or 1 a constant
         program = torch.export.export(formula.eval(), (example,), dynamic_shapes=SHAPES)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # it contains paths of this machine
-        content = _onnx_file(program, facts) if to == "onnx" else _program_file(program, facts)
+        content = _onnx_file(program, metadata) if to == "onnx" else _program_file(program, metadata)
     write_new(path, content, str(path), EXISTS.format(path), "name another file with --output")
 
 
-def _onnx_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> bytes:
+def _onnx_file(program: torch.export.ExportedProgram, metadata: dict[str, str]) -> bytes:
     onnx = torch.onnx.export(
         program, dynamo=True, verbose=False, input_names=["x"], output_names=["mean"], dynamic_shapes=SHAPES
     )
     assert onnx is not None
-    onnx.model.producer_name, onnx.model.producer_version = "regression", facts["version"]
-    onnx.model.metadata_props.update(facts)
+    onnx.model.producer_name, onnx.model.producer_version = "regression", metadata["version"]
+    onnx.model.metadata_props.update(metadata)
     for node in onnx.model.graph:
-        node.metadata_props.clear()  # notes of the exporter, which would be most of the file
+        node.metadata_props.clear()  # what the exporter adds would be most of the file
     return bytes(onnx.model_proto.SerializeToString())
 
 
-def _program_file(program: torch.export.ExportedProgram, facts: dict[str, str]) -> bytes:
+def _program_file(program: torch.export.ExportedProgram, metadata: dict[str, str]) -> bytes:
     content = io.BytesIO()
-    torch.export.save(program, content, extra_files={FACTS_FILE: json.dumps(facts)})
+    torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(metadata)})
     return content.getvalue()
 
 
-def _facts(model: Polynomial | Fit) -> dict[str, str]:
+def _metadata(model: Polynomial | Fit) -> dict[str, str]:
     """Return the metadata of the file: numbers and names as JSON, other values as text."""
     domain: tuple[float, float] | None
     if isinstance(model, Fit):
@@ -137,10 +137,10 @@ class Formula(nn.Module):
         mapping: Center and scale, or ``None`` for raw x.
         fit_intercept: Whether there is a constant term.
         has_column: Whether the sum is computed as a product with a matrix of one column, because runtimes of ONNX
-            refuse the product of a matrix without rows and a vector. Its last bits differ.
+            refuse the product of a matrix without rows and a vector. The last bits differ.
 
     Raises:
-        UsageError: If a number is not finite, there is none, or their type is another one.
+        UsageError: If there are no coefficients, or they are not finite, or of another type.
     """
 
     coefficients: Tensor
@@ -176,8 +176,8 @@ class Formula(nn.Module):
             mapping = (curve.center, curve.scale)
             return cls(torch.tensor(curve.in_y_unit, dtype=torch.float64), mapping=mapping, has_column=has_column)
         low, high = model.domain or (-1.0, 1.0)
-        own = None if model.domain is None else (low / 2 + high / 2, high / 2 - low / 2)
-        return cls(model.expanded, model.basis, own, model.has_constant, has_column)
+        center_scale = None if model.domain is None else (low / 2 + high / 2, high / 2 - low / 2)
+        return cls(model.expanded, model.basis, center_scale, model.has_constant, has_column)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), shape (N,), for float64 points x of shape (N,)."""

@@ -19,13 +19,13 @@ from regression.fits.report import method_of
 from regression.inference.row_diagnostics import UNKNOWN, untested
 from regression.training.base import CurveModule
 
-if TYPE_CHECKING:  # a second to import
+if TYPE_CHECKING:  # matplotlib takes a second to import
     from regression.figures.history import Losses
 
-__all__ = ["FigureOptions", "fit_pictures", "picture_on_the_way", "write_pictures"]
+__all__ = ["FigureOptions", "draw_fit", "draw_update", "write_pictures"]
 
-ENDINGS = (".png", ".pdf", ".svg")
-SMALLEST, LARGEST = 2.0, 100.0  # inches of a figure
+FIGURE_ENDINGS = (".png", ".pdf", ".svg")
+LEAST_SIZE, MOST_SIZE = 2.0, 100.0  # inches
 LEAST_DPI, MOST_DPI = 20, 2400
 
 
@@ -56,14 +56,14 @@ class FigureOptions:
         self.files = [] if file is None else [file] if isinstance(file, str) else list(file)
         self.dpi, self.size, self.title, self.style, self.diagnostics = dpi, size, title, style, diagnostics
         for name in self.files:
-            if Path(name).name != name or Path(name).suffix not in ENDINGS or not name.isprintable():
+            if Path(name).name != name or Path(name).suffix not in FIGURE_ENDINGS or not name.isprintable():
                 raise UsageError(f"figure.file must be a file name ending in .pdf, .svg or .png, got {name}")
             if name == "fit.png":
                 raise UsageError("figure.file is for more files than fit.png, which is always there: leave it out")
         if not LEAST_DPI <= dpi <= MOST_DPI:
             raise UsageError(f"figure.dpi must be from {LEAST_DPI} to {MOST_DPI}, got {dpi}")
-        if size is not None and not all(SMALLEST <= length <= LARGEST for length in size):
-            raise UsageError(f"figure.size must be two lengths from {SMALLEST:g} to {LARGEST:g} inches, got {size}")
+        if size is not None and not all(LEAST_SIZE <= length <= MOST_SIZE for length in size):
+            raise UsageError(f"figure.size must be two lengths from {LEAST_SIZE:g} to {MOST_SIZE:g} inches, got {size}")
         if style is not None:
             from regression.figures.figure import styled  # matplotlib takes a second to import
 
@@ -72,7 +72,7 @@ class FigureOptions:
 
 
 def write_pictures(folder: Path, draw: Callable[[], dict[str, bytes]]) -> bytes | None:
-    """Write figures and return ``fit.png``; warn if they cannot be drawn, without fonts, LaTeX or memory.
+    """Write figures and return ``fit.png``; warn if they cannot be drawn, such as without fonts, LaTeX or memory.
 
     Args:
         folder: Where to write.
@@ -89,7 +89,7 @@ def write_pictures(folder: Path, draw: Callable[[], dict[str, bytes]]) -> bytes 
     return pictures["fit.png"]
 
 
-def fit_pictures(
+def draw_fit(
     options: FigureOptions,
     fit: Fit,
     rows: Rows,
@@ -104,7 +104,7 @@ def fit_pictures(
         fit: The fit.
         rows: The rows that were fitted.
         data: The data module that they come from, if it is one of this package.
-        losses: Losses on the way, each with the number of updates made before it.
+        losses: Losses during the run, each with the number of updates made before it.
         most: Number of points that are drawn, at most.
     """
     from regression.figures.diagnostics import diagnostics
@@ -120,14 +120,14 @@ def fit_pictures(
         made = figure(title, *shown, panel or compared_degrees(fit), options.size)
         names = ("fit.png", *options.files)
         found = {name: figure_file(made, Path(name).suffix, options.dpi) for name in names}
-        if options.diagnostics and has_diagnostics(fit):
-            four = diagnostics(fit, points, title, first_row, options.size)
+        if options.diagnostics and can_diagnose(fit):
+            drawn = diagnostics(fit, points, title, first_row, options.size)
             endings = dict.fromkeys(Path(name).suffix for name in names)
-            found |= {f"diagnostics{ending}": figure_file(four, ending, options.dpi) for ending in endings}
+            found |= {f"diagnostics{ending}": figure_file(drawn, ending, options.dpi) for ending in endings}
     return found
 
 
-def picture_on_the_way(
+def draw_update(
     options: FigureOptions,
     module: CurveModule,
     coefficients: Sequence[float],
@@ -135,7 +135,7 @@ def picture_on_the_way(
     losses: Sequence[tuple[int, float | None]],
     most: int,
 ) -> bytes:
-    """Draw coefficients before the end of a run, without bands, and return the PNG file.
+    """Draw the curve after an update of a run, without bands, and return the PNG file.
 
     Args:
         options: The options of the figure.
@@ -160,8 +160,8 @@ def picture_on_the_way(
         return figure_file(figure(title, shown, curve, panel, options.size), ".png", options.dpi)
 
 
-def has_diagnostics(fit: Fit) -> bool:
-    """Tell whether there can be diagnostics, and warn if not."""
+def can_diagnose(fit: Fit) -> bool:
+    """Tell whether the diagnostics of a fit can be drawn, and warn if not."""
     if fit.bse is not None and fit.sigma and fit.cov_type == "nonrobust" and not fit.errors_in_x:
         return True
     warnings.warn(f"there are no diagnostics: {untested(fit) or UNKNOWN}", UserWarning, stacklevel=2)
@@ -185,13 +185,13 @@ def _loss_panel(losses: Sequence[tuple[int, float | None]], name: str) -> "Losse
 
 
 def _held_out(data: PointsDataModule | None, most: int) -> Points | None:
-    """Return points that were held out if they are in one block: to read several may take as long as the fit."""
+    """Return some held-out points if these are in one block: reading several may take as long as the fit."""
     if data is None or data.validation is None or len(data.validation.counts) > 1:
         return None
     return data.validation.sample(most)
 
 
 def _are_all_rows(rows: Rows, points: Points, data: PointsDataModule | None) -> bool:
-    """Tell whether points are all rows of the data, in their order, so that the rows' numbers are known."""
-    is_whole = data is not None and data.training is data.all
-    return is_whole and not rows.omitted and len(points.x) == len(rows)
+    """Tell whether points are all rows of the data, in order, so that the numbers of the rows are known."""
+    has_all = data is not None and data.training is data.all
+    return has_all and not rows.omitted and len(points.x) == len(rows)

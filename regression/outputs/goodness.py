@@ -1,8 +1,8 @@
-"""How well a curve describes points that it was not fitted to. Torch only.
+"""How well a curve describes points that it was not fitted to.
 
 Sums of squares are taken about the mean of each batch and merged by Chan's formula, in float64. The textbook's
-``Σ y² − (Σ y)² / N`` loses all digits if y is large against its spread. No small constant is added to a denominator,
-because the ratio would be wrong for small y.
+``Σ y² − (Σ y)² / N`` loses all digits if y is large against its spread. No small constant is added to a denominator:
+with small y the ratio would be wrong.
 """
 
 import math
@@ -78,7 +78,7 @@ class Goodness:
             inside=self.inside + other.inside,
         )
 
-    def reduced(self, device: torch.device) -> "Goodness":
+    def gather(self, device: torch.device) -> "Goodness":
         """Return the statistics of the points of all processes."""
         total = Goodness()
         for row in all_gather_rows(torch.tensor([list(vars(self).values())], dtype=torch.float64, device=device)):

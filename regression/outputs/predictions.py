@@ -1,4 +1,4 @@
-"""Writes predictions to a file, one row per input row, in the input's order, batch by batch."""
+"""Writes predictions to a file, one row for each row of the input, in its order, batch by batch."""
 
 import warnings
 from typing import Any
@@ -16,14 +16,13 @@ from regression.fits.fit import Fit
 from regression.outputs.table_file import PredictedTable, arrow_rows, schema_of_rows
 from regression.training.trainer_parts import as_curve_module, run_data
 
-__all__ = ["PredictionFile", "say_of_rows"]
+__all__ = ["PredictionFile", "print_row_notes"]
 
 COLUMNS = ("x", *Prediction._fields)
 WITHOUT_SIGMA = (
     "note: the cells of obs_ci are empty: new observations of a weighted fit scatter by their own sigma; name its "
     "column with --data.sigma"
 )
-
 OF_M_ESTIMATE = "note: the cells of obs_ci are empty: an M-estimate has no scatter for new observations"
 
 
@@ -42,7 +41,7 @@ class PredictionFile(Callback):
         self.file, self._table = file, PredictedTable(file)
         self._rows, self._outside, self._farthest = 0, 0, 0.0
         self._beyond, self._first_beyond = 0, (0, 0.0)
-        self._is_open = False  # whether points of a weighted fit came without their sigma
+        self._lacks_sigma = False  # whether the fit is weighted, and points have no sigma
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a temporary file in the run's folder."""
@@ -68,14 +67,14 @@ class PredictionFile(Callback):
         x = table[:, 0]
         outside = torch.maximum(low - x, x - high).clamp_min(0)
         has_sigma = module.convert_batch(batch).sigma is not None
-        self._is_open |= fit.weighted and not has_sigma
+        self._lacks_sigma |= fit.weighted and not has_sigma
         self._count_beyond(table, fit, has_sigma)
         self._rows += len(x)
         self._outside += int((outside > 0).sum())
         self._farthest = max(self._farthest, float(outside.max()) if len(x) else 0.0)
 
     def _count_beyond(self, table: Tensor, fit: Fit, has_sigma: bool) -> None:
-        """Count rows with a number that is NaN although it is known at the fitted points: it is beyond the range."""
+        """Count rows with a NaN in a column that is known at a fitted point: the number is beyond float64's range."""
         known = torch.cat(
             fit.predict(torch.tensor(fit.x_range[:1], dtype=torch.float64), sigma=1.0 if has_sigma else None)[:-1]
         ).isfinite()
@@ -90,12 +89,12 @@ class PredictionFile(Callback):
             return
         print(f"{counted(self._rows, 'prediction')} in {self._table.finish()}")
         fit = as_curve_module(pl_module).required_result()
-        self._say_outside(fit)
-        if fit.robust or self._is_open:
+        self._print_outside(fit)
+        if fit.robust or self._lacks_sigma:
             print(OF_M_ESTIMATE if fit.robust else WITHOUT_SIGMA)
-        say_of_rows(run_data(trainer), fit)
+        print_row_notes(run_data(trainer), fit)
 
-    def _say_outside(self, fit: Fit) -> None:
+    def _print_outside(self, fit: Fit) -> None:
         """Print how many rows are outside the fitted range, and warn of those beyond float64's range."""
         (low, high), shown = fit.x_range, "{:.6g}".format if fit.x_time is None else fit.x_time.shown
         if self._outside:
@@ -119,8 +118,8 @@ class PredictionFile(Callback):
         self._table.discard(exception)
 
 
-def say_of_rows(data: PointsDataModule | None, fit: Fit) -> None:
-    """Print how many rows were left out, and what is wrong with the fit."""
+def print_row_notes(data: PointsDataModule | None, fit: Fit) -> None:
+    """Print how many rows were left out, and the notes on coefficients that are not determined or not converged."""
     if data is not None and data.all.omitted:
         print(left_out(data.all.omitted))
     for note in fit.notes:

@@ -24,7 +24,6 @@ class RunProgress(ProgressBar):
     the first update have a separate bar. Lightning's Rich bar would count the batches of one epoch, which is 1 of 1 if
     a batch has all points, and does not show those passes.
 
-
     Args:
         delay: Seconds before the bar appears.
     """
@@ -47,10 +46,10 @@ class RunProgress(ProgressBar):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the model's passes over the points before the first update."""
         if isinstance(pl_module, CurveModule):
-            pl_module.on_scanned = self._scanned
+            pl_module.on_scanned = self._show_scan
 
-    def _scanned(self, done: int, total: int, rows: int) -> None:
-        self._move("scanning", done, total, self._counted(rows), "")
+    def _show_scan(self, done: int, total: int, rows: int) -> None:
+        self._move("scanning", done, total, self._count_rows(rows), "")
         if done == total:
             self._close()
             self._begun, self._rows = time.monotonic(), 0
@@ -70,7 +69,7 @@ class RunProgress(ProgressBar):
             made = trainer.global_step
             self._move("updates", made, pl_module.total_updates(), made - self._first_update, text)
         else:
-            self._move("batches", batch_idx + 1, trainer.num_training_batches, self._counted(batch.rows), text)
+            self._move("batches", batch_idx + 1, trainer.num_training_batches, self._count_rows(batch.rows), text)
 
     def on_test_batch_end(
         self,
@@ -83,12 +82,12 @@ class RunProgress(ProgressBar):
     ) -> None:
         """Move the bar to the batches done."""
         batches = trainer.num_predict_batches if trainer.predicting else trainer.num_test_batches
-        self._move("batches", batch_idx + 1, sum(batches), self._counted(batch.rows), "")
+        self._move("batches", batch_idx + 1, sum(batches), self._count_rows(batch.rows), "")
 
     on_predict_batch_end = on_test_batch_end
 
-    def _counted(self, rows: int) -> int:
-        """Return the number of rows since the clock was started."""
+    def _count_rows(self, rows: int) -> int:
+        """Count rows, and return the number of rows since the clock was started."""
         self._rows += rows
         return self._rows
 
@@ -106,7 +105,7 @@ class RunProgress(ProgressBar):
         self._bar.update(self._bar.task_ids[0], completed=done, text=f"{speed} {text}")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Remove the bar, so that the line of the error is not mixed with it."""
+        """Remove the bar, so that it is not mixed with the line of the error."""
         self._close()
 
     def _end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

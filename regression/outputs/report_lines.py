@@ -16,16 +16,17 @@ from regression.common.rules import BOOLEAN, one_of, require_option, whole
 from regression.common.text import shown_path
 from regression.descent.updates import Trace
 from regression.training.base import CurveModule
+from regression.training.callbacks import callbacks_of
 from regression.training.trainer_parts import as_curve_module
 
-__all__ = ["Report", "milestones"]
+__all__ = ["Report", "has_full_report", "updates_to_print"]
 
-LABEL_WIDTH, WIDTH = 8, 12
+LABEL_WIDTH, CELL_WIDTH = 8, 12  # characters
 ReportedLoss = Literal["before", "after"]
 
 
-def milestones(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
-    """Yield the updates of a block that get a line: about ``rows`` in a run, evenly spaced from the first.
+def updates_to_print(trace: Trace | None, total: float, rows: int) -> Iterator[int]:
+    """Yield the updates of a block that have a line: about ``rows`` in a run, evenly spaced from the first.
 
     In a run without an end they are 0, 1, 2, 5, 10, 20, 50, …
     """
@@ -55,7 +56,7 @@ class Report(Callback):
         require_option("report.loss", loss, one_of(ReportedLoss))
         require_option("report.full", full, BOOLEAN)
         self.rows, self.loss, self.full = rows, loss, full
-        self._has_head = False
+        self._is_head_printed = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -63,7 +64,7 @@ class Report(Callback):
         """Print the lines that are due."""
         module = as_curve_module(pl_module)
         trace = module.trace
-        for update in milestones(trace, module.total_updates(), self.rows):
+        for update in updates_to_print(trace, module.total_updates(), self.rows):
             assert trace is not None
             at = update - trace.first
             loss = trace.losses[at]
@@ -71,7 +72,7 @@ class Report(Callback):
                 following = trace.losses[at + 1] if at + 1 < len(trace.losses) else trace.final_loss
                 with torch.no_grad():
                     loss = module.batch_loss(batch) if following is None else following
-            self._head(trainer, module)
+            self._print_head(trainer, module)
             self._print(trainer, str(update), [float(loss), *trace.coefficients[at].tolist()])
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,26 +84,31 @@ class Report(Callback):
             return
         if fit is None:
             limits = "--trainer.max_steps, max_epochs or limit_train_batches"
-            words = f"nothing was trained: {limits} end the run at update {trainer.global_step}"
-            warnings.warn(words, UserWarning, stacklevel=2)
+            line = f"nothing was trained: {limits} end the run at update {trainer.global_step}"
+            warnings.warn(line, UserWarning, stacklevel=2)
             return
         if self.rows > 0 and fit.solver == "gradient":
-            self._head(trainer, module)
+            self._print_head(trainer, module)
             self._print(trainer, str(fit.updates), [fit.loss, *fit.params])
             print()
         print(fit.report(self.full, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
         if trainer.loggers and folder is not None:
             print(f"files in {shown_path(folder)}")
 
-    def _head(self, trainer: pl.Trainer, module: CurveModule) -> None:
-        if not self._has_head:
+    def _print_head(self, trainer: pl.Trainer, module: CurveModule) -> None:
+        if not self._is_head_printed:
             self._print(trainer, "update", [f"loss {self.loss}", *module.model.names])
-        self._has_head = True
+        self._is_head_printed = True
 
     def _print(self, trainer: pl.Trainer, label: str, cells: list[Any]) -> None:
         if not trainer.is_global_zero:
             return
-        room = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
-        shown = cells if len(cells) * WIDTH <= room else [*cells[: max(1, room // WIDTH - 1)], "…"]
+        width = (shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6) - LABEL_WIDTH
+        shown = cells if len(cells) * CELL_WIDTH <= width else [*cells[: max(1, width // CELL_WIDTH - 1)], "…"]
         texts = [cell if isinstance(cell, str) else f"{cell:.7g}" for cell in shown]
-        print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{WIDTH - 1}}" for text in texts), flush=True)
+        print(f"{label:>{LABEL_WIDTH}}" + "".join(f" {text:>{CELL_WIDTH - 1}}" for text in texts), flush=True)
+
+
+def has_full_report(trainer: pl.Trainer) -> bool:
+    """Tell whether the report of a run is the full one."""
+    return any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))

@@ -1,4 +1,4 @@
-"""Writes the fitted rows with their diagnostics, in order, and tests their residuals: one more pass over the rows."""
+"""Writes the fitted rows with their diagnostics, and tests their residuals, in one more pass over the rows."""
 
 import warnings
 from collections.abc import Sequence
@@ -19,20 +19,19 @@ from regression.data.batches import GlobalBatches
 from regression.estimation.residual_tests import ResidualTotals
 from regression.fits.fit import Fit
 from regression.inference.row_diagnostics import RowDiagnostics
-from regression.outputs.report_lines import Report
+from regression.outputs.report_lines import has_full_report
 from regression.outputs.table_file import arrow_rows, open_table, require_table_name, schema_of_rows
 from regression.training.base import CurveModule
-from regression.training.callbacks import callbacks_of
 from regression.training.trainer_parts import as_curve_module
 
 __all__ = ["ResidualFile"]
 
 COLUMNS = ("x", "y", "fitted", "residual", "leverage", "standardized", "studentized", "cook", "outside")
-ROWS_AT_ONCE = 1 << 18  # over all processes
+ROWS_PER_BATCH = 1 << 18  # over all processes
 
 
 class ResidualFile(Callback):
-    """Writes the rows that were fitted, in their order, with what diagnoses them: ``Fit.diagnostics`` of a run.
+    """Writes the rows that were fitted, in their order, with their diagnostics, as ``Fit.diagnostics`` returns them.
 
     The columns are ``x, y, fitted, residual, leverage, standardized, studentized, cook, outside``, of an M-estimate
     with ``robust_weight`` after ``residual``. Where the errors of the fit are unknown, or do not go by residual σ,
@@ -50,7 +49,7 @@ class ResidualFile(Callback):
         self.file = file
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse to run without a folder for the file, or where it is there already."""
+        """Refuse to run without a folder for the file, or if the file exists."""
         as_curve_module(pl_module)
         if self.file is None:
             return
@@ -62,15 +61,14 @@ class ResidualFile(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make the pass, and add the tests to the fit, before other callbacks report it."""
         module, folder = as_curve_module(pl_module), trainer.log_dir
-        is_full = any(callback.full for callback in callbacks_of(trainer) if isinstance(callback, Report))
-        if (fit := module.result) is None or not (self.file or is_full):
+        if (fit := module.result) is None or not (self.file or has_full_report(trainer)):
             return
         if module.left_out_notes():
             what = f"no {self.file} and no tests" if self.file else "no tests"
             warnings.warn(f"there are {what} of residuals: the run left rows out", UserWarning, stacklevel=2)
             return
         path = Path(folder or "", self.file) if self.file else None
-        batches = GlobalBatches(module.loader.rows, ROWS_AT_ONCE, trainer.global_rank, trainer.world_size)
+        batches = GlobalBatches(module.loader.rows, ROWS_PER_BATCH, trainer.global_rank, trainer.world_size)
         tests = write_rows(path if trainer.is_global_zero else None, fit, module, batches, path is not None)
         module.record.set_fit(replace(fit, residual_tests=tests))
 
@@ -85,7 +83,7 @@ def write_rows(
         fit: The fit.
         module: Its module.
         batches: The rows, in order.
-        has_file: Whether there is a file.
+        has_file: Whether any process writes the file.
     """
     columns = COLUMNS if fit.robust is None else (*COLUMNS[:4], "robust_weight", *COLUMNS[4:])
     totals = ResidualTotals(fit, 2.0**module.least_squares.moments.frame.sigma_exponent)
@@ -105,7 +103,7 @@ def write_rows(
 
 
 def _numbers(rows: RowDiagnostics, columns: Sequence[str]) -> torch.Tensor:
-    """Return columns, shape (n, C), the last one ``outside``, which is unknown where the leverage is."""
+    """Return columns, shape (n, C); ``outside``, the last one, is NaN where the leverage is unknown."""
     found = torch.stack([getattr(rows, name).double() for name in columns], dim=1)
     found[:, -1] = found[:, -1].where(rows.leverage.isfinite(), torch.nan)
     return found

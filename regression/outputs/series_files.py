@@ -21,10 +21,10 @@ from regression.training.trainer_parts import run_data
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from regression.figures.series import SeriesPanel
 
-__all__ = ["SeriesFiles", "series_pictures", "write_series"]
+__all__ = ["SeriesFiles", "draw_series", "write_series"]
 
-MOST_POINTS = 3000  # that are drawn, of all series together
-MOST_SPREADS = 3  # coefficients whose spread is drawn
+MOST_POINTS = 3000  # drawn, of all series together
+MOST_SPREADS = 3  # of coefficients that are drawn
 
 
 class SeriesFiles(Callback):
@@ -55,7 +55,8 @@ class SeriesFiles(Callback):
         """Write the files and print the report."""
         if not isinstance(pl_module, SeriesRegression):
             return
-        folder, fit = trainer.log_dir, pl_module.result  # log_dir on all processes, because the first one broadcasts it
+        folder = trainer.log_dir  # read on all processes, because the first one broadcasts it
+        fit = pl_module.result
         if not trainer.is_global_zero:
             return
         if fit is None:
@@ -71,7 +72,7 @@ class SeriesFiles(Callback):
         write_series(fit, path)
         write_whole(path.parent / "fit.json", fit.to_json(data=source, file=self.file).encode())
         write_whole(path.parent / "fit.txt", f"{fit}\n".encode())
-        picture = write_pictures(path.parent, lambda: series_pictures(self.figure, fit, trainer))
+        picture = write_pictures(path.parent, lambda: draw_series(self.figure, fit, trainer))
         for logger in tensorboards(trainer):
             if picture is not None:
                 add_png(logger, "fit", picture, 1)
@@ -79,14 +80,15 @@ class SeriesFiles(Callback):
         print(f"{len(fit.nobs):,} series in {shown_path(path)}")
 
 
-def series_pictures(options: FigureOptions, fit: SeriesFit, trainer: pl.Trainer) -> dict[str, bytes]:
+def draw_series(options: FigureOptions, fit: SeriesFit, trainer: pl.Trainer) -> dict[str, bytes]:
     """Draw the fits of series, and return the files by their names."""
     from regression.figures.figure import figure_file, styled  # matplotlib takes a second to import
     from regression.figures.series import MOST_PANELS, draw_panels, draw_spread
 
     data = run_data(trainer)
-    own = f"{fit.model}, exact, for each of {len(fit.nobs):,} series"
-    title = own if options.title is None else options.title
+    title = options.title
+    if title is None:
+        title = f"{fit.model}, exact, for each of {len(fit.nobs):,} series"
     with styled(options.style):
         if len(fit.nobs) <= MOST_PANELS:
             axes = ("x", "y") if data is None else data.axes
@@ -105,14 +107,14 @@ def _panels(fit: SeriesFit, trainer: pl.Trainer) -> "list[SeriesPanel]":
     loader: Any = trainer.train_dataloader
     rows = loader.rows
     points = rows.sample(MOST_POINTS)
-    of_points = points.series.long()  # a sample of a table holds them as float64
-    codes = of_points.unique().numpy()
-    names, order = rows.labels.names(codes)
-    of_name = {str(name): int(codes[at]) for name, at in zip(names, order, strict=True)}
+    codes = points.series.long()  # a sample of a table holds them as float64
+    known = codes.unique().numpy()
+    names, order = rows.labels.names(known)
+    code_of = {str(name): int(known[at]) for name, at in zip(names, order, strict=True)}
     missing = fit.params.new_zeros(len(fit.nobs), int(fit.names[0] in ("slope", "c1")))  # the intercept
     panels = []
     for name, params in zip(fit.series, torch.cat([missing, fit.params], dim=1), strict=True):
-        own = points.chosen((of_points == of_name.get(str(name), -1)).nonzero()[:, 0])
+        own = points.chosen((codes == code_of.get(str(name), -1)).nonzero()[:, 0])
         panels.append(SeriesPanel(str(name), own.x.double().numpy(), own.y.double().numpy(), params.numpy()))
     return panels
 
@@ -127,7 +129,7 @@ def write_series(fit: SeriesFit, path: Path) -> None:
     Raises:
         SaveError: If it cannot be written.
     """
-    import pyarrow as pa  # a third of a second to import, and not every run needs it
+    import pyarrow as pa  # imported here because it takes a third of a second and not every run needs it
 
     columns = fit.columns()
     if path.suffix == ".csv" and isinstance(columns["series"], list):

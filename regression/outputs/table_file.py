@@ -1,4 +1,4 @@
-"""Tables that a run writes: checks their file name, and makes their writer."""
+"""Tables that a run writes: their names, schemas and writers, and the table of predictions."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -27,11 +27,11 @@ __all__ = [
     "x_type",
 ]
 
-ENDINGS = (".csv", ".parquet")
+TABLE_ENDINGS = (".csv", ".parquet")
 
 
 class PredictedTable:
-    """A table that is written in batches to a file in the run's folder, of which a copy may go to a store.
+    """A table that is written in batches to a file in the run's folder, and may be copied to a store at the end.
 
     Args:
         file: The name of the file, or the address in a store, which must end in .csv or .parquet.
@@ -60,7 +60,7 @@ class PredictedTable:
 
         Raises:
             UsageError: If there is no folder.
-            DataError: If there is something at the address in a store already.
+            DataError: If there is an object at the address in the store.
         """
         folder = trainer.log_dir  # on all processes, because the first one broadcasts it
         if folder is None:
@@ -78,7 +78,7 @@ class PredictedTable:
             self._writer.write_table(table)
 
     def finish(self) -> str:
-        """Rename the complete file, copy it to the store where that is wanted, and return in words where it is."""
+        """Rename the complete file, copy it to the store if there is an address, and return where it is, in words."""
         with saving(self._path):
             self._files.close()
         if self._address is None:
@@ -94,7 +94,7 @@ class PredictedTable:
 
 def require_table_name(option: str, file: str) -> None:
     """Refuse a file name with a folder, or with another ending than that of a table."""
-    if Path(file).name != file or Path(file).suffix not in ENDINGS or not file.isprintable():
+    if Path(file).name != file or Path(file).suffix not in TABLE_ENDINGS or not file.isprintable():
         raise UsageError(f"{option} must be a file name ending in .csv or .parquet, got {file}")
 
 
@@ -103,7 +103,7 @@ def table_writer(file: IO[bytes], suffix: str, schema: Any) -> AbstractContextMa
 
     Args:
         file: The file, opened for writing.
-        suffix: Its ending, which decides the kind.
+        suffix: Its ending, which decides the format.
         schema: Names and types of the columns.
     """
     from pyarrow import csv, parquet  # imported here because it takes a third of a second and not every run needs it
@@ -124,7 +124,7 @@ def schema_of_rows(columns: Sequence[str], x_time: TimeScale | None = None) -> A
 
     Args:
         columns: Names of the columns.
-        x_time: What the numbers of the column ``x`` mean where it holds times: an instant is written as one.
+        x_time: The time scale of the column ``x``, if it holds times; instants are written as such.
     """
     import pyarrow as pa
 
@@ -147,7 +147,7 @@ def arrow_rows(table: Tensor, columns: Sequence[str], x_time: TimeScale | None =
 
 
 def x_type(x_time: TimeScale | None) -> Any:
-    """Return the type of a column of x: numbers, or instants, as they were read."""
+    """Return the Arrow type of a column of x: float64, or instants with or without UTC."""
     import pyarrow as pa
 
     if x_time is None or x_time.kind == DURATIONS:
@@ -156,7 +156,7 @@ def x_type(x_time: TimeScale | None) -> Any:
 
 
 def x_array(numbers: Any, x_time: TimeScale | None) -> Any:
-    """Return numbers of x as such a column; ``None``, NaN, and what is beyond all instants, as null."""
+    """Return numbers of x as a column of ``x_type``; ``None``, NaN, and what is beyond all instants, as null."""
     import pyarrow as pa
 
     kind = x_type(x_time)

@@ -27,5 +27,5 @@ def add_png(logger: TensorBoardLogger, tag: str, png: bytes, step: int) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary  # imported here because it takes long
 
     width, height = struct.unpack(">II", png[16:24])  # the first fields of its header
-    image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)  # with opacity
+    image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)  # RGBA
     logger.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

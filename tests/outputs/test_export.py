@@ -117,11 +117,11 @@ def test_a_curve_within_constraints_is_exported_whole(tmp_path: Path, to: Format
     x = torch.tensor([2.0, 0.0, 1.0, -1.0], dtype=torch.float64)
     found = run_file(path, x).tolist()
     assert found == pytest.approx([-1, 0.5, *model(x[2:]).tolist()], rel=1e-12)
-    facts = (
+    metadata = (
         {entry.key: entry.value for entry in onnx.load(path).metadata_props} if to == "onnx" else program_facts(path)
     )
-    assert json.loads(facts["names"]) == ["c0", "c1", "c3"]
-    c0, c1, c3 = json.loads(facts["params"])
+    assert json.loads(metadata["names"]) == ["c0", "c1", "c3"]
+    c0, c1, c3 = json.loads(metadata["params"])
     assert [c0, 2 * c1 + 8 * c3, c1 + c3] == pytest.approx([0.5, -1.5, found[2] - 0.5], rel=1e-12)
 
 
@@ -147,18 +147,18 @@ def test_program_says_what_it_is(tmp_path: Path) -> None:
 def program_facts(path: Path) -> dict[str, str]:
     extra = {"regression.json": ""}
     torch.export.load(path, extra_files=extra)
-    facts: dict[str, str] = json.loads(extra["regression.json"])
-    return facts
+    metadata: dict[str, str] = json.loads(extra["regression.json"])
+    return metadata
 
 
-def check_facts(facts: dict[str, str]) -> None:
+def check_facts(metadata: dict[str, str]) -> None:
     model = a_model(2, "chebyshev", (1.0, 5.0), True, torch.float64)
     powers = Chebyshev(model.coefficients.detach().numpy(), domain=(1, 5)).convert(kind=Power)
-    assert json.loads(facts["params"]) == pytest.approx(powers.coef.tolist(), rel=1e-13)
-    assert json.loads(facts["names"]) == ["c0", "c1", "c2"]
-    assert json.loads(facts["domain"]) == [1, 5]
-    assert facts["basis"] == "chebyshev"
-    assert facts["version"]
+    assert json.loads(metadata["params"]) == pytest.approx(powers.coef.tolist(), rel=1e-13)
+    assert json.loads(metadata["names"]) == ["c0", "c1", "c2"]
+    assert json.loads(metadata["domain"]) == [1, 5]
+    assert metadata["basis"] == "chebyshev"
+    assert metadata["version"]
 
 
 @pytest.mark.parametrize("to", BOTH)

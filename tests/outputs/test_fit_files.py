@@ -16,7 +16,7 @@ import regression
 from regression import SineLineDataModule, UsageError
 from regression.descent.updates import Trace
 from regression.figures import figure as drawing
-from regression.outputs.fit_files import FitFiles, updates_shown
+from regression.outputs.fit_files import FitFiles, updates_to_draw
 from tests.support.command import Command
 
 
@@ -37,7 +37,7 @@ def test_long_histories_are_thinned_evenly() -> None:
 )
 def test_a_long_run_draws_three_figures_on_the_way(total: float, updates: tuple[int, ...]) -> None:
     """A run of fewer than a thousand updates draws no figure before its last one, any other run three."""
-    assert updates_shown(total) == updates
+    assert updates_to_draw(total) == updates
 
 
 def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regression.descent.updates import Trace
-from regression.outputs.report_lines import milestones
+from regression.outputs.report_lines import updates_to_print
 from tests.support.command import Command, config
 
 
@@ -29,7 +29,9 @@ def test_milestones_are_evenly_spaced(total: float, block: int, expected: list[i
     """About ten updates of a run are reported, from the first, whatever the size of its blocks."""
     end = 1200 if math.isinf(total) else int(total)
     found = [
-        at for first in range(0, end, block) for at in milestones(trace(first, min(block, end - first)), total, 10)
+        at
+        for first in range(0, end, block)
+        for at in updates_to_print(trace(first, min(block, end - first)), total, 10)
     ]
     assert found == expected
 
