@@ -14,7 +14,7 @@
 - ``messages``: converts an error to one line.
 """
 
-from regression.runs.surroundings import clean_environment
+from regression.runs.environment import clean_environment
 
 clean_environment()  # before Lightning and matplotlib are imported, because they read the environment then
 

@@ -40,6 +40,7 @@ from regression.outputs.residual_file import ResidualFile
 from regression.outputs.series_files import SeriesFiles
 from regression.runs.checkpoint_callbacks import BestCheckpoint, LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint, read_fit
+from regression.runs.environment import is_pod, require_world
 from regression.runs.find_checkpoint import (
     CHECKPOINT_WORDS,
     LAST_OR_NEW,
@@ -52,7 +53,6 @@ from regression.runs.folder import RefusedRun, RunLogger, SameCheckpoint, is_fir
 from regression.runs.lightning_internals import close_ended_run
 from regression.runs.processes import Ranks
 from regression.runs.signals import Signals, StopAtUpdate
-from regression.runs.surroundings import is_pod, require_world
 from regression.training.callbacks import callbacks_of
 from regression.training.regression import Regression
 from regression.training.series_regression import SeriesRegression

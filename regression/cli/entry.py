@@ -58,9 +58,9 @@ def main(args: Sequence[str] | None = None) -> int:
     formatter, warnings.formatwarning = warnings.formatwarning, _format_warning
     ranks = Ranks()
     try:
-        with Signals(ranks.leave) as signals:
+        with Signals(ranks.abort) as signals:
             outcome = _run(args, ranks, signals)
-            signals.hold()
+            signals.defer()
             # The first process prints what is the same for all; a process that failed after connecting prints its line.
             has_own_cause = _is_connected() and outcome.kind != "stopped"
             prints = is_first_process() or has_own_cause
@@ -90,7 +90,7 @@ def _flush(status: int) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Run the command line and return how it ended."""
     try:
-        signals.require_no_early_one()
+        signals.require_none()  # of those that were received before the handlers were set
         with warnings.catch_warnings(), only_trusted_names(), cached_parsers(), silent_writer():
             _suppress_messages()
             require_working_folder()
@@ -99,7 +99,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
                 print(printable(_run_without_trainer(*args)))
             else:
                 RegressionCLI(args, ranks, signals)
-        signals.require_none()
+        signals.require_none("the run had come to its end")
         return Outcome("done", 0)
     except Stopped as stop:
         return stopped_outcome(stop.signum, stop.saved)

@@ -1,7 +1,7 @@
 """A run's folder, checkpoints, processes and signals. May import common, fits and training.
 
 - ``parent_watch``: ends a started process when the process that started it is gone.
-- ``surroundings``: reads from the environment whether a launcher started this process, and removes stale variables.
+- ``environment``: reads from the environment whether a launcher started this process, and removes stale variables.
 - ``started_processes``: starts processes that run the command again, before the imports where it can.
 - ``folder``: makes a new folder for each run.
 - ``checkpoint_file``: writes checkpoints with a checksum, and reads only undamaged ones.

@@ -32,7 +32,7 @@ class BestCheckpoint(ModelCheckpoint):
         return type(self).__name__
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state of the interrupted run until its file can be copied.
+        """Keep the state of the interrupted run until its best checkpoint can be copied.
 
         Args:
             state_dict: What ``state_dict`` returned.
@@ -46,7 +46,7 @@ class BestCheckpoint(ModelCheckpoint):
         state, path = self._resumed, str(Path(self.dirpath or "", "best.ckpt"))
         is_comparable = state.get("best_model_path") and state["monitor"] == self.monitor
         # The first process copies; all must use the same score, because they save together.
-        copied = is_comparable and trainer.is_global_zero and _copied(_sources(trainer.ckpt_path, state), path)
+        copied = is_comparable and trainer.is_global_zero and _copy_first(_sources(trainer.ckpt_path, state), path)
         if trainer.strategy.broadcast(bool(copied)):
             self.best_model_path = self.kth_best_model_path = path
             self.best_model_score = self.kth_value = self.current_score = state["best_model_score"]
@@ -58,8 +58,8 @@ def _sources(resumed: str | Path | None, state: dict[str, Any]) -> list[Path]:
     return [*([] if resumed is None else [Path(resumed).with_name("best.ckpt")]), Path(state["best_model_path"])]
 
 
-def _copied(sources: list[Path], path: str) -> bool:
-    """Copy the first undamaged one of some checkpoints and tell whether there was one."""
+def _copy_first(sources: list[Path], path: str) -> bool:
+    """Copy the first undamaged checkpoint, and tell whether there was one."""
     for source in sources:
         with suppress(UsageError):
             write_whole(Path(path), read_undamaged(str(source)))
@@ -85,21 +85,20 @@ class LastCheckpoint(ModelCheckpoint):
         if not every_seconds > 0:
             raise UsageError(f"checkpoint.every_seconds must be positive, got {every_seconds}")
         self.every_n_updates, self.every_seconds = every_n_updates, every_seconds
-        self._saved_update, self._saved_time, self._next_look = 0, 0.0, 0
+        self._saved_update, self._saved_time, self._next_check = 0, 0.0, 0
         self._has_saved = False
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load nothing: the file of the interrupted run stays where it is.
+        """Load nothing: the file of the interrupted run is not one of this run.
 
         Args:
             state_dict: What ``state_dict`` returned.
         """
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Write the state after the latest update; all processes must call it together.
+        """Write the state after the latest update, in any hook; all processes must call it together.
 
-        It may be called in any hook: what follows the update, such as its validation or the end of the epoch, is done
-        by the resumed run.
+        What follows the update, such as its validation or the end of the epoch, is done by the resumed run.
 
         Args:
             trainer: The Trainer of the fit.
@@ -112,20 +111,20 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start to count updates and seconds."""
-        self._saved_update, self._saved_time, self._next_look = trainer.global_step, time.monotonic(), 0
+        self._saved_update, self._saved_time, self._next_check = trainer.global_step, time.monotonic(), 0
         self._has_saved = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Write it if it is due; before a batch, when all that follows the latest update is done."""
+        """Write it if it is due: before a batch all that follows the latest update is done."""
         made = trainer.global_step - self._saved_update
         if made and ((self.every_n_updates and made >= self.every_n_updates) or self._is_time(trainer)):
             self.save(trainer)
 
     def _is_time(self, trainer: pl.Trainer) -> bool:
-        """Tell whether the seconds have passed on the first process, whose clock decides for all."""
-        if trainer.global_step < self._next_look:
+        """Tell whether ``every_seconds`` have passed, by the clock of the first process."""
+        if trainer.global_step < self._next_check:
             return False
         passed = time.monotonic() - self._saved_time
         if trainer.world_size == 1:
@@ -133,25 +132,25 @@ class LastCheckpoint(ModelCheckpoint):
         # Each broadcast takes time: about ten in every_seconds are enough.
         pace = (trainer.global_step - self._saved_update) / max(passed, 1e-9)
         passed, pace = trainer.strategy.broadcast((passed, pace))
-        self._next_look = trainer.global_step + max(1, int(pace * self.every_seconds / 10))
+        self._next_check = trainer.global_step + max(1, int(pace * self.every_seconds / 10))
         return passed >= self.every_seconds
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Do nothing: its validation may follow."""
+        """Do nothing: a validation may follow."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Do nothing: the end of the epoch may follow."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it, after the best one, whose score it contains."""
+        """Write it, after ``best.ckpt``, because it contains that one's score."""
         self.save(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Do nothing: an update may be half done."""
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it if this run had no epoch, because it was resumed from a checkpoint after the last update."""
+        """Write it if this run made no epoch because it was resumed from a checkpoint after the last update."""
         if trainer.global_step and not self._has_saved:
             self.save(trainer)

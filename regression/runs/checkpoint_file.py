@@ -26,7 +26,7 @@ __all__ = ["SafeCheckpointIO", "read_checkpoint", "read_fit", "read_undamaged"]
 
 ZIP_START = b"PK\x03\x04"
 SEAL, DIGEST_SIZE = b"sha256 ", 64
-NEEDED = "plugins=[SafeCheckpointIO()]"  # argument of a Trainer in Python that makes checkpoints readable here
+PLUGIN = "plugins=[SafeCheckpointIO()]"  # argument of a Trainer whose checkpoints can be read here
 MODELS = ("regression.LineRegression", "regression.PolynomialRegression")
 EXAMPLE = "lightning_logs/version_0/checkpoints/last.ckpt"
 KEYS = {"class_path", "hyper_parameters", "state_dict", "loops", "global_step"}
@@ -40,14 +40,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
     bytes before it, because torch checks none of the zip's own checksums. Files without such a comment are not read.
 
     Args:
-        taken: Contents of checkpoints already read, by path, because the file may have been replaced since.
+        contents: Contents of checkpoints already read, by path; the files may have been replaced since.
     """
 
-    def __init__(self, taken: Mapping[str, dict[str, Any]] | None = None) -> None:
-        self._taken = dict(taken or {})
+    def __init__(self, contents: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self._contents = dict(contents or {})
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write the checkpoint, and sync it to the disk.
+        """Write the checkpoint, and wait until it is on the disk.
 
         Args:
             checkpoint: The content.
@@ -61,7 +61,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise SaveError(f"cannot save {path}: expected a file on this machine; copy the checkpoint there later")
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), _sealed(buffer.getvalue()))
+        write_whole(Path(path), _seal(buffer.getvalue()))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -73,11 +73,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
             map_location: Not used; the Trainer moves the tensors.
             weights_only: Not used; code in the file is never run.
         """
-        return self._taken.pop(str(path), None) or read_checkpoint(str(path))
+        return self._contents.pop(str(path), None) or read_checkpoint(str(path))
 
 
-def _sealed(archive: bytes) -> bytes:
-    """Return a zip archive with its own digest as its comment."""
+def _seal(archive: bytes) -> bytes:
+    """Return a zip archive with its SHA-256 as comment."""
     assert archive.endswith(b"\0\0")  # the last two bytes are the length of the comment: torch writes none
     body = archive[:-2] + (len(SEAL) + DIGEST_SIZE).to_bytes(2, "little") + SEAL
     return body + hashlib.sha256(body).hexdigest().encode()
@@ -87,7 +87,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     """Return the content of a checkpoint written by this package, without running any code in it.
 
     Args:
-        path: A file; it is checked to the last bit before torch sees it.
+        path: A file; its checksum is checked before torch reads it.
 
     Returns:
         The content, with its tensors on the CPU.
@@ -95,12 +95,12 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UsageError: If there is no such file, or it is damaged, or not such a checkpoint.
     """
-    checkpoint = _unpacked(read_undamaged(path), path)
+    checkpoint = _unpack(read_undamaged(path), path)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= KEYS:
-        raise _foreign(path, "lacks what a run of this program stores")
+        raise _not_a_checkpoint(path, "lacks what a run of this program stores")
     if checkpoint["class_path"] not in MODELS:  # this class is imported: only those of this package are allowed
-        raise _foreign(path, f"holds a {checkpoint['class_path']}")
-    checkpoint["hyper_parameters"].pop("arithmetic", None)  # release 0.1 had two of them
+        raise _not_a_checkpoint(path, f"holds a {checkpoint['class_path']}")
+    checkpoint["hyper_parameters"].pop("arithmetic", None)  # an option of release 0.1
     version = str(checkpoint.get("regression_version", __version__))
     if _major(version) > _major(__version__):
         raise UsageError(f"{path} was written by version {version}, this is {__version__}: update this program")
@@ -111,7 +111,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
 
 def read_fit(path: str) -> dict[str, Any]:
-    """Return from a run's ``fit.json`` the part of a checkpoint's content that predictions need.
+    """Return the part of a checkpoint's content that predictions need, from a run's ``fit.json``.
 
     Args:
         path: The file.
@@ -159,32 +159,32 @@ def read_undamaged(path: str) -> bytes:
     except OSError as error:
         raise UsageError(f"cannot read the checkpoint {path}: {error.strerror}; give a readable file") from None
     if start != ZIP_START:
-        raise _foreign(path, "has other content" if start else "is empty")
+        raise _not_a_checkpoint(path, "has other content" if start else "is empty")
     body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
     if not body.endswith(SEAL):
-        raise _foreign(path, f"does not end with its own checksum: it is truncated, or saved without {NEEDED}")
+        raise _not_a_checkpoint(path, f"does not end with its own checksum: it is truncated, or saved without {PLUGIN}")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise UsageError(f"checkpoint is damaged: {path} does not have its own checksum; take an older one")
     return content
 
 
-def _unpacked(content: bytes, path: str) -> Any:
+def _unpack(content: bytes, path: str) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             # torch does not compress: an archive that unpacks to more than its size is a zip bomb.
             if sum(entry.file_size for entry in archive.infolist()) > len(content):
-                raise _foreign(path, "unpacks to more than its own size")
-        with warnings.catch_warnings(action="ignore"):  # torch warns of some archives before it refuses them
+                raise _not_a_checkpoint(path, "unpacks to more than its own size")
+        with warnings.catch_warnings(action="ignore"):  # torch warns of some archives and then refuses them
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UsageError:
         raise
     except pickle.UnpicklingError as error:
-        raise _foreign(path, "holds more than plain data, which would run code") from error
+        raise _not_a_checkpoint(path, "holds more than plain data, which would run code") from error
     except Exception as error:  # torch raises exceptions of many types for other archives
-        raise _foreign(path, "is an archive of something else") from error
+        raise _not_a_checkpoint(path, "is an archive of something else") from error
 
 
-def _foreign(path: str, cause: str) -> UsageError:
+def _not_a_checkpoint(path: str, cause: str) -> UsageError:
     return UsageError(f"not a checkpoint of this program: {path} {cause}; expected best.ckpt or last.ckpt of a run")
 
 
@@ -194,7 +194,7 @@ def _major(version: str) -> int:
 
 
 def _is_finite(value: Any) -> bool:
-    """Tell whether all numbers are finite; a tensor with more elements than its storage counts as not finite."""
+    """Tell whether all numbers are finite, and no tensor has more elements than its storage."""
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list | tuple):

@@ -9,7 +9,7 @@ from regression.common.errors import UsageError
 from regression.common.text import printable
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.folder import is_first_process, run_number
-from regression.runs.parent_watch import say
+from regression.runs.parent_watch import print_line
 
 __all__ = [
     "CHECKPOINT_WORDS",
@@ -51,7 +51,7 @@ def checkpoint_path(word: str, root: str) -> str:
             return str(path)
         except UsageError as error:
             if is_first_process():
-                say(f"passed over: {printable(str(error))}")
+                print_line(f"passed over: {printable(str(error))}")
     raise UsageError(
         f"--ckpt_path {word}: no run in {Path(root, 'lightning_logs')} has a good {word}.ckpt; "
         "expected the folder of a fit: choose it with --trainer.default_root_dir, or give a path"
@@ -69,7 +69,7 @@ def _newest_first(root: Path, name: str) -> Iterator[Path]:
         if (run / "checkpoints" / name).exists():
             yield run / "checkpoints" / name
         elif (run / "fit.txt").exists() and is_first_process():  # of series, or a run that was to save nothing
-            say(f"passed over: the fit in {printable(str(run))} has no {name}")
+            print_line(f"passed over: the fit in {printable(str(run))} has no {name}")
 
 
 def lacks_files(path: str) -> bool:

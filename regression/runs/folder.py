@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DivergenceError, SaveError, UsageError
 from regression.common.text import printable
-from regression.runs.surroundings import is_launched
+from regression.runs.environment import is_launched
 
 __all__ = [
     "BEFORE_FIRST_UPDATE",
@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 REFUSALS = (UsageError, MisconfigurationException)
-STOPS = (DivergenceError, SaveError)
+RUN_ERRORS = (DivergenceError, SaveError)  # of a run under way, also before its first update is counted
 BEFORE_FIRST_UPDATE = "before the first update"
 # TensorBoard shows capitals first, and the part before the slash as a heading.
 TAGS = {"train_loss": "Loss/train", "val_loss": "Loss/validation", "test_loss": "Loss/test"}
-LONGEST_NAME = 100
+LONGEST_NAME = 100  # characters
 
 
 def is_first_process() -> bool:
@@ -46,7 +46,7 @@ def is_first_process() -> bool:
 
 
 def forget_rank() -> None:
-    """Make this process the first one unless a launcher started it; the number of an earlier run may still be set."""
+    """Make this process the first one unless a launcher started it: the rank of an earlier run may still be set."""
     if not is_launched():
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
 
@@ -56,7 +56,7 @@ class RunLogger(TensorBoardLogger):
 
     Lightning's logger takes the highest existing number plus one, so two runs can take the same. This one creates the
     folder at once, which fails for all runs but one, and the others try the next number. TensorBoard shows the losses
-    first, and no curve of the epoch, which Lightning adds to all metrics.
+    first, and not the number of the epoch, which Lightning adds to all metrics.
 
     Args:
         root: Folder that holds ``lightning_logs``.
@@ -71,7 +71,7 @@ class RunLogger(TensorBoardLogger):
             raise UsageError(
                 f"a run's name must have 1 to {LONGEST_NAME} letters, none of them / or \\, got {printable(label)!r}"
             )
-        # With a long queue the training thread does not wait for the thread that writes.
+        # With a long queue the training thread does not wait for the writing thread.
         super().__init__(root, name="lightning_logs", default_hp_metric=False, max_queue=10_000)
         self.refused, self.label = False, label
         self._claimed: Path | None = None
@@ -93,7 +93,7 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write out the events; Lightning writes an ``hparams.yaml`` too, in place, and ``config.yaml`` has it all."""
+        """Flush the events, without Lightning's ``hparams.yaml``: ``config.yaml`` has all of its options."""
         self.experiment.flush()
 
     def finalize(self, status: str) -> None:
@@ -108,7 +108,7 @@ class RunLogger(TensorBoardLogger):
 
 @contextmanager
 def silent_writer() -> Iterator[None]:
-    """Suppress the traceback of a thread that cannot write: TensorBoard raises the error again at the next value."""
+    """Suppress the traceback of a thread that cannot write; TensorBoard raises the error again at the next value."""
     show = threading.excepthook
 
     def hook(thrown: threading.ExceptHookArgs) -> None:
@@ -128,7 +128,7 @@ class RefusedRun(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Mark the logger and the exception; the Trainer finalizes the logger next."""
         refused = isinstance(exception, REFUSALS)
-        if not isinstance(exception, STOPS) and not trainer.global_step:
+        if not isinstance(exception, RUN_ERRORS) and not trainer.global_step:
             exception.add_note(BEFORE_FIRST_UPDATE)
             refused = True
         for logger in trainer.loggers:
@@ -139,8 +139,8 @@ class RefusedRun(Callback):
 class SameCheckpoint(Callback):
     """Refuses to resume if the processes of a run have read different checkpoints.
 
-    Processes started by another launcher, such as torchrun, each look for ``last`` themselves, and another run may save
-    a checkpoint in between.
+    Each process that another launcher started, such as torchrun, resolves ``last`` itself, and another run may save a
+    checkpoint in between.
 
     Args:
         path: The file that this process read, if any.
@@ -148,11 +148,11 @@ class SameCheckpoint(Callback):
     """
 
     def __init__(self, path: str | None, content: dict[str, Any] | None) -> None:
-        self.taken = None if content is None else (path, content.get("global_step"))
+        self._read = None if content is None else (path, content.get("global_step"))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Compare all processes; this is the first hook in which they are connected."""
-        first, *others = all_gather_objects(self.taken)
+        """Compare all processes, in the first hook in which they are connected."""
+        first, *others = all_gather_objects(self._read)
         for number, other in enumerate(others, start=2):
             if other != first:
                 raise UsageError(
@@ -161,12 +161,12 @@ class SameCheckpoint(Callback):
                 )
 
 
-def _shown(taken: tuple[str | None, Any] | None) -> str:
-    return "no checkpoint" if taken is None else f"{taken[0]} at update {taken[1]}"
+def _shown(read: tuple[str | None, Any] | None) -> str:
+    return "no checkpoint" if read is None else f"{read[0]} at update {read[1]}"
 
 
 def require_working_folder() -> None:
-    """Refuse to run if the working folder was deleted: relative paths have no meaning then."""
+    """Refuse to run if the working folder was deleted: relative paths would have no meaning."""
     try:
         Path.cwd()
     except OSError as error:

@@ -1,6 +1,6 @@
 """Uses private names of Lightning, for its signal handlers, the processes it starts, and its loop.
 
-There is no public way to replace these in a Trainer; a comment at each use says why. The version of Lightning is
+A Trainer has no public way to replace these; a comment at each use gives the reason. The version of Lightning is
 bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is used elsewhere.
 """
 
@@ -29,7 +29,7 @@ class SilentConnector(_SignalConnector):
     """Lightning's signal connector without its handlers.
 
     They would replace the handlers of ``Signals``, and one of them sends a message to all processes at any moment,
-    which mixes up the messages of the run. Its requeueing of SLURM jobs is used, after an update.
+    which can be taken for a message of the run. The requeueing of SLURM jobs is used, after an update.
     """
 
     def register_signal_handlers(self) -> None:
@@ -37,7 +37,7 @@ class SilentConnector(_SignalConnector):
 
     def requeue(self) -> None:
         """Save a checkpoint for the next start of the SLURM job, and requeue the job."""
-        # Lightning does this in its handler only.
+        # Lightning requeues in its signal handler only.
         self._slurm_sigusr_handler_fn(signal.SIGUSR1, None)  # type: ignore[arg-type]
 
     def requeues(self) -> bool:
@@ -50,14 +50,14 @@ class SilentConnector(_SignalConnector):
 
 def keep_handlers_out(trainer: pl.Trainer) -> SilentConnector:
     """Disable Lightning's signal handlers in a Trainer that has not begun; return the connector, for requeueing."""
-    # A Trainer makes its connector itself and takes no other one.
+    # A Trainer makes its connector itself, and no argument replaces it.
     connector = SilentConnector(trainer)
     trainer._signal_connector = connector
     return connector
 
 
 class _Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher, with other functions that start the processes and signal them.
+    """Lightning's launcher, with other functions to start the processes and to send them signals.
 
     Lightning's own observer checks the processes in ``procs`` every five seconds, and kills all of them without a
     message if one has failed. Here ``procs`` stays empty, so that it does nothing.
@@ -69,7 +69,7 @@ class _Launcher(_SubprocessScriptLauncher):
         self._store: Any = None
 
     def launch(self, *args: Any, **options: Any) -> Any:
-        """Start the processes and run the function; restore the environment, which they need, at the end."""
+        """Start the processes and run the function; restore the environment, which the start changes, at the end."""
         before = dict(os.environ)
         try:
             return super().launch(*args, **options)
@@ -80,7 +80,7 @@ class _Launcher(_SubprocessScriptLauncher):
     def kill(self, signum: int) -> None:
         self._send(signum)
 
-    def _meet_on_loopback(self) -> None:
+    def _open_port_on_loopback(self) -> None:
         """Open the port through which the processes connect on loopback only: torch would listen on all interfaces.
 
         The environment makes torch use it as the port of torchrun's agent, so torch opens none.
@@ -95,7 +95,7 @@ class _Launcher(_SubprocessScriptLauncher):
 
     def _call_children_scripts(self) -> None:
         if self.num_nodes == 1:
-            self._meet_on_loopback()
+            self._open_port_on_loopback()
         cluster, count = self.cluster_environment, self.num_processes * self.num_nodes
         os.environ |= {
             "MASTER_ADDR": cluster.main_address,
@@ -128,7 +128,7 @@ def start_with(strategy: DDPStrategy, start: Start, send: Callable[[int], None])
 
 
 class _ClosingLoop(_FitLoop):
-    """A loop that runs the hooks at the start and end of a fit although no update is left; Lightning's skips them."""
+    """A loop that runs the hooks at the start and end of a fit where no update is left; Lightning's skips them."""
 
     @property
     def skip(self) -> bool:
@@ -137,7 +137,7 @@ class _ClosingLoop(_FitLoop):
 
 
 def close_ended_run(trainer: pl.Trainer) -> None:
-    """Make a Trainer run the end of a fit again, whose checkpoint is from after the last update.
+    """Make a Trainer run the end of a fit that is resumed after its last update.
 
     Args:
         trainer: The Trainer, before it runs.

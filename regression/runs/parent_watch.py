@@ -10,17 +10,17 @@ import sys
 import threading
 from contextlib import suppress
 
-__all__ = ["CHANNEL", "GO_ON", "PARENT", "ParentConnection", "say"]
+__all__ = ["CHANNEL", "HOW_TO_RESUME", "PARENT", "ParentConnection", "print_line"]
 
-CHANNEL = "REGRESSION_CHANNEL"  # variable with the file descriptor of a started process's end of the socket pair
-GO_ON = "all others were stopped: go on with --ckpt_path last"
+CHANNEL = "REGRESSION_CHANNEL"  # environment variable: file descriptor of a started process's end of the socket pair
+HOW_TO_RESUME = "all others were stopped: go on with --ckpt_path last"
 
 
 class ParentConnection:
     """The connection from a started process to the first one; when it closes, this process exits.
 
-    The first process ends last, so the connection closes early only if that was killed or exited, or if it needs no
-    other process. It sends a line with the environment of the run, and later one for each message that it received.
+    The first process ends last: the connection closes early only if that process was killed or exited, or if the run
+    needs no other one. It sends a line with the environment of the run, and later one for each message received.
 
     Args:
         channel: This process's end of the socket pair.
@@ -38,11 +38,11 @@ class ParentConnection:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def join_run(self) -> None:
-        """Wait until the first process begins the run, and take its environment over."""
+        """Wait until the first process begins the run, and set the environment that it sends."""
         self._begun.wait()
         os.environ |= self._environment
 
-    def tell(self, message: bytes) -> None:
+    def send(self, message: bytes) -> None:
         """Send a line to the first process."""
         with suppress(OSError):
             self._channel.sendall(message + b"\n")
@@ -55,12 +55,12 @@ class ParentConnection:
                 self._begun.set()
             for _ in lines:
                 self.acknowledged.set()
-        if self.first and self._environment["LOCAL_RANK"] == "1":  # one says it
-            say(f"{self.first} was killed or exited under way; {GO_ON}")
+        if self.first and self._environment["LOCAL_RANK"] == "1":  # only one prints it
+            print_line(f"{self.first} was killed or exited under way; {HOW_TO_RESUME}")
         os._exit(1)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line on standard error, if it is open."""
     with suppress(OSError, ValueError, AttributeError):
         print(f"regression: {line}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """The processes of a run on this machine; if one fails, all end, and the cause is the last line.
 
-Every started process has one end of a socket pair open until it ends, so each side notices at once when the other is
-gone, also after SIGKILL. A process that fails sends its outcome to the first process; only the first one prints.
+Every started process keeps one end of a socket pair open until it ends: when either side ends, also by SIGKILL, the
+other reads the end of the stream at once. A process that fails sends its outcome to the first, which alone prints.
 """
 
 import json
@@ -23,16 +23,16 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
 from regression.runs.lightning_internals import set_timeout, start_with
-from regression.runs.parent_watch import GO_ON, PARENT, ParentConnection, say
-from regression.runs.started_processes import held, start, take_early
+from regression.runs.parent_watch import HOW_TO_RESUME, PARENT, ParentConnection, print_line
+from regression.runs.started_processes import blocked_signals, start, take_early
 
 __all__ = ["Outcome", "Ranks", "lost_line"]
 
-CHECKPOINT = "REGRESSION_CHECKPOINT"  # variable of a started process with the file to resume from
+CHECKPOINT = "REGRESSION_CHECKPOINT"  # environment variable of a started process: the file to resume from
 SECONDS_TO_END = 3.0  # for a process to end by itself after another one has failed
 SECONDS_AFTER_SUCCESS, SECONDS_AFTER_FAILURE = 10.0, 1.5  # of the first process, for the others to end
-# Errors that a process gets when another process is gone.
-AFTERMATH = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out|socket|store", re.IGNORECASE)
+# In messages of errors that a process gets when another process is gone.
+LOST_CONNECTION = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out|socket|store", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Outcome:
     line: str = ""
 
     def message(self) -> bytes:
-        """Return it as a line of JSON for the first process, without a newline."""
+        """Return the outcome as JSON for the first process, in one line without a newline."""
         return json.dumps(asdict(self)).encode()
 
 
@@ -62,8 +62,8 @@ class _Child:
     outcome: Outcome | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def verdict(self) -> Outcome | None:
-        """Return the outcome that the process sent, or how it ended without one; ``None`` while it runs."""
+    def known_outcome(self) -> Outcome | None:
+        """Return the outcome that the process sent, or one for how it ended without; ``None`` while it runs."""
         status = self.process.returncode
         if self.outcome is not None or not self.ended.is_set():
             return self.outcome
@@ -71,11 +71,11 @@ class _Child:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
             how = f"exited under way with status {status}"
-        return Outcome("failed", 1, f"{self.name} {how}; {GO_ON}")
+        return Outcome("failed", 1, f"{self.name} {how}; {HOW_TO_RESUME}")
 
 
 class Ranks:
-    """The other processes of a run, from the point of view of this one.
+    """The other processes of a run: this process starts and watches those of its machine, or was started by one.
 
     Attributes:
         checkpoint: The file to resume from, as the first process resolved ``--ckpt_path``; ``None`` before that.
@@ -116,27 +116,27 @@ class Ranks:
         known = {} if self.checkpoint is None else {CHECKPOINT: self.checkpoint}
         for local in range(1, count):
             self._begin(local, {**environment, **known, "LOCAL_RANK": str(local)})
-        self.expect_meeting()
+        self.limit_connecting()
 
     def _begin(self, local: int, environment: Mapping[str, str]) -> None:
-        """Let the process with a number on this machine begin, and watch it; start it if it was not started early."""
-        with held():
+        """Make the process with a number on this machine begin the run, and watch it; start it if that is not done."""
+        with blocked_signals():
             waiting = self._waiting.pop(0) if self._waiting else start(local)
             child = _Child(self._names[local], *waiting)
-            # Within the block: a handler that ends the run must end this process too.
+            # Within the block, because a signal handler that ends the run must end this process too.
             self._children.append(child)
         waiting.begin(environment)
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
-    def expect_meeting(self) -> None:
-        """End the run if this process is not connected in time: the others, which start later, wait for it."""
-        timer = threading.Timer(self._seconds + 2, self._require_meeting)
+    def limit_connecting(self) -> None:
+        """End the run if this process is not connected to the others in time."""
+        timer = threading.Timer(self._seconds + 2, self._require_connection)
         timer.daemon = True
         timer.start()
 
-    def _require_meeting(self) -> None:
+    def _require_connection(self) -> None:
         if not self._is_over.is_set() and not dist.is_initialized():
-            self.leave(Outcome("failed", 1, _hung_line(self._names[0], self._seconds)))
+            self.abort(Outcome("failed", 1, _hung_line(self._names[0], self._seconds)))
 
     def send(self, signum: int) -> None:
         """Send a signal to the processes that were started."""
@@ -152,22 +152,22 @@ class Ranks:
         """
         self._is_over.set()
         if PARENT is not None:
-            self._tell(PARENT, outcome)
+            self._send_outcome(PARENT, outcome)
             return outcome.status
         if self._children:
             outcome = self._wait_for_others(outcome)
         if outcome.line and prints:
-            say(outcome.line)
+            print_line(outcome.line)
         return outcome.status
 
-    def leave(self, outcome: Outcome) -> NoReturn:
-        """End this process at once, and those it started; any thread may call it."""
+    def abort(self, outcome: Outcome) -> NoReturn:
+        """End this process at once, and those that it started; any thread may call it."""
         self._is_over.set()
         if PARENT is not None:
-            PARENT.tell(outcome.message())
+            PARENT.send(outcome.message())
         else:
             self.close()
-            say(outcome.line)
+            print_line(outcome.line)
         os._exit(outcome.status)
 
     def close(self) -> None:
@@ -187,21 +187,21 @@ class Ranks:
             seconds = SECONDS_AFTER_SUCCESS if outcome.kind == "done" else SECONDS_AFTER_FAILURE
             _wait(seconds, lambda: all(child.ended.is_set() for child in self._children))
         if outcome.kind in ("done", "lost"):
-            outcome = self._cause(outcome)
+            outcome = self._find_cause(outcome)
         self.close()
         return outcome
 
-    def _cause(self, own: Outcome | None) -> Outcome:
+    def _find_cause(self, own: Outcome | None) -> Outcome:
         """Return the outcome that caused all others; ``own`` is that of this process, ``None`` if it hangs."""
-        verdicts = {child.name: child.verdict() for child in self._children}
+        outcomes = {child.name: child.known_outcome() for child in self._children}
         for kind in ("failed", "stopped"):
-            for verdict in verdicts.values():
-                if verdict is not None and verdict.kind == kind:
-                    return verdict
+            for outcome in outcomes.values():
+                if outcome is not None and outcome.kind == kind:
+                    return outcome
         if own is not None and own.kind == "done":
-            silent = [name for name, verdict in verdicts.items() if verdict is None]
+            silent = [name for name, outcome in outcomes.items() if outcome is None]
             return Outcome("failed", 1, f"{silent[0]} did not end: it was killed") if silent else own
-        hung = [name for name, verdict in {self._names[0]: own, **verdicts}.items() if verdict is None]
+        hung = [name for name, outcome in {self._names[0]: own, **outcomes}.items() if outcome is None]
         if hung:
             return Outcome("failed", 1, _hung_line(hung[0], self._seconds))
         return own or Outcome("lost", 1, "all processes lost each other")
@@ -219,34 +219,34 @@ class Ranks:
 
     def _end_if_failed(self, child: _Child) -> None:
         """If a started process has failed, end this one too unless it ends by itself within some seconds."""
-        verdict = child.verdict()
-        if verdict is not None and verdict.kind != "done" and not self._is_over.wait(SECONDS_TO_END):
-            self.leave(self._cause(None))
+        outcome = child.known_outcome()
+        if outcome is not None and outcome.kind != "done" and not self._is_over.wait(SECONDS_TO_END):
+            self.abort(self._find_cause(None))
 
-    def _tell(self, parent: ParentConnection, outcome: Outcome) -> None:
-        parent.tell(outcome.message())
+    def _send_outcome(self, parent: ParentConnection, outcome: Outcome) -> None:
+        parent.send(outcome.message())
         if outcome.kind == "lost" and not parent.acknowledged.wait(SECONDS_TO_END):  # the first process hangs
-            say(_hung_line(parent.first, self._seconds))
+            print_line(_hung_line(parent.first, self._seconds))
             os.kill(os.getppid(), signal.SIGKILL)
 
 
 def _has_failed(child: _Child) -> bool:
-    verdict = child.verdict()
-    return verdict is not None and verdict.kind in ("failed", "stopped")
+    outcome = child.known_outcome()
+    return outcome is not None and outcome.kind in ("failed", "stopped")
 
 
 def lost_line(error: BaseException) -> str | None:
     """Return the line about an error that another process caused, or ``None`` if it is this process's own error."""
     text = str(error)
-    is_aftermath = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and AFTERMATH.search(text))
-    if isinstance(error, UsageError) or not is_aftermath:
+    is_lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and LOST_CONNECTION.search(text))
+    if isinstance(error, UsageError) or not is_lost:
         return None
-    told = " ".join(re.sub(r"^\[.*?\] ", "", text).partition(". This is")[0].split())
-    return f"another process of the run failed or hangs, its own line says why: {told}"
+    cause = " ".join(re.sub(r"^\[.*?\] ", "", text).partition(". This is")[0].split())
+    return f"another process of the run failed or hangs, its own line says why: {cause}"
 
 
 def _hung_line(name: str, seconds: float) -> str:
-    return f"{name} did not answer for {seconds:g} s (--timeout); {GO_ON}"
+    return f"{name} did not answer for {seconds:g} s (--timeout); {HOW_TO_RESUME}"
 
 
 def _wait(seconds: float, condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Signals: a fit that gets a signal stops after the current update, with a checkpoint.
+"""Signals: a fit that receives a signal stops after the current update, with a checkpoint.
 
 A handler only sets a flag, because it may run between any two instructions, and in only one of the processes. All
 processes check their flags together after each update. Where no update can be lost, the handler ends the run at once.
@@ -23,16 +23,16 @@ from regression.common.errors import Stopped
 from regression.common.text import counted, shown_path
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.lightning_internals import SilentConnector, keep_handlers_out
-from regression.runs.parent_watch import say
+from regression.runs.parent_watch import print_line
 from regression.runs.processes import Outcome
-from regression.runs.started_processes import HELD_SIGNALS
+from regression.runs.started_processes import BLOCKED_SIGNALS
 from regression.training.trainer_parts import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 
 STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 SAVES = getattr(signal, "SIGUSR1", None)  # not on Windows
-SECONDS_TO_UPDATE = 3.5  # from a signal to the end of the update; after that the process ends without it
+SECONDS_TO_UPDATE = 3.5  # from a signal to the end of the update; after that the process ends without a checkpoint
 SECONDS_AFTER_SAVING = 1.0  # between two checks whether a checkpoint is still being written
 
 
@@ -44,27 +44,27 @@ def stopped_outcome(signum: int, saved: str) -> Outcome:
 def unblock() -> None:
     """Unblock the signals that ``Ranks`` blocked when it started this process."""
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
 
 class Signals:
     """The signals that this process has received; a context that handles SIGINT, SIGTERM and SIGUSR1.
 
     Args:
-        leave: Called in a thread to end the process at once, after a second Ctrl-C or if an update takes too long.
+        abort: Called in a thread to end the process at once, after a second Ctrl-C or if an update takes too long.
 
     Attributes:
         stop: The number of the first signal to stop, or 0.
         save: Whether a signal to save was received.
-        is_held: Whether updates are being made, so that a signal to stop takes effect only at the next check.
-        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: they are not cut short.
-        saved: What to print about the state that was saved, or was not.
+        is_deferring: Whether a signal to stop takes effect only at the next check, because updates are being made.
+        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: the process then does not end.
+        saved: The words to print about the state: where it was saved, or that it was not.
     """
 
-    def __init__(self, leave: Callable[[Outcome], Any]) -> None:
-        self._leave = leave
+    def __init__(self, abort: Callable[[Outcome], Any]) -> None:
+        self._abort = abort
         self.stop, self.save = 0, False
-        self.is_held = self.is_saving = False
+        self.is_deferring = self.is_saving = False
         self.saved = "not saved: the update under way took too long"
         self._is_raised = False
         self._before: dict[int, Any] = {}
@@ -73,15 +73,15 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():  # handlers cannot be set there
             return self
         # Python runs its handlers only between two instructions of the main thread, and a long operation of torch is a
-        # single one. The interpreter's C handler writes the number to this pipe at once, where a thread can read it.
+        # single one. The interpreter's C handler writes the signal's number to this pipe at once; a thread reads it.
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
-        self.is_held = True  # within the context alone there is someone who reports how the run ended
-        unblock()  # signals that were sent before the handlers were set arrive now
-        self.is_held = False
+        self.is_deferring = True  # a handler must not raise here, outside the context that reports how the run ended
+        unblock()  # the handlers run now for signals that were sent before
+        self.is_deferring = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self
@@ -98,9 +98,8 @@ class Signals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._note(signum)
-        if self.stop and not self.is_held and not self._is_raised:
-            self._is_raised = True
-            raise Stopped(self.stop)
+        if not self.is_deferring:
+            self.require_none()
 
     def _note(self, signum: int) -> None:
         if signum == SAVES:
@@ -108,21 +107,15 @@ class Signals:
         elif not self.stop:
             self.stop = signum
 
-    def hold(self) -> None:
+    def defer(self) -> None:
         """Make signals take effect only at the end of the update from now on."""
-        self.is_held = True
+        self.is_deferring = True
 
-    def require_no_early_one(self) -> None:
-        """End the run if a signal was received before the handlers were set."""
+    def require_none(self, *saved: str) -> None:
+        """End the run if a signal was received that has not taken effect; ``saved`` is as in ``Stopped``."""
         if self.stop and not self._is_raised:
             self._is_raised = True
-            raise Stopped(self.stop)
-
-    def require_none(self) -> None:
-        """End the run if a signal was received that has not taken effect."""
-        if self.stop and not self._is_raised:
-            self._is_raised = True
-            raise Stopped(self.stop, "the run had come to its end")
+            raise Stopped(self.stop, *saved)
 
     def _listen(self) -> None:
         interrupts, end = 0, None
@@ -135,7 +128,7 @@ class Signals:
                 return
             if not is_ready:
                 if not self.is_saving:
-                    self._leave(stopped_outcome(self.stop, self.saved))
+                    self._abort(stopped_outcome(self.stop, self.saved))
                 end = time.monotonic() + SECONDS_AFTER_SAVING
                 continue
             if not received:
@@ -147,16 +140,16 @@ class Signals:
             interrupts += signum == signal.SIGINT
             if interrupts == 2:
                 is_saved = self.saved.startswith("saved")
-                self._leave(stopped_outcome(signal.SIGINT, self.saved if is_saved else "not saved, at the second one"))
+                self._abort(stopped_outcome(signal.SIGINT, self.saved if is_saved else "not saved, at the second one"))
             if self.stop and end is None:
                 end = time.monotonic() + SECONDS_TO_UPDATE
 
 
 class StopAtUpdate(Callback):
-    """Checks after each update whether any process got a signal to stop or to save, and then all of them do.
+    """Checks after each update whether any process has received a signal to stop or to save; all of them then do so.
 
-    SIGTERM or Ctrl-C: the state is saved in ``last.ckpt`` and the run ends. SIGUSR1: in a SLURM job the state is saved
-    and the job requeued as Lightning does it, elsewhere it is saved in ``last.ckpt``; the run continues.
+    SIGTERM or Ctrl-C: the state is saved in ``last.ckpt`` and the run ends. SIGUSR1: the state is saved in
+    ``last.ckpt`` and the run continues; in a SLURM job Lightning saves it too, and requeues the job.
 
     Args:
         signals: The signals of this process.
@@ -173,24 +166,24 @@ class StopAtUpdate(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Hold signals until the end of the update; the exact solver makes no updates, so there they act at once."""
+        """Defer signals to the end of the update; with the exact solver they take effect at once."""
         if makes_updates(pl_module):
-            self.signals.hold()
-            pl_module.is_stopped = lambda: bool(self._agreed(trainer)[0])
+            self.signals.defer()
+            pl_module.is_stopped = lambda: bool(self._agree(trainer)[0])
 
-    def _agreed(self, trainer: pl.Trainer) -> tuple[int, bool]:
-        """Return the signal to stop and whether to save, combined over the processes; all of them must call it."""
+    def _agree(self, trainer: pl.Trainer) -> tuple[int, bool]:
+        """Return the signal to stop, or 0, and whether to save, by all processes; all of them must call it."""
         if trainer.world_size == 1:
             return self.signals.stop, self.signals.save
-        mine = torch.tensor([self.signals.stop, int(self.signals.save)], device=trainer.strategy.root_device)
-        stop, save = all_max(mine).tolist()
+        own = torch.tensor([self.signals.stop, int(self.signals.save)], device=trainer.strategy.root_device)
+        stop, save = all_max(own).tolist()
         return stop, bool(save)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Check for signals."""
-        self._look(trainer)
+        self._check(trainer)
 
     def on_validation_batch_end(
         self,
@@ -202,28 +195,28 @@ class StopAtUpdate(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Check for signals, because a validation can be long; a resumed run begins it again."""
-        self._look(trainer)
+        self._check(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remove the checkpoints that a requeued job was resumed from: the next job here would resume from them too."""
+        """Remove the checkpoints that a requeued job was resumed from: another job here would resume from them too."""
         resumed = Path(trainer.ckpt_path or "")
         if trainer.is_global_zero and resumed.name.startswith("hpc_ckpt_"):
             for path in resumed.parent.glob("hpc_ckpt_*.ckpt"):
                 path.unlink(missing_ok=True)
 
-    def _look(self, trainer: pl.Trainer) -> None:
-        if not self.signals.is_held:
+    def _check(self, trainer: pl.Trainer) -> None:
+        if not self.signals.is_deferring:
             return
-        stop, save = self._agreed(trainer)
+        stop, save = self._agree(trainer)
         if stop:
-            self.signals.saved = self._saved(trainer)
-            self.signals.is_saving = stop == signal.SIGINT  # report and figure of where the run stood follow
+            self.signals.saved = self._save(trainer)
+            self.signals.is_saving = stop == signal.SIGINT  # report and figure of the present coefficients follow
             raise Stopped(stop, self.signals.saved)
         if save:
             self.signals.save = False
             self._save_and_go_on(trainer)
 
-    def _saved(self, trainer: pl.Trainer) -> str:
+    def _save(self, trainer: pl.Trainer) -> str:
         """Save the state after the latest update, and return a line that says where."""
         self.signals.is_saving, made = True, counted(trainer.global_step, "update")
         try:
@@ -239,6 +232,6 @@ class StopAtUpdate(Callback):
     def _save_and_go_on(self, trainer: pl.Trainer) -> None:
         if self._connector is not None and self._connector.requeues():
             self._connector.requeue()
-        saved = self._saved(trainer)
+        saved = self._save(trainer)
         if trainer.is_global_zero:
-            say(f"SIGUSR1; {saved}")
+            print_line(f"SIGUSR1; {saved}")

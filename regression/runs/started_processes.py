@@ -1,8 +1,8 @@
-"""Starts processes that run this command again, before the imports where its words name their number.
+"""Starts processes that run this command again, before the imports if ``--trainer.devices`` is their number.
 
-The imports take most of the time of a start, so processes that were started after those of this one would double it.
-A started process imports, and then waits for the environment of the run, which it gets through a socket pair. It ends
-without a word if this process ends first. Standard library only.
+The imports take most of the time of a start; if the other processes began them after this one, they would take twice as
+long. A started process imports, and then waits for the environment of the run, which it gets through a socket pair. If
+this process ends first, it ends without a message. Standard library only.
 """
 
 import json
@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from regression.common.command_line import option_value
+from regression.runs.environment import is_launched, is_pod
 from regression.runs.parent_watch import CHANNEL
-from regression.runs.surroundings import is_launched, is_pod
 
-__all__ = ["HELD_SIGNALS", "StartedProcess", "held", "start", "start_early", "take_early"]
+__all__ = ["BLOCKED_SIGNALS", "StartedProcess", "blocked_signals", "start", "start_early", "take_early"]
 
-HELD_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
+BLOCKED_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)}
 
 
 class StartedProcess(NamedTuple):
@@ -31,7 +31,7 @@ class StartedProcess(NamedTuple):
     channel: socket.socket
 
     def begin(self, environment: Mapping[str, str]) -> None:
-        """Let it begin with the run; one that has ended in the meantime is noticed by its end of the channel."""
+        """Make it begin the run; if it has ended already, its watching thread finds the channel closed."""
         with suppress(OSError):
             self.channel.sendall(json.dumps(dict(environment)).encode() + b"\n")
 
@@ -40,20 +40,19 @@ _early: list[StartedProcess] = []
 
 
 def start(local: int) -> StartedProcess:
-    """Start the process with a number on this machine, counted from 0, which is this one."""
+    """Start the process with a number on this machine; this process has number 0."""
     ours, theirs = socket.socketpair()
     own = {"LOCAL_RANK": str(local), CHANNEL: str(theirs.fileno())}  # Lightning reads the number when it is imported
-    with theirs, held():
+    with theirs, blocked_signals():
         command = [sys.executable, *sys.orig_argv[1:]]
         process = subprocess.Popen(command, env={**os.environ, **own}, pass_fds=[theirs.fileno()])
     return StartedProcess(process, ours)
 
 
 def start_early(args: Sequence[str]) -> None:
-    """Start the other processes now if ``--trainer.devices`` is a number; for programs, before they import the rest.
+    """Start the other processes if ``--trainer.devices`` is a number; for programs, before they import the rest.
 
-    A guess costs nothing but processor time: if the run turns out to have another number of processes, or none, those
-    that wait are ended.
+    If the run turns out to have another number of processes, those that wait are killed.
 
     Args:
         args: The command line without the program's name.
@@ -65,16 +64,16 @@ def start_early(args: Sequence[str]) -> None:
 
 
 def take_early() -> list[StartedProcess]:
-    """Return the processes that were started early, by their numbers, to the one who ends them."""
+    """Return the processes that were started early, in the order of their numbers; the caller must end them."""
     taken = list(_early)
     _early.clear()
     return taken
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Block signals here; a process that is started here inherits this, and unblocks them when its handlers are set."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+def blocked_signals() -> Iterator[None]:
+    """Block signals; a process that is started meanwhile inherits that, and unblocks them once its handlers are set."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
     try:
         yield
     finally:

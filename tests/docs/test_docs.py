@@ -19,7 +19,7 @@ def test_wing_names_every_room(wing: Path) -> None:
     named = re.findall(r"^- ``(\w+)/?``: ", ast.get_docstring(content) or "", flags=re.MULTILINE)
     rooms = [path.stem for path in wing.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     assert sorted([*named, "__init__"]) == sorted(rooms)
-    settled = ["from regression.runs.surroundings import clean_environment", "clean_environment()"]
+    settled = ["from regression.runs.environment import clean_environment", "clean_environment()"]
     handed_on = [*settled, "from regression.cli.entry import main as main"] if wing.name == "cli" else []
     assert [ast.unparse(node) for node in content.body[1:]] == handed_on
 

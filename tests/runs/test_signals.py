@@ -164,7 +164,7 @@ def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: 
         left: list[Outcome] = []
         leave: Callable[[Outcome], None] = left.append
         with Signals(leave) as received:
-            received.hold()
+            received.defer()
             for signum in signals:
                 os.kill(os.getpid(), signum)
                 time.sleep(0.1)

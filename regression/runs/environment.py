@@ -1,7 +1,7 @@
 """Reads from the environment whether a launcher started this process, and removes stale variables.
 
-Lightning reads the number of a process from the environment when it is imported, and only the first process prints.
-Shells, containers and schedulers set such variables also where no launcher has started any process. Standard library
+Lightning reads the rank of a process from the environment when it is imported, and only the first process prints.
+Shells, containers and schedulers set such variables also where no launcher has started a process. Standard library
 only, because this runs before the imports.
 """
 
@@ -15,8 +15,8 @@ from regression.runs.parent_watch import PARENT
 
 __all__ = ["clean_environment", "is_launched", "is_pod", "require_world"]
 
-NUMBERS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-MEETING = {"MASTER_ADDR", "MASTER_PORT"}
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+RENDEZVOUS = {"MASTER_ADDR", "MASTER_PORT"}
 
 
 def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
@@ -26,25 +26,25 @@ def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
         or "TORCHELASTIC_RUN_ID" in environment
         or ("SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive"))
         or "JSM_NAMESPACE_SIZE" in environment
-        or environment.keys() >= {*MEETING, "LOCAL_RANK"}
+        or environment.keys() >= {*RENDEZVOUS, "LOCAL_RANK"}
     )
 
 
 def is_pod(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this process is one of several pods of Kubernetes' PyTorchJob, which each have their own output."""
-    return not is_launched(environment) and environment.keys() >= {*MEETING, "RANK"} and _world(environment) > 1
+    """Tell whether this process is one of several pods of a PyTorchJob in Kubernetes, each with its own output."""
+    return not is_launched(environment) and environment.keys() >= {*RENDEZVOUS, "RANK"} and _world(environment) > 1
 
 
 def clean_environment(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Remove process numbers that no launcher set, and set matplotlib's backend; to be called before the imports.
+    """Remove ranks that no launcher set, and set matplotlib's backend; to be called before the imports.
 
     Figures are written to files and open no window. In a notebook the kernel's own backend is kept.
     """
     if not is_launched(environment) and not is_pod(environment):
-        for name in NUMBERS:
+        for name in RANK_VARIABLES:
             environment.pop(name, None)
     if "IPython" not in sys.modules:
-        environment["MPLBACKEND"] = "agg"  # with a backend that it does not know, matplotlib cannot be imported
+        environment["MPLBACKEND"] = "agg"  # the import of matplotlib fails with a backend that does not exist
 
 
 def require_world(processes: int, environment: Mapping[str, str] = os.environ) -> None:
@@ -53,9 +53,6 @@ def require_world(processes: int, environment: Mapping[str, str] = os.environ) -
     Args:
         processes: Number of processes that the Trainer will have.
         environment: The environment.
-
-    Raises:
-        UsageError: If ``WORLD_SIZE`` is larger; names the options.
     """
     size = _world(environment)
     if size > processes:

@@ -13,13 +13,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from regression.common.errors import UsageError
 from regression.figures import figure as drawing
+from regression.runs.environment import RANK_VARIABLES, clean_environment, is_launched, is_pod, require_world
 from regression.runs.folder import forget_rank
-from regression.runs.surroundings import NUMBERS, clean_environment, is_launched, is_pod, require_world
 from tests.runs.test_launchers import FITS, free_port, run_all
 from tests.support.command import ROOT, Command, config, versions
 from tests.support.preloaded import python
 
-MEETING = {"MASTER_ADDR": "h", "MASTER_PORT": "1"}
+RENDEZVOUS = {"MASTER_ADDR": "h", "MASTER_PORT": "1"}
 LEFT_OVER = [
     {},
     {"RANK": "1"},
@@ -29,16 +29,16 @@ LEFT_OVER = [
     {"SLURM_PROCID": "3", "SLURM_JOB_ID": "7"},
     {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "bash"},
     {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"},
-    {"RANK": "0", "WORLD_SIZE": "1", **MEETING},
-    {"RANK": "1", "WORLD_SIZE": "all", **MEETING},
+    {"RANK": "0", "WORLD_SIZE": "1", **RENDEZVOUS},
+    {"RANK": "1", "WORLD_SIZE": "all", **RENDEZVOUS},
 ]
 LAUNCHED = [
-    {"TORCHELASTIC_RUN_ID": "7", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", **MEETING},
+    {"TORCHELASTIC_RUN_ID": "7", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", **RENDEZVOUS},
     {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "fit"},
-    {"LOCAL_RANK": "1", **MEETING},
+    {"LOCAL_RANK": "1", **RENDEZVOUS},
     {"JSM_NAMESPACE_RANK": "1", "JSM_NAMESPACE_SIZE": "2"},
 ]
-POD = {"RANK": "1", "WORLD_SIZE": "2", **MEETING}
+POD = {"RANK": "1", "WORLD_SIZE": "2", **RENDEZVOUS}
 
 
 @pytest.mark.parametrize("environment", LEFT_OVER)
@@ -48,7 +48,7 @@ def test_numbers_that_no_launcher_gave_are_dropped(environment: dict[str, str]) 
     assert not is_pod(environment)
     settled = dict(environment)
     clean_environment(settled)
-    assert settled == {k: v for k, v in environment.items() if k not in NUMBERS} | {"MPLBACKEND": "agg"}
+    assert settled == {k: v for k, v in environment.items() if k not in RANK_VARIABLES} | {"MPLBACKEND": "agg"}
 
 
 @pytest.mark.parametrize("environment", [*LAUNCHED, POD])
