@@ -52,9 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
     is_program = args is None
     args = list(sys.argv[1:] if args is None else args) or ["--help"]
     if (text := help_text(args)) is not None:
-        with suppress(BrokenPipeError):  # _flush handles it
-            print(text)
-        return _flush(0)
+        return _flush(0, text)
     formatter, warnings.formatwarning = warnings.formatwarning, _format_warning
     ranks = Ranks()
     try:
@@ -77,9 +75,11 @@ def main(args: Sequence[str] | None = None) -> int:
         _disconnect()
 
 
-def _flush(status: int) -> int:
-    """Flush the output and return the exit status; a closed pipe, as with ``| head``, is not an error."""
+def _flush(status: int, *lines: str) -> int:
+    """Print lines, flush the output and return the exit status; a closed pipe, as with ``| head``, is not an error."""
     try:
+        for line in lines:
+            print(line)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes again at its exit

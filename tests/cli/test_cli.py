@@ -1,4 +1,4 @@
-"""The command: what it makes, and how it refuses."""
+"""The command: the files it writes, and the errors it prints."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ LINE = ("fit", "-c", config("line"))
 
 
 def test_alone_it_prints_help_that_names_the_configs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without arguments the command prints its help with each configuration's story, and succeeds."""
+    """Without arguments the command prints its help, with the purpose of each configuration, and succeeds."""
     monkeypatch.chdir(Path(config("line")).parents[1])
     done = command()
     assert done.code == 0
@@ -32,7 +32,7 @@ def test_help_of_a_model_is_its_docstring(command: Command) -> None:
 
 
 def test_a_run_leaves_its_files(command: Command) -> None:
-    """A fit leaves its configuration, both checkpoints, the fit as JSON and text, and a picture, in a new folder."""
+    """A fit writes its configuration, both checkpoints, the fit as JSON and text, and a figure, to a new folder."""
     first, second = command(*LINE), command(*LINE)
     assert first.folder is not None
     assert second.folder is not None
@@ -205,7 +205,7 @@ def test_an_option_that_contradicts_the_checkpoint_is_refused(command: Command) 
 
 @pytest.mark.parametrize("name", ["line", "polynomial"])
 def test_divergence_stops_the_run(command: Command, name: str) -> None:
-    """A loss that is no longer finite stops the run with one line that names update and rate, and status 1."""
+    """A loss that is not finite stops the run with one line that names update and rate, and status 1."""
     done = command("fit", "-c", config(name), "--optimizer.lr", "1e6")
     assert done.code == 1
     assert done.err.count("\n") == 1
@@ -233,7 +233,7 @@ def test_first_bad_update_is_named_the_same_in_a_block(command: Command) -> None
 
 @pytest.mark.parametrize("option", [("-c", config("line")), (f"--config={config('line')}",), (f"-c={config('line')}",)])
 def test_an_option_overrules_a_file_wherever_it_stands(command: Command, option: tuple[str, ...]) -> None:
-    """Options before the configuration count as those after it, and of two files the later one counts."""
+    """Options before a configuration replace its values as those after it do; of two files the later one counts."""
     Path("more.yaml").write_text("trainer: {max_epochs: 3}\n")
     options = ("--model", "PolynomialRegression", "--model.degree", "2")
     after = command("fit", *option, "-c", "more.yaml", *options)
@@ -249,7 +249,7 @@ def test_debug_shows_the_traceback(command: Command) -> None:
 
 
 def test_of_several_processes_the_first_one_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warning that all processes have is said by the first one only."""
+    """A warning of all processes is printed by the first one only."""
     said = []
     for rank in (0, 1):
         monkeypatch.setattr(rank_zero_only, "rank", rank)

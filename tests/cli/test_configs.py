@@ -22,7 +22,7 @@ def logged(run: Run, names: tuple[str, ...]) -> dict[int, tuple[float, ...]]:
 
 
 def test_there_are_few_short_configs() -> None:
-    """There are at most six configuration files, each of at most 25 lines, each opening with its story."""
+    """There are at most six configuration files, each of at most 25 lines, each beginning with its purpose."""
     files = list((ROOT / "configs").iterdir())
     assert 0 < len(files) <= 6
     for file in files:

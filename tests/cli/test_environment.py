@@ -1,4 +1,4 @@
-"""A full disk, few descriptors, a closed output, a folder that is gone: one line, or no matter."""
+"""With a full disk, few descriptors, a closed output or a deleted folder the command works, or fails in one line."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ FIT = ("fit", "-c", config("line"), "--report.rows", "0")
 
 
 def limited(folder: Path, trouble: str, number: int, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, in trouble."""
+    """Run the command in a process of its own, with a limit on something."""
     return subprocess.run(
         [python(), str(ROOT / "tests" / "support" / "limited.py"), trouble, str(number), *args],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -25,14 +25,14 @@ def limited(folder: Path, trouble: str, number: int, *args: str) -> subprocess.C
 
 @pytest.mark.parametrize("limit", [0, 1000])
 def test_a_disk_that_is_full_at_the_start_is_refused(tmp_path: Path, limit: int) -> None:
-    """Where not even the first file fits, the run is refused in one line, with status 2."""
+    """If not even the first file can be written, the run is refused in one line, with status 2."""
     done = limited(tmp_path, "file size", limit, *FIT)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("regression: cannot ")
 
 
 def test_a_disk_that_fills_up_stops_the_run(tmp_path: Path) -> None:
-    """Where a file stops fitting under way, the run stops in one line with status 1, and its checkpoint is good."""
+    """If a later file cannot be written, the run stops in one line with status 1, and its checkpoint is good."""
     options = ("--trainer.max_epochs", "3000", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar",
                "false")  # fmt: skip
     done = limited(tmp_path, "file size", 50_000, *FIT, *options)
@@ -43,15 +43,15 @@ def test_a_disk_that_fills_up_stops_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trouble", ["descriptors", "closed stdout"])
 def test_a_fit_needs_neither_many_descriptors_nor_an_output(tmp_path: Path, trouble: str) -> None:
-    """With 20 descriptors, or standard output closed, the fit is made and written, without a word."""
+    """With 20 descriptors, or a closed standard output, the fit is made and written, and nothing is printed."""
     done = limited(tmp_path, trouble, 20, *FIT)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "lightning_logs/version_0/fit.json").is_file()
 
 
 @pytest.mark.parametrize("args", [("fit", "--help"), FIT], ids=["help", "fit"])
-def test_a_reader_that_is_gone_is_no_traceback(tmp_path: Path, args: tuple[str, ...]) -> None:
-    """Into a pipe that nobody reads the program ends as others do, without a word."""
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path, args: tuple[str, ...]) -> None:
+    """With a closed pipe as output the program ends as others do, and prints nothing."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -59,7 +59,7 @@ def test_a_reader_that_is_gone_is_no_traceback(tmp_path: Path, args: tuple[str, 
         stdout=writing, stderr=subprocess.PIPE, text=True, timeout=400, check=False,
     )  # fmt: skip
     os.close(writing)
-    assert done.returncode in (0, 141)  # the parser itself takes no notice
+    assert done.returncode == 141
     assert done.stderr == ""
 
 

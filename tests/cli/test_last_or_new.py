@@ -1,4 +1,4 @@
-"""A job that is started again with the same words goes on where it was."""
+"""A job that is started again with the same command line is resumed."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.support.command import Command, config, versions
 WORDS = ("fit", "-c", config("line"), "--report.rows", "0", "--ckpt_path", "last_or_new")
 
 
-def test_it_begins_goes_on_and_is_done(command: Command, tmp_path: Path) -> None:
-    """Without a checkpoint it begins, with one it goes on to the same bits, and at its end there is nothing to do."""
+def test_it_begins_resumes_and_ends(command: Command, tmp_path: Path) -> None:
+    """A job without a checkpoint begins, with one resumes to the same bits, and after its end has nothing to do."""
     whole = command("fit", "-c", config("line"), "--trainer.default_root_dir", "other")
     begun = command(*WORDS, "--trainer.max_epochs", "4")
     assert (begun.code, begun.fit["updates"]) == (0, 4)
@@ -27,7 +27,7 @@ def test_it_begins_goes_on_and_is_done(command: Command, tmp_path: Path) -> None
 
 
 def test_a_run_that_left_no_files_writes_them(command: Command) -> None:
-    """A run that was killed between its last update and its files has them written by the next."""
+    """If a run was killed between its last update and its files, the next one writes them."""
     first = command(*WORDS)
     assert first.folder is not None
     expected = first.fit["params"]
@@ -38,7 +38,7 @@ def test_a_run_that_left_no_files_writes_them(command: Command) -> None:
 
 
 def test_the_short_way_can_be_started_again(command: Command, tmp_path: Path) -> None:
-    """A table's fit begins by its file and degree, and the same words find it done."""
+    """A fit given by file and degree runs, and the same command line then finds it done."""
     (tmp_path / "meas.csv").write_text("t,u\n0,1\n1,3\n2,4\n3,7\n")
     words = ("fit", "meas.csv", "--degree", "2", "--ckpt_path", "last_or_new")
     first, again = command(*words), command(*words)
@@ -47,15 +47,15 @@ def test_the_short_way_can_be_started_again(command: Command, tmp_path: Path) ->
 
 
 def test_it_is_for_fit(command: Command) -> None:
-    """A prediction has nothing to begin with."""
+    """``predict`` refuses ``last_or_new``."""
     done = command("predict", "--ckpt_path=last_or_new")
     assert (done.code, done.err) == (
         2, "regression: --ckpt_path last_or_new is for fit; predict takes a path, last or best\n"
     )  # fmt: skip
 
 
-def test_going_on_with_other_points_is_told(command: Command) -> None:
-    """A descent that goes on from a checkpoint of other points says which they were."""
+def test_resuming_with_other_points_is_a_warning(command: Command) -> None:
+    """A gradient fit that is resumed with other points warns, and names the old ones."""
     first = command("fit", "-c", config("line"))
     more = ("fit", "-c", config("line"), "--trainer.max_epochs", "12", "--ckpt_path", first.checkpoint)
     assert command(*more).err == ""

@@ -1,4 +1,4 @@
-"""The short way to fit a table, and the help of one screen."""
+"""Short options to fit a table, and the help of one screen."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_short_options_stand_for_long_ones(table: str) -> None:
 
 
 def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
-    """Terms, kept coefficients and points are written with commas, in one option or in several, or as lists."""
+    """Terms, fixed coefficients and points are written with commas, in one option or in several, or as lists."""
     path = pair(tmp_path)
     polynomial, exact = "--model=regression.PolynomialRegression", "--model.solver=exact"
     for given, written in (
@@ -70,7 +70,7 @@ def test_an_option_of_descent_leaves_the_solver_to_it(table: str, option: str) -
 
 
 def test_what_names_a_model_keeps_it(table: str) -> None:
-    """A model, a configuration or a checkpoint stays; the columns are left to it."""
+    """A model, a configuration or a checkpoint is kept, and the columns are not looked up."""
     for words in (["--model", "LineRegression"], ["-c", "a.yaml"], ["--config=a.yaml"], ["--ckpt_path", "last"]):
         assert expand_options(["fit", table, *words]) == ["fit", TABLE, f"--data.path={table}", *words]
     assert expand_options(["predict", table, "--ckpt_path=last"]) == [
@@ -85,7 +85,7 @@ def test_data_that_is_no_file_stays(value: str) -> None:
 
 
 def test_of_two_columns_the_first_is_x(tmp_path: Path) -> None:
-    """What is not named is the one choice that is left, whether the others go by name or number."""
+    """An axis that is not named is the column that is left, whether others are given by name or number."""
     path = pair(tmp_path)
     assert expand_options(["fit", "--data", path])[-2:] == ["--data.x=t", "--data.y=u"]
     assert expand_options(["fit", path, "--y=t"])[-1] == "--data.x=u"
@@ -93,7 +93,7 @@ def test_of_two_columns_the_first_is_x(tmp_path: Path) -> None:
 
 
 def test_columns_x_and_y_are_taken_among_others(tmp_path: Path) -> None:
-    """The defaults hold where the table has them."""
+    """The columns x and y are the default where the table has them."""
     (tmp_path / "a.csv").write_text("id,y,x\n1,2,3\n")
     assert not [
         word for word in expand_options(["fit", str(tmp_path / "a.csv")]) if word.startswith(("--data.x", "--data.y"))
@@ -111,14 +111,14 @@ def test_names_are_those_of_any_format(tmp_path: Path) -> None:
 
 
 def test_a_table_of_more_columns_shows_them(command: Command, table: str) -> None:
-    """Without a choice, the columns there are and the options to choose by."""
+    """A table with more columns is refused with their names and the options to choose with."""
     done = command("fit", table)
     assert done.code == 2
     assert done.err.endswith("meas.csv has the columns 'Time (s)', 'Voltage, mV', 'error': choose with --x and --y\n")
 
 
-def test_a_column_that_is_not_there_is_the_readers_to_name(command: Command, table: str) -> None:
-    """A misspelt column is named with the near one."""
+def test_a_missing_column_is_refused_by_the_reader(command: Command, table: str) -> None:
+    """A misspelt column is refused with the most similar one."""
     assert "no column 'Time'" in command("fit", table, "--x=Time").err
 
 
@@ -135,18 +135,18 @@ def test_x_and_y_are_two_columns(command: Command, table: str) -> None:
 
 @pytest.mark.parametrize("option", ["--x", "--y", "--sigma", "--series"])
 def test_a_column_needs_a_table(option: str) -> None:
-    """A column without a file is refused with the place of the file."""
+    """A column without a file is refused in a line that shows where the file is given."""
     with pytest.raises(UsageError, match=f"{option} is for a table: give its file right after fit"):
         expand_options(["fit", option, "a"])
 
 
-def test_a_file_elsewhere_is_told_its_place(command: Command, table: str) -> None:
-    """A file after other options is refused in words."""
+def test_a_file_after_options_is_refused(command: Command, table: str) -> None:
+    """A file after other options is refused in a line that shows where it is given."""
     assert "stands right after the command" in command("fit", "--report.rows", "0", table).err
 
 
-def test_the_short_way_gives_the_fit_of_the_long_one(command: Command, table: str) -> None:
-    """The weighted line of the short way equals numpy's, and config.yaml has the long options."""
+def test_short_options_give_the_fit_of_long_ones(command: Command, table: str) -> None:
+    """The weighted line by short options equals numpy's, and config.yaml has the long ones."""
     done = command("fit", table, "--x", "Time (s)", "--y", "2", "--sigma", "error")
     assert done.code == 0, done.err
     x, y, w = [1, 2, 3, 4], [2.1, 3.9, 6.2, 7.8], 1 / np.array([0.1, 0.1, 0.2, 0.2])
@@ -158,23 +158,23 @@ def test_the_short_way_gives_the_fit_of_the_long_one(command: Command, table: st
 
 @pytest.mark.parametrize("words", [("--x",), ("--y", "u", "--sigma"), ("--data",)])
 def test_an_option_without_a_value_is_named(words: tuple[str, ...]) -> None:
-    """The option that the line ends with needs a value."""
+    """An option without a value at the end of the command line is refused by name."""
     with pytest.raises(UsageError, match=f"{words[-1]} needs a value"):
         expand_options(["fit", "a.csv", *words])
 
 
 def test_a_misspelt_short_option_finds_it(command: Command, table: str) -> None:
-    """``--degre`` is near ``--degree``."""
+    """For ``--degre`` the command suggests ``--degree``."""
     assert "did you mean --degree?" in command("fit", table, "--x=1", "--y=2", "--degre", "2").err
 
 
 def test_a_misplaced_option_names_the_model_that_has_it(command: Command) -> None:
-    """``--model.degree`` without a model names the polynomial."""
+    """``--model.degree`` without a model is refused in a line that names PolynomialRegression."""
     assert "--model PolynomialRegression has it" in command("fit", "--model.degree", "3").err
 
 
 def test_help_is_one_screen(command: Command) -> None:
-    """The help of each command has at most 60 lines of 80 letters, and the parser's own is ``--help all``."""
+    """The help of each command has at most 60 lines of 80 characters, and the parser's own is ``--help all``."""
     for name in ("fit", "predict", "validate", "test"):
         lines = command_page(name).splitlines()
         assert len(lines) <= 60
@@ -183,7 +183,7 @@ def test_help_is_one_screen(command: Command) -> None:
     assert "--trainer.reload_dataloaders_every_n_epochs" in command("fit", "--help", "all").out
 
 
-def test_help_names_options_that_there_are(command: Command) -> None:
+def test_help_names_existing_options(command: Command) -> None:
     """Each option of the page is one of the parser's, or of a class that it shows."""
     everything = command("fit", "--help", "all").out + command("predict", "--help", "all").out
     for _, _, lines in GROUPS:
@@ -196,12 +196,12 @@ def test_help_names_options_that_there_are(command: Command) -> None:
 
 
 def dir_of(cls: type) -> str:
-    """Return the text in which a class describes its options."""
+    """Return the help of a class's options."""
     return cls.__doc__ or ""
 
 
-def test_the_version_and_the_commands_are_said(command: Command) -> None:
-    """``--version`` and the overview."""
+def test_the_version_and_the_commands_are_printed(command: Command) -> None:
+    """``--version`` prints the version, and the overview every command."""
     assert command("--version").out == "regression 0.1.0\n"
     assert all(f"\n  {name} " in command("--help").out for name in ("fit", "validate", "test", "predict", "export"))
     assert help_text(["fit", "-c", "configs/line.yaml"]) is None

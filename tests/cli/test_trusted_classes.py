@@ -1,4 +1,4 @@
-"""Nothing hostile in a checkpoint, a configuration, a fit or a table runs code, hangs, or reaches the terminal raw."""
+"""Nothing in a hostile checkpoint, configuration, fit or table runs code, hangs, or controls the terminal."""
 
 import contextlib
 import importlib
@@ -33,7 +33,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the command's folder, with good files and a module that tells when it is imported."""
+    """Return the command's folder, with good files and a module that leaves a file when it is imported."""
     shutil.copy(fitted / "checkpoints" / "last.ckpt", tmp_path / "good.ckpt")
     shutil.copy(fitted / "fit.json", tmp_path / "good.json")
     (tmp_path / "canary.py").write_text(CANARY)
@@ -45,7 +45,7 @@ def folder(fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt what waits without end."""
+    """Interrupt the block after some seconds."""
 
     def stop(*_: object) -> None:
         raise TimeoutError
@@ -58,7 +58,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 def faults(done: Run, case: Hostile, folder: Path, seconds: float) -> list[str]:
-    """Return what a hostile input has achieved."""
+    """Return the faults that a hostile input caused."""
     shown = done.out + done.err
     return [
         what
@@ -74,22 +74,22 @@ def faults(done: Run, case: Hostile, folder: Path, seconds: float) -> list[str]:
 
 
 @pytest.mark.parametrize("case", ALL[::2], ids=lambda case: case.name)
-def test_nothing_hostile_is_obeyed(command: Command, folder: Path, case: Hostile) -> None:
-    """Every other input is refused in one line, or harmless, within seconds; all of them in tests/faults."""
-    assert achieved(command, folder, case) == []
+def test_hostile_inputs_have_no_effect(command: Command, folder: Path, case: Hostile) -> None:
+    """Every second input is refused in one line, or harmless, within seconds; tests/faults has all of them."""
+    assert run_hostile(command, folder, case) == []
 
 
-def achieved(command: Command, folder: Path, case: Hostile) -> list[str]:
-    """Run a hostile input and return what it has achieved."""
+def run_hostile(command: Command, folder: Path, case: Hostile) -> list[str]:
+    """Run a hostile input and return the faults that it caused."""
     args = case.make(folder)
-    start = time.process_time()  # the clock would count what else a busy machine does; what waits is interrupted
+    start = time.process_time()  # not the clock, which counts other programs of a busy machine too
     with at_most(4 * LIMIT_S):
         done = command(*args)
     return faults(done, case, folder, time.process_time() - start)
 
 
-def test_the_canary_does_sing(folder: Path) -> None:
-    """The module that every folder holds leaves its mark when it is imported, and so does a bomb that is loaded."""
+def test_running_code_is_detected(folder: Path) -> None:
+    """The module in every folder leaves a file when it is imported, and so does a bomb that is loaded."""
     (folder / "evil.ckpt").write_bytes(pickled({"state_dict": BOMB}))
     with contextlib.chdir(folder):
         importlib.import_module("canary")
@@ -110,7 +110,7 @@ print("status", main(sys.argv[1:]))
 
 @pytest.mark.parametrize("subcommand", ["fit", "predict"])
 def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> None:
-    """A run neither listens nor connects, neither from Python nor, where strace can tell, from elsewhere."""
+    """A run neither listens nor connects, by Python's audit events and, where there is strace, by its system calls."""
     options = ("-c", config("line")) if subcommand == "fit" else ("--ckpt_path", "good.ckpt")
     trace, log = shutil.which("strace"), folder / "trace.txt"
     under = [trace, "-f", "--seccomp-bpf", "-qq", "-e", "trace=socket", "-o", str(log)] if trace else []
@@ -125,7 +125,7 @@ def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> N
 
 
 def test_every_tensorboard_command_stays_on_this_machine(command: Command) -> None:
-    """Wherever we say how to start TensorBoard, it listens on the loopback address only."""
+    """Each command for TensorBoard in the documents makes it listen on the loopback address only."""
     texts = [path.read_text() for kind in ("*.md", "regression/**/*.py", "configs/*", "docs/*.md", "benchmarks/*.py")
              for path in ROOT.glob(kind)]  # fmt: skip
     commands = re.findall(r"tensorboard --[^`\n]*", "\n".join([*texts, command("fit", "-c", config("line")).out]))
@@ -149,7 +149,7 @@ LINE_YAML = (ROOT / "configs" / "line.yaml").read_text()
     ids=["largest", "larger", "deepest", "deeper", "most", "more"],
 )
 def test_limits_of_a_configuration(command: Command, content: str, words: str) -> None:
-    """The largest, deepest and longest file is read as any other, and one byte, level or value more is refused."""
+    """A file at a limit of size, depth or number of values is read, and one byte, level or value more is refused."""
     Path("big.yaml").write_text(content)
     done = command("fit", "-c", "big.yaml", "--trainer.max_epochs", "1")
     if content.startswith("["):  # read, it is no configuration

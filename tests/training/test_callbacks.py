@@ -1,4 +1,4 @@
-"""Callbacks in a Trainer of a user's own: they run, or one line says why not, before the first update."""
+"""Callbacks in a user's own Trainer run, or are refused in one line before the first update."""
 
 import os
 import signal
@@ -35,8 +35,8 @@ def fitted(*callbacks: Callback, solver: Any = "gradient", **data: Any) -> LineR
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("solver", ["exact", "gradient"])
-def test_who_waits_for_a_number_that_nobody_logs_is_refused(solver: str, callback: Callback, words: str) -> None:
-    """A callback that waits for a number that nobody logs is refused before the first update, with what is logged."""
+def test_a_monitor_that_is_not_logged_is_refused(solver: str, callback: Callback, words: str) -> None:
+    """A callback that monitors a number that is not logged is refused before the first update, with what is logged."""
     module = LineRegression(solver=solver)  # type: ignore[arg-type]
     trainer = pl.Trainer(**QUIET, callbacks=[callback])
     with pytest.raises(UsageError, match=words):
@@ -44,8 +44,8 @@ def test_who_waits_for_a_number_that_nobody_logs_is_refused(solver: str, callbac
     assert trainer.global_step == 0
 
 
-def test_who_waits_for_a_number_that_is_logged_gets_it(tmp_path: Any) -> None:
-    """Callbacks that go by train_loss, val_loss or the step run."""
+def test_a_monitor_that_is_logged_is_accepted(tmp_path: Any) -> None:
+    """Callbacks that monitor train_loss, val_loss or the step run."""
     stopping = EarlyStopping("val_loss")
     best = ModelCheckpoint(tmp_path, "best", monitor="train_loss")
     latest = ModelCheckpoint(tmp_path, "latest", monitor="step", mode="max")
@@ -62,15 +62,15 @@ class Width(Callback):
         pl_module.log("width", float(trainer.current_epoch))
 
 
-def test_a_number_of_a_users_callback_is_waited_for() -> None:
-    """What a callback of the user's own logs, another one may wait for."""
+def test_a_number_of_a_users_callback_can_be_monitored() -> None:
+    """A callback may monitor a number that another callback of the user's own logs."""
     stopping = EarlyStopping("width", mode="min", patience=1)
     fitted(Width(), stopping)
     assert stopping.best_score.item() == 0
 
 
-def test_searches_for_what_is_known_are_refused() -> None:
-    """The searches for a batch size and a learning rate are refused, with what serves instead."""
+def test_searches_for_batch_size_and_rate_are_refused() -> None:
+    """Lightning's searches for a batch size and a learning rate are refused, with what to use instead."""
     with pytest.raises(UsageError, match=r"BatchSizeFinder cannot be used with this model: all rows, .* batch_size$"):
         fitted(BatchSizeFinder())
     tuner = Tuner(pl.Trainer(**QUIET))
@@ -82,7 +82,7 @@ def test_searches_for_what_is_known_are_refused() -> None:
 
 @pytest.mark.parametrize("solver", ["exact", "gradient"])
 def test_a_timer_runs(solver: str) -> None:
-    """A Timer measures a run, and ends one whose time is over."""
+    """A Timer measures a run, and ends it when its time is over."""
     timer = Timer("00:00:01:00")
     fitted(timer, solver=solver)
     assert 0 < timer.time_elapsed() < 60
@@ -91,7 +91,7 @@ def test_a_timer_runs(solver: str) -> None:
 
 
 def test_callbacks_of_the_command(command: Command) -> None:
-    """On the command line a Timer runs and is in config.yaml, and who waits in vain is status 2 without a folder."""
+    """The command runs a Timer, which is in config.yaml; a monitor that is not logged is status 2, without a folder."""
     add = ("fit", "--trainer.max_epochs", "2", "--model", "LineRegression", "--trainer.callbacks+=")
     done = command(*add[:-1], f"{add[-1]}Timer", "--trainer.callbacks.duration=00:00:01:00")
     assert (done.code, done.err) == (0, "")
@@ -114,7 +114,7 @@ class Terminate(Callback):
 
 @pytest.mark.filterwarnings("ignore")  # Lightning says that it was told
 def test_sigterm_ends_a_block_of_updates() -> None:
-    """In a Trainer of a user's own, too, SIGTERM does not wait for the millions of updates of a block."""
+    """Also in a user's own Trainer SIGTERM ends a block of millions of updates early."""
     module = LineRegression(updates_per_batch=10_000_000)
     trainer = pl.Trainer(**QUIET | {"enable_checkpointing": False, "max_epochs": 1}, callbacks=[Terminate()])
     with pytest.raises(SystemExit):

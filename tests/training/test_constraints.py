@@ -1,4 +1,4 @@
-"""Chosen powers, given coefficients and points to go through, as options of the modules, with both solvers."""
+"""The options terms, fix and through of the modules, with both solvers."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def result(module: Any, **options: Any) -> Fit:
 @pytest.mark.parametrize("precision", CONVERGED)
 @pytest.mark.parametrize("solver", ["exact", "gradient"])
 def test_both_solvers_have_the_numbers_of_r(solver: Any, precision: str) -> None:
-    """A kept slope, chosen powers and a point to go through: R's coefficients, errors and σ, with either solver."""
+    """With a fixed slope, chosen powers or a given point, either solver has R's coefficients, errors and σ."""
     is_float32 = (solver, precision) == ("gradient", "32-true")
     near: dict[str, Any] = {"rel": 3e-6 if is_float32 else 1e-9}
     fixed = result(LineRegression(solver=solver, fix={"slope": 4}), precision=precision)
@@ -113,15 +113,15 @@ def test_any_optimizer_stays_within_the_constraints(name: str, domain: Any, opti
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_any_optimizer_reaches_the_optimum(name: str) -> None:
-    """Every optimizer ends at R's numbers, and the distance from the optimum counts what may change alone."""
+    """Every optimizer ends at R's numbers, and the distance from the optimum is that of the free coefficients."""
     module = PolynomialRegression(2, through=[(4, 2)], updates_per_batch=500, stop_at_opt_error=1e-5)
     module.configure_optimizers = lambda: OPTIMIZERS[name](module.parameters())  # type: ignore[method-assign]
     slope = result(module, updates=5_000).derivative(4)
     assert (slope.value, slope.se) == pytest.approx(THROUGH[0], rel=1e-5)
 
 
-def test_the_default_step_is_that_of_what_is_left_to_choose() -> None:
-    """Where one coefficient is left, the default step reaches its optimum at once, whatever the others would need."""
+def test_the_default_step_is_that_of_the_free_coefficients() -> None:
+    """With one free coefficient the default step reaches its optimum in one update, whatever the others would need."""
     module = PolynomialRegression(5, terms=[5])
     fit = result(module, updates=1)
     x, y = CARS
@@ -132,7 +132,7 @@ def test_the_default_step_is_that_of_what_is_left_to_choose() -> None:
 
 
 def test_coefficients_that_follow_from_points_are_kept_too() -> None:
-    """Of points at -h and h the odd coefficient of a parabola follows: it has no error and no part in the distance."""
+    """Points at -h and h determine a parabola's odd coefficient: it has no error and does not count in the distance."""
     points = [(-0.1, 0.3), (0.1, 1.0)]
     for solver in ("exact", "gradient"):
         fit = result(PolynomialRegression(2, solver=solver, through=points))  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def test_coefficients_that_follow_from_points_are_kept_too() -> None:
 
 
 def test_a_robust_loss_is_minimised_within_the_constraints() -> None:
-    """Huber's loss through a point ends where scipy's minimiser does, which is told the free coefficients alone."""
+    """Huber's loss through a point ends where scipy's minimiser of the free coefficients does."""
     x, y = CARS
     fit = result(PolynomialRegression(2, through=[(4, 2)], loss="HuberLoss", loss_args={"delta": 10.0}), updates=300)
 
@@ -157,7 +157,7 @@ def test_a_robust_loss_is_minimised_within_the_constraints() -> None:
 
 
 def test_a_module_is_fitted_again_within_its_constraints() -> None:
-    """On other points the module takes their domain, keeps what it has to, and ends at their optimum."""
+    """Fitted to other points, a module takes their domain, meets its constraints, and ends at their optimum."""
     kept: dict[str, Any] = {"degree": 2, "through": [(4, 2)]}
     module = fitted(PolynomialRegression(**kept))
     x, y = CARS[0] / 2, CARS[1] + 1
@@ -180,8 +180,8 @@ def test_weights_count_within_constraints() -> None:
         assert fit.bse[0] == pytest.approx(right.bse[0], rel=1e-9)
 
 
-def test_a_user_need_not_write_lists() -> None:
-    """Arrays, sets and numbers of numpy are taken, and stored as plain numbers."""
+def test_constraints_may_be_arrays() -> None:
+    """Arrays, sets and numpy's numbers are accepted, and stored as plain numbers."""
     module = PolynomialRegression(
         terms={0, 2}, fix={"c2": np.float64(0.1)}, through=np.array([[4, 2.0]])[:0], solver="exact"
     )
@@ -212,13 +212,13 @@ def test_a_user_need_not_write_lists() -> None:
     ],
 )
 def test_bad_constraints_are_refused(make: Any, said: str) -> None:
-    """Constraints that contradict, leave nothing, or name what is not there are refused before there are points."""
+    """Constraints that contradict each other, leave nothing free, or name no coefficient are refused without points."""
     with pytest.raises(UsageError, match=said):
         make()
 
 
 def test_weights_of_another_curve_are_refused() -> None:
-    """A state of other constraints, or of none, is refused by their name."""
+    """A state with other constraints, or none, is refused in a line that names them."""
     state = fitted(PolynomialRegression(2, solver="exact", through=[(4, 2)])).state_dict()
     for other, said in (
         (PolynomialRegression(2, solver="exact", through=[(4, 3)]), r"through \[\[4.0, 2.0\]\], this one has \[\[4.0"),

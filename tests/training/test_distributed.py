@@ -70,7 +70,7 @@ def test_shared_batch_gives_the_same_steps(tmp_path: Path) -> None:
 def test_two_devices_give_the_textbooks_numbers(
     tmp_path: Path, name: str, update: int, expected: tuple[float, ...], tolerance: float
 ) -> None:
-    """Each textbook configuration gives its numbers with ``--trainer.devices 2`` too, and says nothing on stderr."""
+    """Each textbook configuration gives its numbers with ``--trainer.devices 2`` too, and prints nothing on stderr."""
     run = run_process(tmp_path, "fit", "-c", config(name), "--trainer.accelerator", "cpu", "--trainer.devices", "2")
     assert (run.code, run.err) == (0, "")
     assert run.fit["nobs"] == 10

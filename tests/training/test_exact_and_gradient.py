@@ -1,4 +1,4 @@
-"""Both solvers through the command: convergence, point errors, devices."""
+"""Both solvers through the command: convergence, sigma, devices."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_the_exact_configs_give_the_optimum(command: Command) -> None:
 
 @pytest.mark.parametrize(("rate", "limit"), [(0.05, 120), (None, 12)])
 def test_mapped_chebyshev_descent_converges(command: Command, rate: float | None, limit: int) -> None:
-    """On mapped x in the Chebyshev basis SGD comes within 1 % of the optimum in 120 steps of 0.05, or 12 of its own."""
+    """On mapped x in the Chebyshev basis SGD comes within 1 % of the optimum in 120 steps of 0.05, or 12 by default."""
     options = () if rate is None else ("--model.learning_rate", str(rate))
     done = command("fit", "--model", "PolynomialRegression", "--trainer.max_steps", str(limit),
                    "--model.updates_per_batch", str(limit), *options)  # fmt: skip
@@ -80,7 +80,7 @@ TABLE = ("--data", "TableDataModule", "--data.path", "measured.csv", "--data.x",
 def test_point_errors_are_scipys(
     command: Command, measured: tuple[np.ndarray, np.ndarray, np.ndarray], solver: str, absolute: bool
 ) -> None:
-    """With point errors both solvers give scipy's optimum, and its covariance with absolute sigma or without."""
+    """With sigma both solvers give scipy's optimum, and its covariance with absolute sigma or without."""
     x, y, sigma = measured
     params, cov = optimize.curve_fit(lambda t, a, b, c: a + b * t + c * t**2, x, y, sigma=sigma,
                                      absolute_sigma=absolute, xtol=1e-14, ftol=1e-14)  # fmt: skip
@@ -94,7 +94,7 @@ def test_point_errors_are_scipys(
 
 
 def test_absolute_sigma_needs_sigma(command: Command) -> None:
-    """``absolute_sigma`` without point errors is refused."""
+    """``absolute_sigma`` without sigma is refused."""
     done = command("fit", "-c", config("line_exact"), "--model.absolute_sigma", "true")
     assert (done.code, done.folder) == (2, None)
     assert "absolute_sigma needs the sigma of the points" in done.err
@@ -126,8 +126,8 @@ def test_a_domain_that_misses_points_is_a_warning(command: Command) -> None:
     assert done.fit["params"] == pytest.approx(OPTIMUM, rel=1e-8)
 
 
-def test_undetermined_points_are_said(command: Command) -> None:
-    """Points at one x are a warning, null errors and a sentence in the report."""
+def test_undetermined_points_are_reported(command: Command) -> None:
+    """Points at one x give a warning, null errors and a sentence in the report."""
     with pytest.warns(regression.UndeterminedWarning, match="all x are equal"):
         done = command("fit", "-c", config("line_exact"), "--data.low", "2", "--data.high", "2")
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""A module's result is the fit of the weights it has now, however it came by them."""
+"""A module's result is the fit of its present weights, whether they were trained, loaded or changed."""
 
 import copy
 import json
@@ -87,7 +87,7 @@ class Push(Callback):
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("way", ["load_from_checkpoint", "load_state_dict", "pickle", "deepcopy", "torch.save"])
 def test_the_fit_travels_with_the_weights(tmp_path: Path, name: str, way: str) -> None:
-    """Whatever way a fitted module takes, all numbers of its fit arrive, and predictions are made from them."""
+    """A copy of a fitted module, made in any way, has all numbers of the fit, and predicts by them."""
     module, run = kept(name)
     assert module.result is not None
     if way == "load_from_checkpoint":
@@ -133,8 +133,8 @@ def test_a_number_type_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["weights alone", "weights of the last release"])
-def test_weights_without_a_fit_are_said(given: str) -> None:
-    """A module that was fitted to other points does not answer for weights that came without a fit."""
+def test_weights_without_a_fit_predict_nothing(given: str) -> None:
+    """A module that was fitted to other points has no result for weights that were loaded without a fit."""
     module, _ = kept("line")
     state = module.state_dict()
     del state["_extra_state"]
@@ -148,7 +148,7 @@ def test_weights_without_a_fit_are_said(given: str) -> None:
 
 
 def test_a_new_module_predicts_nothing() -> None:
-    """A module that was never fitted is refused in words."""
+    """Predictions of a module that was never fitted are refused in one line."""
     with pytest.raises(UsageError, match="predictions need a fit"):
         trainer().predict(LineRegression(), points())
 
@@ -186,14 +186,14 @@ def test_changed_weights_of_an_exact_fit_are_refused() -> None:
     ],
 )
 def test_weights_of_another_curve_are_refused(module: Callable[[], pl.LightningModule], words: str) -> None:
-    """Weights that would be another curve are refused in words that say what module they are for."""
+    """Weights of another curve are refused in a line that names the module they are for."""
     other, _ = kept("legendre")
     with pytest.raises(UsageError, match=words):
         module().load_state_dict(other.state_dict())
 
 
 def test_a_fit_of_another_shape_is_refused() -> None:
-    """A state that holds something else than a fit is refused in one line."""
+    """A state in which something else stands for the fit is refused in one line."""
     module, _ = kept("line")
     state = module.state_dict()
     state["_extra_state"]["moments"] = {"frame": [1, 2]}
@@ -222,7 +222,7 @@ def test_other_points_give_the_fit_that_a_new_module_has(name: str) -> None:
 
 
 def test_a_fit_begins_with_the_curve_of_the_last_one() -> None:
-    """On points nearby the first loss is that of the curve before, not that of its numbers in another domain."""
+    """On nearby points the first loss is that of the previous curve, not of its coefficients in another domain."""
     module, _ = fitted("line")
     before = module.result
     other = points(low=0.2, high=1.3, validation_fraction=0.0)
@@ -239,7 +239,7 @@ def test_a_fit_begins_with_the_curve_of_the_last_one() -> None:
 
 
 def test_a_fit_far_away_begins_with_zeros() -> None:
-    """A curve that is huge at the new points is no start for them."""
+    """If the previous curve is huge at the new points, the fit begins with zeros."""
     module, _ = fitted("legendre")
     other = points(low=1e6, high=1e6 + 1, validation_fraction=0.0)
     trainer(4).fit(module, other)
@@ -247,8 +247,8 @@ def test_a_fit_far_away_begins_with_zeros() -> None:
     assert module.result.converged
 
 
-def test_a_loaded_module_is_fitted_to_other_batches(tmp_path: Path) -> None:
-    """A checkpoint from within an epoch of other batches is no hindrance where its run is not resumed."""
+def test_a_loaded_module_can_be_fitted_to_other_batches(tmp_path: Path) -> None:
+    """Weights from within an epoch of other batches can be fitted again, as long as that run is not resumed."""
     module, run = LineRegression(), trainer(1, limit_train_batches=2)
     run.fit(module, points(batch_size=4))
     run.save_checkpoint(tmp_path / "a.ckpt")
@@ -278,7 +278,7 @@ def test_averaged_weights_keep_their_fit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["line_gradient", "chebyshev", "exact", "auto"])
 def test_the_last_release_predicts_in_python(name: str) -> None:
-    """A checkpoint of the last release, which holds its fit elsewhere, serves a Trainer too."""
+    """A Trainer predicts from a checkpoint of the last release, which holds its fit elsewhere."""
     path = ROOT / "tests" / "last_release" / f"{name}.ckpt"
     content, right = read_checkpoint(str(path)), Fit.from_json(path.with_suffix(".json"))
     kind = {"regression.LineRegression": LineRegression, "regression.PolynomialRegression": PolynomialRegression}
@@ -309,7 +309,7 @@ for strategy, module in (("ddp_fork", regression.LineRegression),
 
 
 def test_forked_processes_hand_back_the_fit(tmp_path: Path) -> None:
-    """After a fit in processes of its own, the module that was given has the result of one process."""
+    """After a fit in forked processes, the module in this process has the result of one process."""
     done = subprocess.run(
         [python(), "-c", SCRIPT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240,
         capture_output=True, text=True,

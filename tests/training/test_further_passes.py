@@ -1,4 +1,4 @@
-"""M-estimates, errors of other kinds and errors in x through the command and the Trainer, by passes over the points."""
+"""M-estimates, robust standard errors and errors in x, through the command and the Trainer."""
 
 import json
 from pathlib import Path
@@ -194,7 +194,7 @@ def test_the_command_has_the_lines_of_york_and_deming(tmp_path: Path, command: C
         ({}, {"sigma_x": 0.2}),
     ],
 )
-def test_a_trainer_of_ones_own_has_them_too(tmp_path: Path, options: dict[str, Any], given: dict[str, Any]) -> None:
+def test_a_users_own_trainer_has_them_too(tmp_path: Path, options: dict[str, Any], given: dict[str, Any]) -> None:
     """LineRegression with ArrayDataModule gives what ``regression.fit`` does."""
     x, y, sigma = drawn()
     module = regression.LineRegression(solver="exact", **options)
@@ -237,15 +237,15 @@ def test_a_trainer_of_ones_own_has_them_too(tmp_path: Path, options: dict[str, A
         (["--sigma", "s", "--sigma_x", "y"], "'y' must be positive, got -3 in data row 4"),
     ],
 )
-def test_what_does_not_go_together_is_refused(tmp_path: Path, command: Command, options: list[str], said: str) -> None:
-    """The command refuses what contradicts these fits, in one line."""
+def test_contradicting_options_are_refused(tmp_path: Path, command: Command, options: list[str], said: str) -> None:
+    """The command refuses options that contradict these fits, in one line."""
     table = write_csv(tmp_path / "a.csv", x=[0.0, 0, 0, 0, 1], y=[1.0, 2, 3, -3, 3], s=[1.0, 2, 1, 1, 2])
     run = command("fit", table, "--x", "x", "--y", "y", *options)
     assert (run.code, run.err.count("\n")) == (2, 1), run.err
     assert said in run.err
 
 
-def test_the_weights_of_an_m_estimate_stand_with_its_rows(tmp_path: Path, command: Command) -> None:
+def test_the_weights_of_an_m_estimate_are_written_with_its_rows(tmp_path: Path, command: Command) -> None:
     """``--residuals.file`` has the weight ψ(u) / u of each row, and ``Fit.diagnostics`` the same bits."""
     table = write_csv(tmp_path / "stackloss.csv", x=STACKLOSS[0], y=STACKLOSS[1])
     run = command("fit", table, "--model.robust", "huber", "--residuals.file", "r.csv", "--report.full", "true")
@@ -262,7 +262,7 @@ def test_the_weights_of_an_m_estimate_stand_with_its_rows(tmp_path: Path, comman
 
 
 def test_a_line_with_errors_in_x_has_bars_across_and_no_leverages(tmp_path: Path, command: Command) -> None:
-    """The figure has bars along x and along y and the method as its title; leverages are no part of York's line."""
+    """The figure has error bars along x and y and the method as its title; York's line has no leverages."""
     table = write_csv(tmp_path / "york.csv", x=X, y=Y, sx=1 / np.sqrt(WX), sy=1 / np.sqrt(WY))
     columns = ("--x", "x", "--y", "y", "--sigma", "sy", "--sigma_x", "sx", "--model.absolute_sigma", "true")
     run = command("fit", table, *columns, "--residuals.file", "r.csv", "--figure.file", "fit.svg")

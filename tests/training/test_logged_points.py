@@ -1,4 +1,4 @@
-"""Which updates of a run have a point in TensorBoard."""
+"""Which updates of a run are logged to TensorBoard."""
 
 import pytest
 
@@ -9,7 +9,7 @@ LINE = ("fit", "--model", "LineRegression", "--trainer.max_steps")
 
 @pytest.mark.parametrize("per_batch", ["1", "7"])
 def test_a_short_run_has_a_point_for_each_update(command: Command, per_batch: str) -> None:
-    """With Lightning's default of every 50th update, ten updates are ten points, also in blocks."""
+    """With Lightning's default of every 50th update, all of ten updates are logged, also in blocks."""
     done = command(*LINE, "10", "--model.updates_per_batch", per_batch)
     for tag in ("train_loss", "coefficients/slope", "opt_error_se"):
         assert list(done.scalars(tag)) == list(range(10))
@@ -24,9 +24,9 @@ def test_a_short_run_has_a_point_for_each_update(command: Command, per_batch: st
         (10, ("--trainer.log_every_n_steps", "100"), range(1)),
     ],
 )
-def test_a_longer_run_has_fifty_points_or_more(
+def test_at_least_fifty_updates_are_logged(
     command: Command, updates: int, options: tuple[str, ...], steps: range
 ) -> None:
-    """The updates that are logged are evenly spaced; a spacing that was asked for is kept."""
+    """The logged updates are evenly spaced; an interval that the user gives is kept."""
     done = command(*LINE, str(updates), "--model.updates_per_batch", "1000", *options)
     assert list(done.scalars("train_loss")) == list(steps)

@@ -1,4 +1,4 @@
-"""Gradient fits of data that are beyond their number type say so, and what helps does help."""
+"""Gradient fits of data beyond their number type are reported or refused, and the advice given works."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ def fit_of(command: Command, y: Any, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("offset", [1e7, 1e9, -3e12])
-def test_y_far_from_zero_is_told_to_take_float64(command: Command, offset: float) -> None:
-    """Where float32 rounds y by more than its errors, the note names the option with which the same run converges."""
+def test_y_far_from_zero_needs_float64(command: Command, offset: float) -> None:
+    """If float32 rounds y by more than its errors, a note names the option with which the same run converges."""
     short = fit_of(command, Y + offset)
     assert not short["converged"]
     assert "use --trainer.precision 64-true, or --model.solver exact" in short["notes"][-1]
@@ -34,8 +34,8 @@ def test_y_far_from_zero_is_told_to_take_float64(command: Command, offset: float
     assert wide["params"][1] == pytest.approx(right[1], rel=1e-3)
 
 
-def test_too_few_updates_are_not_blamed_on_rounding(command: Command) -> None:
-    """A run of two updates is told to make more of them, in either number type."""
+def test_too_few_updates_are_not_taken_for_rounding(command: Command) -> None:
+    """The note on a run of two updates advises more updates, in either number type."""
     for options in ((), WIDER):
         few = fit_of(command, Y, *options, "--trainer.max_steps", "2", "--optimizer", "SGD", "--optimizer.lr", "0.01")
         assert "make more updates" in few["notes"][-1]
@@ -44,7 +44,7 @@ def test_too_few_updates_are_not_blamed_on_rounding(command: Command) -> None:
 
 @pytest.mark.parametrize("per_batch", ["1", "60"])
 @pytest.mark.parametrize(("scale", "word"), [(1e-50, "small"), (1e-24, "small"), (1e30, "large")])
-def test_y_whose_loss_is_no_number_is_refused(command: Command, scale: float, word: str, per_batch: str) -> None:
+def test_y_whose_loss_is_not_finite_is_refused(command: Command, scale: float, word: str, per_batch: str) -> None:
     """A loss below or beyond float32 ends the run before it is logged as 0 or infinite; float64 takes the points."""
     np.savetxt("points.csv", np.stack([X, Y * scale], 1), "%.17g", ",", header="x,y", comments="")
     done = command(*LEARN, "--model.updates_per_batch", per_batch)
@@ -56,6 +56,6 @@ def test_y_whose_loss_is_no_number_is_refused(command: Command, scale: float, wo
 
 @pytest.mark.parametrize("y", [np.zeros(6), 2 + 3 * X])
 def test_points_on_a_curve_are_not_small(command: Command, y: Any) -> None:
-    """A loss that is 0 because the curve goes through the points is no reason to refuse them."""
+    """Points on the curve, whose loss is 0, are not refused."""
     fit = fit_of(command, y)
     assert fit["params"] == pytest.approx([y[0], y[1] - y[0]], abs=1e-5)

@@ -1,4 +1,4 @@
-"""Loaders of a user's own, of ``(x, y)`` or ``(x, y, sigma)``, with both solvers and every method of the Trainer."""
+"""A user's own loaders of ``(x, y)`` or ``(x, y, sigma)``, with both solvers and every method of the Trainer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,14 +72,14 @@ BATCHES: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", BATCHES)
 def test_batches_of_every_form(kind: str) -> None:
-    """Tuples, lists, mappings and named tuples, of tensors, arrays, columns or single rows, are weighted alike."""
+    """Batches may be tuples, lists, mappings or named tuples of tensors or arrays, with columns or single rows."""
     result = fitted(DataLoader(BATCHES[kind], batch_size=None)).result
     assert result is not None
     assert result.params == pytest.approx(line(1 / SIGMA), rel=1e-12)
 
 
 def test_the_gradient_solver_takes_a_data_loader() -> None:
-    """Epochs of shuffled mini-batches end near the optimum of all points, and say how far from it."""
+    """Epochs of shuffled mini-batches end near the optimum of all points, and the fit has the distance from it."""
     torch.manual_seed(0)
     result = fitted(DataLoader(POINTS, 5, shuffle=True), epochs=200, solver="gradient", learning_rate=0.01).result
     assert result is not None
@@ -102,7 +102,7 @@ def test_blocks_of_updates_take_one_batch() -> None:
 @pytest.mark.parametrize("loss", ["MSELoss", "L1Loss"])
 @pytest.mark.parametrize("every", [1, 3])
 def test_held_out_points_are_those_of_the_second_loader(loss: str, every: int) -> None:
-    """The validation loss is that of the final coefficients on a validation loader, whenever that was looked at."""
+    """The validation loss of the fit is that of the final coefficients, whenever the last validation was."""
     module = fitted(
         DataLoader(POINTS, 5), 2, DataLoader(WEIGHTED, 4), {"check_val_every_n_epoch": every},
         solver="gradient", loss=loss, learning_rate=0.01,
@@ -134,7 +134,7 @@ def test_every_method_of_the_trainer_takes_one() -> None:
         ({"drop_last": True}, {}, 20, "left out 3 of 23 rows"),
     ],
 )
-def test_rows_left_out_are_said(options: Any, trainer: Any, rows: int, words: str) -> None:
+def test_rows_left_out_are_noted(options: Any, trainer: Any, rows: int, words: str) -> None:
     """With ``limit_train_batches`` or ``drop_last`` the fit is that of the rows taken, and a note counts the others."""
     result = fitted(DataLoader(POINTS, 5, **options), trainer=trainer).result
     assert result is not None
@@ -145,7 +145,7 @@ def test_rows_left_out_are_said(options: Any, trainer: Any, rows: int, words: st
 
 
 def test_a_loader_without_end_needs_a_limit() -> None:
-    """Of a stream without end a number of batches is fitted; without a number it is refused before it is read."""
+    """A given number of batches of an endless stream is fitted; without a number it is refused before it is read."""
     loader = DataLoader(Endless(), 5)
     result = fitted(loader, trainer={"limit_train_batches": 4}).result
     assert result is not None
@@ -168,14 +168,14 @@ def test_a_loader_without_end_needs_a_limit() -> None:
         (DataLoader([(X[:0], Y[:0])], batch_size=None), r"expected batches of points, got none"),
     ],
 )  # fmt: skip
-def test_what_is_no_batch_is_refused(loader: Any, words: str) -> None:
-    """What cannot be a batch of points is refused in one line that says what serves."""
+def test_other_batches_are_refused(loader: Any, words: str) -> None:
+    """Loaders and batches of another form are refused in one line that says what is accepted."""
     with pytest.raises(UsageError, match=words):
         fitted(loader)
 
 
 def test_a_run_goes_on_after_an_epoch_of_a_loader_only(tmp_path: Path) -> None:
-    """A run on a DataLoader is resumed after an epoch, and refused within one, whose order nobody knows."""
+    """A run on a DataLoader is resumed after an epoch; within one, whose order is not known, that is refused."""
     trainer = pl.Trainer(
         max_epochs=2, **{**QUIET, "enable_checkpointing": True},
         callbacks=[

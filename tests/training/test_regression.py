@@ -76,7 +76,7 @@ SAMPLE = (0, 3, 10, 13, 16)
     [case if k in SAMPLE else pytest.param(*case, marks=pytest.mark.slow) for k, case in enumerate(SWEEPS)],
 )
 def test_blocks_of_mini_batches_change_no_number(command: Command, optimizer: str, scheduler: str, end: str) -> None:
-    """Shuffled mini-batches taken four at a time, or fewer at the end, make the updates of those taken singly."""
+    """Mini-batches in blocks of four, or fewer at the end, make the same updates as one at a time."""
     options = ("fit", "--model", "PolynomialRegression", "--model.degree", "2", "--data.points", "40",
                "--data.noise", "0.2", "--data.batch_size", "3", "--data.validation_fraction", "0.25",
                "--trainer.precision", "64-true", "--trainer.log_every_n_steps", "1",
@@ -93,7 +93,7 @@ def test_blocks_of_mini_batches_change_no_number(command: Command, optimizer: st
 
 @pytest.mark.parametrize("steps", [2, 7, 18])
 def test_a_block_of_mini_batches_cut_by_max_steps_goes_on(command: Command, steps: int) -> None:
-    """A run that max_steps ended within an epoch's first, middle or last block goes on to the same fit."""
+    """A run that max_steps ended within an epoch's first, middle or last block resumes to the same fit."""
     options = ("fit", "--model", "LineRegression", "--data.points", "27", "--data.batch_size", "3", "--optimizer",
                "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "ExponentialLR", "--lr_scheduler.gamma", "0.9",
                "--model.updates_per_batch", "4", "--trainer.max_epochs", "3")  # fmt: skip
@@ -125,7 +125,7 @@ def test_the_validation_loss_is_that_of_the_final_coefficients(command: Command,
 
 @pytest.mark.parametrize("option", [("--trainer.gradient_clip_val", "0.1"), ("--trainer.accumulate_grad_batches", "2")])
 def test_clipping_and_accumulation_are_refused_for_blocks(command: Command, option: tuple[str, str]) -> None:
-    """Both are Lightning's own, which blocks go without: one line says what they need."""
+    """Lightning clips and accumulates only if it makes the updates: in blocks both are refused in one line."""
     done = command("fit", "-c", config("line"), "--model.updates_per_batch", "2", *option)
     assert done.code == 2
     assert done.err == (
@@ -183,7 +183,7 @@ def test_double_precision_is_a_trainer_option(command: Command) -> None:
 
 
 class Snoop(Callback):
-    """Keeps the global step that other callbacks see after each batch."""
+    """Keeps the global step after each batch."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []

@@ -1,4 +1,4 @@
-"""An interrupted run that goes on ends where the uninterrupted one does, to the last bit."""
+"""A resumed run ends where the uninterrupted one does, to the last bit."""
 
 import json
 import random
@@ -52,7 +52,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A run of ``UPDATES`` updates: its options, and the hook after which a kill finds what is on the disk."""
+    """A run of ``UPDATES`` updates: its options, and the hook in which checkpoints are saved."""
 
     batches: str = "shuffled"
     optimizer: str = "Adam"
@@ -79,7 +79,7 @@ class Case:
 
 
 class Series(Logger):
-    """A logger that keeps what it is given, by tag and update."""
+    """A logger that keeps values by tag and update."""
 
     name, version = "series", 0
 
@@ -98,7 +98,7 @@ class Series(Logger):
 
 
 class Kill(Callback):
-    """Keeps the checkpoints and the log as a kill would leave them after each update, or before the first."""
+    """Keeps the checkpoints and the log that a kill would leave after each update, or before the first."""
 
     def __init__(self, folder: Path, hook: str) -> None:
         self.folder, self.hook = folder, hook
@@ -114,7 +114,7 @@ class Kill(Callback):
         self.keep(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if self.hook == "batch_end":  # as one who is told to stop does
+        if self.hook == "batch_end":  # as a run does that a signal stops
             (last,) = (callback for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint))
             last.save(trainer)
             self.keep(trainer)
@@ -169,9 +169,9 @@ PARTS = ("state_dict", "optimizer_states", "lr_schedulers", "metrics", "position
 
 
 def require_same(whole: Done, rest: Done, update: int, saved: int) -> None:
-    """Fail unless the resumed run left what the whole run did, which was interrupted after an update.
+    """Fail unless the run resumed after an update left what the whole run did.
 
-    What both logged together must be all, and the resumed run may log nothing from before its checkpoint was saved.
+    Both parts together must have logged all values, and the resumed one none from before its checkpoint.
     """
     assert differences(*({part: done.last[part] for part in PARTS} for done in (whole, rest))) == []
     assert rest.last["loops"]["fit_loop"]["epoch_progress"] == whole.last["loops"]["fit_loop"]["epoch_progress"]
@@ -187,7 +187,7 @@ def require_same(whole: Done, rest: Done, update: int, saved: int) -> None:
 
 
 def check(case: Case, folder: Path, updates: list[int]) -> None:
-    """Run a case, interrupt it after each of some updates, and compare what the rest of the run leaves."""
+    """Run a case, interrupt it after each of some updates, and compare what the resumed runs leave."""
     whole = train(case, folder / "whole")
     kept = [int(path.name[3:]) for path in (folder / "whole").glob("at *")]
     for update in updates:
@@ -205,7 +205,7 @@ HOOKS, MONITORS = ("batch_start", "batch_end"), ("train_loss", "val_loss")
 
 
 def drawn(number: int) -> tuple[int, str, str]:
-    """Return an update to be interrupted after, a hook and a monitor, by lot."""
+    """Return an update to be interrupted after, a hook and a monitor, drawn from a seed."""
     draw = random.Random(number)
     return draw.randrange(1, UPDATES), draw.choice(HOOKS), draw.choice(MONITORS)
 
@@ -216,7 +216,7 @@ def drawn(number: int) -> tuple[int, str, str]:
 def test_a_run_interrupted_once_ends_in_the_same_bits(
     tmp_path: Path, names: tuple[str, str, str], update: int, hook: str, monitor: str
 ) -> None:
-    """Each combination of batches, optimizer and scheduler goes on exactly after an update drawn by lot."""
+    """Each combination of batches, optimizer and scheduler resumes exactly after an update drawn from a seed."""
     check(Case(*names, monitor, hook), tmp_path, [update])
 
 
@@ -226,7 +226,7 @@ def test_a_run_interrupted_once_ends_in_the_same_bits(
 def test_a_run_interrupted_anywhere_ends_in_the_same_bits(
     tmp_path: Path, names: tuple[str, str, str], hook: str
 ) -> None:
-    """Each combination goes on exactly after each of its updates."""
+    """Each combination resumes exactly after each of its updates."""
     check(Case(*names, "train_loss" if hook == "batch_end" else "val_loss", hook), tmp_path, list(range(UPDATES)))
 
 
@@ -271,7 +271,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_other_ways_to_run_go_on_too(tmp_path: Path, case: Case) -> None:
-    """Blocks, accumulation, validation at other times, early stops and other limits go on exactly."""
+    """Runs with blocks, accumulation, other validations, early stops and other limits resume exactly."""
     check(case, tmp_path, random.Random(str(case)).sample(range(1, UPDATES), 3))
 
 
@@ -280,7 +280,7 @@ def test_other_ways_to_run_go_on_too(tmp_path: Path, case: Case) -> None:
 def test_a_run_interrupted_before_its_last_validation_makes_it(
     tmp_path: Path, batches: str, model: dict[str, Any]
 ) -> None:
-    """A run resumed between its very last update and the validation validates, and leaves what the whole run does."""
+    """A run resumed after its last update and before the validation validates, and leaves what the whole run does."""
     case = Case(batches, monitor="train_loss", hook="batch_end", model=model)
     whole = train(case, tmp_path / "whole")
     updates = whole.last["global_step"]
@@ -292,6 +292,6 @@ def test_a_run_interrupted_before_its_last_validation_makes_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_other_ways_to_run_go_on_from_anywhere(tmp_path: Path, case: Case) -> None:
-    """They do after each update, and from checkpoints written in either hook."""
+    """They resume exactly after each update, from checkpoints written in either hook."""
     for hook in HOOKS:
         check(replace(case, hook=hook), tmp_path / hook, list(range(UPDATES)))

@@ -1,4 +1,4 @@
-"""Runs by losses that are no function of the squares: their own step, optimum, log and stop."""
+"""Runs with losses that are not functions of the sum of squares: step size, optimum, log and stop."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ DESIGN = sm.add_constant(X.double().numpy())
 
 
 def trained(data: pl.LightningDataModule = NOISY, **options: Any) -> LineRegression:
-    """Return a line after up to 1,000 updates with the step of its own."""
+    """Return a line after up to 1,000 updates with the default step."""
     module = LineRegression(updates_per_batch=100, **options).double()
     pl.Trainer(max_epochs=10, precision="64-true", **QUIET).fit(module, datamodule=data)  # type: ignore[arg-type]
     return module
@@ -39,7 +39,7 @@ def test_a_robust_loss_converges_by_its_own_step(loss: str, name: str) -> None:
 
 
 def test_least_absolute_deviations_have_a_step_of_their_own() -> None:
-    """Without a learning rate the loss comes within a part in a thousand of statsmodels' median regression."""
+    """Without a learning rate the loss comes within a thousandth of statsmodels' median regression."""
     fit = trained(loss="L1Loss").result
     best = abs(sm.QuantReg(Y.double().numpy(), DESIGN).fit(q=0.5).resid).mean()
     assert fit is not None
@@ -48,7 +48,7 @@ def test_least_absolute_deviations_have_a_step_of_their_own() -> None:
 
 
 def test_a_run_stops_near_the_optimum_of_its_own_loss(command: Command) -> None:
-    """The log measures the distance from the optimum of the loss, and ``stop_at_opt_error`` stops by it."""
+    """The distance from the optimum of the loss is logged, and ``stop_at_opt_error`` stops by it."""
     done = command("fit", "--model", "LineRegression", "--model.loss", "HuberLoss", "--model.loss_args.delta", "0.1",
                    "--data.points", "40", "--data.noise", "0.5", "--model.stop_at_opt_error", "0.05",
                    "--trainer.max_epochs", "2000", "--trainer.log_every_n_steps", "1")  # fmt: skip
@@ -67,7 +67,7 @@ def test_a_run_stops_near_the_optimum_of_its_own_loss(command: Command) -> None:
     ],
 )
 def test_what_a_loss_does_not_have_is_refused(options: dict[str, Any], data: Any, words: str) -> None:
-    """A step or an optimum that nobody knows is refused in one line that says what to give."""
+    """A loss without a default step or a known optimum is refused in one line that says what to give."""
     if data == "flat":
         data = SineLineDataModule(points=2)  # a line goes through both
     with pytest.raises(UsageError, match=words):

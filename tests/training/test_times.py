@@ -1,4 +1,4 @@
-"""A fit over times goes with the weights: what is read or predicted later must hold times of the same scale."""
+"""The time scale of a fit is stored with the weights: later points must hold times of the same scale."""
 
 import datetime as dt
 from pathlib import Path
@@ -35,7 +35,7 @@ def data(x: Any = T, **options: Any) -> ArrayDataModule:
 
 @pytest.mark.parametrize("solver", ["exact", "gradient"])
 def test_a_module_keeps_the_scale(tmp_path: Path, solver: Any) -> None:
-    """Weights that were loaded have the scale of those that were saved, and predict times by it."""
+    """Loaded weights have the time scale of the saved ones, and predict by it."""
     module = LineRegression(solver=solver)
     runner = trainer(tmp_path, enable_checkpointing=False)
     runner.fit(module, data())
@@ -70,7 +70,7 @@ def test_points_of_another_scale_are_refused(tmp_path: Path, stage: str, points:
 
 
 def test_a_run_is_not_resumed_over_another_scale(tmp_path: Path) -> None:
-    """A gradient fit goes on over points of the same origin only."""
+    """A gradient fit is resumed with points of the same time origin only."""
     first = trainer(tmp_path)
     first.fit(LineRegression(), data())
     assert first.checkpoint_callback is not None
