@@ -1,4 +1,4 @@
-"""A table of what was tried and what was lost, at the end of ``pytest -m faults tests/faults``."""
+"""Prints how often each fault was tried, and how often something was lost, after ``pytest -m faults tests/faults``."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,10 +10,10 @@ Counts = Callable[[str, int, int], None]
 
 @pytest.fixture
 def counts(request: pytest.FixtureRequest) -> Counts:
-    """Return a function that notes how often something was tried, and how often it was lost, under a name."""
+    """Return a function that records under a name how often something was tried, and how often it was lost."""
 
     def note(name: str, tried: int, lost: int) -> None:
-        request.node.user_properties.append(("counts", (name, tried, lost)))  # they travel between pytest's processes
+        request.node.user_properties.append(("counts", (name, tried, lost)))  # which pytest sends between its processes
 
     return note
 
@@ -26,7 +26,7 @@ def _noted(reporter: TerminalReporter) -> Iterator[tuple[str, int, int]]:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print the sums of the notes, name by name."""
+    """Print the sums of the records, name by name."""
     sums: dict[str, list[int]] = {}
     for name, tried, lost in sorted(map(tuple, _noted(terminalreporter))):
         row = sums.setdefault(name, [0, 0])

@@ -1,4 +1,4 @@
-"""A program in whose saves the system calls fail, one call in each save, and that prints what is left.
+"""A program in whose saves system calls fail, one in each save; it prints what is left.
 
 ``python -m tests.faults.injected_saver FOLDER SEED LIMIT`` saves under ``strace``, which makes a call return an error
 instead of being made. It prints a JSON list with one row per save: the call, its number among those of its name, the
@@ -21,11 +21,11 @@ from tests.faults.killed_saver import content
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 SAVED, REFUSED, OTHER = 0, 3, 4
 TRACE = "trace=%file,%desc"
-MEMORY = {"mmap", "munmap", "mremap", "madvise", "mprotect"}  # they take descriptors too; none of a save's does
+MEMORY = {"mmap", "munmap", "mremap", "madvise", "mprotect"}  # they can have descriptors too, but in a save none has
 
 
 def save(path: Path, step: int) -> int:
-    """Save and tell how it ended."""
+    """Save, and return how it ended."""
     try:
         SafeCheckpointIO().save_checkpoint(content(step), path)
     except SaveError:
@@ -37,7 +37,7 @@ def save(path: Path, step: int) -> int:
 
 
 def traced(path: Path, step: int, *options: str) -> tuple[int, list[str]]:
-    """Save in a process of its own under strace, and return how it ended and the lines of the trace."""
+    """Save in a new process under strace, and return how it ended and the lines of the trace."""
     log = path.parent.parent / "trace.txt"
     reading, writing = os.pipe()
     process = os.fork()
@@ -56,7 +56,7 @@ def traced(path: Path, step: int, *options: str) -> tuple[int, list[str]]:
     os.close(writing)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     tracer.communicate(timeout=20)
-    return status, log.read_text().splitlines()[1:]  # the first is the word to begin
+    return status, log.read_text().splitlines()[1:]  # the first line is the read that waited for the start
 
 
 def attached(process: int) -> bool:

@@ -19,7 +19,7 @@ from regression.runs.checkpoint_file import SafeCheckpointIO, read_checkpoint
 
 
 def content(step: int) -> dict[str, Any]:
-    """Return the least that a checkpoint holds, with 1 MB of weights so that a kill can meet a write."""
+    """Return the content of a minimal checkpoint, with 1 MB of weights so that a kill can happen during a write."""
     weights = {"model.coefficients": torch.full((250_000,), float(step))}
     return {
         "class_path": "regression.LineRegression",
@@ -31,21 +31,23 @@ def content(step: int) -> dict[str, Any]:
 
 
 def save_until_killed(path: Path, step: int, done: int) -> None:
-    """Save one step after the other, telling each that is saved; 10,000 at most."""
+    """Save one step after the other, and write the number of each saved step to a pipe; 10,000 at most."""
     for at in range(step, step + 10_000):
         SafeCheckpointIO().save_checkpoint(content(at), path)
         os.write(done, at.to_bytes(8, "little"))
 
 
 def kill_one(path: Path, step: int, saves: int, seconds: float) -> int:
-    """Kill a process that saves from ``step`` on, some time after so many saves, and return the last step it saved."""
+    """Kill a process that saves from ``step`` on, after a number of saves and a time, and return the last saved one."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         save_until_killed(path, step, writing)
         os._exit(0)
     os.close(writing)
-    told = b"".join(os.read(reading, 8) for _ in range(saves))  # on a busy machine a time alone has no save in it
+    told = b"".join(
+        os.read(reading, 8) for _ in range(saves)
+    )  # on a busy machine a process may not save in a fixed time
     time.sleep(seconds)
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
@@ -56,7 +58,7 @@ def kill_one(path: Path, step: int, saves: int, seconds: float) -> int:
 
 
 def main(folder: str, seed: str, kills: str) -> None:
-    """Kill, and read what is left."""
+    """Kill one process after the other, and print what each has left."""
     path, draw = Path(folder, "last.ckpt"), random.Random(int(seed))
     SafeCheckpointIO().save_checkpoint(content(0), path)
     found, rows = 0, []

@@ -24,7 +24,7 @@ LIMIT_S = 300
 
 
 def run(root: Path, points: int, gate: int) -> int:
-    """Wait for the word to begin, and run the command."""
+    """Wait for the common start, and run the command."""
     signal.alarm(LIMIT_S)
     os.read(gate, 1)
     out = os.open(root / f"{points}.txt", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -38,7 +38,7 @@ def run(root: Path, points: int, gate: int) -> int:
 
 
 def started(root: Path, points: int, gate: tuple[int, int]) -> int:
-    """Start a run and return its process's number."""
+    """Start a run, and return the number of its process."""
     process = os.fork()
     if process == 0:
         try:

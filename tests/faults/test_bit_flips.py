@@ -1,4 +1,4 @@
-"""A checkpoint with a single wrong bit is refused, wherever the bit is."""
+"""A checkpoint with a single flipped bit is refused, wherever the bit is."""
 
 import random
 from pathlib import Path
@@ -29,8 +29,8 @@ def is_refused(path: Path) -> bool:
     "number", [pytest.param(200, id="sample"), pytest.param(None, id="every bit", marks=pytest.mark.faults)]
 )
 @pytest.mark.parametrize("run", RUNS)
-def test_no_flipped_bit_is_loaded(command: Command, tmp_path: Path, counts: Counts, run: str, number: int) -> None:
-    """Random bits of a run's checkpoint, or all of them, are refused when flipped, one at a time."""
+def test_a_flipped_bit_is_refused(command: Command, tmp_path: Path, counts: Counts, run: str, number: int) -> None:
+    """A run's checkpoint with one bit flipped, each of many random ones or of all, is refused."""
     content, path = Path(command("fit", *RUNS[run]).checkpoint).read_bytes(), tmp_path / "flipped.ckpt"
     path.write_bytes(content)
     assert not is_refused(path)

@@ -1,4 +1,4 @@
-"""All hostile inputs, where tests/cli/test_trusted_classes.py tries half of them."""
+"""All hostile inputs, of which tests/cli/test_trusted_classes.py tries half."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["fitted", "folder"]  # fixtures
 
 @pytest.mark.faults
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_nothing_hostile_is_obeyed(command: Command, folder: Path, counts: Counts, case: Hostile) -> None:
+def test_hostile_inputs_have_no_effect(command: Command, folder: Path, counts: Counts, case: Hostile) -> None:
     """The input is refused in one line, or harmless, within seconds."""
     found = run_hostile(command, folder, case)
     counts("hostile input", 1, bool(found))

@@ -1,4 +1,4 @@
-"""A process killed at any moment leaves a checkpoint that loads, and never an older one than it had saved."""
+"""A process killed at any moment leaves a checkpoint that loads, and that is not older than its last save."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ELSEWHERE = Path("/dev/shm")
 
 
 def kills(folder: Path, temporary: Path, number: int) -> list[list[int]]:
-    """Return for each kill of a saving process the last step it had saved, and the step that is found."""
+    """Return for each kill of a saving process the last step that it had saved, and the step in its file."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
     done = subprocess.run(
         [python(), "-m", "tests.faults.killed_saver", str(folder), "0", str(number)],

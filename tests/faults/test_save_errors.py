@@ -1,4 +1,4 @@
-"""Whatever call of a save fails, and why: the older checkpoint stays, or the new one is whole, and the user is told."""
+"""Whichever call of a save fails: the older checkpoint stays, or the new one is whole, and an error is raised."""
 
 import errno
 import io
@@ -22,7 +22,7 @@ from tests.support.preloaded import python
 
 
 class Disk(io.FileIO):
-    """A file that takes half of what it is given, and then fails as it is told."""
+    """A file that writes half of the bytes, and then fails with a given error."""
 
     error: OSError
 
@@ -51,7 +51,7 @@ def half_written(error: OSError) -> Callable[..., Any]:
     return opened
 
 
-# What a save calls, in this order; the last two come after the new file has its name.
+# What a save calls, in this order; the last two after the new file has its name.
 CALLS: dict[str, tuple[Any, str, Callable[[OSError], Callable[..., Any]]]] = {
     "make the folder": (Path, "mkdir", failing),
     "open": (Path, "open", failing),
@@ -65,10 +65,10 @@ CALLS: dict[str, tuple[Any, str, Callable[[OSError], Callable[..., Any]]]] = {
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("call", CALLS)
-def test_a_save_whose_call_fails_is_told_of(
+def test_a_save_whose_call_fails_raises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counts: Counts, call: str, error: str
 ) -> None:
-    """Each call of a save fails once: SaveError names the cause, a whole checkpoint is there, and nothing else."""
+    """If any call of a save fails, SaveError names the cause, and there is a whole checkpoint and no other file."""
     path, (place, name, fails) = tmp_path / "last.ckpt", CALLS[call]
     SafeCheckpointIO().save_checkpoint(content(1), path)
     number = getattr(errno, error)
@@ -86,8 +86,8 @@ def test_a_save_whose_call_fails_is_told_of(
 @pytest.mark.parametrize(
     "number", [pytest.param(8, id="sample"), pytest.param(1000, id="every call", marks=pytest.mark.faults)]
 )
-def test_a_save_whose_system_call_fails_is_told_of(tmp_path: Path, counts: Counts, number: int) -> None:
-    """Each system call of a save fails once, for each error: the save is done or refused, and a whole file is there."""
+def test_a_save_whose_system_call_fails_raises(tmp_path: Path, counts: Counts, number: int) -> None:
+    """If any system call of a save fails, with any error, it ends well or raises, and there is a whole file."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     done = subprocess.run(

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.faults
 
 @pytest.mark.parametrize(("count", "rank"), [(1, 0), (2, 0), (2, 1)], ids=["alone", "first of two", "second of two"])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_a_signal_anywhere_stops_all(
+def test_a_signal_in_any_phase_stops_all(
     tmp_path: Path, counts: Callable[[str, int, int], None], signum: int, count: int, rank: int
 ) -> None:
-    """In any phase all processes end within five seconds with the signal's status, and what they say was saved is."""
+    """A signal in any phase ends all processes within five seconds, with its status, and their last line is true."""
     wrong = {}
-    for phase in PHASES if count > 1 else list(PHASES)[1:]:  # a process alone has no others to meet at the start
+    for phase in PHASES if count > 1 else list(PHASES)[1:]:  # a single process does not connect to others
         folder = tmp_path / phase
         folder.mkdir()
         wrong[phase] = stop(folder, count, rank, phase, signum)

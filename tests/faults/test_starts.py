@@ -20,7 +20,7 @@ NAMES = {"checkpoints", "config.yaml", "fit.json", "fit.png", "fit.txt"}
 
 
 def owners(folder: Path, root: Path) -> set[int]:
-    """Return of how many points each of a run's files is; one number if they belong together."""
+    """Return the numbers of points of a run's files: one number if the files belong together."""
     fit = json.loads((folder / "fit.json").read_text())
     points = {
         fit["nobs"],
@@ -46,7 +46,7 @@ def owners(folder: Path, root: Path) -> set[int]:
     "number", [pytest.param(16, id="sample"), pytest.param(200, id="many", marks=pytest.mark.faults)]
 )
 def test_parallel_starts_never_mix(tmp_path: Path, counts: Counts, number: int) -> None:
-    """Eight runs at a time in one output root: a folder each, every file of a folder of the same run, no failure."""
+    """Of eight runs at a time in one output root each has a folder with its own files alone, and none fails."""
     done = subprocess.run(
         [python(), "-m", "tests.faults.starts", str(tmp_path), str(number), "8"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},

@@ -55,7 +55,7 @@ def points(n: int, domain: tuple[float, float] | None) -> Tensor:
 
 
 def run_file(path: Path, x: Tensor) -> Tensor:
-    """Return what an exported file makes of x."""
+    """Return what an exported file computes for x."""
     if path.suffix == ".pt2":
         result: Tensor = torch.export.load(path).module()(x)
         return result
@@ -64,7 +64,7 @@ def run_file(path: Path, x: Tensor) -> Tensor:
 
 
 def steps(model: Polynomial, x: Tensor) -> Tensor:
-    """Return the rounding unit of each sum Σ a_k φ_k(t): that of the sum of its terms' sizes."""
+    """Return the rounding unit of each sum Σ a_k φ_k(t): that of Σ |a_k φ_k(t)|."""
     terms = (model.design(x) * model.coefficients).detach().double().abs().sum(dim=1)
     return terms * torch.finfo(model.coefficients.dtype).eps
 
@@ -83,7 +83,7 @@ def test_the_program_has_the_bits_of_the_model(tmp_path: Path, case: tuple[Any, 
 
 @pytest.mark.parametrize("case", ONNX_CASES, ids=str)
 def test_onnx_gives_the_curve_of_the_model(tmp_path: Path, case: tuple[Any, ...]) -> None:
-    """In onnxruntime the curve has the model's type and differs by the order of adding up its terms at most."""
+    """In onnxruntime the curve has the model's type, and differs at most by the order in which terms are added."""
     model, path = a_model(*case), tmp_path / "fit.onnx"
     export(model, "onnx", path)
     for n in (0, 1, 2, 1000):
@@ -94,7 +94,7 @@ def test_onnx_gives_the_curve_of_the_model(tmp_path: Path, case: tuple[Any, ...]
 
 
 @pytest.mark.parametrize(("to", "basis"), [("onnx", "legendre"), *(("torch", basis) for basis in NUMPY)])
-def test_numpy_draws_the_same_curve(tmp_path: Path, to: Format, basis: str) -> None:
+def test_numpy_computes_the_same_curve(tmp_path: Path, to: Format, basis: str) -> None:
     """The file's curve is numpy's of the same coefficients and domain."""
     model, path = (
         a_model(7, basis, DOMAIN, True, torch.float64),
@@ -108,7 +108,7 @@ def test_numpy_draws_the_same_curve(tmp_path: Path, to: Format, basis: str) -> N
 
 @pytest.mark.parametrize("to", BOTH)
 def test_a_curve_within_constraints_is_exported_whole(tmp_path: Path, to: Format) -> None:
-    """The file's curve goes through the given point, and its params are those of the powers that there are."""
+    """The file's curve goes through the given point, and its params are those of the chosen powers."""
     model = Polynomial(3, "legendre", DOMAIN).double()
     model.constrain(Constraints.of(model.powers, terms=[0, 1, 3], fix={"c0": 0.5}, through=[(2, -1)]))
     model.coefficients.data.fill_(0.75)
@@ -125,7 +125,7 @@ def test_a_curve_within_constraints_is_exported_whole(tmp_path: Path, to: Format
     assert [c0, 2 * c1 + 8 * c3, c1 + c3] == pytest.approx([0.5, -1.5, found[2] - 0.5], rel=1e-12)
 
 
-def test_onnx_is_valid_and_says_what_it_is(tmp_path: Path) -> None:
+def test_onnx_is_valid_and_has_its_metadata(tmp_path: Path) -> None:
     """The ONNX file passes the checker; it names x, mean and N, and its metadata the coefficients in powers of x."""
     path = tmp_path / "fit.onnx"
     export(a_model(2, "chebyshev", (1.0, 5.0), True, torch.float64), "onnx", path)
@@ -137,7 +137,7 @@ def test_onnx_is_valid_and_says_what_it_is(tmp_path: Path) -> None:
     check_facts({entry.key: entry.value for entry in model.metadata_props})
 
 
-def test_program_says_what_it_is(tmp_path: Path) -> None:
+def test_the_program_has_its_metadata(tmp_path: Path) -> None:
     """The program carries the coefficients in powers of x, their names and the domain in an extra file."""
     path = tmp_path / "fit.pt2"
     export(a_model(2, "chebyshev", (1.0, 5.0), True, torch.float64), "torch", path)
@@ -213,7 +213,7 @@ def test_nothing_is_written_over(command: Command) -> None:
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the file cannot be put in its place, one line says so and no part of it is left."""
+    """If the file cannot be written, one line says so and no part of it is left."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -224,8 +224,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_packages_onnx_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where onnxscript is not installed, ``onnx`` is refused with the command that installs it."""
+def test_without_its_packages_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If onnxscript is not installed, ``onnx`` is refused with the command that installs it."""
     monkeypatch.setitem(sys.modules, "onnxscript", None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="ONNX needs onnxscript, not installed here: pip install onnx onnxscript"):
         export(a_model(*CASES[0]), "onnx", tmp_path / "fit.onnx")
@@ -274,7 +274,7 @@ def test_wrong_input_costs_one_line(command: Command, args: tuple[str, ...], wor
 
 
 def test_the_command_knows_export(command: Command) -> None:
-    """The help names ``export``, its own help is its docstring, and a misspelt one finds it."""
+    """The help lists ``export``, whose own help is its docstring, and a misspelt word suggests it."""
     assert "\n  export    write a fitted curve" in command("--help").out
     shown = command("export", "--help")
     assert shown.code == 0
@@ -286,7 +286,7 @@ def test_the_command_knows_export(command: Command) -> None:
 
 
 def test_the_exporters_are_silent(tmp_path: Path) -> None:
-    """In a process of its own, ``export --to onnx`` prints its one line and nothing on stderr."""
+    """In its own process ``export --to onnx`` prints one line, and nothing on stderr."""
     fit = regression.fit([0, 1, 2, 3], [1, 2, 2, 4], degree=1)
     (tmp_path / "fit.json").write_text(fit.to_json())
     done = run_process(tmp_path, "export", "--ckpt_path", "fit.json", "--to", "onnx")

@@ -1,4 +1,4 @@
-"""Histories of losses, and the figures drawn on the way."""
+"""The losses kept for the figure, and the figures drawn during a run."""
 
 import math
 from itertools import pairwise
@@ -35,13 +35,13 @@ def test_long_histories_are_thinned_evenly() -> None:
     ("total", "updates"),
     [(10, ()), (999, ()), (1000, (250, 500, 750)), (1003, (250, 501, 752)), (math.inf, (1000, 10_000, 100_000))],
 )
-def test_a_long_run_draws_three_figures_on_the_way(total: float, updates: tuple[int, ...]) -> None:
-    """A run of fewer than a thousand updates draws no figure before its last one, any other run three."""
+def test_a_long_run_draws_three_more_figures(total: float, updates: tuple[int, ...]) -> None:
+    """A run of a thousand updates or more draws three figures before its last one, a shorter run none."""
     assert updates_to_draw(total) == updates
 
 
-def test_figures_on_the_way_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an intercept the curves drawn during a run are lines through the origin, as the last one is."""
+def test_figures_during_a_run_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an intercept the lines drawn during a run go through the origin, as the last one does."""
     drawn = []
 
     def record(title: str, shown: Any, curve: Any, *panel: Any) -> Any:
@@ -72,8 +72,8 @@ QUIET: dict[str, Any] = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
-def test_report_and_files_of_a_trainer_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a Trainer of the user's, on a DataLoader or a data module, the callbacks leave the fit's files and report."""
+def test_report_and_files_of_a_users_own_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a user's own Trainer, with a DataLoader or a data module, the callbacks write the files and the report."""
     x = torch.linspace(0, 1, 9)
     loader: Any = DataLoader(TensorDataset(x, x.sin()), 3)
     for name, data in (("loader", {"train_dataloaders": loader}), ("sine", {"datamodule": SineLineDataModule()})):
@@ -91,7 +91,7 @@ def test_report_and_files_of_a_trainer_of_ones_own(tmp_path: Path, capsys: pytes
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
 def test_files_need_a_folder_of_their_own(tmp_path: Path) -> None:
-    """Without a folder, or in one that has a fit already, the files are refused before the first update."""
+    """Without a folder, or with one that has a fit already, FitFiles is refused before the first update."""
     (tmp_path / "fit.json").write_text("{}")
     for files, words in (
         (FitFiles(), "FitFiles needs a folder to write to"),

@@ -1,4 +1,4 @@
-"""How well a curve describes points: the numbers of independent libraries, also where theirs lose digits."""
+"""How well a curve describes points: the numbers of independent libraries, and exact ones where these lose digits."""
 
 import math
 from itertools import pairwise
@@ -38,7 +38,7 @@ def test_metrics_are_those_of_torchmetrics(points: tuple[torch.Tensor, torch.Ten
 def test_shifted_and_scaled_targets_have_the_same_rsquared(
     points: tuple[torch.Tensor, torch.Tensor], shift: float, scale: float
 ) -> None:
-    """R² of ``shift + scale y`` is that of y, as far as the shifted numbers hold it."""
+    """R² of ``shift + scale y`` is that of y, to the digits that the shifted numbers keep."""
     y, mean = points
     right = of(y, mean).metrics()["rsquared"]
     moved = of(shift + scale * y, shift + scale * mean).metrics()["rsquared"]
@@ -86,7 +86,7 @@ def test_weights_are_those_of_the_fit(points: tuple[torch.Tensor, torch.Tensor])
 
 
 def test_equal_targets_leave_rsquared_unknown() -> None:
-    """Where all y are equal, or a band is unknown, the number is NaN, not 0 or 1."""
+    """If all y are equal, or a band is unknown, the number is NaN, not 0 or 1."""
     y = torch.full((5,), 7.0)
     assert math.isnan(of(y, y + 1).metrics()["rsquared"])
     assert math.isnan(of(y, y + 1, math.nan).metrics()["coverage"])

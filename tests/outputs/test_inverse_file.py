@@ -42,8 +42,8 @@ def test_intervals_are_those_of_r(command: Command, options: tuple[str, ...], ri
     assert found.loc[0, "x":"ci_upper"].tolist() == [own.x, own.se, own.ci_lower, own.ci_upper]  # type: ignore[misc]
 
 
-def test_branches_and_none_are_said(command: Command) -> None:
-    """A y with two x has two rows, one with none an empty one, and a note says why."""
+def test_several_x_and_none_are_noted(command: Command) -> None:
+    """A y with two x has two rows, one without x an empty row, and a note gives the reason."""
     x = np.arange(-5.0, 6)
     path = checkpoint(command, x, x**2 + 0.1 * (-1) ** np.arange(11), "--degree", "2")
     Path("new.csv").write_text("y\n9\n-4\n")
@@ -58,8 +58,8 @@ def test_branches_and_none_are_said(command: Command) -> None:
     assert "1 without an x, 1 with more than one: the column note says why" in done.out
 
 
-def test_open_intervals_are_said(command: Command) -> None:
-    """Where the slope may be 0 an end is infinite, and the note says so."""
+def test_open_intervals_are_noted(command: Command) -> None:
+    """If the slope may be 0, an end of the interval is infinite, and the note says so."""
     random = np.random.default_rng(5)
     x = np.arange(8.0)
     path = checkpoint(command, x, 0.05 * x + random.normal(0, 1, 8))
@@ -72,7 +72,7 @@ def test_open_intervals_are_said(command: Command) -> None:
 
 
 def test_weighted_fits_take_the_sigma_of_observations(command: Command) -> None:
-    """The sigma of each reading counts with ``--replicates``, and its column is not needed without."""
+    """The sigma of each observation counts with ``--replicates``; without, its column is not needed."""
     random = np.random.default_rng(1)
     x, sigma = np.arange(10.0), random.uniform(0.5, 2, 10)
     y = 1 + 2 * x + sigma * random.normal(size=10)
@@ -113,7 +113,7 @@ def test_two_devices_write_the_same_file(command: Command, tmp_path: Path) -> No
     ],
 )
 def test_wrong_options_are_refused(command: Command, options: list[str], said: str) -> None:
-    """What cannot be asked costs one line and status 2."""
+    """Options that contradict each other, or the file, cost one line and status 2."""
     path = checkpoint(command, *CARS)
     Path("new.csv").write_text("y\n5\n")
     done = command("predict", *options, "--ckpt_path", path)

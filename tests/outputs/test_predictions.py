@@ -1,4 +1,4 @@
-"""From one's own file to predictions: every row once, in order, with bands, from a checkpoint or a fit.json alone."""
+"""Predictions for a table: every row once, in order, with bands, from a checkpoint or a fit.json alone."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +32,7 @@ def table(run: Run, name: str = "predictions.csv") -> pd.DataFrame:
 
 
 def test_predictions_are_those_of_statsmodels(command: Command) -> None:
-    """For new points, without y, mean and both bands are statsmodels', and those outside the fitted range are told."""
+    """For new x, mean and both bands are statsmodels', and rows outside the fitted range are reported."""
     path = fitted(command).checkpoint
     new = np.array([500.0, -300, 0.25, 1200])
     Path("new.csv").write_text("when;x\n" + "".join(f"noon;{x}\n" for x in new))
@@ -52,8 +52,8 @@ def test_predictions_are_those_of_statsmodels(command: Command) -> None:
     assert done.out.count("\n") == 2
 
 
-def test_what_a_fit_warns_of_is_told_with_its_predictions(command: Command) -> None:
-    """Predictions of a descent that has not converged say so."""
+def test_notes_of_a_fit_are_printed_with_its_predictions(command: Command) -> None:
+    """With the predictions of a descent that has not converged its note is printed."""
     path = command("fit", "-c", config("line")).checkpoint
     assert "note: not converged: 0.74 standard errors from the optimum" in command("predict", "--ckpt_path", path).out
     exact = command("fit", "-c", config("line_exact")).checkpoint
@@ -106,7 +106,7 @@ def test_two_devices_predict_in_order(command: Command, tmp_path: Path) -> None:
 
 
 def test_unknown_bands_are_empty_cells(command: Command) -> None:
-    """Two points leave nothing over for errors: the bands are empty, not zero."""
+    """Two points leave no degrees of freedom for errors: the bands are empty, not zero."""
     Path("two.csv").write_text("x,y\n1,2\n3,4\n")
     done = command("fit", "-c", config("own_file"), "--data.path", "two.csv")
     predicted = table(command("predict", "--ckpt_path", done.checkpoint))
@@ -115,8 +115,8 @@ def test_unknown_bands_are_empty_cells(command: Command) -> None:
 
 
 @pytest.mark.parametrize("batch_size", ["1", "9"])
-def test_rows_beyond_float64_are_said(command: Command, batch_size: str) -> None:
-    """Where the line or a band is beyond float64's range its cells are empty, the others right, and a line says so."""
+def test_rows_beyond_float64_are_a_warning(command: Command, batch_size: str) -> None:
+    """If the line or a band is beyond float64's range, its cells are empty, the others right, and a warning says so."""
     done = fitted(command)
     x = [1e200, 5e307, 1.0, -1e308, 1.797e308]
     Path("far.csv").write_text("x\n" + "".join(f"{value}\n" for value in x))
@@ -141,8 +141,8 @@ def test_a_curve_beyond_float64_is_unknown_not_infinite() -> None:
     assert numbers[:, 1:].isnan().all()
 
 
-def test_one_row_is_said_in_the_singular(command: Command) -> None:
-    """One prediction, and one point outside, are said as such."""
+def test_one_row_is_named_in_the_singular(command: Command) -> None:
+    """One prediction, and one point outside, are printed in the singular."""
     path = fitted(command).checkpoint
     Path("one.csv").write_text("x\n-5\n")
     done = command("predict", "--ckpt_path", path, "--data.path", "one.csv")
@@ -151,7 +151,7 @@ def test_one_row_is_said_in_the_singular(command: Command) -> None:
 
 
 def test_new_points_need_their_sigma_for_the_prediction_band(command: Command) -> None:
-    """Of a weighted fit, each row's prediction band is that of its own sigma."""
+    """With a weighted fit, each row's prediction band is that of its own sigma."""
     random = np.random.default_rng(1)
     x, sigma = random.uniform(0, 5, 30), random.uniform(0.5, 2, 30)
     points = pd.DataFrame({"x": x, "y": 1 + x + sigma * random.normal(size=30), "s": sigma})

@@ -16,7 +16,7 @@ from tests.support.preloaded import python
 
 
 class Bar:
-    """Stands in for rich's bar, and notes what is shown."""
+    """Replaces rich's bar, and keeps what is shown."""
 
     shown: ClassVar[list[tuple[Any, ...]]] = []
     task_ids = (0,)
@@ -42,7 +42,7 @@ class Bar:
 def test_the_scan_before_a_fit_has_a_bar_of_its_own(
     command: Command, monkeypatch: pytest.MonkeyPatch, solver: str, passes: int, unit: str, delay: float
 ) -> None:
-    """Each pass before the first update is shown as scanning, and gone before the next bar; a short one not at all."""
+    """Each pass before the first update has a bar, removed before the next one, unless it is short."""
     monkeypatch.setattr(progress_bar, "Progress", Bar)
     monkeypatch.setattr(Bar, "shown", [])
     monkeypatch.setattr(progress_bar.RunProgress.__init__, "__defaults__", (delay,))
@@ -58,7 +58,7 @@ def test_the_scan_before_a_fit_has_a_bar_of_its_own(
 
 
 def test_a_long_run_shows_progress_on_a_terminal(tmp_path: Path) -> None:
-    """On a terminal, a run of more than a moment draws a bar with its updates, and no bar stays behind."""
+    """On a terminal a longer run draws a bar with its updates, and removes it at the end."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [python(), "-c",

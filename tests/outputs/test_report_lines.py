@@ -1,4 +1,4 @@
-"""Report lines: how many there are, and what stands in them."""
+"""Report lines: how many there are, and their cells."""
 
 import math
 import sys
@@ -25,7 +25,7 @@ def trace(first: int, updates: int) -> Trace:
         (math.inf, 1, [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
     ],
 )
-def test_milestones_are_evenly_spaced(total: float, block: int, expected: list[int]) -> None:
+def test_reported_updates_are_evenly_spaced(total: float, block: int, expected: list[int]) -> None:
     """About ten updates of a run are reported, from the first, whatever the size of its blocks."""
     end = 1200 if math.isinf(total) else int(total)
     found = [
@@ -37,7 +37,7 @@ def test_milestones_are_evenly_spaced(total: float, block: int, expected: list[i
 
 
 def test_report_rows_can_be_chosen(command: Command) -> None:
-    """``--report.rows`` changes the number of lines, and 0 leaves the final report alone."""
+    """``--report.rows`` changes the number of lines; with 0 only the final report is printed."""
     assert list(command("fit", "-c", config("line"), "--report.rows", "2").rows()) == [0, 5, 10]
     assert command("fit", "-c", config("line"), "--report.rows", "0").out.startswith("LineRegression, degree 1")
 
@@ -46,7 +46,7 @@ def test_report_rows_can_be_chosen(command: Command) -> None:
 def test_a_line_is_no_longer_than_the_terminal(
     command: Command, monkeypatch: pytest.MonkeyPatch, columns: str, cells: int
 ) -> None:
-    """Of loss and five coefficients a terminal shows what it has room for, and … for the rest."""
+    """A terminal shows the loss and as many of five coefficients as fit, and … for the rest."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", columns)
     done = command("fit", "-c", config("polynomial"), "--trainer.max_steps", "3", "--model.updates_per_batch", "1",

@@ -1,4 +1,4 @@
-"""Rows with their diagnostics from a run, and the tests of their residuals: those of Python, on any devices."""
+"""Rows with their diagnostics, and the tests of their residuals: a run gives the numbers of Python, on any devices."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def folder(run: Run) -> Path:
 
 
 def test_rows_of_a_run_are_those_of_python(command: Command) -> None:
-    """``residuals.csv`` has the columns and the bits of ``Fit.diagnostics``, and the report the tests of R."""
+    """``residuals.csv`` has the columns and bits of ``Fit.diagnostics``, and the report has R's tests."""
     write_cars(Path("cars.csv"))
     done = command("fit", "cars.csv", "--residuals.file", "residuals.csv", "--report.full", "true")
     found = pd.read_csv(folder(done) / "residuals.csv")
@@ -69,7 +69,7 @@ def test_rows_of_a_run_are_those_of_python(command: Command) -> None:
 
 @pytest.mark.parametrize("devices", ["2", "3"])
 def test_devices_write_the_same_file(command: Command, tmp_path: Path, devices: str) -> None:
-    """Two and three processes leave the bytes of one, Durbin–Watson across their borders included."""
+    """Two and three processes write the bytes of one; Durbin–Watson includes the differences between their parts."""
     write_cars(tmp_path / "cars.csv")
     options = ("fit", "cars.csv", "--degree", "2", "--residuals.file", "rows.csv", "--report.full", "true")
     one, more = command(*options), run_process(tmp_path, *options, "--trainer.devices", devices)
@@ -85,7 +85,7 @@ def module_of(x: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> regression.Pol
 
 
 def test_neither_parts_nor_order_change_a_bit(tmp_path: Path) -> None:
-    """Rows in batches of 7, or in another order, have the tests of all at once, but for Durbin–Watson's order."""
+    """Rows in batches of 7, or in another order, have the same tests; only Durbin–Watson depends on the order."""
     x, y, sigma = drawn()
     x = np.round(x, 1)
     module = module_of(x, y, sigma)
@@ -109,7 +109,7 @@ def test_neither_parts_nor_order_change_a_bit(tmp_path: Path) -> None:
 
 
 def test_what_is_unknown_is_empty(command: Command) -> None:
-    """Without errors the cells from leverage on are null, nothing is tested, and the report says why."""
+    """Without errors the cells from leverage on are null, there are no tests, and the report gives the reason."""
     Path("two.csv").write_text("x,y\n1,2\n2,3\n")
     done = command("fit", "two.csv", "--residuals.file", "rows.parquet", "--report.full", "true")
     table = parquet.read_table(folder(done) / "rows.parquet").to_pydict()
@@ -120,7 +120,7 @@ def test_what_is_unknown_is_empty(command: Command) -> None:
 
 
 def test_held_out_rows_are_not_written(command: Command) -> None:
-    """The rows are those that were fitted, in the order of the file, for gradient descent too."""
+    """The rows are the fitted ones, in the order of the file, also with gradient descent."""
     done = command("fit", "-c", config("line"), "--data.points", "40", "--data.validation_fraction", "0.25",
                    "--data.batch_size", "7", "--residuals.file", "rows.csv")  # fmt: skip
     found = pd.read_csv(folder(done) / "rows.csv")
@@ -130,8 +130,8 @@ def test_held_out_rows_are_not_written(command: Command) -> None:
     assert done.fit["residual_tests"] is not None
 
 
-def test_a_pass_is_made_where_it_is_asked_for(command: Command) -> None:
-    """Without a file and the full report the rows are not read again; ``fit.json`` says null."""
+def test_a_pass_is_made_only_where_it_is_needed(command: Command) -> None:
+    """Without a file or a full report the rows are not read again, and ``fit.json`` has null."""
     done = command("fit", "-c", config("line_exact"))
     assert done.fit["residual_tests"] is None
 
@@ -147,7 +147,7 @@ def test_a_pass_is_made_where_it_is_asked_for(command: Command) -> None:
     ],
 )
 def test_wrong_files_are_refused(command: Command, options: list[str], said: str) -> None:
-    """A name that is none of a table, or no folder to write to, costs one line and status 2."""
+    """A file name without the ending of a table, or a run without a folder, costs one line and status 2."""
     done = command("fit", "-c", config("line_exact"), *options)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert said in done.err
@@ -171,7 +171,7 @@ def test_a_run_that_left_rows_out_has_no_rows(command: Command) -> None:
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
-    """In a Trainer of one's own the file is not written over an older one."""
+    """In a user's own Trainer the file is not written over an older one."""
     (tmp_path / "rows.csv").write_text("mine")
     logger = TensorBoardLogger(tmp_path, name="", version="")
     trainer = pl.Trainer(logger=logger, callbacks=[ResidualFile("rows.csv")], **QUIET)

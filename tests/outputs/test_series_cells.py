@@ -1,4 +1,4 @@
-"""Names of series in CSV: no spreadsheet runs them, and no terminal obeys them."""
+"""Names of series in CSV: they are no formulas for a spreadsheet, and have no control characters."""
 
 import csv
 from pathlib import Path
@@ -36,12 +36,12 @@ CELLS = {
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_is_harmless(name: str) -> None:
-    """Formulas are marked as texts, control characters spelt out, and all else stays as it is."""
+    """Formulas are marked as text, control characters are escaped, and other names are unchanged."""
     assert harmless_cell(name) == CELLS[name]
 
 
 def test_csv_has_harmless_names_and_parquet_the_names(tmp_path: Path) -> None:
-    """Read again, a table of series has its names as cells in CSV, as they are in Parquet; numbers stay."""
+    """A table of series has its names made safe in CSV, and unchanged in Parquet; numbers are unchanged."""
     names = sorted(CELLS)
     fit = regression.fit_series([0.0, 1, 2] * len(names), [1.0, 3, 4] * len(names), [n for n in names for _ in "abc"])
     for suffix in (".csv", ".parquet"):

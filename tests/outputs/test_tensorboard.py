@@ -36,7 +36,7 @@ def address(command: Command) -> Iterator[str]:
 
 
 def ask(address: str, path: str, body: Any = None) -> Any:
-    """Ask until the server has read the logs, a bounded number of times."""
+    """Repeat a request until the server has read the logs, a bounded number of times."""
     data = None if body is None else json.dumps(body).encode()
     for _ in range(100):
         request = Request(f"{address}/data/plugin/{path}", data, {"Content-Type": "application/json"})
@@ -51,7 +51,7 @@ def ask(address: str, path: str, body: Any = None) -> Any:
 
 
 def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> None:
-    """The server hands out loss and coefficients by update, a figure, the report, and a real metric."""
+    """The server shows loss and coefficients by update, a figure, the report, and a metric of the run."""
     for tag, last in (("Loss%2Ftrain", 0.27754354), ("coefficients%2Fslope", 1.0747765)):
         series = ask(address, f"scalars/scalars?run=version_0&tag={tag}")
         assert [step for _, step, _ in series] == list(range(10))
@@ -81,7 +81,7 @@ def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> No
 
 
 def test_losses_stand_first_and_the_epoch_nowhere(command: Command) -> None:
-    """The curves of a run with validation points are these, in the order of TensorBoard: capitals first."""
+    """A run with validation points has exactly these curves, in the order of TensorBoard: capitals first."""
     run = command("fit", "-c", config("line"), "--data.validation_fraction", "0.3", "--name", "held out")
     assert run.folder is not None
     assert run.folder.name == "version_0-held out"

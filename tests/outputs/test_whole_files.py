@@ -34,7 +34,7 @@ print(json.dumps([sorted(written), sorted(named)]))
 
 
 def test_every_output_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
-    """No output is written in place: each is renamed to its name, whichever command makes it."""
+    """Each output of each command is written under another name, and renamed when it is complete."""
     Path(tmp_path, "ids.csv").write_text("id,x,y\n" + "".join(f"a,{x},{x * x}\n" for x in range(4)))
     series = ("fit", "--model", "LineRegression", "--model.solver", "exact", "--data", "TableDataModule",
               "--data.path", "ids.csv", "--data.series", "id")  # fmt: skip
@@ -64,7 +64,7 @@ def test_every_output_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
 def test_a_file_of_the_fit_that_cannot_be_written_is_not_there(
     command: Command, monkeypatch: pytest.MonkeyPatch, name: str, kept: list[str], number: int
 ) -> None:
-    """Where the disk refuses a file of the fit, it is absent, one line says so, and those before it are whole."""
+    """If a file of the fit cannot be written, it is absent, one line says so, and the files before it are whole."""
     refuse(monkeypatch, name, number)
     done = command(*LINE)
     assert (done.code, done.err.count("\n")) == (1, 1)
@@ -79,7 +79,7 @@ def test_a_file_of_the_fit_that_cannot_be_written_is_not_there(
 def test_a_run_whose_config_cannot_be_written_does_not_begin(
     command: Command, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """A disk that refuses config.yaml refuses the run, in one line and without a folder."""
+    """If config.yaml cannot be written, the run is refused in one line, without a folder."""
     refuse(monkeypatch, "config.yaml", number)
     done = command(*LINE)
     assert (done.code, done.folder) == (2, None)
@@ -90,7 +90,7 @@ def test_a_run_whose_config_cannot_be_written_does_not_begin(
 def test_predictions_that_cannot_be_written_are_not_there(
     command: Command, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Where the disk refuses the predictions at their end there is no file, and one line says so."""
+    """If the predictions cannot be written at their end, there is no file, and one line says so."""
     path = command(*LINE).checkpoint
     refuse(monkeypatch, "predictions.csv", number)
     done = command("predict", "--ckpt_path", path)
@@ -101,7 +101,7 @@ def test_predictions_that_cannot_be_written_are_not_there(
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
-    """Let the system refuse to give a file its name."""
+    """Make the renaming of a file fail."""
     replace = os.replace
 
     def refusing(source: Any, target: Any) -> None:

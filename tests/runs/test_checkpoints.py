@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, read only when undamaged, found by the words last and best."""
+"""Checkpoints are written whole or not at all, read only if undamaged, and found by the words last and best."""
 
 import hashlib
 import inspect
@@ -61,7 +61,7 @@ def packed(content: Any) -> bytes:
 
 
 def sealed(archive: bytes) -> bytes:
-    """Return bytes with the mark and digest that a checkpoint ends with."""
+    """Return bytes with the digest that a checkpoint ends with."""
     return archive + SEAL + hashlib.sha256(archive + SEAL).hexdigest().encode()
 
 
@@ -76,14 +76,14 @@ def changed(good: Path, **entries: Any) -> str:
 
 
 def test_a_checkpoint_carries_the_digest_of_all_its_bytes(real: bytes) -> None:
-    """A run's checkpoint ends with the SHA-256 of what stands before, and torch's own reader takes it as it is."""
+    """A run's checkpoint ends with the SHA-256 of all bytes before, and torch's own reader reads it unchanged."""
     assert real[-71:-64] == SEAL
     assert real[-64:].decode() == hashlib.sha256(real[:-64]).hexdigest()
     assert torch.load(io.BytesIO(real), weights_only=True)["global_step"] == 10
 
 
 def test_an_archive_without_a_digest_is_refused(real: bytes, tmp_path: Path) -> None:
-    """The same content as plain torch writes it is refused: nothing would tell whether it is damaged."""
+    """The same content as plain torch writes it is refused, because damage could not be detected."""
     path = tmp_path / "plain.ckpt"
     path.write_bytes(packed(torch.load(io.BytesIO(real), weights_only=True)))
     with pytest.raises(UsageError, match=r"plain\.ckpt does not end with its own checksum"):
@@ -100,7 +100,7 @@ def test_a_truncated_checkpoint_is_refused(real: bytes, tmp_path: Path, kept: fl
 
 
 def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
-    """An empty file, a table, a bare state_dict, another project's checkpoint and a folder are named as such."""
+    """An empty file, a table, a bare state_dict, another project's checkpoint and a folder are refused as such."""
     foreign = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     foreign.strategy.connect(BoringModel())
     foreign.save_checkpoint(tmp_path / "foreign.ckpt")
@@ -141,7 +141,7 @@ def test_weights_that_are_not_finite_are_refused(good: Path, value: str) -> None
         read_checkpoint(changed(good, state_dict=weights))
 
 
-def test_a_checkpoint_from_the_future_is_refused(good: Path) -> None:
+def test_a_checkpoint_of_a_newer_version_is_refused(good: Path) -> None:
     """A greater major version is refused, a greater minor one is not."""
     major = int(regression.__version__.split(".")[0])
     assert read_checkpoint(str(good))["regression_version"] == regression.__version__
@@ -168,7 +168,7 @@ class Bomb:
 
 
 def test_no_code_runs_whatever_the_environment_says(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint with code in it is refused and the code is not run, also where torch is told to be careless."""
+    """A checkpoint with code is refused and the code is not run, also if a variable tells torch to load it."""
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     path = changed(good, callbacks=Bomb(good.with_name("crater")))
     with pytest.raises(UsageError, match="holds more than plain data, which would run code"):
@@ -188,7 +188,7 @@ def file_size() -> Iterator[Callable[[int], None]]:
 
 
 def test_a_save_that_fails_leaves_the_older_checkpoint(good: Path, file_size: Callable[[int], None]) -> None:
-    """Where a file may not grow, saving says why, the older checkpoint keeps its bits, and nothing else is left."""
+    """If a file cannot grow, saving fails with the reason, the older checkpoint keeps its bits, and no file is left."""
     before, names = good.read_bytes(), os.listdir(good.parent)
     assert len(before) > 2000
     content = read_checkpoint(str(good))
@@ -205,15 +205,15 @@ def test_a_save_that_fails_leaves_the_older_checkpoint(good: Path, file_size: Ca
 
 
 def test_a_folder_that_cannot_be_made_is_named(good: Path) -> None:
-    """Where the folder's place is taken by a file, saving says so in one line."""
+    """If a file has the name of the folder, saving fails in one line that says so."""
     words = r"cannot save .*last\.ckpt: (File exists|Not a directory); there is no older one: .* start again$"
     with pytest.raises(SaveError, match=words):
         SafeCheckpointIO().save_checkpoint({}, good / "last.ckpt")
 
 
 def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk during training costs one line and status 1, and the checkpoint of the epoch before is good."""
-    saved = iter(range(7))  # the configuration, and two in each epoch: in the fourth nothing goes
+    """A full disk ends a run in one line with status 1; the checkpoint of the epoch before is good."""
+    saved = iter(range(7))  # the configuration, and two files in each of three epochs; then saving fails
 
     def full(_: int) -> None:
         if next(saved, None) is None:
@@ -231,34 +231,34 @@ def test_a_run_that_cannot_save_stops_with_one_line(command: Command, monkeypatc
 
 
 def test_a_save_needs_no_temporary_folder(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint is saved where it belongs, also if the system's temporary folder does not exist."""
+    """A checkpoint is saved although the system's temporary folder does not exist."""
     monkeypatch.setenv("TMPDIR", "/nowhere")
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     assert read_checkpoint(changed(good, global_step=11))["global_step"] == 11
 
 
 def test_the_last_checkpoint_needs_no_loss(command: Command) -> None:
-    """last.ckpt has no monitor: it is written although nothing is logged that could be one."""
+    """last.ckpt has no monitor: it is written although no loss is logged."""
     callbacks = read_checkpoint(command(*LINE).checkpoint)["callbacks"]
     (last,) = (state for key, state in callbacks.items() if key.startswith("LastCheckpoint"))
     assert last["monitor"] is None
 
 
 def test_another_writer_is_refused(command: Command) -> None:
-    """A CheckpointIO given to the Trainer, whose files could not be read again, is refused."""
+    """Another CheckpointIO for the Trainer is refused, because its files could not be read again."""
     done = command(*LINE, "--trainer.plugins", "lightning.pytorch.plugins.io.TorchCheckpointIO")
     assert (done.code, done.folder) == (2, None)
     assert done.err == ("regression: plugin TorchCheckpointIO writes checkpoints that cannot be read: leave it out\n")
 
 
-def test_an_address_is_no_place_to_save() -> None:
-    """A checkpoint is not sent to a URL."""
+def test_saving_to_an_address_is_refused() -> None:
+    """A checkpoint is not written to a URL."""
     with pytest.raises(SaveError, match=r"cannot save s3://bucket/last\.ckpt: expected a file on this machine"):
         SafeCheckpointIO().save_checkpoint({}, "s3://bucket/last.ckpt")
 
 
-def test_files_of_killed_processes_are_swept(command: Command) -> None:
-    """The next start removes temporary files of processes that are gone, and no others."""
+def test_files_of_killed_processes_are_removed(command: Command) -> None:
+    """The next start removes the temporary files of processes that have ended, and no others."""
     done = command(*LINE)
     folder = Path(done.checkpoint).parent
     gone = subprocess.Popen(["true"])
@@ -274,7 +274,7 @@ def test_files_of_killed_processes_are_swept(command: Command) -> None:
 
 @pytest.mark.parametrize("is_safe", [True, False])
 def test_a_trainer_in_python_needs_the_plugin(command: Command, is_safe: bool) -> None:
-    """The command reads the checkpoint of a Trainer with ``SafeCheckpointIO``, and names it where it is missing."""
+    """The command reads checkpoints of a Trainer with ``SafeCheckpointIO``, and names it in refusing others."""
     trainer = pl.Trainer(
         max_epochs=2, accelerator="cpu", limit_val_batches=0, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=1,
@@ -289,7 +289,7 @@ def test_a_trainer_in_python_needs_the_plugin(command: Command, is_safe: bool) -
 
 @pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
 def test_debug_shows_why_a_checkpoint_does_not_fit(command: Command, good: Path, subcommand: str) -> None:
-    """With ``--debug`` the traceback has the cause of the refusal: here weights for another number of coefficients."""
+    """With ``--debug`` the traceback has the cause of a refusal, such as weights for another number of coefficients."""
     path = changed(good, state_dict={"model.coefficients": torch.zeros(7)})
     done = command(subcommand, "--ckpt_path", path)
     assert (done.code, done.err.count("\n")) == (2, 1)
@@ -308,7 +308,7 @@ def damage(path: Path) -> None:
 
 @pytest.mark.parametrize(("subcommand", "word"), [("validate", "last"), ("test", "best"), ("predict", "last")])
 def test_words_find_the_newest_good_checkpoint(command: Command, tmp_path: Path, subcommand: str, word: str) -> None:
-    """``last`` and ``best`` are those of the run with the highest number; a damaged one is named and passed over."""
+    """``last`` and ``best`` are those of the newest run; damaged checkpoints are named and passed over."""
     logs = tmp_path / "lightning_logs"
     older = command(*LINE, "--trainer.max_epochs", "3")
     assert older.folder is not None
@@ -329,8 +329,8 @@ def test_words_find_the_newest_good_checkpoint(command: Command, tmp_path: Path,
     assert str(logs / "version_9" / "checkpoints" / f"{word}.ckpt") in (done.folder / "config.yaml").read_text()
 
 
-def test_a_fit_goes_on_from_the_last_one(command: Command, tmp_path: Path) -> None:
-    """``fit --ckpt_path last`` ends where an uninterrupted run does, in another output folder and from a file too."""
+def test_a_fit_is_resumed_from_last(command: Command, tmp_path: Path) -> None:
+    """``fit --ckpt_path last`` ends where an uninterrupted run does, also in another output folder and from a file."""
     root = ("--trainer.default_root_dir", str(tmp_path / "out"))
     assert command(*LINE, "--trainer.max_epochs", "4", *root).code == 0
     assert command(*LINE, "--ckpt_path", "last", *root).code == 0
@@ -341,8 +341,8 @@ def test_a_fit_goes_on_from_the_last_one(command: Command, tmp_path: Path) -> No
     assert fits[1] == command(*LINE).fit
 
 
-def test_words_look_into_the_folder_of_the_run_only(command: Command, tmp_path: Path) -> None:
-    """A root that stands in a file only is refused, rather than another root's run taken."""
+def test_words_need_the_root_on_the_command_line(command: Command, tmp_path: Path) -> None:
+    """With ``last``, an output root in a configuration alone is refused: a run of another root would be found."""
     (tmp_path / "root.yaml").write_text("trainer:\n  default_root_dir: elsewhere\n")
     command(*LINE)
     done = command(*LINE, "-c", "root.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "20")
@@ -354,8 +354,8 @@ NOWHERE = [("fit", "last"), ("fit", "best"), ("validate", "last"), ("test", "bes
 
 
 @pytest.mark.parametrize(("subcommand", "word"), NOWHERE)
-def test_nothing_starts_from_zero_instead(command: Command, subcommand: str, word: str) -> None:
-    """Where there is no such checkpoint the command is refused and makes no folder."""
+def test_a_missing_checkpoint_is_refused(command: Command, subcommand: str, word: str) -> None:
+    """If there is no such checkpoint, the command is refused and makes no folder."""
     done = command(*(LINE if subcommand == "fit" else (subcommand,)), "--ckpt_path", word)
     assert (done.code, done.folder) == (2, None)
     assert done.err.startswith(f"regression: --ckpt_path {word}: no run in ")
@@ -363,7 +363,7 @@ def test_nothing_starts_from_zero_instead(command: Command, subcommand: str, wor
 
 
 @pytest.mark.parametrize("word", ["hpc", "registry", "registry:model"])
-def test_words_of_other_places_are_refused(command: Command, word: str) -> None:
+def test_other_words_of_lightning_are_refused(command: Command, word: str) -> None:
     """Lightning's words for clusters and registries are refused."""
     done = command(*LINE, "--ckpt_path", word)
     assert (done.code, done.folder) == (2, None)
@@ -372,7 +372,7 @@ def test_words_of_other_places_are_refused(command: Command, word: str) -> None:
 
 @pytest.mark.parametrize("subcommand", ["fit", "predict"])
 def test_an_empty_path_of_a_checkpoint_is_refused(command: Command, subcommand: str) -> None:
-    """It names no file."""
+    """An empty ``--ckpt_path`` is refused, because it names no file."""
     done = command(*(LINE if subcommand == "fit" else (subcommand,)), "--ckpt_path=")
     assert (done.code, done.folder) == (2, None)
     assert done.err == "regression: --ckpt_path must be a path, last or best, got nothing\n"
@@ -390,8 +390,8 @@ def test_an_empty_path_of_a_checkpoint_is_refused(command: Command, subcommand: 
         (("max_steps", "3", "max_epochs", "20"), "--trainer.max_steps is 3 and the checkpoint is at 10"),
     ],
 )
-def test_a_run_that_has_ended_does_not_go_on(command: Command, limit: tuple[str, ...], words: str) -> None:
-    """A limit that the checkpoint has reached is refused, naming both numbers."""
+def test_a_run_that_has_ended_is_not_resumed(command: Command, limit: tuple[str, ...], words: str) -> None:
+    """A limit that the checkpoint has reached is refused with both numbers."""
     command(*LINE)
     options = [f"--trainer.{word}" if word.startswith("max") else word for word in limit]
     done = command(*LINE, "--ckpt_path", "last", *options)
@@ -406,11 +406,11 @@ OTHER = {
     "stop_at_opt_error": "1.0", "robust": "huber", "cov_type": "HC1", "maxlags": "3", "terms": "[0, 2]",
     "fix": "{c1: 1.0}", "through": "[[0.5, 2.0]]",
 }  # fmt: skip
-FREE = {"updates_per_batch", "level"}  # they may change from one part of a run to the next
+FREE = {"updates_per_batch", "level"}  # which a resumed run may change
 
 
-def test_every_option_has_another_value_here() -> None:
-    """The options tried below are all that a model has, but the free ones."""
+def test_every_option_is_tried() -> None:
+    """The options tried below are all options of a model that may not change."""
     names = {*inspect.signature(PolynomialRegression).parameters, *inspect.signature(Regression).parameters}
     assert names - {"model", "options", *FREE} == set(OTHER)
 
@@ -442,7 +442,7 @@ OPTIMIZERS = [
 def test_no_option_of_the_optimizer_may_contradict(
     command: Command, first: tuple[str, ...], then: tuple[str, ...], words: str
 ) -> None:
-    """Another optimizer, another value of an option, and an option left out are refused."""
+    """Another optimizer, another value of an option, and a missing option are refused."""
 
     def options(words: tuple[str, ...]) -> list[str]:
         return [f"--optimizer{'.' * ('=' in word)}{'=' * ('=' not in word)}{word}" for word in words]

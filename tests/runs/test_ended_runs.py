@@ -23,8 +23,8 @@ FILES = ["fit.json", "fit.png", "fit.txt"]
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_its_files_are_written_by_going_on(command: Command, name: str) -> None:
-    """``--ckpt_path last`` leaves the files, to the byte, and the checkpoints of a run that was not killed."""
+def test_a_resumed_run_writes_the_missing_files(command: Command, name: str) -> None:
+    """``--ckpt_path last`` writes the files, to the byte, and the checkpoints of a run that was not killed."""
     options = ("fit", "--model", "LineRegression", *DATA, *RUNS[name])
     whole, killed = command(*options), command(*options)
     assert killed.folder is not None
@@ -42,8 +42,8 @@ def test_its_files_are_written_by_going_on(command: Command, name: str) -> None:
         assert (ours["global_step"], ours["loops"].keys()) == (right["global_step"], right["loops"].keys())
 
 
-def test_it_goes_on_from_there_too(command: Command) -> None:
-    """With a higher limit, the checkpoint of the run that wrote the files goes on as one of a run not killed does."""
+def test_its_checkpoint_can_be_resumed(command: Command) -> None:
+    """With a higher limit, the checkpoint of the run that wrote the files resumes as that of a run not killed."""
     options = ("fit", "--model", "LineRegression", *DATA, *HELD_OUT, "--data.batch_size", "7", "--trainer.max_epochs")
     killed = command(*options, "2")
     assert killed.folder is not None
@@ -53,8 +53,8 @@ def test_it_goes_on_from_there_too(command: Command) -> None:
 
 
 @pytest.mark.parametrize("missing", [[], ["fit.json"], ["fit.txt"], ["fit.png"]])
-def test_only_a_run_that_lacks_a_file_is_taken_up(command: Command, missing: list[str]) -> None:
-    """Where any of the three files is missing all are written anew; where none is, nothing is left to do."""
+def test_only_a_run_that_lacks_a_file_is_resumed(command: Command, missing: list[str]) -> None:
+    """If any of the three files is missing, all are written again; if none is, nothing is left to do."""
     options = ("fit", "--model", "LineRegression", *DATA, "--trainer.max_epochs", "2")
     killed = command(*options)
     assert killed.folder is not None
@@ -67,7 +67,7 @@ def test_only_a_run_that_lacks_a_file_is_taken_up(command: Command, missing: lis
 
 
 def test_a_checkpoint_elsewhere_has_no_files_to_miss(command: Command) -> None:
-    """A copy outside of a run's folder says nothing of the run's files: nothing is left to do."""
+    """For a copy outside of a run's folder no files are missing: nothing is left to do."""
     options = ("fit", "--model", "LineRegression", *DATA, "--trainer.max_epochs", "2")
     shutil.copy(command(*options).checkpoint, "copy.ckpt")
     done = command(*options, "--ckpt_path", str(Path("copy.ckpt")))

@@ -1,4 +1,4 @@
-"""What shells, containers, notebooks and terminals hand to a run does not change it, or is refused in one line."""
+"""Variables of shells, containers and notebooks do not change a run, or are refused in one line."""
 
 import os
 import re
@@ -42,8 +42,8 @@ POD = {"RANK": "1", "WORLD_SIZE": "2", **RENDEZVOUS}
 
 
 @pytest.mark.parametrize("environment", LEFT_OVER)
-def test_numbers_that_no_launcher_gave_are_dropped(environment: dict[str, str]) -> None:
-    """They are gone before Lightning reads them, which cannot even be imported where one is no number."""
+def test_ranks_that_no_launcher_set_are_removed(environment: dict[str, str]) -> None:
+    """Ranks that no launcher set are removed before Lightning is imported, which fails if one is not a number."""
     assert not is_launched(environment)
     assert not is_pod(environment)
     settled = dict(environment)
@@ -52,8 +52,8 @@ def test_numbers_that_no_launcher_gave_are_dropped(environment: dict[str, str]) 
 
 
 @pytest.mark.parametrize("environment", [*LAUNCHED, POD])
-def test_numbers_of_a_launcher_are_kept(environment: dict[str, str]) -> None:
-    """Those of torchrun, srun, jsrun, processes started by hand, and pods."""
+def test_ranks_of_a_launcher_are_kept(environment: dict[str, str]) -> None:
+    """Ranks are kept that torchrun, srun, jsrun, a user or a PyTorchJob has set."""
     assert is_launched(environment) == (environment is not POD)
     assert is_pod(environment) == (environment is POD)
     settled = dict(environment)
@@ -61,8 +61,8 @@ def test_numbers_of_a_launcher_are_kept(environment: dict[str, str]) -> None:
     assert settled == environment | {"MPLBACKEND": "agg"}
 
 
-def test_in_a_kernel_the_backend_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notebook's figures are shown as before."""
+def test_in_a_notebook_the_backend_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook matplotlib's backend is the kernel's own."""
     monkeypatch.setitem(sys.modules, "IPython", pytest)
     settled = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     clean_environment(settled)
@@ -70,8 +70,8 @@ def test_in_a_kernel_the_backend_is_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("is_started", [True, False])
-def test_a_process_of_its_own_is_the_first(monkeypatch: pytest.MonkeyPatch, is_started: bool) -> None:
-    """Where Lightning was imported with a number that was left over, the process writes and prints all the same."""
+def test_a_process_without_a_launcher_is_the_first(monkeypatch: pytest.MonkeyPatch, is_started: bool) -> None:
+    """A process without a launcher writes and prints, also if Lightning was imported with a rank that was left over."""
     monkeypatch.setattr(rank_zero_only, "rank", 3)
     if is_started:
         monkeypatch.setenv("TORCHELASTIC_RUN_ID", "7")
@@ -95,7 +95,7 @@ def test_a_process_of_its_own_is_the_first(monkeypatch: pytest.MonkeyPatch, is_s
 def test_fewer_processes_than_the_environment_has_are_refused(
     environment: dict[str, str], processes: int, options: str
 ) -> None:
-    """Refused are fewer of them only, with the options that give as many."""
+    """Only fewer processes than ``WORLD_SIZE`` are refused, with the options that give as many."""
     if not options:
         require_world(processes, environment)
         return
@@ -103,8 +103,8 @@ def test_fewer_processes_than_the_environment_has_are_refused(
         require_world(processes, environment)
 
 
-def test_what_is_left_over_changes_nothing(tmp_path: Path) -> None:
-    """Numbers of processes, a backend that nobody has and a terminal of ASCII: status 0, and a readable report."""
+def test_variables_left_over_change_nothing(tmp_path: Path) -> None:
+    """With ranks, an unknown backend and an ASCII terminal a run ends with status 0 and a readable report."""
     odd = {"RANK": "1", "LOCAL_RANK": "", "SLURM_PROCID": "x", "MPLBACKEND": "nonsense", "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "fit", "-c", config("line")],
@@ -119,8 +119,8 @@ def test_what_is_left_over_changes_nothing(tmp_path: Path) -> None:
     assert "residual σ" in (folder / "fit.txt").read_text(encoding="utf-8")
 
 
-def test_pods_are_told_what_to_give_and_then_fit_together(tmp_path: Path, command: Command) -> None:
-    """Each of two pods says in its own output which options it needs, and with them both give one process's numbers."""
+def test_pods_are_refused_without_options_and_fit_together_with_them(tmp_path: Path, command: Command) -> None:
+    """Each of two pods names the options that it needs in its own output; with them both give one process's numbers."""
     program = [python(), str(ROOT / "train.py"), *FITS["exact"]]
     pods = [{"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
             for rank in ("0", "1")]  # fmt: skip
@@ -141,7 +141,7 @@ def test_pods_are_told_what_to_give_and_then_fit_together(tmp_path: Path, comman
 def test_a_figure_that_fails_leaves_the_fit(
     command: Command, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """Whatever stops the drawing: the other files are whole, the report is printed, and one line says what is not."""
+    """If drawing fails, the other files are whole, the report is printed, and a line says what is missing."""
 
     def fail(*_: object) -> bytes:
         raise error
@@ -158,7 +158,7 @@ def test_a_figure_that_fails_leaves_the_fit(
 
 @pytest.mark.skipif(shutil.which("latex") is not None, reason="LaTeX is installed")
 def test_a_style_that_needs_latex_leaves_the_fit(command: Command) -> None:
-    """A ``matplotlibrc`` that asks for LaTeX, on a machine without it, costs the figure alone."""
+    """With a ``matplotlibrc`` for LaTeX, on a machine without it, only the figure is missing."""
     with mpl.rc_context({"text.usetex": True}), pytest.warns(UserWarning, match="fit.png is missing.*latex"):
         done = command("fit", "-c", config("line"))
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""What the last release left behind still loads, and gives the same curve."""
+"""Files of the last release still load, and give the same curve."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def test_a_checkpoint_predicts(name: str, command: Command) -> None:
 
 
 def test_a_run_goes_on(command: Command) -> None:
-    """Gradient descent goes on from an old checkpoint where it stood."""
+    """Gradient descent resumes from an old checkpoint."""
     done = command("fit", "--ckpt_path", str(FOLDER / "line_gradient.ckpt"), "-c", str(ROOT / "configs" / "line.yaml"),
                    "--trainer.max_epochs", "12")  # fmt: skip
     assert (done.code, done.err) == (0, "")

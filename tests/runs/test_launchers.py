@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def run_all(folder: Path, commands: list[list[str]], variables: list[dict[str, str]]) -> Run:
-    """Run processes side by side in one folder; the first one's words count, and all must do well."""
+    """Run processes side by side in one folder, and return the first one's output; all must succeed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     before = versions(folder)
     started = [
@@ -98,7 +98,7 @@ def check(folder: Path, command: Command, launcher: str, nodes: str, solver: str
 def test_a_launcher_gives_the_numbers_of_one_process(
     tmp_path: Path, command: Command, launcher: str, solver: str
 ) -> None:
-    """Two processes, started by torchrun or as SLURM starts them, leave what one process does."""
+    """Two processes, started by torchrun or as SLURM starts them, write what one process does."""
     check(tmp_path, command, launcher, "one node", solver)
 
 
@@ -109,21 +109,21 @@ def test_a_launcher_gives_the_numbers_of_one_process(
 def test_launchers_and_nodes_give_the_numbers_of_one_process(
     tmp_path: Path, command: Command, launcher: str, nodes: str, solver: str
 ) -> None:
-    """So do they as two nodes, with either solver."""
+    """Launchers and two nodes give the numbers of one process, with either solver."""
     check(tmp_path, command, launcher, nodes, solver)
 
 
 @pytest.mark.slow
-def test_all_processes_go_on_from_last(tmp_path: Path, command: Command) -> None:
-    """``--ckpt_path last`` under SLURM ends where one process ends that was given the path."""
+def test_all_processes_resume_from_last(tmp_path: Path, command: Command) -> None:
+    """``--ckpt_path last`` under SLURM ends where one process with the path of the checkpoint does."""
     cut = command(*FITS["gradient"])
     more = (*FITS["gradient"], "--trainer.max_epochs", "6", "--ckpt_path")
     two = under_slurm(tmp_path, "one node", (*more, "last"))
     assert two.fit["params"] == pytest.approx(command(*more, cut.checkpoint).fit["params"], rel=1e-12)
 
 
-def test_a_started_process_takes_the_checkpoint_of_the_first(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not look for the newest run itself, which may be another one by now."""
+def test_a_started_process_reads_the_checkpoint_of_the_first(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A started process does not resolve ``last`` itself: another run may be the newest by then."""
     old, new = (command(*FITS["gradient"]) for _ in range(2))
     assert old.folder != new.folder
     monkeypatch.setenv(CHECKPOINT, old.checkpoint)
@@ -134,7 +134,7 @@ def test_a_started_process_takes_the_checkpoint_of_the_first(command: Command, m
 
 
 def test_processes_with_different_checkpoints_are_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where they were started apart and one of them found a newer file, all stop in one line."""
+    """If processes of another launcher have read different checkpoints, all stop in one line."""
     monkeypatch.setattr(run_folder, "all_gather_objects", lambda value: [value, ("other.ckpt", 7)])
     run = command(*FITS["gradient"])
     assert (run.code, run.folder) == (2, None)
@@ -153,7 +153,7 @@ def test_processes_with_different_checkpoints_are_refused(command: Command, monk
         (ValueError("connection closed"), None),
     ],
 )
-def test_what_another_process_caused_is_told_apart(error: Exception, words: str | None) -> None:
-    """A broken connection is the consequence of a failure elsewhere; other errors are the process's own."""
+def test_errors_caused_by_another_process_are_recognised(error: Exception, words: str | None) -> None:
+    """A broken connection follows from the failure of another process; other errors are the process's own."""
     line = lost_line(error)
     assert (line is None) if words is None else (words in str(line) and "typically" not in str(line))

@@ -1,4 +1,4 @@
-"""When one process of a run fails, all end soon, and the last line says why."""
+"""If one process of a run fails, all end soon, and the last line has the cause."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def fault_of(end: Ended, kind: str, rank: int) -> str:
 
 
 def test_one_is_killed_and_all_end(tmp_path: Path) -> None:
-    """Both processes end within ten seconds, with a status other than 0 and the cause on the last line."""
+    """If one process fails, both end within ten seconds, with a status other than 0 and the cause on the last line."""
     assert fault_of(fail(tmp_path, "killed", 1, "training"), "killed", 1) == ""
 
 
@@ -56,7 +56,7 @@ def test_one_is_killed_and_all_end(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_of_three_processes_the_one_that_failed_is_named(tmp_path: Path, kind: str, rank: int, line: str) -> None:
-    """Whichever of three processes fails, the last line of the run says which, or is its own error, and no other is."""
+    """Whichever of three processes fails, the last line names it, or is its own error, and no other process."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "FAULT": f"{kind}:{rank}:training"}
     done = subprocess.run(
         [python(), "-m", "tests.support.faulty", *FIT, "--trainer.devices", "3"],
@@ -67,7 +67,7 @@ def test_of_three_processes_the_one_that_failed_is_named(tmp_path: Path, kind: s
 
 
 def test_the_second_process_imports_beside_the_first_and_ends_with_it(tmp_path: Path) -> None:
-    """It is there before the first one has imported, and if that is killed, it ends without a word."""
+    """The second process starts before the first has imported; if the first is killed, it ends without a message."""
     with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:
         wait_for(lambda: len(members(process.pid)) == 2)
         assert not (tmp_path / "process-0").exists()
@@ -84,7 +84,7 @@ def test_the_second_process_imports_beside_the_first_and_ends_with_it(tmp_path: 
     ],
 )
 def test_a_process_that_is_not_needed_is_ended(tmp_path: Path, more: list[str], status: int) -> None:
-    """Where the run is refused, or has one process after all, nothing is said of the other one, which is gone."""
+    """If the run is refused, or has one process after all, the other one ends, and no line mentions it."""
     with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices=2", *more) as process:
         end = ended(process, tmp_path, time.time())
     lines = (tmp_path / "err").read_text().splitlines()
@@ -105,10 +105,10 @@ def test_a_process_that_is_not_needed_is_ended(tmp_path: Path, more: list[str], 
         (["fit", "--trainer.devices", "2"], {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "fit"}, 0),
     ],
 )
-def test_processes_start_early_where_words_say_how_many(
+def test_processes_start_early_if_their_number_is_given(
     args: list[str], environment: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A number in the command line does, unless a launcher starts the processes, or it is beyond the processors."""
+    """Processes start early if their number is an option, no launcher starts them, and there are as many processors."""
     begun: list[int] = []
     monkeypatch.setattr(started_processes, "start", lambda local: begun.append(local) or local)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)

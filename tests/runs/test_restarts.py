@@ -1,4 +1,4 @@
-"""What torchrun and SLURM start again goes on from the checkpoint, in real processes."""
+"""Runs that torchrun and SLURM start again resume from the checkpoint, in real processes."""
 
 import os
 import signal
@@ -21,8 +21,8 @@ def newest_fit(folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_torchrun_starts_killed_processes_again_and_they_go_on(tmp_path: Path, command: Command) -> None:
-    """Each start is killed at its fifth update, so the second one makes the last four, to the bits of a whole run."""
+def test_torchrun_restarts_killed_processes_and_they_resume(tmp_path: Path, command: Command) -> None:
+    """Each start is killed at its fifth update; the second one makes the last four, to the bits of a whole run."""
     torchrun = ("-m", "torch.distributed.run", "--max-restarts", "2", "--nproc-per-node", "2", "--master-addr",
                 "127.0.0.1", "--master-port", str(free_port()))  # fmt: skip
     words = (*FIT_8, "--trainer.devices", "2", "--ckpt_path", "last_or_new")
@@ -35,8 +35,8 @@ def test_torchrun_starts_killed_processes_again_and_they_go_on(tmp_path: Path, c
 
 
 @pytest.mark.slow
-def test_slurm_requeues_two_processes_and_they_go_on(tmp_path: Path, command: Command) -> None:
-    """SIGUSR1 to both tasks saves and asks for the job again, once; SIGTERM ends them; the next start goes on."""
+def test_slurm_requeues_two_processes_and_they_resume(tmp_path: Path, command: Command) -> None:
+    """SIGUSR1 to both tasks saves, and requeues the job once; SIGTERM ends them; the next start resumes."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "scontrol").write_text('#!/bin/sh\necho "$@" >> asked\n')
     (tmp_path / "bin" / "scontrol").chmod(0o755)

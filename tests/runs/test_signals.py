@@ -1,4 +1,4 @@
-"""A run that is told to stop saves after the current update and ends; what goes on from there has the same bits."""
+"""A run that receives a signal saves after the current update and ends; the resumed run has the same bits."""
 
 import gc
 import os
@@ -26,7 +26,7 @@ BLOCKS = ("fit", "-c", config("polynomial"), "--trainer.max_steps", "4000", "--m
 
 
 def hit_at(monkeypatch: pytest.MonkeyPatch, place: Any, method: str, call: int, *signals: int) -> None:
-    """Let this process send itself signals in the middle of a call of a method, counted from 0."""
+    """Make this process send itself signals within a call of a method, counted from 0."""
     original, calls = getattr(place, method), iter(range(10**9))
 
     def hit(*args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def hit_at(monkeypatch: pytest.MonkeyPatch, place: Any, method: str, call: int, 
 
 
 def numbers_of(run: Run) -> dict[str, Any]:
-    """Return the fit and what the last checkpoint scored, without where and for how long the run was told to go."""
+    """Return the fit and the score of the last checkpoint, without folder and limits of the run."""
     state = read_checkpoint(run.checkpoint)
     return {**run.fit, "metrics": state["metrics"], "position": state["position"], "step": state["global_step"]}
 
@@ -54,7 +54,7 @@ CASES = {
 
 
 def require_cut(args: Sequence[str], whole: Run, cut: Run, updates: int, rerun: Callable[..., Run]) -> None:
-    """Fail unless a run was cut after so many updates, and the rest of it has the bits of the whole one."""
+    """Fail unless a run was stopped after so many updates, and the resumed run has the bits of a whole one."""
     assert read_checkpoint(cut.checkpoint)["global_step"] == updates
     rest = rerun(*args, "--ckpt_path", cut.checkpoint)
     assert (rest.code, rest.err) == (0, "")
@@ -65,7 +65,7 @@ def require_cut(args: Sequence[str], whole: Run, cut: Run, updates: int, rerun: 
 
 @pytest.mark.parametrize(("name", "signum"), list(zip(CASES, [signal.SIGTERM, signal.SIGINT] * 3, strict=False)))
 def test_a_signal_stops_after_the_update(command: Command, name: str, signum: int) -> None:
-    """One signal ends the run after the update under way, and the rest of the run has the bits of a whole one."""
+    """One signal ends the run after the current update, and the resumed run has the bits of a whole one."""
     args, place, method, call, updates = CASES[name]
     whole = command(*args)
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +79,7 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
     require_cut(args, whole, cut, updates, command)
 
 
-def test_ctrl_c_leaves_report_and_figure_of_where_the_run_stood(command: Command) -> None:
+def test_ctrl_c_leaves_report_and_figure_of_the_updates_made(command: Command) -> None:
     """After Ctrl-C ``fit.txt`` and ``fit.png`` are those of the updates made, and say so; there is no ``fit.json``."""
     with pytest.MonkeyPatch.context() as patch:
         hit_at(patch, Regression, "training_step", 5, signal.SIGINT)
@@ -100,8 +100,10 @@ def test_ctrl_c_leaves_report_and_figure_of_where_the_run_stood(command: Command
 def test_a_signal_stops_within_a_block_of_mini_batches(
     command: Command, monkeypatch: pytest.MonkeyPatch, call: int, updates: int
 ) -> None:
-    """Within a block of updates that each have a batch of their own a run stops and goes on, also in the first one."""
-    monkeypatch.setattr(descent, "NUMBERS_PER_CHUNK", 16)  # asked after each second update on 8 rows
+    """A run stops within a block of updates on mini-batches, also the first block, and is resumed there."""
+    monkeypatch.setattr(
+        descent, "NUMBERS_PER_CHUNK", 16
+    )  # so that signals are checked after each second update on 8 rows
     args = (*BATCHES, "--model.updates_per_batch", "3")  # an epoch of 3 and 1
     whole = command(*args)
     with pytest.MonkeyPatch.context() as patch:
@@ -119,15 +121,15 @@ def test_a_signal_stops_within_a_block_of_mini_batches(
 def test_a_signal_before_the_first_update_ends_the_run_at_once(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the points are scanned there is nothing to save, and no folder is left."""
+    """A signal while the points are scanned ends the run at once: nothing is saved, and no folder is left."""
     hit_at(monkeypatch, LeastSquares, "add", 0, signal.SIGTERM)
     run = command(*BATCHES)
     assert (run.code, run.folder) == (143, None)
     assert run.err == "regression: stopped by SIGTERM; nothing is lost: no update was under way\n"
 
 
-def test_sigusr1_saves_and_the_run_goes_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside SLURM the state after the update is saved, and the run comes to its end."""
+def test_sigusr1_saves_and_the_run_continues(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside SLURM the state after the update is saved, and the run continues to its end."""
     hit_at(monkeypatch, Regression, "training_step", 5, signal.SIGUSR1)
     run = command(*BATCHES)
     assert run.code == 0
@@ -136,7 +138,7 @@ def test_sigusr1_saves_and_the_run_goes_on(command: Command, monkeypatch: pytest
 
 
 def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a SLURM job the state is saved, the job requeued, and its next start goes on from there by itself."""
+    """In a SLURM job the state is saved and the job requeued; its next start resumes without an option."""
     whole = command(*BATCHES)
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -158,7 +160,7 @@ def test_sigusr1_requeues_a_slurm_job(command: Command, tmp_path: Path, monkeypa
 
 
 def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are seen while the main thread does something else, and only then."""
+    """A second Ctrl-C, or an update that takes too long, ends the process while the main thread is busy."""
     monkeypatch.setattr("regression.runs.signals.SECONDS_TO_UPDATE", 0.3)
     for signals, words in (([signal.SIGINT] * 2, "at the second one"), ([signal.SIGTERM], "took too long")):
         left: list[Outcome] = []
@@ -174,8 +176,8 @@ def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: 
         assert words in left[0].line
 
 
-def test_handlers_are_put_back() -> None:
-    """After a run the program that called it has its own handlers again."""
+def test_handlers_are_restored() -> None:
+    """After a run the calling program has its own handlers again."""
     before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
     with Signals(lambda _: None):
         assert signal.getsignal(signal.SIGTERM) not in before
@@ -183,7 +185,7 @@ def test_handlers_are_put_back() -> None:
 
 
 def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
-    """Send a signal to one of some processes in a phase; return what is wrong with how they end, if anything."""
+    """Send a signal to a process in a phase, and return what is wrong with how the processes end, if anything."""
     with started(folder, f"slow:all:{phase}", *FIT, "--trainer.devices", str(count)) as process:
         wait_for(lambda: (folder / "fault").exists() and len(numbers(folder)) == count)
         os.kill(numbers(folder)[rank], signum)
@@ -199,14 +201,14 @@ def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
     ("phase", "rank", "signum"),
     [("training", 1, signal.SIGTERM), ("scan", 1, signal.SIGINT), ("scan", 0, signal.SIGINT)],
 )
-def test_one_of_two_processes_is_told_and_both_stop(tmp_path: Path, phase: str, rank: int, signum: int) -> None:
+def test_a_signal_to_one_of_two_processes_stops_both(tmp_path: Path, phase: str, rank: int, signum: int) -> None:
     """A signal to one of two processes stops both, in training after the same update, within five seconds."""
     assert stop(tmp_path, 2, rank, phase, signum) == ""
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_signal_to_all_before_the_processes_meet_ends_the_run(tmp_path: Path, signum: int) -> None:
-    """As a terminal sends it, while they connect: one line and the signal's own status."""
+def test_a_signal_to_all_while_they_connect_ends_the_run(tmp_path: Path, signum: int) -> None:
+    """A signal to all processes while they connect, as a terminal sends it: one line, and the signal's own status."""
     with started(tmp_path, "slow:0:start", *FIT, "--trainer.devices", "2") as process:
         wait_for((tmp_path / "fault").exists)
         os.killpg(process.pid, signum)

@@ -1,4 +1,4 @@
-"""The command with a fault planted in one of its processes.
+"""The command with a fault in one of its processes.
 
 ``FAULT=kind:rank:phase python -m tests.support.faulty fit …`` runs it. Each process writes its process number to a file
 ``process-RANK``, and the faulty one makes a file ``fault`` when the fault happens.
@@ -33,7 +33,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "exited": lambda: os._exit(3),
     "hung": lambda: time.sleep(300),
     "frozen": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "slow": lambda: time.sleep(0.2),  # no fault: gives a test time to send a signal
+    "slow": lambda: time.sleep(0.2),  # no fault: a test has time to send a signal
 }
 PHASES: dict[str, tuple[type, str]] = {
     "start": (DDPStrategy, "setup_distributed"),
@@ -45,7 +45,7 @@ PHASES: dict[str, tuple[type, str]] = {
 
 
 def plant(kind: str, phase: str) -> None:
-    """Insert the fault before the method of a phase; in training, before its fifth call."""
+    """Make the fault happen before the method of a phase; in training, before its fifth call."""
     owner, name = PHASES[phase]
     original, calls = getattr(owner, name), iter(range(10**9))
 

@@ -1,6 +1,6 @@
 """Hostile inputs: each is a command line, and files in its working folder.
 
-If any of its code runs, a file ``crater`` appears there: ``canary.py`` makes it when it is imported, all others by a
+If any of its code runs, it makes a file ``crater`` there: ``canary.py`` when it is imported, all others by a
 shell command.
 """
 
@@ -37,7 +37,7 @@ ESCAPE = "\x1b]0;owned\x07\x1b[2J"  # sets a terminal's title and clears it
 
 
 class Hostile(NamedTuple):
-    """An input: its name, a function that writes its files and returns its command line, the right exit statuses."""
+    """An input: its name, a function that writes its files and returns its command line, the allowed exit statuses."""
 
     name: str
     make: Callable[[Path], list[str]]
@@ -59,12 +59,12 @@ EVALUATED = Reduced(eval, f"__import__('os').system({SHELL!r})")
 
 
 def good(folder: Path) -> dict[str, Any]:
-    """Return the content of the valid checkpoint that every folder holds."""
+    """Return the content of the valid checkpoint in every folder."""
     return read_checkpoint(str(folder / "good.ckpt"))
 
 
 def sealed(folder: Path, archive: bytes) -> str:
-    """Write an archive with a valid digest, which anybody can compute."""
+    """Write an archive with a valid digest, which an attacker can compute too."""
     import hashlib
 
     body = archive[:-2] + (71).to_bytes(2, "little") + b"sha256 "
@@ -140,7 +140,7 @@ def wide_weights(folder: Path) -> str:
 
 
 def other_moments(folder: Path) -> str:
-    """Replace the sums of the fit that the checkpoint holds by sums of another shape."""
+    """Replace the sums in the checkpoint's fit by sums of another shape."""
     state = good(folder)["state_dict"]
     return changed(folder, state_dict=state | {"_extra_state": state["_extra_state"] | {"moments": {"frame": [1, 2]}}})
 
@@ -185,7 +185,7 @@ def piped(folder: Path) -> list[str]:
 
 
 def elsewhere(folder: Path) -> str:
-    """Name a file that is no checkpoint as the best checkpoint so far."""
+    """Name a file that is no checkpoint as the best one so far."""
     (folder / "secret.txt").write_text("secret")
     callbacks = good(folder)["callbacks"]
     best = {**callbacks["BestCheckpoint"], "best_model_path": str(folder / "secret.txt")}

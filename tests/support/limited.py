@@ -1,4 +1,4 @@
-"""Runs the command with too little of something: ``python tests/support/limited.py TROUBLE NUMBER args…``."""
+"""Runs the command with a limit or a closed stream: ``python tests/support/limited.py TROUBLE NUMBER args…``."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Runs the blocks of a page of the documentation from top to bottom, to compare what it shows with what happens."""
+"""Runs the blocks of a page of the documentation from top to bottom, to compare the shown output with the real one."""
 
 import contextlib
 import io

@@ -1,8 +1,8 @@
 """An interpreter that starts at once, for tests to start in place of ``sys.executable``.
 
 Nine tenths of a start of the command are imports. A server imports the libraries, nothing of this project, and forks
-itself for each program. Started is a client of a few lines: it hands its arguments, environment, folder and open files
-to the server, and ends as the fork does. What libraries read of the environment while they are imported, such as
+itself for each program. Tests start a client of a few lines: it sends its arguments, environment, folder and open files
+to the server, and ends as the fork does. Variables that libraries read while they are imported, such as
 ``OMP_NUM_THREADS``, and the encoding of the standard streams are the server's, and signals do not reach the fork: tests
 of those, and of starts, use ``sys.executable``.
 """
@@ -76,7 +76,7 @@ def python() -> str:
 
 
 def serve(client: str, door: str) -> list[str]:
-    """Fork for each client until the tests' process has ended; return in each fork the words of its command line."""
+    """Fork for each client until the tests' process has ended; return in each fork its command line."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(door)
         listener.listen(100)
@@ -92,7 +92,7 @@ def serve(client: str, door: str) -> list[str]:
 
 
 def start(connection: socket.socket, client: str) -> list[str]:
-    """Fork the program and return its command line there; here, wait for its end, and kill it if the client is gone."""
+    """Fork the program and return its command line there; here, wait for its end, and kill it if the client ends."""
     content, received, _, _ = socket.recv_fds(connection, LARGEST_REQUEST, 100)
     process = os.fork()
     if process == 0:
@@ -104,13 +104,13 @@ def start(connection: socket.socket, client: str) -> list[str]:
     if ended not in select.select([ended, connection], [], [])[0]:
         os.kill(process, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    with suppress(BrokenPipeError):  # the client is gone
+    with suppress(BrokenPipeError):  # the client has ended
         connection.send(str(status).encode())
     os._exit(0)
 
 
 def become(request: dict[str, Any], received: list[int], client: str) -> list[str]:
-    """Take the client's place: its files under its numbers, its folder, its environment, its name."""
+    """Take over the client's open files with their numbers, its folder, its environment and its name."""
     above = 1 + max(received + request["numbers"])
     kept = [fcntl.fcntl(number, fcntl.F_DUPFD, above) for number in received]
     os.closerange(0, above)

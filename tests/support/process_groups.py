@@ -1,9 +1,8 @@
-"""A program that fits many small tables on groups of one and more processes, and writes the results of each process.
+"""A program that fits many small tables with groups of one or more processes, and writes the results of each process.
 
 ``python -m tests.support.process_groups FOLDER SIZE…`` fits the cases in ``FOLDER/cases.json`` with each size of group;
 each process writes a ``FOLDER/SIZE-RANK.json``. Because a start takes seconds and a fit a tenth of a second, this
-process imports everything and forks the others; the Trainers run in a process group that exists already, as under any
-launcher.
+process imports everything and forks the others; the Trainers run in an existing group, as under a launcher.
 """
 
 import json
@@ -44,7 +43,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 class Case(NamedTuple):
     """The number of rows of a table, and how it is fitted; the optimizer ``exact`` stands for the exact solver.
 
-    Batches are so small that each process would make the updates on whole batches. With ``is_shared`` they count as
+    Batches are so small that each process would compute updates from whole batches. With ``is_shared`` they count as
     large, so that each process works on its slice and gradients are summed.
     """
 
@@ -143,7 +142,7 @@ def run(rank: int, size: int, folder: Path) -> None:
 
 
 def forked(rank: int, size: int, folder: Path) -> int:
-    """Start a process of a group and return its number."""
+    """Start a process of a group, and return its number."""
     process = os.fork()
     if process == 0:
         try:

@@ -18,7 +18,7 @@ FIT = ("fit", "-c", config("line"), "--data.points", "40", "--data.batch_size", 
 
 @dataclass
 class Ended:
-    """The end of a run: exit status, last line on stderr, seconds it took to end, and processes that still live."""
+    """The end of a run: exit status, last line on stderr, seconds until it ended, and processes that still live."""
 
     status: int
     line: str
@@ -54,7 +54,7 @@ def numbers(folder: Path) -> list[int]:
 def started(
     folder: Path, fault: str, *args: str, launcher: Sequence[str] = (), **variables: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start the faulty command in a folder, its stderr in a file ``err``, and kill all its processes at the end."""
+    """Start the faulty command in a folder, with stderr in a file ``err``, and kill all its processes at the end."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault, **variables}
     with (folder / "err").open("a") as err:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Data sets of R on which features are compared with R."""
+"""Data sets of R, with which results are compared with R's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def _columns(count: int, text: str) -> tuple[Array, ...]:
-    """Return the columns of a text that has their numbers one column after the other."""
+    """Return the columns of a text in which one column follows the other."""
     return tuple(np.array(text.split(), dtype=np.float64).reshape(count, -1))
 
 

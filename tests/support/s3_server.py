@@ -1,4 +1,4 @@
-"""An S3 server on this machine, moto's, that counts what it is asked for, and fails as it is told to.
+"""An S3 server on this machine, moto's, that records its requests, and fails at chosen ones.
 
 ``python -m tests.support.s3_server`` prints its port and serves until it is ended.
 """
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 CONTROL = "/_control"
 
 
-class Asked(NamedTuple):
-    """A request to the server, and the bytes of what it answered."""
+class Request(NamedTuple):
+    """A request to the server, and the number of bytes of the answer."""
 
     method: str
     path: str
@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 
 
 class Store(NamedTuple):
-    """A bucket of a server, of which tests write and count without the code under test."""
+    """A bucket of a server, which tests write and read without the code under test."""
 
     port: int
     bucket: str
@@ -54,12 +54,12 @@ class Store(NamedTuple):
     def get(self, key: str) -> bytes:
         return bytes(self._send("GET", f"/{self.bucket}/{key}"))
 
-    def asked(self) -> list[Asked]:
-        """Return what was asked for since this was called last."""
-        return [Asked(*each) for each in json.loads(self._send("POST", CONTROL, b'{"do": "tell"}'))]
+    def asked(self) -> list[Request]:
+        """Return the requests since the last call."""
+        return [Request(*each) for each in json.loads(self._send("POST", CONTROL, b'{"do": "tell"}'))]
 
     def plan(self, do: str, after: int = 0, times: int = 1 << 30) -> None:
-        """Let requests for parts of objects fail: ``busy`` (503), ``cut`` (half a body), ``swap`` (other content)."""
+        """Make requests for parts of objects fail: ``busy`` (503), ``cut`` (half a body), ``swap`` (other content)."""
         self._send("POST", CONTROL, json.dumps({"do": do, "after": after, "times": times}).encode())
 
 
@@ -76,11 +76,11 @@ def running() -> Iterator[int]:
 
 
 class Counted:
-    """The server's application, with a list of what it is asked for."""
+    """The server's application, with a list of its requests."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
-        self.told: list[Asked] = []
+        self.told: list[Request] = []
         self.planned: dict[str, Any] = {"do": "", "after": 0, "times": 0}
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -93,7 +93,7 @@ class Counted:
             if self.planned["do"] == "busy":
                 status, headers, body = "503 Slow Down", [("Content-Length", "0")], b""
             body = body[: len(body) // 2] if self.planned["do"] == "cut" else body
-        self.told.append(Asked(environ["REQUEST_METHOD"], environ["PATH_INFO"], int(status[:3]), len(body)))
+        self.told.append(Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], int(status[:3]), len(body)))
         start(status, headers, *rest)
         return [body]
 
