@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import regression.data.data_modules
 import regression.data.table_module
-import regression.training.line_and_polynomial  # noqa: F401  # as the data: the parser knows classes that are imported
+import regression.training.line_and_polynomial  # noqa: F401  # as the data: the parser finds imported classes by their names
 from regression.cli.arguments import (
     checkpoint_options,
     compare_points,

@@ -124,7 +124,7 @@ def test_predictions_are_in_data_order(command: Command) -> None:
     assert [float(row[1]) for row in rows] == pytest.approx((intercept + slope * x).tolist(), rel=1e-6)
 
 
-def test_training_goes_on_from_a_checkpoint(command: Command) -> None:
+def test_training_is_resumed_from_a_checkpoint(command: Command) -> None:
     """A fit resumed from last.ckpt ends where an uninterrupted one does."""
     half = command(*LINE, "--trainer.max_epochs", "5")
     resumed = command(*LINE, "--ckpt_path", half.checkpoint)
@@ -232,7 +232,7 @@ def test_first_bad_update_is_named_the_same_in_a_block(command: Command) -> None
 
 
 @pytest.mark.parametrize("option", [("-c", config("line")), (f"--config={config('line')}",), (f"-c={config('line')}",)])
-def test_an_option_overrules_a_file_wherever_it_stands(command: Command, option: tuple[str, ...]) -> None:
+def test_an_option_replaces_a_files_value_in_any_order(command: Command, option: tuple[str, ...]) -> None:
     """Options before a configuration replace its values as those after it do; of two files the later one counts."""
     Path("more.yaml").write_text("trainer: {max_epochs: 3}\n")
     options = ("--model", "PolynomialRegression", "--model.degree", "2")

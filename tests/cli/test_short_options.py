@@ -64,7 +64,7 @@ def test_constraints_have_a_short_way(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--optimizer=SGD", "--model.learning_rate=0.1", "--optimizer.lr=1", "--model.loss"])
-def test_an_option_of_descent_leaves_the_solver_to_it(table: str, option: str) -> None:
+def test_an_option_of_descent_keeps_the_default_solver(table: str, option: str) -> None:
     """With an optimizer, a learning rate or a loss the solver is the module's own default."""
     assert "--model.solver=exact" not in expand_options(["fit", table, "--x=1", "--y=2", option])
 
@@ -79,7 +79,7 @@ def test_what_names_a_model_keeps_it(table: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["SineLineDataModule", "regression.TableDataModule", '{"class_path": "A"}', "d.yaml"])
-def test_data_that_is_no_file_stays(value: str) -> None:
+def test_data_that_is_no_file_is_kept(value: str) -> None:
     """The name of a class and settings are no table."""
     assert expand_options(["fit", f"--data={value}"]) == ["fit", f"--data={value}"]
 

@@ -124,7 +124,7 @@ def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> N
     assert "AF_INET" not in (log.read_text() if log.exists() else "")
 
 
-def test_every_tensorboard_command_stays_on_this_machine(command: Command) -> None:
+def test_every_tensorboard_command_is_on_loopback(command: Command) -> None:
     """Each command for TensorBoard in the documents makes it listen on the loopback address only."""
     texts = [path.read_text() for kind in ("*.md", "regression/**/*.py", "configs/*", "docs/*.md", "benchmarks/*.py")
              for path in ROOT.glob(kind)]  # fmt: skip

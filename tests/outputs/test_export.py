@@ -273,7 +273,7 @@ def test_wrong_input_costs_one_line(command: Command, args: tuple[str, ...], wor
     assert done.err.startswith("regression: ")
 
 
-def test_the_command_knows_export(command: Command) -> None:
+def test_export_is_in_the_help(command: Command) -> None:
     """The help lists ``export``, whose own help is its docstring, and a misspelt word suggests it."""
     assert "\n  export    write a fitted curve" in command("--help").out
     shown = command("export", "--help")

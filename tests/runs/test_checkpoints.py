@@ -167,7 +167,7 @@ class Bomb:
         return os.mkdir, (str(self.folder),)
 
 
-def test_no_code_runs_whatever_the_environment_says(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_code_runs_whatever_the_environment(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint with code is refused and the code is not run, also if a variable tells torch to load it."""
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     path = changed(good, callbacks=Bomb(good.with_name("crater")))

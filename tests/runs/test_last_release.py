@@ -64,7 +64,7 @@ def test_a_checkpoint_predicts(name: str, command: Command) -> None:
         assert table[column].to_numpy() == pytest.approx(getattr(right, column).numpy(), rel=tolerance)
 
 
-def test_a_run_goes_on(command: Command) -> None:
+def test_a_run_is_resumed(command: Command) -> None:
     """Gradient descent resumes from an old checkpoint."""
     done = command("fit", "--ckpt_path", str(FOLDER / "line_gradient.ckpt"), "-c", str(ROOT / "configs" / "line.yaml"),
                    "--trainer.max_epochs", "12")  # fmt: skip

@@ -131,7 +131,7 @@ def test_the_default_step_is_that_of_the_free_coefficients() -> None:
     assert batches.opt_error_se < 1
 
 
-def test_coefficients_that_follow_from_points_are_kept_too() -> None:
+def test_coefficients_that_points_determine_are_kept() -> None:
     """Points at -h and h determine a parabola's odd coefficient: it has no error and does not count in the distance."""
     points = [(-0.1, 0.3), (0.1, 1.0)]
     for solver in ("exact", "gradient"):

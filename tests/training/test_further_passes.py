@@ -194,7 +194,7 @@ def test_the_command_has_the_lines_of_york_and_deming(tmp_path: Path, command: C
         ({}, {"sigma_x": 0.2}),
     ],
 )
-def test_a_users_own_trainer_has_them_too(tmp_path: Path, options: dict[str, Any], given: dict[str, Any]) -> None:
+def test_a_users_own_trainer_gives_the_same(tmp_path: Path, options: dict[str, Any], given: dict[str, Any]) -> None:
     """LineRegression with ArrayDataModule gives what ``regression.fit`` does."""
     x, y, sigma = drawn()
     module = regression.LineRegression(solver="exact", **options)

@@ -55,7 +55,7 @@ def test_y_whose_loss_is_not_finite_is_refused(command: Command, scale: float, w
 
 
 @pytest.mark.parametrize("y", [np.zeros(6), 2 + 3 * X])
-def test_points_on_a_curve_are_not_small(command: Command, y: Any) -> None:
+def test_points_on_the_curve_are_not_refused(command: Command, y: Any) -> None:
     """Points on the curve, whose loss is 0, are not refused."""
     fit = fit_of(command, y)
     assert fit["params"] == pytest.approx([y[0], y[1] - y[0]], abs=1e-5)

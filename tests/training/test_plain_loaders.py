@@ -113,7 +113,7 @@ def test_held_out_points_are_those_of_the_second_loader(loss: str, every: int) -
     assert module.result.val_loss == pytest.approx(right.item(), rel=1e-5)
 
 
-def test_every_method_of_the_trainer_takes_one() -> None:
+def test_every_method_of_the_trainer_accepts_a_loader() -> None:
     """Validate and test give the mean square of all rows, and predict the line, of pairs or of x alone."""
     module, trainer = fitted(DataLoader(POINTS, 5)), pl.Trainer(**QUIET)
     right = np.polyval(line()[::-1], X)
@@ -174,7 +174,7 @@ def test_other_batches_are_refused(loader: Any, words: str) -> None:
         fitted(loader)
 
 
-def test_a_run_goes_on_after_an_epoch_of_a_loader_only(tmp_path: Path) -> None:
+def test_a_run_is_resumed_after_an_epoch_of_a_loader_only(tmp_path: Path) -> None:
     """A run on a DataLoader is resumed after an epoch; within one, whose order is not known, that is refused."""
     trainer = pl.Trainer(
         max_epochs=2, **{**QUIET, "enable_checkpointing": True},
@@ -196,7 +196,7 @@ def test_a_run_goes_on_after_an_epoch_of_a_loader_only(tmp_path: Path) -> None:
         )
 
 
-def test_the_points_of_a_loader_do_not_stay_with_the_module() -> None:
+def test_a_module_keeps_no_points_of_a_loader() -> None:
     """A module fitted to a DataLoader keeps no copy of its points."""
     assert not fitted(DataLoader(POINTS, 5)).has_plain_loader
 

@@ -92,7 +92,7 @@ def test_blocks_of_mini_batches_change_no_number(command: Command, optimizer: st
 
 
 @pytest.mark.parametrize("steps", [2, 7, 18])
-def test_a_block_of_mini_batches_cut_by_max_steps_goes_on(command: Command, steps: int) -> None:
+def test_a_block_of_mini_batches_cut_by_max_steps_is_resumed(command: Command, steps: int) -> None:
     """A run that max_steps ended within an epoch's first, middle or last block resumes to the same fit."""
     options = ("fit", "--model", "LineRegression", "--data.points", "27", "--data.batch_size", "3", "--optimizer",
                "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "ExponentialLR", "--lr_scheduler.gamma", "0.9",

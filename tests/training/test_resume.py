@@ -270,7 +270,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
-def test_other_ways_to_run_go_on_too(tmp_path: Path, case: Case) -> None:
+def test_other_ways_to_run_resume_too(tmp_path: Path, case: Case) -> None:
     """Runs with blocks, accumulation, other validations, early stops and other limits resume exactly."""
     check(case, tmp_path, random.Random(str(case)).sample(range(1, UPDATES), 3))
 
@@ -291,7 +291,7 @@ def test_a_run_interrupted_before_its_last_validation_makes_it(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
-def test_other_ways_to_run_go_on_from_anywhere(tmp_path: Path, case: Case) -> None:
+def test_other_ways_to_run_resume_from_anywhere(tmp_path: Path, case: Case) -> None:
     """They resume exactly after each update, from checkpoints written in either hook."""
     for hook in HOOKS:
         check(replace(case, hook=hook), tmp_path / hook, list(range(UPDATES)))
