@@ -177,13 +177,7 @@ class RegressionCLI(OwnCheckpoints):
         self._has_other_data = any(word.split("=")[0] in ("--data", "--data.path") for word in args)
         if word is not None:
             path = self._ranks.checkpoint or checkpoint_path(word, root or os.getcwd())
-            if path.endswith(".json") and args[0] != "predict":
-                raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
-            self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
-            settings = checkpoint_options(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
-            if len(settings) == 1 and not any(word.startswith(("-c", "--config", "--data")) for word in args[1:]):
-                raise UsageError(f"the points of {path} came from a program: give --data.path FILE")
-            args = [args[0], *settings, *args[1:], f"--ckpt_path={path}"]
+            args = self._add_checkpoint_options(args, path)
         try:
             self.config = parser.parse_args(args)
         except Exception as error:
@@ -201,6 +195,16 @@ class RegressionCLI(OwnCheckpoints):
         elif args[0] != "fit":
             raise UsageError(needs)
         require_trainer_numbers(config)  # here, because Lightning sets the seed next
+
+    def _add_checkpoint_options(self, args: list[str], path: str) -> list[str]:
+        """Read a checkpoint, and return the command line with the options that build its model and data."""
+        if path.endswith(".json") and args[0] != "predict":
+            raise UsageError(f"{args[0]} needs a checkpoint, such as the run's last.ckpt, got {path}")
+        self.checkpoint = read_fit(path) if path.endswith(".json") else read_checkpoint(path)
+        options = checkpoint_options(self.checkpoint, is_split=args[0] == "fit" or not self._has_other_data)
+        if len(options) == 1 and not any(word.startswith(("-c", "--config", "--data")) for word in args[1:]):
+            raise UsageError(f"the points of {path} came from a program: give --data.path FILE")
+        return [args[0], *options, *args[1:], f"--ckpt_path={path}"]
 
     def before_instantiate_classes(self) -> None:
         """Refuse options that would have no effect beside another one."""
