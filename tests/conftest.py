@@ -1,24 +1,29 @@
-"""The command, run in the test's own process and folder."""
+"""The command, run in the test's own process and folder.
+
+Imports of the package are within functions: pytest's first process only hands tests to the others, and needs none.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import torch
 
-import regression
-from regression.cli import main
-from regression.common.points import Points
-from regression.curves.polynomial import Polynomial
-from regression.fits.least_squares import LeastSquares
-from regression.moments.passes import Passes
-from regression.moments.scan import Range
-from tests.support.command import Command, Run, versions
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tests.support.command import Command, Run
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_loops() -> None:
     """Compile the loops once, before the first test: the line on stderr that says so is not a test's own."""
+    import numpy as np
+    import torch
+
+    import regression
+
     random = np.random.default_rng(0)
     x, noise = random.uniform(size=(2, 60_000))
     for sigma in (None, 1 + noise):
@@ -26,12 +31,19 @@ def compiled_loops() -> None:
             fit = regression.fit(x, y, 3, sigma)
     fit.predict(random.uniform(size=60_000), sigma=1.0)
     on_grid = torch.linspace(0, 1, 60_000)
-    fit_float32(Points(on_grid, on_grid.square()))  # which takes a second pass too
+    fit_float32(on_grid, on_grid.square())  # which takes a second pass too
     regression.fit_series(x, noise, np.arange(60_000) // 10)
 
 
-def fit_float32(points: Points) -> None:
+def fit_float32(x: Tensor, y: Tensor) -> None:
     """Fit points as the textbook's are: a compiled loop has a version for each number type."""
+    from regression.common.points import Points
+    from regression.curves.polynomial import Polynomial
+    from regression.fits.least_squares import LeastSquares
+    from regression.moments.passes import Passes
+    from regression.moments.scan import Range
+
+    points = Points(x, y)
     found, least_squares = Range(), LeastSquares(Polynomial(3, "chebyshev"))
     points.scan(found.add)
     least_squares.begin(found.frame(), omitted=0)
@@ -42,6 +54,9 @@ def fit_float32(points: Points) -> None:
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run the command in this process, in a folder of the test's own."""
+    from regression.cli import main
+    from tests.support.command import Run, versions
+
     monkeypatch.chdir(tmp_path)
 
     def run(*args: str) -> Run:
