@@ -104,22 +104,21 @@ sys.modules["boto3"] = None  # TensorBoard imports it where it is installed, and
 asks = ("socket.gethostname",)  # for a file's name; it opens nothing
 sys.addaudithook(lambda event, _: event.startswith("socket.") and event not in asks and print("EVENT", event))
 from regression.cli import main
-print("status", main(sys.argv[1:]))
+predict = ["predict", "--ckpt_path", "good.ckpt", "--trainer.accelerator", "cpu"]
+print("fit", main(sys.argv[1:]), "predict", main(predict))
 """
 
 
-@pytest.mark.parametrize("subcommand", ["fit", "predict"])
-def test_a_run_on_one_device_opens_no_socket(folder: Path, subcommand: str) -> None:
-    """A run neither listens nor connects, by Python's audit events and, where there is strace, by its system calls."""
-    options = ("-c", config("line")) if subcommand == "fit" else ("--ckpt_path", "good.ckpt")
+def test_runs_on_one_device_open_no_socket(folder: Path) -> None:
+    """A fit and predictions neither listen nor connect, by audit events and, where there is strace, system calls."""
     trace, log = shutil.which("strace"), folder / "trace.txt"
     under = [trace, "-f", "--seccomp-bpf", "-qq", "-e", "trace=socket", "-o", str(log)] if trace else []
     done = subprocess.run(
-        [*under, sys.executable, "-c", LISTENER, subcommand, *options, "--trainer.accelerator", "cpu"],
+        [*under, sys.executable, "-c", LISTENER, "fit", "-c", config("line"), "--trainer.accelerator", "cpu"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, cwd=folder,
         capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
-    assert "status 0" in done.stdout, done.stderr
+    assert "fit 0 predict 0" in done.stdout, done.stderr
     assert "EVENT" not in done.stdout
     assert "AF_INET" not in (log.read_text() if log.exists() else "")
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.preloaded import python
+
 ROOT = Path(__file__).parents[2]
 LOOPS = """
 import json, sys
@@ -58,11 +60,12 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
 
 def start(folder: Path, code: str, *args: str, **variables: str) -> "subprocess.Popen[str]":
+    """Start a program; with variables, which numba reads when it is imported, in an interpreter that has not yet."""
     path = folder / "program.py"
     if not path.exists() or path.read_text() != code:  # a process that has just started may be reading it
         path.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [sys.executable, str(path), *args]
+    command = [sys.executable if variables else python(), str(path), *args]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

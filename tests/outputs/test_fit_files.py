@@ -51,7 +51,7 @@ def test_figures_during_a_run_go_through_the_origin(command: Command, monkeypatc
     drawn_figure = drawing.figure
     monkeypatch.setattr(drawing, "figure", record)
     done = command("fit", "--model", "LineRegression", "--model.fit_intercept", "false", "--trainer.max_steps", "1000",
-                   "--report.rows", "0")  # fmt: skip
+                   "--model.updates_per_batch", "50", "--report.rows", "0")  # fmt: skip
     assert (done.code, done.err) == (0, "")
     images = EventAccumulator(str(done.folder)).Reload().Images("fit")
     assert [(image.step, image.width, image.height) for image in images] == [
