@@ -18,7 +18,7 @@ import torch
 from tests.support.command import ROOT, Command, Run, config
 from tests.support.hostile import ALL, BOMB, CANARY, CRATER, Hostile, pickled
 
-LIMIT_S = 5.0  # of the processor
+LIMIT_S = 5.0  # of processor time
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_running_code_is_detected(folder: Path) -> None:
     (folder / "evil.ckpt").write_bytes(pickled({"state_dict": BOMB}))
     with contextlib.chdir(folder):
         importlib.import_module("canary")
-        Path(CRATER).unlink()  # it was there
+        Path(CRATER).unlink()  # also tests that it was there
         torch.load("evil.ckpt", weights_only=False)
         assert Path(CRATER).exists()
 
@@ -151,7 +151,7 @@ def test_limits_of_a_configuration(command: Command, content: str, words: str) -
     """A file at a limit of size, depth or number of values is read, and one byte, level or value more is refused."""
     Path("big.yaml").write_text(content)
     done = command("fit", "-c", "big.yaml", "--trainer.max_epochs", "1")
-    if content.startswith("["):  # read, it is no configuration
+    if content.startswith("["):  # once read, it is refused as no configuration
         assert done.code == 2
         assert ("write" in done.err) == bool(words)
     else:

@@ -56,7 +56,7 @@ def main(root: str, runs: str, at_once: str) -> None:
         gate = os.pipe()
         group = [started(Path(root), FIRST + n, gate) for n in range(start, min(start + int(at_once), int(runs)))]
         for end in gate:
-            os.close(end)  # all of them begin
+            os.close(end)  # all runs begin
         statuses += [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in group]
     print(json.dumps(statuses))
 

@@ -37,7 +37,7 @@ CASES = [
     (60, "power", DOMAIN, True, torch.float32),
     (60, "chebyshev", DOMAIN, True, torch.float64),
 ]
-# Exporting to ONNX takes seconds: a part of the cases in every run, the others with -m slow.
+# Exporting to ONNX takes seconds: some cases are in every run, the others with -m slow.
 ONNX_CASES = [case if k in (0, 5, 7, 8) else pytest.param(case, marks=pytest.mark.slow) for k, case in enumerate(CASES)]
 
 

@@ -54,7 +54,7 @@ def test_a_line_is_no_longer_than_the_terminal(
     lines = done.out.split("\n\n")[0].splitlines()[1:]
     assert len(lines) == 4
     assert all(len(line) <= int(columns) for line in lines)
-    assert [len(line.split()) - 1 for line in lines] == [cells] * 4  # beside the number of the update
+    assert [len(line.split()) - 1 for line in lines] == [cells] * 4  # without the number of the update
     assert all(line.endswith(" …") == (cells < 6) for line in lines)
 
 

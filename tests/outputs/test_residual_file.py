@@ -20,7 +20,7 @@ from tests.fits.test_result import drawn
 from tests.support.command import Command, Run, config, run_process
 from tests.support.r_data import CARS
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other modules than these
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other models
 
 PRESS, WATSON, KOENKER, LACK = 12320.270797635858, 1.6762253234350972, 3.2148799271746502, 1.2369499182598473
 

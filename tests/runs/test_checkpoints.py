@@ -378,7 +378,7 @@ def test_an_empty_path_of_a_checkpoint_is_refused(command: Command, subcommand: 
     assert done.err == "regression: --ckpt_path must be a path, last or best, got nothing\n"
 
 
-# Going on
+# Resuming
 
 
 @pytest.mark.parametrize(

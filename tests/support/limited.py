@@ -20,7 +20,7 @@ def main() -> int:
 
     before = largest_size()
     if trouble == "file size":
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python sets it: the write fails instead
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does: the write fails instead of the process
         resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
     if trouble == "descriptors":
         resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))

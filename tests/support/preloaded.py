@@ -123,7 +123,7 @@ def become(request: dict[str, Any], received: list[int], client: str) -> list[st
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    tempfile.tempdir = None  # not remembered from the server
+    tempfile.tempdir = None  # which the server may have set
     ranks = import_module("lightning.fabric.utilities.rank_zero")
     ranks.rank_zero_only.rank = ranks._get_rank() or 0  # as at the import
     sys.executable, sys.orig_argv = client, [client, *request["args"]]

@@ -36,7 +36,7 @@ class Store(NamedTuple):
         return f"s3://{self.bucket}"
 
     def _send(self, method: str, path: str, body: bytes = b"") -> Any:
-        kind = {"Content-Type": "application/octet-stream", "Authorization": "AWS tester:"}  # not a form, nor anyone
+        kind = {"Content-Type": "application/octet-stream", "Authorization": "AWS tester:"}  # no form, and a user
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body or None, kind, method=method)
         return urllib.request.urlopen(request, timeout=20).read()
 

@@ -17,7 +17,7 @@ QUIET: dict[str, Any] = {
     "enable_checkpointing": True, "max_epochs": 3,
 }  # fmt: skip
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other modules than these
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other models
 
 
 def fitted(*callbacks: Callback, solver: Any = "gradient", **data: Any) -> LineRegression:
@@ -112,7 +112,7 @@ class Terminate(Callback):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.filterwarnings("ignore")  # Lightning says that it was told
+@pytest.mark.filterwarnings("ignore")  # Lightning prints that it received the signal
 def test_sigterm_ends_a_block_of_updates() -> None:
     """Also in a user's own Trainer SIGTERM ends a block of millions of updates early."""
     module = LineRegression(updates_per_batch=10_000_000)

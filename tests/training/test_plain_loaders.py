@@ -24,7 +24,7 @@ QUIET: dict[str, Any] = {
     "enable_model_summary": False,
 }  # fmt: skip
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other modules than these
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other models
 
 
 class Measured(NamedTuple):
@@ -230,6 +230,6 @@ def test_two_processes_share_arrays_and_refuse_loaders(tmp_path: Path) -> None:
         pl.Trainer(max_epochs=2, **QUIET).fit(module, datamodule=ArrayDataModule(x, x.sin(), batch_size=3, seed=5))
         assert module.result is not None
         fit = f"{[value.hex() for value in module.result.params]} 7"
-        assert printed.count(fit) == 2, printed  # of each process one
+        assert printed.count(fit) == 2, printed  # one of each process
     refused = "2 processes need batches that they share without counting a row twice, which those of a DataLoader are"
     assert printed.count(refused) == 4
