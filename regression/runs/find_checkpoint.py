@@ -64,6 +64,7 @@ def has_checkpoint(root: str) -> bool:
 
 
 def _newest_first(root: Path, name: str) -> Iterator[Path]:
+    """Yield the checkpoints of this name, the newest run's first; print a line for a newer fit without one."""
     numbered = [(run_number(run), run) for run in root.glob("lightning_logs/version_*")]
     for _, run in sorted(((number, run) for number, run in numbered if number is not None), reverse=True):
         if (run / "checkpoints" / name).exists():
