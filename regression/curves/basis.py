@@ -12,8 +12,8 @@ __all__ = ["MAX_DEGREE", "RECURRENCES", "Basis", "design", "polynomial", "recur"
 
 MAX_DEGREE = 60  # above it the sums determine no digit of a coefficient, even of equally spaced points in [−1, 1]
 
-# A basis is a row: for each k the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d``, which starts from φ_0 = 1
-# and φ_{-1} = 0. They are whole numbers: exact changes of basis use the table with decimals. A recurrence with a
+# A basis is a row: for each k the numbers a, c, d of ``φ_{k+1} = (a t φ_k − c φ_{k-1}) / d``, with φ_0 = 1 and
+# φ_{-1} = 0. They are whole numbers, because exact changes of basis use the table with decimals. A recurrence with a
 # constant beside t, such as Laguerre's, does not fit into a row.
 RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
     "power": lambda _: (1, 0, 1),
@@ -24,11 +24,11 @@ RECURRENCES: dict[str, Callable[[int], tuple[int, int, int]]] = {
 if TYPE_CHECKING:
     Basis = str
 else:
-    Basis = Literal[tuple(RECURRENCES)]  # --help and the command's parser take the words from here
+    Basis = Literal[tuple(RECURRENCES)]  # the command's parser and --help read the words from this type
 
 
 def require_basis(basis: str) -> None:
-    """Refuse a word that is not in the table of bases."""
+    """Refuse a basis that is not in the table."""
     if basis not in RECURRENCES:
         raise UsageError(f"basis must be one of {', '.join(RECURRENCES)}, got {basis!r}")
 

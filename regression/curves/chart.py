@@ -19,7 +19,7 @@ __all__ = ["Chart", "as_tensor"]
 
 @dataclass(frozen=True)
 class Chart:
-    """The functions of a model in terms of other bases, for changes from and to its own.
+    """Changes from a model's basis to others, and back.
 
     Attributes:
         frame: The moments' coordinate u.

@@ -22,7 +22,7 @@ from regression.curves.equation import power_of
 
 __all__ = ["Constraints", "Family", "degree_within", "in_time_scales"]
 
-NEGLIGIBLE = Decimal("1e-100")  # elimination in 150 digits may leave so much where the result is 0
+NEGLIGIBLE = Decimal("1e-100")  # relative: elimination in 150 digits leaves less where the result is 0
 POINT = "a point to go through"
 TERMS = f"terms must be different whole numbers from 0 to {MAX_DEGREE}"
 
@@ -33,16 +33,16 @@ class Family:
 
     Attributes:
         base: One curve that meets the constraints, shape (d + 1,).
-        free: Curves of which any multiple may be added to it, shape (K, d + 1).
+        free: Curves whose multiples may be added to it, shape (K, d + 1).
     """
 
     base: Vector
     free: Matrix
 
     def orthonormal(self) -> "Family":
-        """Return the same curves with orthonormal coefficients in ``free``, and with the least ones in ``base``.
+        """Return the same curves, with orthonormal rows ``free`` and the ``base`` of least norm.
 
-        So a step of gradient descent along ``free`` is the projection of one of all coefficients.
+        Then a step of gradient descent along ``free`` is the projection of a step of all coefficients.
         """
         unit = unit_vectors(len(self.base))
         rows, squares, _ = orthogonalize(self.free, unit, Decimal(0), are_nested=False)
@@ -79,14 +79,14 @@ class Constraints:
         """Return the constraints that a user gives, ``None`` without any.
 
         Args:
-            powers: The powers of x that have a coefficient, unless ``terms`` says which do.
-            terms: These powers; ``degree_within`` has checked them.
+            powers: The powers of x that have a coefficient if ``terms`` is ``None``.
+            terms: The powers that a user gave; ``degree_within`` has checked them.
             fix: Values of coefficients by name, such as ``c1`` or ``slope``.
             through: Points (x, y) that the curve goes through.
 
         Raises:
-            UsageError: If a name is not that of a coefficient, a number is not finite, a point is not a pair, or no
-                curve meets the constraints, or only one.
+            UsageError: If a name is not that of a coefficient, a number is not finite, a point is not a pair, or the
+                constraints leave no curve, or only one.
         """
         require_option("fix", fix, or_null(MAPPING))
         powers = sorted(powers if terms is None else map(int, terms))
@@ -104,7 +104,7 @@ class Constraints:
                 raise UsageError(f"fix names the coefficient c{power} twice, got {', '.join(map(str, fix or {}))}")
             fixed[power] = _finite("a fixed coefficient", value)
         found = cls(tuple(powers), tuple(sorted(fixed.items())), points)
-        assert found.freedom
+        assert found.freedom  # raises if the constraints leave no curve, or only one
         return found
 
     @property
@@ -124,7 +124,7 @@ class Constraints:
 
     @cached_property
     def freedom(self) -> int:
-        """The number of coefficients that may be chosen; counted where the points to go through are far apart.
+        """The number of free coefficients, by elimination in a domain in which the points to go through are far apart.
 
         Raises:
             UsageError: If no curve meets the constraints, or only one.
@@ -173,16 +173,16 @@ def degree_within(
     """Return the degree of a polynomial within constraints: that of the highest term, or the given one.
 
     Args:
-        degree: The degree that was given.
-        usual: The degree where none is given.
-        fit_intercept: Whether there is a constant term, as was given.
+        degree: The given degree.
+        usual: The default degree, which may stand beside ``terms``.
+        fit_intercept: Whether there is a constant term.
         terms: See ``Constraints.of``.
         fix: Likewise.
         through: Likewise.
 
     Raises:
-        UsageError: If the terms are not different powers up to 60, or contradict what else was given, or the degree is
-            to be chosen.
+        UsageError: If the terms are not different powers up to 60, or contradict another option, or the degree is to
+            be chosen.
     """
     if terms is None:
         if degree == "auto" and not (fix is None and through is None):
@@ -212,13 +212,13 @@ def _finite(what: str, value: Any) -> float:
 
 
 def in_time_scales(through: Any, x_time: TimeScale | None, y_time: TimeScale | None) -> Any:
-    """Return points to go through, times among them as numbers of the scales of x and y; numbers are of them already.
+    """Return points to go through with times converted to numbers of the scales of x and y; numbers are kept.
 
     Raises:
         UsageError: If a time is not of its scale's kind.
     """
     if not _is_list(through) or not all(_is_list(point) and len(point) == 2 for point in through):
-        return through  # which is refused
+        return through  # ``Constraints.of`` refuses it
     scales = (("x of through", x_time), ("y of through", y_time))
     return [
         [
@@ -230,7 +230,7 @@ def in_time_scales(through: Any, x_time: TimeScale | None, y_time: TimeScale | N
 
 
 def _pairs(through: Any) -> tuple[tuple[float, float], ...]:
-    """Return points to go through, or refuse what is no list of pairs of numbers."""
+    """Return points to go through as pairs of numbers; refuse anything else."""
     points = () if through is None else through
     if not _is_list(points) or not all(_is_list(point) and len(point) == 2 for point in points):
         raise UsageError(f"through must be points (x, y), as in [(4, 2)], got {through}")

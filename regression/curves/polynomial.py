@@ -15,14 +15,14 @@ from regression.curves.decimals import precise
 
 __all__ = ["Line", "Polynomial"]
 
-FAMILIES = 64  # of curves within constraints that are kept, because they take some milliseconds
+CACHED_FAMILIES = 64  # of curves within constraints, each of which takes some milliseconds to compute
 
 
 class Polynomial(nn.Module):
     """A polynomial ``f(x) = Σ a_k φ_k(t)`` with K = degree + 1 coefficients, where t is x or x mapped to [−1, 1].
 
     Without an intercept the functions are ``t φ_0(t) … t φ_{d-1}(t)``, and the domain is symmetric about 0. Within
-    constraints the parameter has one number for each way in which the curve may change; see ``constrain``.
+    constraints the parameter has one number for each free coefficient; see ``constrain``.
 
     Args:
         degree: Highest power of x. Degree 4 has five coefficients.
@@ -60,10 +60,10 @@ class Polynomial(nn.Module):
             self.set_domain(*domain)
 
     def constrain(self, constraints: Constraints | None) -> None:
-        """Keep the curve within constraints, if there are any, whatever an optimizer does to the parameter.
+        """Restrict the curve to those that meet constraints, if there are any; every value of the parameter then does.
 
-        The curves that meet them are ``a = base + Σ z_j free_j``, and the parameter is z: with orthonormal rows
-        ``free``, a step of gradient descent is the projection of one of a. The degree is that of the highest power.
+        These curves are ``a = base + Σ z_j free_j``, and the parameter is z. The rows ``free`` are orthonormal, so that
+        a step of gradient descent is the projection of one of a. The degree is that of the highest power.
         """
         if constraints is None:
             return
@@ -73,7 +73,7 @@ class Polynomial(nn.Module):
 
     @property
     def has_constant(self) -> bool:
-        """Whether ``φ_0 = 1`` is among the functions; constraints may leave it out of the curve nevertheless."""
+        """Whether ``φ_0 = 1`` is among the functions; constraints may still exclude a constant term."""
         return self.fit_intercept or self.constraints is not None
 
     def set_domain(self, low: float, high: float) -> None:
@@ -95,13 +95,13 @@ class Polynomial(nn.Module):
     @property
     def family(self) -> Family | None:
         """The curves that meet the constraints, in the functions φ, ``None`` without constraints."""
-        return None if (known := self._known) is None else known[0]
+        return None if (known := self._curves) is None else known[0]
 
     @property
-    def _known(self) -> tuple[Family, Tensor, Tensor] | None:
+    def _curves(self) -> tuple[Family, Tensor, Tensor] | None:
         if self.constraints is None:
             return None
-        return _known(self.constraints, self.basis, *self.center_and_scale())
+        return _curves(self.constraints, self.basis, *self.center_and_scale())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,13 +111,13 @@ class Polynomial(nn.Module):
     @property
     def powers(self) -> tuple[int, ...]:
         """The powers of x that have coefficients."""
-        kept = self.constraints
-        return tuple(range(1 - self.fit_intercept, self.degree + 1)) if kept is None else kept.powers
+        own = tuple(range(1 - self.fit_intercept, self.degree + 1))
+        return own if self.constraints is None else self.constraints.powers
 
     @property
     def expanded(self) -> Tensor:
         """The coefficients a of the functions φ, which are the parameter itself without constraints."""
-        if (known := self._known) is None:
+        if (known := self._curves) is None:
             return self.coefficients
         base, free = (numbers.to(self.coefficients.device) for numbers in known[1:])
         return (base + self.coefficients.double() @ free).to(self.coefficients.dtype)
@@ -135,7 +135,7 @@ class Polynomial(nn.Module):
     def linear(self, x: Tensor) -> tuple[Tensor, Tensor | float]:
         """Return a matrix, shape (N, K), and values, shape (N,) or 0: ``f(x) = matrix @ coefficients + values``."""
         matrix = self.design(x)
-        if (known := self._known) is None:
+        if (known := self._curves) is None:
             return matrix, 0.0
         base, free = (numbers.to(matrix) for numbers in known[1:])
         return matrix @ free.T, matrix @ base
@@ -182,10 +182,10 @@ class Line(Polynomial):
         return value
 
 
-@lru_cache(maxsize=FAMILIES)
-def _known(constraints: Constraints, basis: str, center: Decimal, scale: Decimal) -> tuple[Family, Tensor, Tensor]:
+@lru_cache(maxsize=CACHED_FAMILIES)
+def _curves(constraints: Constraints, basis: str, center: Decimal, scale: Decimal) -> tuple[Family, Tensor, Tensor]:
     """Return the curves that meet constraints, also as float64 tensors of shapes (d + 1,) and (K, d + 1)."""
-    with precise(), torch.inference_mode(False):  # the first call may be in a validation
+    with precise(), torch.inference_mode(False):  # tensors made during a validation could not be used in training
         family = constraints.family(basis, center, scale).orthonormal()
         base, *free = (torch.tensor(list(map(float, row)), dtype=torch.float64) for row in (family.base, *family.free))
         return family, base, torch.stack(free)

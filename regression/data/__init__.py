@@ -1,11 +1,11 @@
 """From a path to batches. May import common, kernels, stores, readers and text.
 
 - ``table``: the columns of all files.
-- ``files``: which files a path names, and the table of formats: another format is a row there, and its reader.
-- ``delta``: the files of a Delta table as it is now, by the library ``deltalake``.
-- ``footers``: what is known of many files before they are read, and their footers, each read once for all processes.
-- ``stored_tables``: which objects in a store an address means, by the rules for folders.
-- ``partitions``: columns whose values stand in the names of folders.
+- ``files``: which files a path names, and the table of formats: a new format is one row there, and a reader.
+- ``delta``: the current files of a Delta table, listed by the library ``deltalake``.
+- ``footers``: opens many files, and reads each of their Parquet footers once for all processes.
+- ``stored_tables``: which objects in a store an address names, by the rules for folders.
+- ``partitions``: columns whose values are in the names of folders.
 - ``rows``: rows in blocks: read, scanned, split.
 - ``shuffle``: orders drawn from a seed, of which any part can be computed without the rest.
 - ``batches``: global batches, shared out over devices, and shares of all rows.

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from regression.common.points import Batch, Points
 from regression.common.row_ranges import even_borders, overlaps
 from regression.data.rows import MOST_MOVED, Rows
-from regression.data.shuffle import DRAWN, Permutation, shuffled
+from regression.data.shuffle import MOST_DRAWN_ROWS, Permutation, shuffled
 from regression.readers.columns import BLOCK, LARGE_BATCH
 
 __all__ = ["GlobalBatches", "Share", "Shares"]
 
-LATER_ORDERS = 1 << 40  # added to the seed in ``division`` for the orders of long blocks; larger than any seed
-ROWS_PER_STEP = 1 << 25  # of a share, scanned between two updates of the progress bar: a fraction of a second
+LONG_BLOCK_SEED = 1 << 40  # added in ``division`` to the seed of an epoch with long blocks; larger than any seed
+ROWS_PER_STEP = 1 << 25  # of a share, scanned between two updates of the progress bar, in a fraction of a second
 
 
 class _Resumable:
@@ -111,11 +111,11 @@ class GlobalBatches(_Resumable):
     def division(self) -> tuple[int, int, int]:
         """The division of an epoch: number of parts, rows of a part, and seed of the order, -1 for that of the data.
 
-        Regression 0.1 drew other orders of long blocks. Their seeds differ from those here, so that a run is not
-        resumed within such an epoch.
+        Release 0.1 drew other orders of long blocks. Other seeds are stated for them here, so that a run that it left
+        within such an epoch is not resumed there.
         """
-        seed, has_long = self._seed(), max(self.rows.counts) > DRAWN
-        return len(self), self._size, -1 if seed is None else seed + (LATER_ORDERS if has_long else 0)
+        seed, has_long = self._seed(), max(self.rows.counts) > MOST_DRAWN_ROWS
+        return len(self), self._size, -1 if seed is None else seed + (LONG_BLOCK_SEED if has_long else 0)
 
     def _seed(self) -> int | None:
         """Return the seed of the epoch's order; ``None`` for that of the data."""
@@ -148,7 +148,7 @@ class _Epoch:
         """Return the rows at the positions from start to before stop."""
         if self.seed is None and stop - start > BLOCK and (points := self.rows.span(start, stop)):
             return points
-        pieces = list(overlaps(self._starts, start, stop)) or [(0, 0, 0)]  # an empty piece has the right columns
+        pieces = list(overlaps(self._starts, start, stop)) or [(0, 0, 0)]  # no rows, but with the block's columns
         return Points.joined([self._part(*piece) for piece in pieces])
 
     def _part(self, at: int, start: int, stop: int) -> Points:
@@ -162,36 +162,30 @@ class _Epoch:
 
 
 class Share(NamedTuple):
-    """One device's rows of a step of a pass, from ``start`` to before ``stop``; they are read when they are scanned.
+    """One device's rows of a step of a pass; they are read when they are scanned."""
 
-    Attributes:
-        rows: Number of rows of the whole step, over all devices.
-        source: All rows.
-        is_last: Whether the pass ends with this step.
-    """
-
-    rows: int
-    start: int
-    stop: int
-    source: Rows
-    is_last: bool = False
+    rows: int  # number of rows of the whole step, over all devices
+    start: int  # first row of this device
+    stop: int  # row after its last
+    source: Rows  # all rows
+    is_last: bool = False  # whether the pass ends with this step
 
     def scan(self, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with parts of this device's rows from several threads; see ``Rows.scan``.
 
-        Every process must call it, as they tell each other at the end of a pass what they have kept for a figure.
+        Every process must call it: at the end of a pass the processes exchange the rows sampled for a figure.
         """
         self.source.scan(self.start, self.stop, work, is_checked_by_work)
         if self.is_last:
-            self.source.exchange_kept()
+            self.source.exchange_samples()
 
 
 class Shares(_Resumable):
     """An iterable over one device's share of all rows, in steps, for a pass in which neither batches nor order matter.
 
     Of N rows, process p of P has those from N p / P to N (p + 1) / P. Each border is moved to the nearest place where
-    reading can begin without waste, such as a row group, if there is one near: with slices of every batch, several
-    processes would decode the same row groups. Every process makes the same number of steps; some may be empty.
+    reading can begin without waste, such as a row group, if there is one near: otherwise two processes would decode the
+    same row group. Every process makes the same number of steps; some may be empty.
 
     Args:
         rows: All rows.
@@ -221,9 +215,9 @@ class Shares(_Resumable):
             yield Share(rows, own[step], own[step + 1], self.rows, step == len(self) - 1)
 
     def pieces(self, before: int) -> Iterator[tuple[Points, int]]:
-        """Yield this device's rows in their order, in pieces, each with up to so many rows before it, and their number.
+        """Yield this device's rows in pieces, each after up to ``before`` rows that precede it, and how many these are.
 
-        Rows that are left out are not counted, so the devices' borders are others than those of a scan.
+        The borders between devices differ from those of a scan, because rows that are left out are not counted.
         """
         epoch, count = _Epoch(self.rows, None), len(self.rows)
         start, stop = (count * rank // self.world_size for rank in (self.rank, self.rank + 1))
@@ -233,7 +227,7 @@ class Shares(_Resumable):
 
     @property
     def division(self) -> tuple[int, int, int]:
-        """The division of a pass: number of steps, about how many rows a step has, and -1 for the order of the data."""
+        """The division of a pass: number of steps, approximate rows of a step, and -1 for the order of the data."""
         return len(self), self.batch_size, -1
 
     def shares(self) -> "Shares":

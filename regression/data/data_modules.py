@@ -28,11 +28,10 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     Args:
         seed: Seed of the choice of validation points and of the shuffling.
-        batch_size: Rows per batch, counted over all devices. By default all rows are one batch, or batches of
-            4,194,304 rows in the order of the data where a table is streamed.
-        shuffle: Whether batches that have not all rows are drawn in a new order each epoch, which follows from seed
-            and epoch. A streamed table is shuffled in blocks of about a million rows: the blocks, and the rows within
-            each.
+        batch_size: Rows per batch, counted over all devices. By default all rows are one batch; a streamed table is
+            read in batches of 4,194,304 rows, in the order of the data.
+        shuffle: Whether mini-batches are drawn in a new order each epoch, which follows from seed and epoch. A streamed
+            table is shuffled in blocks of about a million rows: the blocks, and the rows within each.
         validation_fraction: Share of the points held out at random for validation, from 0 to below 1.
 
     Attributes:
@@ -86,7 +85,7 @@ class PointsDataModule(pl.LightningDataModule, ABC):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What a fit keeps of where its points came from."""
+        """Names, times and source of the columns, for the fit's report."""
         source = self.provenance
         return {"axes": self.axes, "source": source, "x_time": self.x_time, "y_time": self.y_time}
 
@@ -145,14 +144,14 @@ class ArrayDataModule(PointsDataModule):
 
     Args:
         x: Points, shape (N,) or (N, 1): a list, an array, a tensor, or a column of pandas, polars or pyarrow, taken by
-            its values whatever its labels.
+            its values; labels are ignored.
         y: Values, likewise; ``None`` for points to predict.
         sigma: Standard deviations of y, likewise, or one number for all.
         nan_policy: Whether rows with a missing, masked or infinite number are refused (``raise``), or left out and
             counted (``omit``).
         time_unit: Unit of x or y where they hold times, as in ``fit``.
         time_origin: The instant at which x is 0; by default the first one. To predict, that of the fit.
-        sigma_x: Standard deviations of x, likewise, for an exact line that is nearest in units of both.
+        sigma_x: Standard deviations of x, likewise, for an exact line through points with errors in x and y.
     """
 
     def __init__(

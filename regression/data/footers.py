@@ -6,20 +6,19 @@ from contextlib import suppress
 from typing import Any
 
 from regression.common.collectives import all_gather_objects, rank_and_size
-from regression.readers.parquet import read_footer
-from regression.readers.source import Place, Source
+from regression.readers.parquet import PARQUET_ENDINGS, read_footer
+from regression.readers.source import FilePath, Source
 from regression.stores.stored_file import StoredFile
 
 __all__ = ["open_sources", "share_footers"]
 
-MANY = 64  # files; of fewer, each process reads all footers as it opens them
-STORED_THREADS = 16  # a store is waited for longer
-THREADS = 4  # a footer is mostly waited for; more threads wait for each other
-ENDINGS = (".parquet", ".pq")
+LEAST_FILES, LEAST_STORED_FILES = 64, 2  # of fewer files, each process reads all footers as it opens them
+THREADS = 4  # reading a footer mostly waits for the disk; more threads wait for each other
+STORED_THREADS = 16  # an answer of a store takes longer
 
 
-def open_sources(files: Sequence[Place]) -> list[Source]:
-    """Return what is known of files before they are read; a store is asked for several of them at once."""
+def open_sources(files: Sequence[FilePath]) -> list[Source]:
+    """Return the sources of files: their sizes and versions. Several requests to a store are made at once."""
     if not any(isinstance(file, StoredFile) for file in files):
         return list(map(Source, files))
     with ThreadPoolExecutor(STORED_THREADS) as pool:
@@ -29,10 +28,10 @@ def open_sources(files: Sequence[Place]) -> list[Source]:
 def share_footers(sources: Sequence[Source]) -> None:
     """Give each of many Parquet files its footer, read by one process for all; every process must call it.
 
-    A file whose footer cannot be read gets none: whoever opens it says why.
+    A file whose footer cannot be read gets none, and the error is raised where the file is opened.
     """
-    many, threads = (2, STORED_THREADS) if sources[0].is_stored else (MANY, THREADS)
-    if len(sources) < many or not all(source.path.name.endswith(ENDINGS) for source in sources):
+    least, threads = (LEAST_STORED_FILES, STORED_THREADS) if sources[0].is_stored else (LEAST_FILES, THREADS)
+    if len(sources) < least or not all(source.path.name.endswith(PARQUET_ENDINGS) for source in sources):
         return
     rank, processes = rank_and_size()
     own = sources[rank::processes]
@@ -40,8 +39,8 @@ def share_footers(sources: Sequence[Source]) -> None:
         found = pool.map(_footers, (own[k::threads] for k in range(threads)))
     each_thread = list(found)
     footers = [each_thread[k % threads][k // threads] for k in range(len(own))]
-    for first, told in enumerate(all_gather_objects(footers)):
-        for source, footer in zip(sources[first::processes], told, strict=True):
+    for first, gathered in enumerate(all_gather_objects(footers)):
+        for source, footer in zip(sources[first::processes], gathered, strict=True):
             source.footer = footer
 
 

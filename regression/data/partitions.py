@@ -1,4 +1,4 @@
-"""Columns whose values stand in the names of folders, ``key=value``, as Hive and Spark divide a table."""
+"""Folders of tables: partitions ``key=value`` as Hive and Spark write them, and what else other programs keep there."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,35 +8,51 @@ import numpy as np
 
 from regression.common.errors import DataError
 from regression.readers.columns import Array, FileColumns, Part, Wanted
-from regression.readers.source import Place, Source
+from regression.readers.source import FilePath, Source
 
-__all__ = ["is_beside_tables", "is_key", "key_folders", "keys_of", "read_partition"]
+__all__ = ["LAKES", "is_beside_tables", "is_key", "key_folders", "keys_of", "lake_error", "read_partition"]
 
-MISSING_KEY = "__HIVE_DEFAULT_PARTITION__"
+MISSING_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def keys_of(path: Place) -> dict[str, str | None]:
-    """Return the values that the folders of a file name, by their keys; ``None`` for a missing one."""
+LAKES = {  # kinds of tables whose metadata may remove rows of their files, by a pattern of what is in their folders
+    "_delta_log": ("a Delta", "deltalake.DeltaTable(folder).to_pyarrow_table()"),
+    ".hoodie": ("a Hudi", "spark.read.format('hudi').load(folder)"),
+    "metadata/*.metadata.json": ("an Iceberg", "pyiceberg's table.scan().to_arrow()"),
+}
+
+
+def lake_error(folder: object, mark: str, where: str = "") -> DataError:
+    """Return the error for a folder of such a table, which ``where`` may say is another one."""
+    name, reader = LAKES[mark]
+    return DataError(
+        f"{folder} is{where} {name} table, and may hold removed rows: give a file of what it holds now, such as from "
+        f"{reader}"
+    )
+
+
+def keys_of(path: FilePath) -> dict[str, str | None]:
+    """Return the values in the names of a file's folders by their keys; ``None`` for a missing value."""
     pairs = (part.partition("=") for part in path.parent.parts)
-    return {key: None if value == MISSING_KEY else unquote(value) for key, sign, value in pairs if key and sign}
+    return {key: None if value == MISSING_VALUE else unquote(value) for key, sign, value in pairs if key and sign}
 
 
 def key_folders(folder: Path) -> list[Path]:
-    """Return the folders directly in a folder that are named by a key and a value."""
-    return sorted(place for place in folder.iterdir() if is_key(place.name))
+    """Return the partitions directly in a folder, by name."""
+    return sorted(inside for inside in folder.iterdir() if is_key(inside.name))
 
 
 def is_key(folder: str) -> bool:
-    """Tell whether the name of a folder is a key and a value."""
+    """Tell whether the name of a folder is that of a partition, ``key=value``."""
     return folder.partition("=")[0] not in ("", folder)
 
 
 def is_beside_tables(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether wildcards found what Spark keeps beside its tables: checksums, and names with an underscore.
+    """Tell whether a path is one that Spark keeps beside its tables: a checksum, or a name with an underscore.
 
     Args:
-        parts: Parts of the path that was found, from the first one that the wildcards stand for.
-        pattern: Parts of the pattern; a name with an underscore that it spells out is meant.
+        parts: Parts of a path that matches a pattern, from the first one with wildcards in the pattern.
+        pattern: Parts of the pattern; names with an underscore that it contains are not left out.
     """
     return parts[-1].endswith(".crc") or any(part.startswith("_") and part not in pattern for part in parts)
 
@@ -44,12 +60,12 @@ def is_beside_tables(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 def read_partition(
     source: Source, wanted: Wanted, names: Sequence[str], read: Callable[[Source, Wanted], FileColumns]
 ) -> FileColumns:
-    """Return the wanted columns of a file, those that it has not itself by the names of its folders.
+    """Return the wanted columns of a file; those that are not in it are keys of its folders.
 
     Args:
         source: The file.
         wanted: What to read of it.
-        names: Names of the columns in it, which come before keys.
+        names: Names of the columns in it, which have precedence over keys.
         read: The reader of its format.
     """
     keys = keys_of(source.path)
@@ -69,7 +85,7 @@ def read_partition(
 
 
 def _number(source: Source, wanted: Wanted, at: int, name: str, value: str | None) -> float:
-    """Return the value of a key as a number, that of a series by its code."""
+    """Return the value of a key as a number; the name of a series as its code."""
     if value is None:
         return np.nan
     if wanted.labels is not None and at == len(wanted.columns) - 1:
@@ -83,13 +99,13 @@ def _number(source: Source, wanted: Wanted, at: int, name: str, value: str | Non
 
 
 class _PartitionColumns(FileColumns):
-    """The columns of a file, with columns of one value between them.
+    """The columns of a file, with columns of one value inserted.
 
     Args:
-        columns: Those of the file.
-        values: The values of the others, by their places among all.
-        names: What these are called.
-        is_series: Whether the last one names series.
+        columns: The columns of the file.
+        values: Value of each inserted column, by its position among all.
+        names: Name of each inserted column, likewise.
+        is_series: Whether the last column is inserted and names series.
     """
 
     def __init__(

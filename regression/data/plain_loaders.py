@@ -1,4 +1,4 @@
-"""Loaders of plain batches, such as a ``DataLoader`` of ``(x, y)``: converts a batch, and reads a pass as rows."""
+"""Converts the batches of a user's loader, such as a ``DataLoader`` of ``(x, y)``, and reads it once as rows."""
 
 from collections.abc import Mapping
 from operator import length_hint
@@ -18,7 +18,7 @@ from regression.data.rows import MemoryRows
 __all__ = ["as_batch", "read_pass"]
 
 NAMES = ("x", "y", "sigma")
-USE = "use regression.ArrayDataModule(x, y, sigma), or a DataLoader"
+ADVICE = "use regression.ArrayDataModule(x, y, sigma), or a DataLoader"
 
 
 def as_batch(given: Any, needs_y: bool = True) -> Batch:
@@ -37,7 +37,7 @@ def as_batch(given: Any, needs_y: bool = True) -> Batch:
     named = {name: found[name] for name in wanted if found.get(name) is not None}
     if not (named.keys() >= ({"x", "y"} if needs_y else {"x"}) and all(map(_is_column, named.values()))):
         raise UsageError(
-            f"expected batches of x, y and perhaps sigma, tensors of shape (n,), got {_kind(given)}: {USE}"
+            f"expected batches of x, y and perhaps sigma, tensors of shape (n,), got {_kind(given)}: {ADVICE}"
         )
     x = named["x"]
     named["x"] = x.reshape(1) if isinstance(x, Tensor | np.ndarray) and x.ndim == 0 else x
@@ -83,7 +83,7 @@ def read_pass(loader: Any, batches: float) -> tuple[GlobalBatches, int]:
     """
     if isinstance(loader, list | tuple | Mapping):
         words = f"expected one loader of batches, got a {type(loader).__name__}"
-        raise UsageError(f"{words}: {USE}, which takes a list of batches as DataLoader(list, batch_size=None)")
+        raise UsageError(f"{words}: {ADVICE}, which takes a list of batches as DataLoader(list, batch_size=None)")
     if batches == float("inf"):
         raise UsageError("expected a loader with a length, got one whose end is not known: give limit_train_batches")
     parts, left_out = list[Points](), _dropped(loader)
@@ -105,7 +105,7 @@ def read_pass(loader: Any, batches: float) -> tuple[GlobalBatches, int]:
 
 
 def _dropped(loader: Any) -> int:
-    """Return the number of rows in the last batch that ``drop_last`` leaves out."""
+    """Return the number of rows that ``drop_last`` leaves out."""
     if not (isinstance(loader, DataLoader) and loader.drop_last and loader.batch_size):
         return 0
     return len(loader.sampler) - len(loader) * loader.batch_size  # type: ignore[arg-type]

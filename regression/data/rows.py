@@ -24,9 +24,9 @@ from regression.readers.series_names import Labels
 
 __all__ = ["MOST_MOVED", "MemoryRows", "Rows", "SplitRows", "TableRows", "counted_rows", "table_rows"]
 
-MOST_MOVED = 0.25  # largest move of a border, in lengths of a share: a longer one costs more than to decode rows twice
-KEPT_ROWS = 4000  # of a table, kept during a scan for a figure
-BLOCKS_LOOKED_AT = 16  # for a figure, if this process has not scanned all rows
+MOST_MOVED = 0.25  # largest move of a border, in lengths of a share: a longer one costs more than decoding rows twice
+SAMPLED_ROWS = 4000  # of a table, kept during a scan for a figure
+SAMPLED_BLOCKS = 16  # read for a figure, if this process has not scanned all rows
 
 
 class Rows(ABC):
@@ -70,22 +70,21 @@ class Rows(ABC):
         in a core's cache, and valid only during the call, because its memory is reused. The row numbers are those of
         ``places``, which may include rows that are left out. With ``is_checked_by_work``, ``work`` checks that all
         numbers are finite; a check before it would take 6 % of the time of an exact fit; see ``Table.scan``.
-
         """
         starts = [0, *accumulate(self.counts)]
         for index, low, high in overlaps(starts, start, stop):
             self.block(index).chosen(slice(low - starts[index], high - starts[index])).scan(work)
 
     def extremes(self) -> Points | None:
-        """Return two points with the smallest and largest x, y and sigma, where they are known without reading."""
+        """Return two points with the smallest and largest x, y and sigma, if they are known without reading."""
         return None
 
     def span(self, start: int, stop: int) -> Points | None:
         """Return the rows from start to before stop of several blocks if they can be read at once, else ``None``."""
         return None
 
-    def exchange_kept(self) -> None:  # noqa: B027  # most rows can be looked at again
-        """Tell the other processes which rows were kept for a figure, where reading these again takes time."""
+    def exchange_samples(self) -> None:  # noqa: B027  # rows in memory need no samples
+        """Exchange the rows sampled for a figure with the other processes, where reading them again takes time."""
 
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` rows, evenly chosen from at most 8 evenly chosen blocks."""
@@ -133,31 +132,31 @@ class TableRows(Rows):
         self._spans = list(pairwise([0, table.rows] if is_one_block else table.cuts))
         self.counts = [stop - start for start, stop in self._spans]
         self._latest: tuple[int, Points] | None = None
-        self._kept, self._every = dict[int, Array](), max(1, table.rows // KEPT_ROWS)
+        self._samples, self._stride = dict[int, Array](), max(1, table.rows // SAMPLED_ROWS)
         if table.nan_policy == "omit" and not (table.is_sound or is_one_block):
             self._count()
 
     def _count(self) -> None:
-        """Scan all blocks once, shared out over the processes, for the number of rows that each block keeps."""
+        """Count the complete rows of each block, by one scan that is shared out over the processes."""
         rank, size = rank_and_size()
         counts = torch.zeros(len(self.counts), dtype=torch.long)
         for index in range(rank, len(counts), size):
-            counts[index] = self._kept_rows(*self._spans[index])
+            counts[index] = self._count_complete(*self._spans[index])
         self.counts = all_sum(counts).tolist()
         self.omitted = self.table.rows - len(self)
 
-    def _kept_rows(self, start: int, stop: int) -> int:
+    def _count_complete(self, start: int, stop: int) -> int:
         found = list[int]()
         self.table.scan(start, stop, lambda _, columns: found.append(len(columns[0])))
         return sum(found)
 
     @property
     def places(self) -> Sequence[int]:
-        """Rows of the table, those that are left out included."""
+        """Rows of the table, including those that are left out."""
         return self.table.places
 
     def borders(self, processes: int) -> list[int]:
-        """Return the rows at which the share of each process begins; of text, the rows that the process has parsed."""
+        """Return the borders of the shares of the processes; of text, a share is the rows that a process has parsed."""
         return self.table.borders(processes) or super().borders(processes)
 
     def block(self, index: int) -> Points:
@@ -177,29 +176,29 @@ class TableRows(Rows):
         return self._points(self.table.read(start, stop)) if is_plain else None
 
     def scan(self, start: int, stop: int, work: Callable[[Points], None], is_checked_by_work: bool = False) -> None:
-        """Call ``work`` with parts of the rows of the table as they are read, and keep a few for a figure."""
-        every = self._every
+        """Call ``work`` with parts of the rows of the table as they are read, and sample a few for a figure."""
+        stride = self._stride
 
         def add(first: int, columns: Part) -> None:
-            # Kept now, because reading them again would take a considerable part of the time of the fit.
-            self._kept[first] = np.stack([column[-first % every :: every] for column in columns])
+            # Sampled now, because reading rows again would take a considerable part of the time of the fit.
+            self._samples[first] = np.stack([column[-first % stride :: stride] for column in columns])
             work(self._points(columns))
 
         self.table.scan(start, stop, add, is_checked_by_work)
 
     def sample(self, limit: int) -> Points:
         """Return at most ``limit`` rows, evenly chosen: of the scanned rows if these are most, else of some blocks."""
-        kept = [self._kept[first] for first in sorted(self._kept)]
-        if sum(columns.shape[1] for columns in kept) * self._every < 0.75 * self.table.rows:
-            cuts = self.table.cuts[:-1][:: -(-len(self.table.cuts) // BLOCKS_LOOKED_AT)]
-            kept = [self.table.read(cut, min(cut + ROWS_PER_PART, self.table.rows)) for cut in cuts]
-        columns = np.concatenate(kept, axis=1, dtype=np.float64)
+        samples = [self._samples[first] for first in sorted(self._samples)]
+        if sum(columns.shape[1] for columns in samples) * self._stride < 0.75 * self.table.rows:
+            cuts = self.table.cuts[:-1][:: -(-len(self.table.cuts) // SAMPLED_BLOCKS)]
+            samples = [self.table.read(cut, min(cut + ROWS_PER_PART, self.table.rows)) for cut in cuts]
+        columns = np.concatenate(samples, axis=1, dtype=np.float64)
         return self._points(columns).chosen(slice(None, None, -(-columns.shape[1] // limit) or 1))
 
-    def exchange_kept(self) -> None:
-        """Take what the other processes have kept of their rows: to read these again costs more."""
-        for kept in all_gather_objects(self._kept):
-            self._kept |= kept
+    def exchange_samples(self) -> None:
+        """Take the samples of the other processes: reading their rows again would take longer."""
+        for samples in all_gather_objects(self._samples):
+            self._samples |= samples
 
     def extremes(self) -> Points | None:
         """Return two points with the smallest and largest numbers if the files state these, else ``None``."""
@@ -217,7 +216,7 @@ class TableRows(Rows):
 
 
 def _tensor(column: Array) -> Tensor:
-    """Return a column as a tensor; of read-only memory, as parsed text may be, a copy, as torch warns of others."""
+    """Return a column as a tensor; copies read-only memory, such as parsed text, because torch warns of it."""
     return torch.from_numpy(column if column.flags.writeable else column.copy())
 
 
@@ -264,7 +263,7 @@ def table_rows(table: Table, has_y: bool, in_memory_rows: int, has_weights: bool
 
 
 def counted_rows(table: Table, in_memory_rows: int, has_weights: bool) -> MemoryRows:
-    """Return the observations that rows stand for, each row as often as the third column of its table says.
+    """Return the rows of a table, each repeated as often as its third column says.
 
     Raises:
         UsageError: If a count is not a whole number of at least 0, or there are more than fit into memory.

@@ -1,4 +1,4 @@
-"""Orders drawn from a seed: short ones are drawn whole, of long ones any part can be computed without the rest."""
+"""Random orders that follow from a seed: any part of a long one can be computed without the rest."""
 
 import math
 from typing import Any
@@ -8,9 +8,9 @@ from torch import Tensor
 
 from regression.kernels.compiled import compiled, loop
 
-__all__ = ["DRAWN", "Permutation", "permute", "shuffled"]
+__all__ = ["MOST_DRAWN_ROWS", "Permutation", "permute", "shuffled"]
 
-DRAWN = 3 << 18  # rows: up to so many an order is drawn whole, which is as fast as to compute it
+MOST_DRAWN_ROWS = 3 << 18  # up to so many rows an order is drawn as a whole, which is as fast as computing it
 ROUNDS = 6
 
 
@@ -26,8 +26,8 @@ def _generator(seed: int, block: int) -> torch.Generator:
 class Permutation:
     """The numbers below ``count`` in an order drawn for a block, of which any part can be computed without the rest.
 
-    An order of up to ``DRAWN`` numbers is that of ``shuffled``, a longer one that of ``permute``: the same on every
-    machine and for any number of threads.
+    An order of up to ``MOST_DRAWN_ROWS`` numbers is that of ``shuffled``, a longer one that of ``permute``: the same on
+    every machine and for any number of threads.
 
     Args:
         count: How many numbers, up to 2⁶².
@@ -37,7 +37,7 @@ class Permutation:
 
     def __init__(self, count: int, seed: int, block: int = 0) -> None:
         self.count = count
-        self._drawn = shuffled(count, seed, block) if count <= DRAWN else None
+        self._drawn = shuffled(count, seed, block) if count <= MOST_DRAWN_ROWS else None
         self._keys = torch.randint(2**32, (ROUNDS,), generator=_generator(seed, block)).numpy()
 
     def between(self, start: int, stop: int) -> Tensor:
@@ -62,7 +62,6 @@ def permute(start: int, count: int, a: int, b: int, keys: Any, numbers: Any) -> 
     It is applied again while the number is not below count; this ends, because the cycle returns to the position.
     There are six rounds: after four, a chi-square test of a million rows still detects that neighbours stay close.
 
-
     Args:
         start: First position.
         count: How many numbers are permuted.
@@ -76,9 +75,9 @@ def permute(start: int, count: int, a: int, b: int, keys: Any, numbers: Any) -> 
         while True:
             right, left = number // a, number % a
             for k in range(0, len(keys), 2):
-                left += mixed(right, keys[k]) * a >> 32
+                left += mix(right, keys[k]) * a >> 32
                 left -= a * (left >= a)
-                right += mixed(left, keys[k + 1]) * b >> 32
+                right += mix(left, keys[k + 1]) * b >> 32
                 right -= b * (right >= b)
             number = left * b + right
             if number < count:
@@ -87,8 +86,8 @@ def permute(start: int, count: int, a: int, b: int, keys: Any, numbers: Any) -> 
 
 
 @loop
-def mixed(value: int, key: int) -> int:
-    """Return a number below 2³² that depends on each bit of two others: a well-known hash of T. Mueller's."""
+def mix(value: int, key: int) -> int:
+    """Return a hash of two numbers below 2³², by T. Mueller: each bit of the result depends on all bits of both."""
     value ^= key
     value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF
     value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""A table of points in one or many files: read in blocks of rows, finite or refused."""
+"""A table of points in one or many files: reads blocks of rows, and refuses numbers that break a rule."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +26,8 @@ from regression.readers.series_names import Labels
 
 __all__ = ["Table"]
 
-COUNTS = "counts"  # the role of a column of numbers of observations
-RULES = {  # what numbers must do, in the order in which they are judged, and what to do about others
+COUNTS = "counts"  # the role of a column that says how many observations a row stands for
+RULES = {  # in the order in which they are checked, with the advice for numbers that break them
     "be positive": "; a standard deviation, or a weight, is above 0: correct it, or leave the row out",
     "be a whole number of at least 0": "; a row stands for so many observations: correct it, or leave the row out",
     "name series by whole numbers or texts": "; choose another column with --data.series",
@@ -41,21 +41,21 @@ class Table:
     Args:
         path: A file, a folder, or a pattern.
         columns: Names or numbers of the columns.
-        positive: Position of the first of the columns whose numbers must be positive, or ``None`` without any; all
-            after it, but names of series, are such columns.
+        positive: Position of the first column whose numbers must be positive, as must those of all columns after it
+            but names of series; ``None`` if there is none.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``) or left out (``omit``).
         has_series: Whether the last column names the series of a row, by whole numbers or texts, read as codes.
         dialect: How text files are written.
-        block_rows: Most rows of a block.
-        clock: Makes numbers of times, which are seconds since the first one by default.
-        roles: What the columns of numbers are, for the clock.
+        block_rows: Largest number of rows of a block.
+        clock: Converts times to numbers, by default to seconds since the first one.
+        roles: Role of each column of numbers, such as ``x``.
 
     Attributes:
-        headings: What to call the columns, with units where the first file has them.
-        rows: Number of rows, those to leave out included.
-        cuts: Rows at which a block of rows begins, and the end.
+        headings: Names of the columns, with units where the first file has them.
+        rows: Number of rows, including those to leave out.
+        cuts: Rows at which blocks begin, and the end.
         is_sound: Whether it is known that no row is to be refused or left out.
-        labels: What the codes of series mean, or ``None`` without them.
+        labels: Names of the series by their codes, or ``None`` without series.
 
     Raises:
         DataError: If a file is not such a table.
@@ -81,7 +81,7 @@ class Table:
         share_footers(sources)
         rank, self._processes = rank_and_size()
         *before, total = accumulate((source.size for source in sources), initial=0)
-        low, high = (total * process // self._processes for process in (rank, rank + 1))  # this process's bytes
+        low, high = (total * process // self._processes for process in (rank, rank + 1))  # bytes of this process
         self.clock = clock or Clock()
         wanted = Wanted(self.columns, self.labels, dialect=dialect, clock=self.clock, roles=roles)
         self._files = [
@@ -97,7 +97,7 @@ class Table:
         if not self.rows:
             raise DataError(f"{path}: expected at least one row, got a table without any")
         self._cuts = [merged_cuts(file.sizes, block_rows) for file in self._files]
-        self.cuts = self._joined(self._cuts)
+        self.cuts = self._rows_of_table(self._cuts)
         own, end = (self.rows * process // self._processes for process in (rank, rank + 1))
         self.clock.begin(lambda: self.scan(own, end, _ignore, is_checked_by_work=True))
         ends = self.extremes() if self._has_positive else None
@@ -108,8 +108,8 @@ class Table:
     def _has_positive(self) -> bool:
         return self.positive.start < self.positive.stop
 
-    def _joined(self, places: Sequence[Sequence[int]]) -> list[int]:
-        """Return rows of the table from those of each file, which begin with 0."""
+    def _rows_of_table(self, places: Sequence[Sequence[int]]) -> list[int]:
+        """Return row numbers of the table from those of each file, which begin with 0."""
         return [0, *(first + row for first, own in zip(self._starts, places, strict=False) for row in own[1:])]
 
     @cached_property
@@ -118,10 +118,10 @@ class Table:
         if all(isinstance(file.places, range) for file in self._files):
             return range(self.rows + 1)
         pairs = zip(self._files, self._cuts, strict=True)
-        return self._joined([cuts if isinstance(file.places, range) else file.places for file, cuts in pairs])
+        return self._rows_of_table([cuts if isinstance(file.places, range) else file.places for file, cuts in pairs])
 
     def borders(self, processes: int) -> list[int] | None:
-        """Return the rows at which begins what each process has parsed of text, and the end; else ``None``."""
+        """Return the row at which the text that each process has parsed begins, and the end; ``None`` if not text."""
         if processes == 1 or processes != self._processes or not all(file.owned for file in self._files):
             return None
         files = zip(self._starts, self._files, strict=False)
@@ -130,8 +130,8 @@ class Table:
         return [*begun, self.rows]
 
     def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column, shape (C, 2), where every file says them itself."""
-        if self.nan_policy == "omit":  # a row that is left out may hold the largest x
+        """Return the smallest and largest number of each column, shape (C, 2), if every file states them."""
+        if self.nan_policy == "omit":  # a row to leave out may hold the largest x
             return None
         found = [file.extremes() for file in self._files if file.rows]
         known = [ends for ends in found if ends is not None]
@@ -142,30 +142,29 @@ class Table:
     def scan(self, start: int, stop: int, work: Callable[[int, Part], None], is_checked_by_work: bool = False) -> None:
         """Call ``work`` with the number of the first row and the columns of each part of the rows.
 
-        It is called from several threads at once, by the one that decoded the part, which is valid during the call.
+        Several threads call it at once, each with the parts that it decoded. A part is valid only during the call.
 
         Args:
             start: First row.
             stop: Row after the last.
             work: What to do with a part, without the rows to leave out.
-            is_checked_by_work: Whether ``work`` raises a ``UsageError`` for a number that is not finite, so that parts
-                need not be looked at before, unless rows are left out or must hold other than finite numbers.
+            is_checked_by_work: Whether ``work`` raises a ``UsageError`` for a number that is not finite; then parts are
+                checked before only if rows are left out or there are other rules.
 
         Raises:
-            DataError: If a number is missing, infinite, or not positive where it must be; the rows of parts that came
-                before may have been worked on.
+            DataError: If a number breaks a rule; ``work`` may have been called with other parts.
         """
         is_plain = not self._has_positive and self.labels is None
         is_trusted = is_checked_by_work and self.nan_policy == "raise" and is_plain
 
         def add(piece: _Piece) -> None:
-            columns = piece.columns if is_trusted else self._kept(piece.columns)
+            columns = piece.columns if is_trusted else self._without_incomplete(piece.columns)
             try:
                 work(self._starts[piece.file] + piece.first, columns)
             except UsageError as error:
                 raise DataError(f"{self._files[piece.file].source.path}: {error}") from None
 
-        # Codes of texts are given in the order in which they come, by one thread.
+        # The codes of texts are their places in the order in which they are read, so one thread reads all of them.
         threads = 1 if self.labels is not None else threads_for(stop - start)
         borders = even_borders(self.places, start, stop, threads, reach=self.rows)
         try:
@@ -175,7 +174,7 @@ class Table:
             raise
         for index, *_ in overlaps(self._starts, start, stop):
             file = self._files[index]
-            if file.source.is_stored and not file.is_loaded:  # files on this machine were looked at after each part
+            if file.source.is_stored and not file.is_loaded:  # files on this machine were checked after each part
                 file.source.require_same()
 
     def _pieces(self, start: int, stop: int) -> Iterator["_Piece"]:
@@ -186,24 +185,27 @@ class Table:
                 yield _Piece(index, at, columns)
                 at += len(columns[0])
 
-    def _kept(self, columns: Part) -> Part:
-        """Return a part without the rows to leave out, if none is to be refused."""
+    def _without_incomplete(self, columns: Part) -> Part:
+        """Return a part without the rows to leave out, or raise an error if a row is to be refused."""
         if self._is_good(columns):
             return columns
         values = np.stack(list(columns))
-        if any(bad.any() for _, bad in self._judged(values)):
-            raise UsageError("some rows are to be refused")  # there may be others before them
+        if any(bad.any() for _, bad in self._check(values)):
+            raise UsageError("some rows are to be refused")  # the caller looks for the first of them
         return values[:, np.isfinite(values).all(axis=0)]
 
     def _is_good(self, columns: Part) -> bool:
-        """Tell whether all numbers are finite, and positive where they must be: quickly, while they are in a cache."""
+        """Tell whether all numbers are finite, and positive where they must be; it may be ``False`` for huge numbers.
+
+        A sum is quicker than a check of each number, and finite only if all of them are.
+        """
         if self.labels is not None or not all((column > 0).all() for column in columns[self.positive]):
             return False
-        with np.errstate(over="ignore", invalid="ignore"):  # the sum of huge numbers may be infinite too
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum of huge finite numbers may be infinite too
             return all(bool(np.isfinite(column.sum())) for column in columns)
 
-    def _judged(self, values: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """Yield rules, and which of the values, shape (C, n), are to be refused by each."""
+    def _check(self, values: Array) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield each rule with a mask of the values, shape (C, n), that break it."""
         column, is_known = np.arange(len(self.columns))[:, None], np.isfinite(values)
         if self._has_positive:
             must = (column >= self.positive.start) & (column < self.positive.stop)
@@ -218,17 +220,17 @@ class Table:
             yield "be finite", ~is_known
 
     def refuse(self, error: UsageError) -> NoReturn:
-        """Refuse the first row that breaks a rule, or else the rows by an error that all of them make."""
+        """Refuse the first row that breaks a rule, or the table with the given error if no row does."""
         self._refuse(0, self.rows)
         raise DataError(f"{self._files[0].source.path}: {error}")
 
     def _refuse(self, start: int, stop: int) -> None:
-        """Raise an error with the first of the rows of a file that are to be refused, and their number."""
+        """Raise an error that names the first row of a file that breaks a rule, and how many rows do; else return."""
         for index, pieces in groupby(self._pieces(start, stop), attrgetter("file")):
             counts, words = Counter[str](), dict[str, str]()
             for piece in pieces:
                 values = np.stack(list(piece.columns))
-                for rule, bad in self._judged(values):
+                for rule, bad in self._check(values):
                     rows = bad.any(axis=0)
                     if rows.any() and rule not in words:
                         row = int(rows.argmax())
@@ -263,7 +265,7 @@ class Table:
     def read_together(self) -> Array:
         """Return all rows, shape (C, n); every process must call it.
 
-        Of a store each process asks for a share, and tells it to the others: to ask for all would take longer.
+        From a store each process reads a share and sends it to the others, because reading all rows takes longer.
         """
         rank, processes = rank_and_size()
         if processes == 1 or self.labels is not None or not any(file.source.is_stored for file in self._files):
@@ -271,18 +273,18 @@ class Table:
         borders, own = even_borders(self.places, 0, self.rows, processes, reach=self.rows), None
         with suppress(UsageError):
             own = self.read(borders[rank], borders[rank + 1])
-        told: list[Array | None] = all_gather_objects(own)
-        shares = [share for share in told if share is not None]
-        # Whatever is wrong, all say it in the words of a process that has read all rows.
+        gathered: list[Array | None] = all_gather_objects(own)
+        shares = [share for share in gathered if share is not None]
+        # If a share is refused, every process reads all rows, so that all raise the same error.
         return np.concatenate(shares, axis=1) if len(shares) == processes else self.read(0, self.rows)
 
 
 def _ignore(first: int, columns: Part) -> None:
-    """Do nothing: what is looked for is seen by the readers."""
+    """Do nothing: the scan for the first instant is done when the readers have decoded all times."""
 
 
 class _Piece(NamedTuple):
-    """Consecutive rows of the file with a number, from the first on."""
+    """Consecutive rows of one file: its index, the number of the first row in it, and the columns."""
 
     file: int
     first: int

@@ -15,55 +15,55 @@ from regression.data.rows import Rows, counted_rows, table_rows
 from regression.data.table import Table
 from regression.readers.clock import Clock
 from regression.readers.columns import SERIES, Column
-from regression.readers.dialect import Dialect, Header
+from regression.readers.dialect import STANDARD, Dialect, Header
 from regression.readers.standard_input import STANDARD_INPUT
 from regression.stores.address import Address, as_local, is_address
 
 __all__ = ["TableDataModule"]
 
-SAME = "x and y must be two columns"
+TWO_COLUMNS = "x and y must be two columns"
 
 
 class TableDataModule(PointsDataModule):
     """Points from columns of one or many files, as float64.
 
-    CSV and TSV text, also packed as .gz, .bz2, .xz or .zst, Parquet, Arrow (Feather), NPY and NPZ. Parquet, Arrow
-    and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they need does not grow with their
-    rows. Of large text that holds the wanted numbers alone each process parses a range of its own.
+    Reads CSV and TSV text, also compressed as .gz, .bz2, .xz or .zst, Parquet, Arrow (Feather), NPY and NPZ. Parquet,
+    Arrow and NPY tables with more than ``in_memory_rows`` rows are streamed: the memory they need does not grow with
+    their rows. Large text whose columns are all wanted numbers is divided among the processes, which each parse a part.
 
     Args:
-        path: A file; a folder, for all tables in it; a pattern such as ``data/*.parquet``; an address of one of these
+        path: A file; a folder, for all tables in it; a pattern such as ``data/*.parquet``; the address of one of these
             in a store, such as ``s3://bucket/points``; or ``-`` for standard input.
         x: Name of the column of x, or its number counted from 1.
         y: Name or number of the column of y; not read to predict.
         sigma: Name or number of the column of the standard deviations of y; ``null`` for equal ones.
-        sigma_x: Name or number of the column of the standard deviations of x, for an exact line that is nearest in
-            units of both (York et al. 2004); ``null`` where x has no errors.
+        sigma_x: Name or number of the column of the standard deviations of x, for an exact line through points with
+            errors in x and y (York et al. 2004); ``null`` where x has no errors.
         weights: Name or number of a column of reciprocal variances 1 / sigma², instead of sigma.
-        counts: Name or number of a column of whole numbers: of how many equal observations a row stands for; these are
-            then the points. Not read to predict.
-        series: Name or number of a column of whole numbers or texts, of which each names a series that is fitted for
-            itself, with ``--model.solver exact``; ``null`` for one fit of all points.
+        counts: Name or number of a column that says how many equal observations a row stands for; these observations
+            are then the points. Not read to predict.
+        series: Name or number of a column of whole numbers or texts that name the series of each row; each series is
+            fitted by itself, with ``--model.solver exact``. ``null`` for one fit of all points.
         nan_policy: Whether rows with a missing or infinite number are refused (``raise``), or left out and counted
             (``omit``).
         validation_path: File, folder or pattern of the points to validate on, instead of ``validation_fraction``.
         in_memory_rows: Largest number of rows that is read into memory at once.
-        comment: What lines of text begin with that are no rows, such as ``#``; ``auto`` takes ``#`` where the first
-            line begins with it.
-        skip_rows: Lines of text above the header to leave out.
-        header: Whether the first row of text names the columns (``row``) or there are numbers from the first row on
-            (``none``), with columns given by number; ``auto`` refuses what may be either.
-        units_row: Whether a row of units stands under the header; by default where it holds nothing but known units.
-        delimiter: What parts the cells of text: a character, ``tab``, or ``blanks`` for any number of them; ``auto``
-            takes that of ``, ; tab |`` which finds the columns in the header, or blanks where none does.
+        comment: Mark at the beginning of lines of text that are comments, such as ``#``; ``auto`` takes ``#`` if the
+            first line begins with it.
+        skip_rows: Number of lines of text above the header to leave out.
+        header: Whether the first row of text names the columns (``row``), or there are numbers from the first row on
+            (``none``) and columns are given by number; ``auto`` refuses a first row that may be either.
+        units_row: Whether a row of units follows the header; by default if it holds only known units.
+        delimiter: Separator of the cells of text: a character, ``tab``, or ``blanks`` for any number of them; ``auto``
+            takes that of ``, ; tab |`` which finds the columns in the header, or blanks if none does.
         decimal: The decimal sign in text, ``.`` or ``,``.
-        thousands: The sign between groups of three digits in text, if there is one; a blank may be a narrow one.
-        missing: Cells of text that hold no number, with commas between them, beside empty ones; a number among them,
-            such as -999, is missing however it is written.
-        widths: Characters of each column of text, with commas between them, such as ``8,10,10``: columns of fixed width
-            may touch. What stands behind the last one is refused, and a line that ends before has empty cells there.
-        time_unit: Unit of the numbers that x or y are made where they hold times: ``ns``, ``us``, ``ms``, ``s``,
-            ``min``, ``h`` or ``d``; by default seconds, and to predict that of the fit.
+        thousands: The sign between groups of three digits in text, if there is one; for a blank also a narrow one.
+        missing: Cells of text that stand for missing numbers, separated by commas, beside empty cells; a number among
+            them, such as -999, is missing however it is written.
+        widths: Width of each column of text in characters, separated by commas, such as ``8,10,10``; cells need no
+            separator then. Text after the last column is refused; cells after the end of a line are empty.
+        time_unit: Unit of the numbers that times of x or y are converted to: ``ns``, ``us``, ``ms``, ``s``, ``min``,
+            ``h`` or ``d``; by default seconds, and to predict that of the fit.
         time_origin: The instant at which x is 0, such as ``2024-01-31T12:00:00Z``; by default the first one of the
             file, and to predict that of the fit.
     """
@@ -85,7 +85,7 @@ class TableDataModule(PointsDataModule):
         delimiter: str = "auto",
         decimal: str = ".",
         thousands: str = "",
-        missing: str = "NA,N/A,n/a,#N/A,NULL,null,NaN,nan",
+        missing: str = STANDARD.missing,
         sigma_x: Column | None = None,
         weights: Column | None = None,
         counts: Column | None = None,
@@ -112,7 +112,7 @@ class TableDataModule(PointsDataModule):
         self.x, self.y, self.sigma, self.series, self.sigma_x = x, y, sigma, series, sigma_x
         self.weights, self.counts = weights, counts
         self._require_one_meaning()
-        self.axes = (str(x), str(y))  # once the table is open, those that it has
+        self.axes = (str(x), str(y))  # until the table is open, which states their names
         for name in ("validation_path", "validation_fraction") if series is not None else ():
             if value := getattr(self, name):
                 raise UsageError(f"series are fitted to all points: leave out {name} {value}")
@@ -140,10 +140,10 @@ class TableDataModule(PointsDataModule):
         like = getattr(fit, "x_time", None) or getattr(fit, "y_time", None)
         table, rows = self._open(self.path, like, stage != "predict", stage == "fit")
         self.x_time, self.y_time = (table.clock.scales.get(role) for role in ("x", "y"))
-        # Numbers that differ are columns that differ, also under one name.
+        # Two different numbers, or two different names, are two columns.
         is_mixed = str(self.x).isdecimal() != str(self.y).isdecimal()
         if stage != "predict" and is_mixed and table.headings[0] == table.headings[1]:
-            raise UsageError(f"{SAME}, got {self.x} and {self.y}, which are the same one of {self.path}")
+            raise UsageError(f"{TWO_COLUMNS}, got {self.x} and {self.y}, which are the same one of {self.path}")
         if stage != "predict":
             self.axes = headed(table.headings[0], self.x_time), headed(table.headings[1], self.y_time)
         return rows
@@ -162,7 +162,7 @@ class TableDataModule(PointsDataModule):
     def _require_one_meaning(self) -> None:
         """Refuse columns that contradict each other."""
         if str(self.x) == str(self.y):
-            raise UsageError(f"{SAME}, got {self.x} for both")
+            raise UsageError(f"{TWO_COLUMNS}, got {self.x} for both")
         if self.sigma is not None and self.weights is not None:
             raise UsageError("sigma and weights = 1 / sigma² say the same: give one of them")
         if self.counts is not None and (self.series is not None or self.sigma_x is not None):

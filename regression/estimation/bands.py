@@ -15,7 +15,7 @@ from regression.curves.decimals import Vector, pairs, precise, root
 from regression.moments.curve import Curve, root_of_squares
 from regression.solutions.solution import Solution
 
-__all__ = ["Prediction", "curve_of", "predicted", "without_bands"]
+__all__ = ["Prediction", "curve_of", "with_bands", "without_bands"]
 
 NO_OBSERVATIONS = (
     "the band of new observations (obs_ci) is unknown: of a weighted fit each scatters by its own sigma, so give that, "
@@ -48,9 +48,9 @@ class Prediction(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why the band of new observations is unknown where that of the curve is not."""
-        is_open = self.obs_ci_lower.isnan().all() and self.mean_ci_lower.isfinite().any()
-        return (NO_OBSERVATIONS,) if is_open else ()
+        """Why the band of new observations is unknown, if that of the curve is known."""
+        is_unknown = self.obs_ci_lower.isnan().all() and self.mean_ci_lower.isfinite().any()
+        return (NO_OBSERVATIONS,) if is_unknown else ()
 
     def __repr__(self) -> str:
         """Return the numbers, and the notes."""
@@ -87,7 +87,7 @@ def curve_of(solution: Solution, coefficients: Vector, scale: Decimal | None) ->
         return Curve(frame.center, frame.exponent, frame.stretch, y_exponent, rounded, functions)
 
 
-def predicted(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: tuple[float, float]) -> Prediction:
+def with_bands(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: tuple[float, float]) -> Prediction:
     """Return a curve with its bands.
 
     Args:
@@ -108,12 +108,12 @@ def predicted(curve: Curve, x: Tensor, spread: Tensor, factor: float, x_range: t
 
 
 def without_bands(params: Sequence[float], x: Tensor) -> Prediction:
-    """Return the curve of all coefficients c0 … c_d, without bands."""
+    """Return the curve of coefficients c0 … c_d with unknown bands."""
     mean = polynomial(params, x)
     unknown = torch.full_like(mean, math.nan)
     return Prediction(mean, unknown, unknown, unknown, unknown, unknown, torch.zeros_like(mean, dtype=torch.bool))
 
 
 def _representable(values: Tensor) -> Tensor:
-    """Return the values with NaN in place of infinities, because these are numbers beyond float64's range."""
+    """Return the values with NaN in place of infinities, which are numbers beyond float64's range."""
     return values.where(values.isfinite(), math.nan)

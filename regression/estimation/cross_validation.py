@@ -25,7 +25,7 @@ __all__ = ["deal", "fold_of", "squares_left_out"]
 
 Scan = Callable[[Callable[[Points], None]], None]
 MAX_RANKED_ROWS = 1_000_000  # that are sorted and assigned by rank, which takes 24 bytes a row in each process
-CELLS = 2.0**20  # cells in half the range of x, and in the root mean square of y; numbers within a cell count as equal
+CELLS = 2.0**20  # in half the range of x, and in the root mean square of y; numbers within a cell count as equal
 MAX_DEVIATION = 6.0  # of a fold's size from the mean, in standard deviations
 
 
@@ -39,7 +39,7 @@ def squares_left_out(
         folds: Number of folds.
         device: Where processes exchange tensors.
         scan: Calls a function with parts of all points of this process.
-        most_ranked_rows: Largest number of rows that are assigned to folds by rank.
+        most_ranked_rows: Largest number of rows that are assigned to folds by rank; more are assigned by a hash.
 
     Raises:
         UsageError: If there are more folds than points, or points cannot be divided evenly.
@@ -57,7 +57,7 @@ def squares_left_out(
 
 
 def _ranked_folds(moments: Moments, folds: int, device: torch.device, scan: Scan) -> Iterator[Moments]:
-    """Yield the moments of folds of rows assigned by rank; each process has the rows of all processes."""
+    """Yield the moments of folds of rows assigned by rank; each process gathers all rows."""
     parts = [torch.empty(0, 3, dtype=torch.float64)]
 
     def collect(points: Points) -> None:
@@ -78,7 +78,7 @@ def deal(rows: Tensor, folds: int) -> Iterator[Tensor]:
     order. So the folds do not depend on the order of the rows, the units, or the number of devices.
     """
     ranked = torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))  # lexsort sorts by the last key first
-    dealt = rows[ranked[_mixed(torch.arange(len(rows))).argsort()]]
+    dealt = rows[ranked[_hash(torch.arange(len(rows))).argsort()]]
     return (dealt[k::folds] for k in range(folds))
 
 
@@ -105,7 +105,7 @@ def _hashed_folds(moments: Moments, folds: int, device: torch.device, scan: Scan
 
 
 def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
-    """Return the fold of each point, shape (n,), by a hash of its x and y, scaled and rounded to be free of units.
+    """Return the fold of each point, shape (n,), by a hash of its x and y in cells that do not depend on the unit.
 
     Args:
         points: The points.
@@ -116,11 +116,11 @@ def fold_of(points: Points, frame: Frame, size: float, folds: int) -> Tensor:
     x = (points.x.double() - frame.center) / float(frame.scale)
     y = (points.y.double() - frame.y_center) / (size or 1.0)
     cells = [(column * CELLS).round().to(torch.int64) for column in (x, y)]
-    return _mixed(_mixed(cells[0]) + cells[1]).remainder(folds)
+    return _hash(_hash(cells[0]) + cells[1]).remainder(folds)
 
 
-def _mixed(numbers: Tensor) -> Tensor:
-    """Return a hash of whole numbers, shape (n,), different for different numbers."""
+def _hash(numbers: Tensor) -> Tensor:
+    """Return a hash of whole numbers, shape (n,); different numbers have different hashes."""
     numbers = (numbers + 1) * 0x1E3779B97F4A7C15
     numbers = (numbers ^ (numbers >> 29)) * 0x3F58476D1CE4E5B9
     return numbers ^ (numbers >> 32)

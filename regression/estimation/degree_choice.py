@@ -18,8 +18,8 @@ from regression.solutions.solution import Solution
 __all__ = ["Candidate", "Choice", "Comparison", "Criterion", "choose_degree"]
 
 Criterion = Literal["aicc", "gcv", "cv", "loo"]
-OPEN = {"cv": "the points outside of some fold do", "loo": "without some point the others do"}
-FLOOR = Decimal("1e-28")  # of the total sum of squares: a smaller rest is rounding of the points
+UNDETERMINED_BY = {"cv": "the points outside of some fold do", "loo": "without some point the others do"}
+FLOOR = Decimal("1e-28")  # share of the total sum of squares below which the residuals are rounding of the points
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,23 @@ def choose_degree(solution: Solution, comparison: Comparison, leave_out: Callabl
     if leave_out is not None and len(left_out) <= last:
         last = len(left_out) - 1
         if last < 0:
-            raise UsageError(f"criterion {criterion} compares no degree: {OPEN[criterion]} not determine a constant")
-        notes.append(f"degrees above {last} were not compared: {OPEN[criterion]} not determine them")
+            raise UsageError(
+                f"criterion {criterion} compares no degree: {UNDETERMINED_BY[criterion]} not determine a constant"
+            )
+        notes.append(f"degrees above {last} were not compared: {UNDETERMINED_BY[criterion]} not determine them")
     table, own = [], []
     with precise():
         floor = max(FLOOR * solution.tss, solution.rounding)
         for k, ssr in enumerate(solution.ssr_by_degree[: last + 1]):
-            seen = max(ssr, floor)
+            known = max(ssr, floor)
             values = {
-                "aicc": information_criteria(solution, seen, k + 1, comparison.absolute_sigma).aicc,
-                "gcv": nobs * seen / (nobs - k - 1) ** 2,
-                **{name: left_out[k] / nobs if name == criterion else None for name in OPEN},
+                "aicc": information_criteria(solution, known, k + 1, comparison.absolute_sigma).aicc,
+                "gcv": nobs * known / (nobs - k - 1) ** 2,
+                **{name: left_out[k] / nobs if name == criterion else None for name in UNDETERMINED_BY},
             }
             shown = {name: _in_range(value) for name, value in [("ssr", ssr), *values.items()]}
             table.append(Candidate(k, **shown, **_f_test(solution, k, last, floor, comparison.absolute_sigma)))
-            if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # otherwise a lower degree leaves only rounding
+            if k == 0 or solution.ssr_by_degree[k - 1] > floor:  # otherwise a lower degree already fits to rounding
                 own.append(values[criterion] or Decimal(0))  # AICc is None if all y are 0
     return Choice(own.index(min(own)), criterion, tuple(table), tuple(notes))
 

@@ -11,7 +11,7 @@ import torch
 from regression.common.collectives import all_gather_objects
 from regression.common.points import Points
 from regression.curves.decimals import Vector, pairs, precise
-from regression.estimation.residuals import exponent_of
+from regression.estimation.residuals import LEAST_LEFT, exponent_of
 from regression.kernels.exact_sums import UNIT, exact_sum
 from regression.moments.curve import Curve
 from regression.solutions.optimum import orthonormal
@@ -19,7 +19,6 @@ from regression.solutions.solution import Solution
 
 __all__ = ["squares_left_one_out"]
 
-LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1: the other points determine the curve
 ROWS_AT_ONCE = 1 << 16
 
 
@@ -27,8 +26,8 @@ def squares_left_one_out(solution: Solution, scan: Callable[[Callable[[Points], 
     """Return ``Σ w (y - f(x))²``, with f fitted without the point, for each degree that all other points determine.
 
     It is ``Σ w (r / (1 - h))²`` with the residuals r and the leverages h of the fit to all points (Allen 1974). With
-    functions q that are orthonormal over the points, a degree more subtracts ``z q(x)`` from r and adds ``w q(x)²`` to
-    h: so all degrees take one pass. Sums are whole numbers: the same bits for any order, threads and processes.
+    functions q that are orthonormal over the points, the next degree subtracts ``z q(x)`` from r and adds ``w q(x)²``
+    to h, so that one pass serves all degrees. Sums are whole numbers: the same bits for any division of the points.
 
     Args:
         solution: The least-squares optimum of the highest degree; with an intercept.
@@ -45,10 +44,10 @@ def squares_left_one_out(solution: Solution, scan: Callable[[Callable[[Points], 
 
 
 class _LeftOut:
-    """Sums of squared misses of points left out, and the smallest ``1 - h``, for each degree.
+    """Sums of the squared residuals of points left out, and the smallest ``1 - h``, for each degree.
 
     Attributes:
-        exponent: Misses are in units of ``2^exponent``.
+        exponent: These residuals are in units of ``2^exponent``.
     """
 
     def __init__(self, solution: Solution) -> None:
@@ -70,7 +69,7 @@ class _LeftOut:
 
     def _add(self, points: Points) -> None:
         x, above = points.x.double(), (points.y.double() - self.offset).numpy()
-        residual = torch.from_numpy(np.ldexp(above, -self.exponent))  # torch.ldexp takes 2^k for a float32 number
+        residual = torch.from_numpy(np.ldexp(above, -self.exponent))  # torch.ldexp computes 2^k in float32
         root = torch.ones_like(x) if points.sigma is None else 1 / points.sigma.double()
         residual, left = residual * root, torch.ones_like(x)
         sums, least = [], []

@@ -1,6 +1,6 @@
-"""M-estimates with an estimated scale, by reweighted least squares: outliers move them little or not at all.
+"""M-estimates with an estimated scale, by reweighted least squares: outliers have little or no influence on them.
 
-Each step takes the median of the residuals, for the scale, and the sums of one more pass with other weights. So the
+Each step computes the median of the residuals' sizes, for the scale, and takes one more pass with other weights. So the
 points need not be kept in memory, and the result has the same bits for every order and division of the rows.
 """
 
@@ -22,7 +22,7 @@ from regression.common.rules import NUMBER, TEXT, list_of, one_of, or_null, requ
 from regression.common.text import counted
 from regression.curves.decimals import Vector, combine, from_pairs, precise
 from regression.estimation.refinement import second_pass
-from regression.estimation.residuals import Residuals, middle_of_sizes, symmetric
+from regression.estimation.residuals import Residuals, median_of_sizes, symmetric
 from regression.estimation.solver import UNIT, y_unit
 from regression.inference.robust_weights import MAD, Robust, slopes, weights_of
 from regression.moments.passes import ExactSums, Passes
@@ -34,8 +34,8 @@ __all__ = ["MEstimate", "estimate"]
 
 MOST_STEPS = 500  # each of them two to four passes over the points
 NEGLIGIBLE = 1e-13  # length of a step, in units of the scale, up to which it is the last
-ROUNDING = 1e-9  # the same of a step no shorter than the one before, which then is the rounding of the residuals
-LEAST_SCALE = 1e-12  # of the largest residual: a smaller scale is rounding
+MOST_ROUNDING = 1e-9  # likewise, if it is no shorter than the step before: both are rounding of the residuals
+LEAST_SCALE = 1e-12  # share of the largest residual: a smaller scale is rounding
 SUSPECT, MOST_NAMED = 0.5, 10  # weight below which a row is named in a note, and number of rows that are named
 STORED = {"kind": one_of(Robust), "scale": or_null(NUMBER), "coefficients": or_null(list_of(TEXT)),
           "notes": list_of(TEXT)}  # fmt: skip
@@ -48,8 +48,8 @@ class MEstimate:
     Attributes:
         kind: Name of ψ.
         optimum: The coefficients, and the scale of their errors, if the iteration converged.
-        scale: Median of the residuals' sizes over 0.6745; ``None`` if it did not converge.
-        coefficients: Those of the last step, in T_k(u); ``None`` if there was none.
+        scale: Median of the residuals' sizes over 0.6745; ``None`` if the iteration did not converge.
+        coefficients: Coefficients of T_k(u) of the last step, if the iteration did not converge.
         notes: Notes on rows with a small weight.
     """
 
@@ -112,7 +112,7 @@ class _NotConvergedError(Exception):
 
 
 class _Step(NamedTuple):
-    """Coefficients of T_k(u), and the scale of the residuals before the step to them."""
+    """The result of a step: coefficients of T_k(u), and the scale of the residuals before the step."""
 
     coefficients: Vector
     scale: float
@@ -123,24 +123,24 @@ def _iterate(solution: Solution, kind: Robust, start: _Step, passes: Passes) -> 
     coefficients, before, change, scale = start.coefficients, math.inf, math.inf, math.nan
     for _ in range(MOST_STEPS):
         residuals = Residuals(solution, coefficients)
-        middle, largest = middle_of_sizes(residuals, solution.nobs, passes)
+        middle, largest = median_of_sizes(residuals, solution.nobs, passes)
         scale = middle / MAD
         if scale <= LEAST_SCALE * largest:
             reason = "more than half of the points lie on the curve, and leave no scale"
             raise _NotConvergedError(reason, coefficients)
         coefficients, change = _step(solution, coefficients, _Weighted(kind, residuals, scale), passes)
-        if change <= NEGLIGIBLE * scale or before <= change <= ROUNDING * scale:
+        if change <= NEGLIGIBLE * scale or before <= change <= MOST_ROUNDING * scale:
             return _Step(coefficients, scale)
         before = change
-    reason = f"{MOST_STEPS} steps did not settle, the last one by {change / scale:.1g} of the scale"
+    reason = f"{MOST_STEPS} steps did not converge, the last one was {change / scale:.1g} of the scale"
     raise _NotConvergedError(reason, coefficients)
 
 
 def _step(solution: Solution, coefficients: Vector, weighted: "_Weighted", passes: Passes) -> tuple[Vector, float]:
-    """Return the least-squares curve with the weights of the residuals, and the largest change along a function.
+    """Return the least-squares curve with the weights of the residuals, and the size of the step's largest element.
 
-    In functions q that are orthonormal over the points the step z solves ``Σ w q qᵀ z = Σ w r q``; its parts have the
-    unit of the residuals, and each the standard error of the residuals' scale.
+    In functions q that are orthonormal over the points the step z solves ``Σ w q qᵀ z = Σ w r q``. Its elements have
+    the unit of the residuals, and their standard errors are about the residuals' scale.
     """
     request = second_pass(solution, coefficients)
     sums, count = ResidualSums(request), len(request.functions)
@@ -160,7 +160,7 @@ def _step(solution: Solution, coefficients: Vector, weighted: "_Weighted", passe
 
 @dataclass
 class _Weighted:
-    """Points with the weights ψ(u) / u of their residuals over the scale; and the sums that errors follow from.
+    """Points weighted by ψ(u) / u, with u the residual over the scale, and the sums from which errors follow.
 
     Attributes:
         kind: Name of ψ.
@@ -176,7 +176,7 @@ class _Weighted:
     _lock: Any = field(default_factory=threading.Lock)
 
     def points(self, points: Points) -> Points:
-        """Return points on the CPU with the sigma of their weights, without those of weight 0."""
+        """Return points on the CPU with sigma divided by the root of their weight, without those of weight 0."""
         weight = weights_of(self.residuals.at(points) / self.scale, self.kind)
         own, weight = points.chosen((weight > 0).nonzero().flatten()), weight[weight > 0]
         sigma = torch.ones_like(weight) if own.sigma is None else own.sigma.double()
@@ -195,7 +195,7 @@ class _Weighted:
             self._suspects = _least(torch.cat([self._suspects, rows]))
 
     def result(self, solution: Solution, passes: Passes) -> tuple[Decimal, int, tuple[str, ...]]:
-        """Return the factor from ``(AᵀWA)⁻¹`` to the covariance, how many points are beyond, and notes on points."""
+        """Return the factor from ``(AᵀWA)⁻¹`` to the covariance, the number of points beyond, and notes on points."""
         squares, slope, slope_squares, beyond, suspects = self._sums.values()
         count, mean = solution.nobs, slope / solution.nobs
         variance = (slope_squares - slope * mean) / (count - 1)
@@ -207,7 +207,7 @@ class _Weighted:
 
 
 def _least(rows: Tensor) -> Tensor:
-    """Return the rows of the smallest weights, in the first column, shape (n, 3)."""
+    """Return the rows with the smallest weights, which are the first column, shape (n, 3)."""
     columns = cast("NDArray[np.float64]", rows.numpy())
     return rows[torch.from_numpy(np.lexsort(columns.T[::-1])[:MOST_NAMED].copy())]
 
@@ -216,7 +216,7 @@ def _note(count: int, least: Tensor) -> tuple[str, ...]:
     """Return a note on points whose weight is below a half, those with the smallest weights first."""
     if not count:
         return ()
-    said: Sequence[str] = [f"({x:g}, {y:g}) by {weight:.2g}" for weight, x, y in least.tolist()]
-    more = ", …" if count > len(said) else ""
+    named: Sequence[str] = [f"({x:g}, {y:g}) by {weight:.2g}" for weight, x, y in least.tolist()]
+    more = ", …" if count > len(named) else ""
     counts = "counts" if count == 1 else "count"
-    return (f"{counted(count, 'point')} {counts} for less than half: {', '.join(said)}{more}",)
+    return (f"{counted(count, 'point')} {counts} for less than half: {', '.join(named)}{more}",)

@@ -32,7 +32,7 @@ from regression.solutions.within import Within
 
 __all__ = ["refine", "second_pass"]
 
-EVALUATED_BITS = 103  # correct bits of a sum of few products of double-double numbers
+EVALUATED_BITS = 103  # correct bits of a sum of a few products of double-double numbers
 
 
 def second_pass(solution: Solution, coefficients: Vector | None = None) -> SecondPass:
@@ -65,7 +65,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
 
     Args:
         solution: That of the first pass.
-        request: What the sums are of.
+        request: The curve and the functions of the second pass.
         sums: The sums of all points, see ``loops.add_residuals``, in units of 2^-100.
     """
     count = len(request.functions)
@@ -108,7 +108,7 @@ def refine(solution: Solution, request: SecondPass, sums: Sequence[int]) -> Solu
 
 
 def _known(solution: Solution, request: SecondPass, functions: Matrix) -> tuple[Vector, Within | None]:
-    """Return the curve of the second pass in the new functions, in v's unit; 0 within constraints, where it is kept."""
+    """Return the curve of the second pass in the new functions, in v's unit; 0 within constraints, whose base it is."""
     y, count = y_unit(solution.frame), len(functions)
     curve = from_pairs(request.curve)
     curve[0] += (Decimal(solution.frame.y_center) - solution.offset) / y

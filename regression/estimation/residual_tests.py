@@ -1,7 +1,7 @@
 """Tests of residuals from sums over the rows: the same bits for any division of the rows into parts and processes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from regression.common.collectives import all_gather_objects, all_gather_rows, r
 from regression.common.points import Points
 from regression.curves.decimals import finite_float, precise
 from regression.curves.frame import Frame
+from regression.estimation.residuals import LEAST_LEFT
 from regression.estimation.solver import solve
 from regression.inference.answers import Answers
 from regression.inference.distributions import chi2_tail, f_tail
@@ -27,9 +28,8 @@ __all__ = ["ResidualTest", "ResidualTests", "ResidualTotals"]
 Array = NDArray[np.float64]
 
 MOST_LEVELS = 1 << 18  # distinct x that are kept, 24 MiB
-LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1
-SLACK = 1.001  # by which a squared residual may exceed the sum of all of them
-NO_TESTS = "residuals are not tested: {}"
+SLACK = 1.001  # factor by which a squared residual may exceed the sum of all squared residuals
+NOT_TESTED = "residuals are not tested: {}"
 BEYOND = "PRESS is unknown: it is beyond float64's range"
 ROUNDING = "residuals are not tested: they are no larger than the rounding of y"
 ALONE = "PRESS is unknown: a point alone decides the curve there (its leverage is 1)"
@@ -52,12 +52,12 @@ class ResidualTest(NamedTuple):
     df: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResidualTests:
-    """What the residuals of all rows say about a fit; ``None`` where it is unknown.
+    """Tests of the residuals of all rows; ``None`` if unknown.
 
     Attributes:
-        press: ``Σ w (r / (1 − h))²``, from the distance of each row from the curve of all others.
+        press: ``Σ w (r / (1 − h))²``, the squared distances of the rows from the curves of all other rows.
         loo: ``press / N``: the exact cross-validation that leaves one row out at a time.
         durbin_watson: ``Σ (r_t − r_{t−1})² / Σ r_t²``, of √w r in the order of the rows: near 2 without
             autocorrelation (Durbin and Watson 1950).
@@ -76,11 +76,9 @@ class ResidualTests:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return these as plain numbers and strings, for ``fit.json``."""
-        found = {
-            name: value._asdict() if isinstance(value, ResidualTest) else value for name, value in vars(self).items()
-        }
-        return found | {"notes": list(self.notes)}
+        """Return the tests as plain numbers and strings, for ``fit.json``."""
+        own = {field.name: getattr(self, field.name) for field in fields(ResidualTests)} | {"notes": list(self.notes)}
+        return {name: value._asdict() if isinstance(value, ResidualTest) else value for name, value in own.items()}
 
 
 class ResidualTotals:
@@ -101,7 +99,7 @@ class ResidualTotals:
         self._latest: float | None = None  # the last residual of the rows before
 
     def add(self, rows: RowDiagnostics, device: torch.device) -> None:
-        """Add the next rows, at most 2^22; of several processes each adds its part of them, which follow by rank.
+        """Add the next rows, at most 2^22; several processes add parts of them, in the order of their ranks.
 
         Args:
             rows: This process's rows.
@@ -141,7 +139,7 @@ class ResidualTotals:
         parts = all_gather_objects((self.sums, self.least_left, self.are_known, self.is_rounding))
         every, left, known, rounding = zip(*parts, strict=True)
         if not all(known):
-            return ResidualTests(notes=(NO_TESTS.format(self.untested or UNKNOWN),))
+            return ResidualTests(notes=(NOT_TESTED.format(self.untested or UNKNOWN),))
         if any(rounding):
             return ResidualTests(notes=(ROUNDING,))
         total = reduce(lambda a, b: a.plus(*b), every)
@@ -151,12 +149,13 @@ class ResidualTotals:
         notes = [] if press is not None else [ALONE if missed is None else BEYOND]
         notes += [lack] if isinstance(lack, str) else []
         return ResidualTests(
-            press, loo, total.steps / total.squares,
-            self._breusch_pagan(moments), None if isinstance(lack, str) else lack, tuple(notes),
+            press=press, loo=loo, durbin_watson=total.steps / total.squares,
+            breusch_pagan=self._breusch_pagan(moments), lack_of_fit=None if isinstance(lack, str) else lack,
+            notes=tuple(notes),
         )  # fmt: skip
 
     def _in_units(self, square: float) -> float | None:
-        """Return a sum of squares in the unit of the residuals; ``None`` if float64 lacks it."""
+        """Return a sum of squares in the unit of the residuals; ``None`` if it is beyond float64's range."""
         with precise():
             return finite_float(Decimal(square) * Decimal(4) ** self.exponent) or None
 
@@ -172,7 +171,7 @@ class ResidualTotals:
 
 
 class _Sums(NamedTuple):
-    """Number of rows, and sums of r², of squared steps and of squared misses, in units of 2^-1126."""
+    """Number of rows, and sums of r², ``(r_t − r_{t−1})²`` and ``(r / (1 − h))²`` in units of 2^-1126."""
 
     rows: int = 0
     squares: int = 0

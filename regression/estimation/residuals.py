@@ -1,4 +1,4 @@
-"""Residuals of a curve at any of its points, and the median of their sizes over points that are not kept in memory."""
+"""Residuals of a curve, and the median of their sizes over points that are not kept in memory."""
 
 import threading
 from collections.abc import Sequence
@@ -17,15 +17,16 @@ from regression.estimation.bands import curve_of
 from regression.moments.passes import Passes
 from regression.solutions.solution import Solution
 
-__all__ = ["Residuals", "exponent_of", "middle_of_sizes", "symmetric"]
+__all__ = ["LEAST_LEFT", "Residuals", "exponent_of", "median_of_sizes", "symmetric"]
 
+LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h that counts as below 1: the other points determine the curve
 CELL_BITS = 16  # a pass counts the numbers in 2^16 cells
 MOST_KEPT = 1 << 20  # numbers that each process keeps to sort them
-TOP = 0x7FF << 52  # bit pattern of infinity
+INFINITY = 0x7FF << 52  # its bit pattern
 
 
 def exponent_of(square: Decimal) -> int:
-    """Return the exponent of a power of two near the root of a number, for residuals whose squares float64 lacks."""
+    """Return the exponent of a power of two near the root of a number, whose square may be beyond float64's range."""
     with precise():
         return int(square.log10() / Decimal(4).log10()) if square > 0 else 0
 
@@ -66,12 +67,12 @@ class Residuals:
         return columns if points.sigma is None else columns / points.sigma[:, None].double()
 
 
-def middle_of_sizes(residuals: Residuals, nobs: int, passes: Passes, most_kept: int = MOST_KEPT) -> tuple[float, float]:
-    """Return the median of the residuals' sizes, and the largest size, exactly.
+def median_of_sizes(residuals: Residuals, nobs: int, passes: Passes, most_kept: int = MOST_KEPT) -> tuple[float, float]:
+    """Return the exact median of the residuals' sizes, and the largest size.
 
-    Numbers that are not negative have the order of their bit patterns. While too many lie between the bounds that are
-    known of the median, a pass counts those in each of 65,536 cells between these, and the cell with the median gives
-    the next bounds; then one more pass keeps the numbers in it. Of up to a million points there is that pass alone.
+    Numbers that are not negative are ordered as their bit patterns. While too many lie between the known bounds of the
+    median, a pass counts the numbers in each of 65,536 cells between the bounds; the cell with the median gives the
+    next bounds. One more pass keeps the numbers between the last bounds; for up to a million points it is the only one.
 
     Args:
         residuals: The residuals.
@@ -79,7 +80,7 @@ def middle_of_sizes(residuals: Residuals, nobs: int, passes: Passes, most_kept: 
         passes: The passes over them.
         most_kept: Largest number of points that are kept.
     """
-    lower, upper, wanted = 0, TOP + 1, ((nobs - 1) // 2, nobs // 2)
+    lower, upper, wanted = 0, INFINITY + 1, ((nobs - 1) // 2, nobs // 2)
     below, inside = 0, nobs
     while inside > most_kept and upper - lower > 1:
         shift = max(0, (upper - lower - 1).bit_length() - CELL_BITS)
@@ -94,7 +95,7 @@ def middle_of_sizes(residuals: Residuals, nobs: int, passes: Passes, most_kept: 
 
 
 def _count(residuals: Residuals, passes: Passes, lower: int, upper: int, shift: int) -> NDArray[np.int64]:
-    """Return how many sizes are in each cell of 2^shift bit patterns from lower to before upper."""
+    """Return the number of sizes in each cell of 2^shift bit patterns, from lower to before upper."""
     cells = (upper - lower - 1 >> shift) + 1
     counts, lock = np.zeros(cells, np.int64), threading.Lock()
 
@@ -109,7 +110,7 @@ def _count(residuals: Residuals, passes: Passes, lower: int, upper: int, shift: 
 
 
 def _keep(residuals: Residuals, passes: Passes, lower: int, upper: int) -> tuple[NDArray[np.float64], float, float]:
-    """Return the sizes from lower to before upper, sorted, unless all are one number; the next one; and the largest."""
+    """Return the sorted sizes between the bounds, none if these leave one number; the next; and the largest."""
     parts, ends, lock = [np.empty(0)], [np.inf, 0.0], threading.Lock()
 
     def add(points: Points) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from regression.common.points import Points
 from regression.curves.basis import design
 from regression.curves.decimals import Vector
-from regression.solutions.optimum import Optimum, moved, orthonormal
+from regression.solutions.optimum import Optimum, move, orthonormal
 from regression.solutions.solution import Solution
 
 __all__ = ["TotalOf", "find_optimum"]
@@ -20,8 +20,8 @@ TotalOf = Callable[[Callable[[Points], Tensor]], Tensor]  # sums a function of p
 
 MAX_STEPS = 100
 NEGLIGIBLE_SE = 1e-6  # a step of at most this length, in standard errors, is the last
-MIN_CURVATURE = 1e-6  # smallest share, in any direction, that points within the threshold have of the curvature of all
-ROWS_PER_PART = 1 << 18
+MIN_CURVATURE = 1e-6  # least share, in any direction, of the curvature of all points that those inside must have
+ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class State:
     Attributes:
         loss: ``Σ ψ (r - ψ / 2)``, Huber's loss.
         squares: ``Σ ψ²``.
-        inside: Number of points with ``|r| <= δ``.
+        inside: Number of points with ``|r| <= δ``, which are called inside.
         gradient: ``Σ ψ q``, the negative gradient of the loss in the functions q, shape (rank,).
         curvature: ``Σ q qᵀ`` of the points inside, shape (rank, rank); for all points it is the unit matrix.
         weighted: ``Σ (ψ / r) q qᵀ`` of all points, shape (rank, rank).
@@ -74,7 +74,7 @@ class Huber:
 
     def coefficients(self, steps: Tensor) -> Vector:
         """Return the coefficients of T_k(u), shape (degree + 1,), after steps, shape (rank,)."""
-        return moved([Decimal(value) for value in self.base.tolist()], self.functions, steps.tolist())
+        return move([Decimal(value) for value in self.base.tolist()], self.functions, steps.tolist())
 
     def state(self, steps: Tensor, total: TotalOf) -> State:
         """Return the sums over all points after steps, shape (rank,)."""
@@ -88,8 +88,8 @@ class Huber:
         functions, base, steps = (numbers.to(device) for numbers in (self._rows, self.base, steps))
         sums = torch.zeros(3 + self.rank + 2 * self.rank**2, dtype=torch.float64, device=device)
         center, power, stretch, *_ = self.frame.loop_numbers()
-        for start in range(0, len(points.x), ROWS_PER_PART):
-            part = points.chosen(slice(start, start + ROWS_PER_PART))
+        for start in range(0, len(points.x), ROWS_AT_ONCE):
+            part = points.chosen(slice(start, start + ROWS_AT_ONCE))
             columns = design((part.x.double() - center) * power * stretch, len(base) - 1, "chebyshev")
             rows = columns @ functions.T  # (n, rank)
             residual = (part.y.double() - base[0]) - columns[:, 1:] @ base[1:] - rows @ steps

@@ -1,7 +1,7 @@
-"""The middle of the sandwich covariance: errors without equal scatter, or without independent residuals.
+"""Sandwich covariance, for residuals of unequal scatter, or that depend on each other.
 
-In functions q that are orthonormal over the points, ``Σ w q qᵀ = 1``, the covariance of the coefficients is the sum
-``Σ w² r² q qᵀ`` itself (White 1980). It takes one more pass over the points.
+In functions q that are orthonormal over the points, ``Σ w q qᵀ = 1``, the covariance of the coefficients is the middle
+of the sandwich itself, ``Σ w² r² q qᵀ`` (White 1980). It takes one more pass over the points.
 """
 
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ from torch import Tensor
 from regression.common.errors import UsageError
 from regression.common.points import Points
 from regression.common.rules import or_null, require_option, whole
-from regression.estimation.residuals import Residuals, exponent_of, symmetric
+from regression.estimation.residuals import LEAST_LEFT, Residuals, exponent_of, symmetric
 from regression.moments.passes import ExactSums, Passes
 from regression.solutions.optimum import orthonormal
 from regression.solutions.solution import Solution
@@ -22,17 +22,15 @@ from regression.solutions.solution import Solution
 __all__ = ["CovType", "ScoreCovariance", "covariance_of_scores"]
 
 CovType = Literal["nonrobust", "HC0", "HC1", "HC3", "HAC"]
-LEAST_LEFT = 2.0**-30  # smallest 1 - h for a leverage h below 1
-
 Array = NDArray[np.float64]
 
 
 class ScoreCovariance(NamedTuple):
-    """A covariance whose numbers may be beyond float64.
+    """A covariance whose numbers may be beyond float64's range.
 
     Attributes:
-        matrix: It in units of ``4^exponent``, shape (rank, rank).
-        exponent: Residuals are in units of ``2^exponent``, near their size.
+        matrix: The covariance in units of ``4^exponent``, shape (rank, rank).
+        exponent: That of a power of two near the size of the residuals.
     """
 
     matrix: Array
@@ -74,7 +72,7 @@ def covariance_of_scores(solution: Solution, cov_type: CovType, maxlags: int | N
 
 
 class _Scores:
-    """Scores ``w r q``, and the sums of their products, exact and so the same for every division of the rows."""
+    """Scores ``w r q``, and exact sums of their products, which are the same for every division of the rows."""
 
     def __init__(self, solution: Solution, are_left_out: bool) -> None:
         self.exponent, self.functions = exponent_of(solution.ssr / solution.nobs), orthonormal(solution)
@@ -84,7 +82,7 @@ class _Scores:
         self.sums = ExactSums(self.places.shape[1] + 1)  # the last one counts points of leverage 1
 
     def of(self, points: Points) -> tuple[Tensor, Tensor]:
-        """Return the scores, shape (n, K), with r from the curve without the point if asked; and where h is 1."""
+        """Return the scores, shape (n, K), and where h is 1; with ``are_left_out``, r is that of a point left out."""
         columns, residual = self.residuals.columns(self.functions, points), self.residuals.at(points)
         is_alone = torch.zeros_like(residual, dtype=torch.bool)
         if self.are_left_out:
@@ -101,8 +99,8 @@ class _Scores:
         self._add(scores[:, self.places[0]] * scores[:, self.places[1]], is_alone)
 
     def add_products(self, scores: Tensor, before: int, lags: int) -> None:
-        """Add the products of scores up to so many rows apart, of the rows after the first ones."""
-        missing = scores.new_zeros(lags - before, scores.shape[1])  # ahead of the first row of all
+        """Add weighted products of the scores of rows up to ``lags`` apart; the first ``before`` rows precede these."""
+        missing = scores.new_zeros(lags - before, scores.shape[1])  # before the first row of all
         scores = torch.cat([missing, scores])
         own = scores[lags:]
         near = own / 2

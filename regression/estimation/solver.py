@@ -25,7 +25,7 @@ UNIT = Decimal(1 << UNIT_BITS)
 
 @dataclass(frozen=True)
 class System:
-    """The normal equations ``M a = b`` in T_k(u), in the users' units of y and sigma, and ``q = Σ w (y - offset)²``."""
+    """The normal equations ``M a = b`` in T_k(u), in the user's units of y and sigma, and ``Σ w (y - offset)²``."""
 
     matrix: Matrix
     right: Vector
@@ -52,7 +52,7 @@ def system(moments: Moments, degree: int, offset: float = 0.0) -> System:
 
 
 def y_unit(frame: Frame) -> Decimal:
-    """Return the unit of v in units of y."""
+    """Return the unit of v, the sums' coordinate of y, in the unit of y."""
     return Decimal(2) ** frame.y_exponent
 
 
@@ -107,7 +107,7 @@ def solve(
 
 
 def _solve_within(moments: Moments, constraints: Constraints) -> Solution:
-    """Return the least-squares polynomial among those that meet constraints: fits y minus one that meets them."""
+    """Return the least-squares polynomial among those that meet constraints, by a fit of y minus one of them."""
     frame = moments.frame
     with precise():
         family = constraints.family("chebyshev", *center_and_scale(frame))

@@ -1,4 +1,4 @@
-"""The pictures of a fit, in the only files with matplotlib. May import common, curves and inference.
+"""The figures of a fit, in the only files that import matplotlib. May import common, curves and inference.
 
 - ``figure``: the figure of a fit, and its files.
 - ``panels``: the panels of curve and residuals.

@@ -11,22 +11,22 @@ from regression.figures.panels import BLUE, GREY, ORANGE, few_ticks, plain_text
 from regression.inference.fitted import Fitted
 from regression.inference.row_diagnostics import RowDiagnostics
 
-__all__ = ["diagnostics"]
+__all__ = ["draw_diagnostics"]
 
-COOK = 0.5, 1.0  # Cook's distances that are drawn: a point beyond 1 moves the curve much
-TITLE = f"leverage (Cook's distance: dotted {COOK[0]:g}, dashed {COOK[1]:g})"
-MAX_LABELLED = 3  # points of a panel with the numbers of their rows
-MIN_MEDIAN_POINTS = 30  # with fewer points there is no running median
+COOK = 0.5, 1.0  # Cook's distances with lines: a point beyond 1 has a large influence on the curve
+LEVERAGE_TITLE = f"leverage (Cook's distance: dotted {COOK[0]:g}, dashed {COOK[1]:g})"
+MAX_LABELLED = 3  # points of a panel that have the numbers of their rows
+MIN_MEDIAN_POINTS = 30  # for a running median
 
 
-def diagnostics(
+def draw_diagnostics(
     fit: Fitted,
     points: Points,
     title: str,
     first_row: int | None = None,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw residuals against fitted values, their quantiles, their size, and leverage with Cook's distance.
+    """Draw four panels: residuals against fitted values, their quantiles, their size, and leverage.
 
     The three largest residuals, or Cook's distances, of each panel are labelled with the numbers of their rows.
 
@@ -34,7 +34,7 @@ def diagnostics(
         fit: The fit.
         points: Some of its points, or all.
         title: Title of the figure.
-        first_row: Number of the row of the first point, where the points are rows that follow each other.
+        first_row: Number of the row of the first point, if the points are consecutive rows.
         size: Width and height in inches.
 
     Raises:
@@ -92,14 +92,14 @@ def _draw_median(axes: Axes, x: Tensor, y: Tensor) -> None:
     parts = x.argsort().tensor_split(min(10, len(x) // 10))
     middles = [(float(x[part].median()), float(y[part].median())) for part in parts]
     axes.plot(*zip(*middles, strict=True), color=ORANGE, linewidth=1.5)
-    # A legend would hide points.
+    # In the title, because a legend would hide points.
     axes.set_title(f"{axes.get_title()} (line: running median)", fontsize="medium")
 
 
 def _draw_leverage(axes: Axes, rows: RowDiagnostics, size: int, first_row: int | None) -> None:
     """Draw residuals against leverage, with lines of equal Cook's distance."""
     axes.axhline(0, color=GREY, linewidth=1)
-    _scatter(axes, rows.leverage, rows.standardized, _largest(rows.cook), first_row, TITLE)
+    _scatter(axes, rows.leverage, rows.standardized, _largest(rows.cook), first_row, LEVERAGE_TITLE)
     low, high = axes.get_ylim()
     top = float(rows.leverage.max())
     leverage = torch.linspace(top / 100, min(1.15 * top, 0.999), 100, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The figure of a fit, new or in a user's axes, and its files; matplotlib's global state does not change."""
+"""The figure of a fit, new or in a user's axes, and its files; matplotlib's global state is not changed."""
 
 import gc
 import io
@@ -37,14 +37,14 @@ __all__ = ["ENDINGS", "Bands", "Figure", "figure", "figure_file", "plot", "shown
 
 Bands = Literal["both", "confidence", "prediction", "none"]
 
-COMPRESSION = 3  # level of PNG: files are a tenth larger than at the usual 6, in two thirds of the time
+COMPRESSION = 3  # level of PNG: takes two thirds of the time of the usual 6, for files that are a tenth larger
 ENDINGS = (".png", ".pdf", ".svg")
 GAPS_INCHES, HEIGHT_SHARES = (0.1, 0.65), (5, 2, 2.5)  # between panels, and of the panels
-LEFT, RIGHT, BOTTOM = 0.8, 0.2, 0.55  # margins in inches
-NARROW_INCHES = 5  # a narrower figure has small letters, markers and lines
+LEFT_INCHES, RIGHT_INCHES, BOTTOM_INCHES = 0.8, 0.2, 0.55  # margins
+NARROW_INCHES = 5  # width below which letters, markers and lines are small
 SMALL: dict[Any, Any] = {"font.size": 8, "lines.markersize": 3.5, "lines.linewidth": 1.0}
-MAX_POINTS = 2000  # that are drawn: more hide each other
-REMARK_CHARACTERS = 90  # of a line
+MAX_POINTS = 2000  # that are drawn: more would hide each other
+REMARK_CHARACTERS = 90  # of a line of the remark
 
 
 class NotebookFigure(Figure):
@@ -55,14 +55,14 @@ class NotebookFigure(Figure):
 
 
 def figure_file(figure: Figure, ending: str, dpi: float = 120) -> bytes:
-    """Draw a figure, which takes a while, and return the bytes of a PNG, PDF or SVG file.
+    """Return the bytes of a PNG, PDF or SVG file of a figure; this draws it, which takes most of the time.
 
     Args:
         figure: The figure.
-        ending: Which of ``ENDINGS`` the file has.
+        ending: One of ``ENDINGS``.
         dpi: Dots per inch of a PNG.
     """
-    file, undated = io.BytesIO(), {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same bytes each time
+    file, undated = io.BytesIO(), {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # for reproducible bytes
     options = {"pil_kwargs": {"compress_level": COMPRESSION}} if ending == ".png" else {"metadata": undated[ending]}
     with _without_garbage_collection(), matplotlib.rc_context({"svg.hashsalt": "regression"}):
         figure.savefig(file, format=ending[1:], dpi=dpi, **options)
@@ -83,7 +83,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def styled(style: str | None) -> Iterator[None]:
-    """Draw in a style of matplotlib, given by its name or the path of its file.
+    """Apply a style of matplotlib within the block; it is given by its name or the path of its file.
 
     Raises:
         UsageError: If there is no such style.
@@ -123,7 +123,7 @@ def shown_fit(
         points: Some of its points, or all.
         axes: Names of x and y; by default those of the fit.
         held_out: Points that were not fitted.
-        first_row: Number of the row of the first point, where the points are rows that follow each other.
+        first_row: Number of the row of the first point, if the points are consecutive rows.
         bands: Which bands are drawn.
     """
     sigma, label = points.sigma, points_label(len(points.x), fit.nobs)
@@ -154,7 +154,7 @@ def _curve_label(fit: Fitted) -> str:
 
 
 def _remark(fit: Fitted) -> str | None:
-    """Return the note that a reader must know to judge the curve: that it is undetermined, or has not converged."""
+    """Return the note that the curve is undetermined, or has not converged, if there is one."""
     notes = [note for note in fit.notes if note.startswith((UNDETERMINED, NOT_CONVERGED))]
     return fill(notes[0].partition(";")[0], REMARK_CHARACTERS) if notes else None
 
@@ -203,22 +203,23 @@ def _fill(result: Figure, title: str, shown: ShownPoints, curve: ShownCurve, his
 
 
 def _panels(figure: Figure, count: int, top: float) -> list[Axes]:
-    """Return panels one below the other, with fixed margins: a layout engine would take most of the time of drawing."""
+    """Return panels one below the other, with fixed margins: a layout engine takes most of the time of drawing."""
     width, height = figure.get_size_inches()
     gaps, shares = (*GAPS_INCHES[: count - 1], 0.0), HEIGHT_SHARES[:count]
-    total, edge, panels = height - top - BOTTOM - sum(gaps), height - top, list[Axes]()  # heights in inches
+    total, edge, panels = height - top - BOTTOM_INCHES - sum(gaps), height - top, list[Axes]()  # heights in inches
     for share, gap in zip(shares, gaps, strict=True):
         size = total * share / sum(shares)
         edge -= size
-        panels.append(figure.add_axes((LEFT / width, edge / height, 1 - (LEFT + RIGHT) / width, size / height)))
+        inner = 1 - (LEFT_INCHES + RIGHT_INCHES) / width
+        panels.append(figure.add_axes((LEFT_INCHES / width, edge / height, inner, size / height)))
         edge -= gap
     return panels
 
 
 def _write_title(axes: Axes, title: str, remark: str | None) -> None:
-    """Write the title, and below it in colour the remark."""
+    """Write the title, and the remark below it in red."""
     lines = 0 if remark is None else remark.count("\n") + 1
-    # A given y spares matplotlib the search for what the title might hide, which takes a tenth of the time of drawing.
+    # Without a given y matplotlib searches for what the title might hide, in a tenth of the time of drawing.
     axes.set_title(plain_text(title), y=1, pad=6 + 13 * lines)
     if remark is not None:
         axes.annotate(plain_text(remark), (0.5, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
@@ -276,7 +277,7 @@ def plot(
 
 
 def _panel_below(axes: Axes) -> Axes:
-    """Return new axes that take the lower part of the area of given ones."""
+    """Return new axes in the lower part of the area of given ones."""
     from mpl_toolkits.axes_grid1 import make_axes_locatable  # type: ignore[import-untyped]
 
     below: Axes = make_axes_locatable(axes).append_axes("bottom", size="40%", pad=0.1, sharex=axes)

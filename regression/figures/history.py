@@ -16,7 +16,7 @@ class Losses:
     """A panel of the losses of a descent.
 
     Attributes:
-        by_update: The losses, at least one, by the number of updates made before each.
+        by_update: Losses by the number of updates made before, at least one.
         name: Name of the loss.
     """
 
@@ -35,10 +35,10 @@ class Losses:
 
 @dataclass(frozen=True)
 class Degrees:
-    """A panel of the criteria of the compared degrees; the lowest one is marked.
+    """A panel of the criterion of the compared degrees; the lowest value is marked.
 
     Attributes:
-        by_degree: The criterion of each degree, at least one.
+        by_degree: Values of the criterion by degree, at least one.
         name: Name of the criterion.
     """
 

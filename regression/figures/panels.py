@@ -1,6 +1,6 @@
 """The two panels of a curve: points, curve and bands; and the residuals.
 
-Points go to matplotlib as arrays of numpy, because it treats a tensor as a sequence and makes an object of each number.
+matplotlib gets arrays of numpy, because it treats a tensor as a sequence and makes an object of each number.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,16 +22,16 @@ __all__ = ["BANDS", "BLUE", "GREY", "MAX_LARGE_POINTS", "ORANGE", "ShownCurve", 
 
 BLUE, ORANGE, GREEN, GREY = "#3a78c2", "#d1571b", "#2e9e6b", "#8a8a8a"  # visible on white and on black
 BANDS = {"prediction": ("obs_ci", 0.12, "of new points"), "confidence": ("mean_ci", 0.3, "confidence")}
-MAX_LARGE_POINTS = 30  # more points than these are drawn smaller
+MAX_LARGE_POINTS = 30  # of more points each is drawn smaller
 CURVE_POINTS = 201
 MAX_NAME_CHARACTERS = 18  # of y: a longer name does not fit with "− fit" beside the panel of residuals
-MAX_BARS = 150  # error bars: more hide each other
-MAX_LABELLED = 5  # outliers with the number of their row
+MAX_BARS = 150  # error bars: more would hide each other
+MAX_LABELLED = 5  # outliers that have the number of their row
 LABEL_WIDTH = 0.12  # of the panel: two labels nearer to each other would overlap
 MAX_TICKS = 6  # of an axis: each takes longer to draw than all points
-MIN_TICK_INCHES = 0.25  # from one to the next
+MIN_TICK_INCHES = 0.25  # from one tick to the next
 MAX_LEGEND_HEIGHT = 0.6  # of the panel
-OUTLYING = 6  # standard deviations, by the median of sizes: residuals beyond do not set the scale
+OUTLYING = 6  # standard deviations, estimated by the median of sizes, from which a residual is an outlier
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ShownPoints:
         errors: Standard deviations of y, shape (N,), for bars at up to 150 of the points, or ``None``.
         label: Name in the legend.
         held_out: Points that were not fitted, drawn in another colour, or ``None``.
-        first_row: Number of the row of the first point, where the points are rows that follow each other.
+        first_row: Number of the row of the first point, if the points are consecutive rows.
         x_errors: Standard deviations of x, likewise.
     """
 
@@ -62,12 +62,11 @@ class ShownCurve:
     """A curve to draw.
 
     Attributes:
-        predict: From points (N,) to the curve: an object with ``mean`` and the limits of ``mean_ci`` and ``obs_ci``,
-            NaN where unknown.
+        predict: From points of shape (N,) to an object such as ``Prediction``, with NaN for unknown bands.
         label: Name in the legend.
         level: Probability of the bands.
         bands: Which of ``BANDS`` are drawn, where they are known.
-        remark: What the reader must know to judge the curve, written below the title.
+        remark: Why the curve is not to be trusted, written below the title.
     """
 
     predict: Callable[[Tensor], Any]
@@ -83,7 +82,7 @@ def points_label(shown: int, total: int) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return a text from a file so that matplotlib shows it as it is, not as mathematics or control characters."""
+    """Return a text from a file such that matplotlib shows its characters, instead of mathematics."""
     return printable(text).replace("$", r"\$")
 
 
@@ -112,7 +111,7 @@ def draw_curve(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
 
 
 def draw_residuals(axes: Axes, shown: ShownPoints, curve: ShownCurve) -> None:
-    """Draw the residuals; outliers that would flatten the others are marked at the edge, with their rows."""
+    """Draw the residuals; outliers do not set the scale, and are marked at the edges with the numbers of their rows."""
     x, y = shown.points.x.double(), shown.points.y.double()
     residual = y - curve.predict(x).mean
     axes.axhline(0, color=ORANGE, linewidth=1)
@@ -153,7 +152,7 @@ def _draw_points(
 
 
 def _draw_bars(axes: Axes, x: Tensor, y: Tensor, errors: Tensor, across: bool) -> None:
-    """Draw error bars of y, or of x; one that is far longer than the others leaves the panel."""
+    """Draw error bars of y, or of x; those that are far longer than the others are cut off by the panel."""
     value = x if across else y
     shown = errors.clamp(max=max(float(value.max() - value.min()), 3 * float(errors.median())))
     (left, right), (short_left, short_right) = (_ends(x, y, sizes, across) for sizes in (errors, shown))
@@ -168,7 +167,7 @@ def _ends(x: Tensor, y: Tensor, errors: Tensor, across: bool) -> list[Tensor]:
 
 
 def _outliers(residual: Tensor) -> Tensor:
-    """Return which residuals lie far beyond the others; none if these would be more than a tenth."""
+    """Return which residuals are outliers; none if more than a tenth would be."""
     size = (residual - residual.median()).abs()
     is_far = size > OUTLYING * 1.4826 * size.median()  # normal residuals have a median size of σ / 1.4826
     is_usable = len(residual) >= 6 and size.median() > 0 and is_far.sum() <= len(residual) / 10

@@ -70,7 +70,7 @@ def draw_panels(
 
 
 def draw_spread(numbers: dict[str, Array], title: str, size: tuple[float, float] | None = None) -> Figure:
-    """Draw histograms of numbers of the series; those outside of the central 99 % are counted in the bins at the edges.
+    """Draw histograms of numbers of the series; numbers outside of the central 99 % are counted in the outermost bins.
 
     Args:
         numbers: Numbers of shape (S,) by their names, NaN where they are undetermined.

@@ -17,7 +17,7 @@ from regression.estimation.bands import curve_of
 from regression.estimation.degree_choice import Choice
 from regression.estimation.m_estimate import MEstimate
 from regression.fits.fit import Fit
-from regression.fits.notes import notes
+from regression.fits.notes import notes_on
 from regression.moments.moments import Moments
 from regression.solutions.convergence import distance_from_optimum, is_converged
 from regression.solutions.criteria import Criteria, information_criteria
@@ -94,8 +94,9 @@ def build_fit(
     names = tuple(name for power, name in zip(model.powers, model.names, strict=True) if power in solution.powers)
     own["loss"] = _squared_loss(options, ssr, solution.nobs)
     rounding = None if at is None else _rounding(model.coefficients.dtype, solution, optimum)
-    said = notes(solution, names, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
-    named = robust.notes if robust else ()
+    notes = notes_on(solution, names, optimum, ssr, distance, options.absolute_sigma, omitted, at is None, rounding)
+    notes += [] if is_shown else [BEYOND]
+    notes += [*(choice.notes if choice else ()), *(robust.notes if robust else ())]
     with precise():
         return Fit(
             **own,
@@ -111,7 +112,7 @@ def build_fit(
             converged=None if distance is None else is_converged(distance),
             x_range=(solution.frame.low, solution.frame.high),
             curve=curve_of(solution, solution.coefficients if at is None else at, scale),
-            notes=(*said, *([] if is_shown else [BEYOND]), *(choice.notes if choice else ()), *named),
+            notes=tuple(notes),
             criterion=choice.criterion if choice else None,
             degree_table=tuple(map(asdict, choice.table)) if choice else (),
             **_kept(solution, names),
@@ -124,12 +125,12 @@ def _kept(solution: Solution, names: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a fit for its constraints, if there are any."""
     if solution.within is None:
         return {}
-    kept = solution.within.constraints
-    return {"fixed": {names[kept.powers.index(k)]: value for k, value in kept.fixed}, "through": kept.through}
+    own = solution.within.constraints
+    return {"fixed": {names[own.powers.index(k)]: value for k, value in own.fixed}, "through": own.through}
 
 
 def _rounding(dtype: torch.dtype, solution: Solution, optimum: Optimum) -> float | None:
-    """Return how many standard errors the rounding to a number type can move the optimum; ``None`` for float64."""
+    """Return how far rounding to a dtype can move the optimum, in standard errors; ``None`` for float64."""
     if dtype == torch.float64 or optimum.coefficients is None:
         return None
     with precise():
@@ -142,6 +143,6 @@ def _floats(values: Sequence[Decimal]) -> tuple[float, ...]:
 
 
 def _squared_loss(options: FitOptions, ssr: Decimal, nobs: int) -> float | None:
-    """Return the loss from the sum of squares if it follows from that, else the given one."""
+    """Return the loss computed from the sum of squares if it follows from that, otherwise the given one."""
     mean = float(ssr) / nobs
     return finite_float({"MSELoss": mean, "NormLoss": math.sqrt(mean / nobs)}.get(options.loss_name, options.loss))

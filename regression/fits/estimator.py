@@ -1,4 +1,4 @@
-"""What is estimated otherwise than by least squares, or by errors that assume equal scatter, in further passes."""
+"""Estimates that take further passes: M-estimates, errors for unequal scatter, and lines with errors in x."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from regression.moments.passes import Passes
 from regression.solutions.optimum import orthonormal
 from regression.solutions.solution import Solution
 
-__all__ = ["NEEDS_LINE", "Estimator", "Further"]
+__all__ = ["NEEDS_LINE", "Estimator", "FurtherEstimates"]
 
 NEEDS_LINE = "sigma_x needs a line through at least 3 points of different x"
 
 UNEQUAL = "errors are those of {}; prediction bands take the scatter of new points for equal nevertheless"
-MOST_EXPONENT = 1 << 12  # of residuals over sigma
+MOST_EXPONENT = 1 << 12  # of a power of two near the size of residuals over sigma
 TOO_FEW = "errors are not those of {}, which need more points than coefficients"
 ERRORS_IN_X = "x has errors too (York et al. 2004); prediction bands are those of y at an x without error"
 
@@ -36,11 +36,11 @@ class Estimator:
 
     Attributes:
         robust: Which M-estimate the curve is; ``None`` for least squares.
-        cov_type: What its errors go by.
-        maxlags: Largest number of rows between residuals that ``HAC`` lets depend on each other.
+        cov_type: Kind of its standard errors.
+        maxlags: Largest distance in rows of residuals that depend on each other, for ``HAC``.
 
     Raises:
-        UsageError: If a value is none of these, or two contradict.
+        UsageError: If an option has a wrong value, or two contradict each other.
     """
 
     robust: Robust | None = None
@@ -63,7 +63,7 @@ class Estimator:
     def require_compatible(
         self, is_auto: bool, absolute_sigma: bool, has_sigma_x: bool = False, is_constrained: bool = False
     ) -> None:
-        """Refuse other options that contradict it.
+        """Refuse other options that contradict the estimator.
 
         Args:
             is_auto: Whether the degree is to be chosen.
@@ -78,32 +78,32 @@ class Estimator:
         if has_sigma_x and (is_auto or is_constrained or self.cov_type != "nonrobust"):
             raise UsageError("sigma_x is for a line: leave out auto, terms, fix, through and cov_type")
 
-    def find(self, solution: Solution, has_sigma_x: bool, passes: Passes) -> "Further":
-        """Return what further passes find; all processes must call it.
+    def find(self, solution: Solution, has_sigma_x: bool, passes: Passes) -> "FurtherEstimates":
+        """Return the results of further passes; all processes must call it.
 
         Raises:
-            UsageError: If it is unknown for these points.
+            UsageError: If these points do not determine them.
         """
         if has_sigma_x:
             if solution.degree != 1 or not solution.has_intercept or solution.null or solution.nobs < 3:
                 raise UsageError(NEEDS_LINE)
-            return Further(line=find_line(solution, passes))
+            return FurtherEstimates(line=find_line(solution, passes))
         if self.robust is not None:
-            return Further(estimate(solution, self.robust, passes))
+            return FurtherEstimates(estimate(solution, self.robust, passes))
         if self.cov_type == "nonrobust" or solution.null or solution.nobs <= solution.rank:
-            return Further(cov_type=self.cov_type)
+            return FurtherEstimates(cov_type=self.cov_type)
         found = covariance_of_scores(solution, self.cov_type, self.maxlags, passes)
-        return Further(cov_type=self.cov_type, covariance=found)
+        return FurtherEstimates(cov_type=self.cov_type, covariance=found)
 
 
 @dataclass(frozen=True)
-class Further:
-    """What further passes have found.
+class FurtherEstimates:
+    """The results of further passes.
 
     Attributes:
         m_estimate: The M-estimate, if the curve is one.
-        cov_type: What the errors go by.
-        covariance: That of the coefficients of ``optimum.orthonormal``, if they do not assume equal scatter.
+        cov_type: Kind of the standard errors.
+        covariance: Covariance of the coefficients of ``optimum.orthonormal``, if it does not assume equal scatter.
         line: The line, if x has errors too.
     """
 
@@ -121,8 +121,8 @@ class Further:
             return None
         return self.m_estimate.optimum.coefficients or self.m_estimate.coefficients
 
-    def applied(self, fit: Fit, solution: Solution) -> Fit:
-        """Return a fit with the line, or the errors, that were found; the M-estimate has been made with it."""
+    def apply_to(self, fit: Fit, solution: Solution) -> Fit:
+        """Return a fit with the line, or the errors, that were found; ``build_fit`` has used the M-estimate."""
         if self.line is not None:
             return _with_line(fit, solution, self.line)
         if self.cov_type == "nonrobust" or fit.bse is None:
@@ -139,7 +139,7 @@ class Further:
         return replace(own, cov_type=self.cov_type, notes=(*fit.notes, UNEQUAL.format(self.cov_type)))
 
     def state(self) -> dict[str, Any] | None:
-        """Return what was found as plain numbers and strings, for a checkpoint; ``None`` where there is nothing."""
+        """Return the results as plain numbers and strings, for a checkpoint; ``None`` if there are none."""
         if self.m_estimate is None and self.line is None and self.cov_type == "nonrobust":
             return None
         return {
@@ -151,12 +151,12 @@ class Further:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any] | None, rank: int) -> "Further":
-        """Return what a state has; an older one has nothing."""
+    def from_state(cls, state: Mapping[str, Any] | None, rank: int) -> "FurtherEstimates":
+        """Return the results of a state; that of an older release is ``None``."""
         if state is None:
             return cls()
         matrices, exponents = or_null(list_of(list_of(NUMBER, rank), rank)), whole(-MOST_EXPONENT, MOST_EXPONENT)
-        state = {"exponent": 0, **state}  # older ones have none
+        state = {"exponent": 0, **state}  # older states have no exponent
         require_stored(state, {"cov_type": one_of(CovType), "covariance": matrices, "exponent": exponents}, "further.")
         matrix, line, found = state["covariance"], state["line"], state["m_estimate"]
         return cls(
@@ -168,7 +168,7 @@ class Further:
 
 
 def _with_line(fit: Fit, solution: Solution, line: LineWithErrors) -> Fit:
-    """Return the fit of a line through points with errors in x, its errors scaled as those of every fit."""
+    """Return the fit of a line through points with errors in x; its errors are scaled like those of other fits."""
     with precise():
         square = line.chi2 / fit.df_resid
         spread = Decimal(1) if fit.absolute_sigma else root(square)
@@ -188,7 +188,7 @@ def _with_line(fit: Fit, solution: Solution, line: LineWithErrors) -> Fit:
 
 
 def _with_errors(fit: Fit, solution: Solution, coefficients: Vector, errors: Matrix) -> Fit:
-    """Return a fit with the curve of coefficients of T_k(u), and with independent errors, the functions of a matrix."""
+    """Return a fit with other coefficients of T_k(u), and the errors of a sum of independent errors, a row for each."""
     curve = curve_of(solution, coefficients, None)
     with precise():
         columns = list(zip(*(solution.error_in_terms(row) for row in errors), strict=True))
@@ -198,6 +198,6 @@ def _with_errors(fit: Fit, solution: Solution, coefficients: Vector, errors: Mat
         return replace(
             fit,
             bse=np.array([float(root(row[k])) for k, row in enumerate(covariance)]),
-            cov_params=cov if np.isfinite(cov).all() else None,  # which a note of the fit says
+            cov_params=cov if np.isfinite(cov).all() else None,  # the fit has a note on it
             curve=replace(curve, error_functions=functions),
         )

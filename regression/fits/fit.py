@@ -113,8 +113,8 @@ class Fit(FitResult):
             sigma_x: Standard deviations of x, beside sigma: for error bars across.
 
         Returns:
-            The figure. A notebook shows it, and its ``savefig`` writes files. pyplot does not know it, unless it knows
-            the axes.
+            The figure. A notebook shows it, and its ``savefig`` writes files. It is not registered with pyplot, unless
+            the given axes are.
 
         Raises:
             UsageError: If the points are not numbers of one length, or ``ax`` is not axes of matplotlib.
@@ -127,8 +127,8 @@ class Fit(FitResult):
         )  # fmt: skip
 
     def _numbers(self, x: Any, y: Any, sigma: Any) -> tuple[Any, Any, Any]:
-        """Return columns with numbers in place of times."""
-        is_time = as_times("sigma", sigma) is not None  # else numbers in the unit of y
+        """Return columns with times converted to numbers."""
+        is_time = as_times("sigma", sigma) is not None  # otherwise numbers in the unit of y
         return (
             in_scale("x", x, self.x_time),
             in_scale("y", y, self.y_time),

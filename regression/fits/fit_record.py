@@ -22,7 +22,7 @@ from regression.solutions.optimum import Optimum
 
 __all__ = ["FitRecord", "Origin", "load_with_fit", "state_of"]
 
-MOST_GROWTH = 1000  # largest factor by which a change of the domain may enlarge the coefficients
+MOST_GROWTH = 1000  # largest factor by which a new domain may enlarge the coefficients
 ORIGIN = {
     **dict.fromkeys(("solver", "loss_name"), TEXT),
     **dict.fromkeys(("loss", "val_loss"), or_null(NUMBER)),
@@ -30,7 +30,7 @@ ORIGIN = {
     "updates": whole(),
     "notes": list_of(TEXT),
 }
-ROUNDING = 1e-6  # relative: sums of regression 0.1 in its arithmetic ``double`` reproduce no more digits
+ROUNDING = 1e-6  # relative error of the optimum of sums that release 0.1 took in its arithmetic ``double``
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Origin:
 class FitRecord:
     """Makes the fit of a module's present weights from the sums over its training points.
 
-    The sums are few numbers, and the ``state_dict`` contains them beside the weights. So a module that loads it, from a
-    checkpoint or from another process, has the fit of these weights with all digits.
+    The sums are few numbers, and the ``state_dict`` contains them beside the weights. So a module that loads a
+    ``state_dict``, from a checkpoint or from another process, has the fit of these weights with all digits.
 
     Args:
         model: The curve, whose coefficients are the weights.
@@ -87,9 +87,9 @@ class FitRecord:
         self.least_squares = LeastSquares(model, estimator=estimator)
         self.origin: Origin | None = None
         self._columns: dict[str, Any] = {}
-        self._origin_weights: Tensor | None = None  # the weights that the losses and notes of the origin are of
+        self._origin_weights: Tensor | None = None  # weights to which the losses and notes of the origin belong
         self._fit: Fit | None = None
-        self._fitted: tuple[Tensor, Any] | None = None  # the weights and the domain that this fit is of
+        self._fitted: tuple[Tensor, Any] | None = None  # weights and domain to which this fit belongs
 
     def set_domain(self, domain: tuple[float, float] | None, frame: Frame) -> None:
         """Map another interval of x to [−1, 1], ``None`` for raw x, and convert the coefficients: the curve is kept.
@@ -111,23 +111,23 @@ class FitRecord:
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
     def begin(self, frame: Frame, omitted: int, has_sigma_x: bool, is_resumed: bool, **columns: Any) -> None:
-        """Reset the sums, for a new fit, and the origin too unless the fit goes on.
+        """Reset the sums for a new fit; reset the origin too, unless an interrupted fit is resumed.
 
-        A run that is resumed after its last update writes checkpoints, and the origin of their weights is that loaded.
+        A run that is resumed after its last update writes checkpoints of the loaded weights, which keep their origin.
 
         Args:
             frame: Coordinates of the sums.
             omitted: Number of rows that were left out.
             has_sigma_x: Whether x has errors too.
             is_resumed: Whether the weights and the origin are those of an interrupted fit of the same points.
-            columns: What the origin has of the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
+            columns: Fields of the origin for the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
         """
         self.least_squares.begin(frame, omitted, has_sigma_x)
         self._columns = columns
         self.origin = replace(self.origin, **columns) if self.origin is not None and is_resumed else None
         self._fit = self._fitted = None
 
-    def note(self, origin: Origin) -> None:
+    def set_origin(self, origin: Origin) -> None:
         """Set how the weights are found, while updates still change them."""
         self.origin, self._origin_weights, self._fitted = replace(origin, **self._columns), None, None
 
@@ -148,7 +148,7 @@ class FitRecord:
             return None
         origin = self.origin
         if self._origin_weights is None or not _same(self._origin_weights, weights):
-            origin = replace(origin, loss=None, val_loss=None, notes=())  # these are of other weights
+            origin = replace(origin, loss=None, val_loss=None, notes=())  # these belong to other weights
         if origin.solver == "exact":
             self._require_optimum(weights)
         given = {name: value for name, value in vars(origin).items() if name != "notes"}
@@ -212,7 +212,7 @@ class FitRecord:
 
 
 def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of the fit in a checkpoint; release 0.1 did not store it in the ``state_dict``."""
+    """Return the state of the fit in a checkpoint; that of release 0.1 is not in the ``state_dict``."""
     state: dict[str, Any] = checkpoint["state_dict"].get("_extra_state")
     if state or "moments" not in checkpoint:
         return state or {}
@@ -224,7 +224,7 @@ def state_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         updates=checkpoint["global_step"],
     )
     unknown = None
-    if origin.loss_name not in ("MSELoss", "NormLoss"):  # release 0.1 did not look for it
+    if origin.loss_name not in ("MSELoss", "NormLoss"):  # release 0.1 did not compute the optimum of other losses
         unknown = Optimum(None, None, origin.loss_name, reason="it is not in this checkpoint").state()
     points = {name: checkpoint.get(name) for name in ("moments", "omitted", "second_pass", "degree")}
     return {**points, "optimum": unknown, "origin": asdict(origin)}
@@ -237,11 +237,11 @@ def load_with_fit(module: Any) -> None:
 
 
 def _expect_fit(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Add an empty fit to a ``state_dict`` without one: that of release 0.1, or a part of a state."""
+    """Add an empty fit to a ``state_dict`` without one, such as that of release 0.1 or a part of a state."""
     state_dict.setdefault(f"{prefix}_extra_state", {})
     weights = state_dict.get(f"{prefix}model.coefficients")
     if weights is not None and not module.is_fitting:
-        module.model.to(weights.dtype)  # so that float64 weights are not rounded; a run sets its own type
+        module.model.to(weights.dtype)  # so that float64 weights are not rounded; a run sets its own dtype
 
 
 def _pin_fit(module: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""A fit in a notebook: a table of the coefficients with a small picture, as HTML for light and dark pages."""
+"""A fit as HTML for notebooks: a table of the coefficients with a small figure, on light and dark pages."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from regression.fits.tables import coefficient_rows, interval_head
 
 __all__ = ["html"]
 
-WIDTH, HEIGHT, MARGIN = 300, 190, 22  # in pixels
+WIDTH, HEIGHT, MARGIN = 300, 190, 22  # of the figure, in pixels
 CURVE_POINTS = 80
 MAX_SIZE = 1e300  # differences of larger numbers may be beyond float64's range
 CURVE_COLOR, POINT_COLOR = "#d1571b", "#4b8bd0"  # visible on white and on black
@@ -28,11 +28,11 @@ def html(fit: FitResult) -> str:
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"><div style="max-width:48em">'
         f"<div><b>{safe_html(first)}</b></div>{titles}"
-        f"{table}{notes}</div>{_picture(fit)}</div>"
+        f"{table}{notes}</div>{_svg(fit)}</div>"
     )
 
 
-def _picture(fit: FitResult) -> str:
+def _svg(fit: FitResult) -> str:
     """Return the curve, its confidence band and some points as SVG: importing matplotlib would take a second."""
     low, high = fit.x_range
     x = torch.linspace(low, high, CURVE_POINTS, dtype=torch.float64)
@@ -56,11 +56,11 @@ def _picture(fit: FitResult) -> str:
         size = 3 if len(pixels) <= 60 else 1.5
         dots = "".join(f'<circle cx="{h:.1f}" cy="{v:.1f}" r="{size}"/>' for h, v in pixels)
         parts.insert(1, f'<g fill="{POINT_COLOR}">{dots}</g>')
-    return _framed("".join(parts), fit.axes, box)
+    return _frame("".join(parts), fit.axes, box)
 
 
-def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, float]) -> str:
-    """Return a picture in a frame, with the names of both axes and the numbers at their ends."""
+def _frame(inner: str, axes: tuple[str, str], box: tuple[float, float, float, float]) -> str:
+    """Return SVG elements in a frame, with the names of both axes and the numbers at their ends."""
     x, y = (safe_html(name) for name in axes)
     right, base = WIDTH - 4, HEIGHT - MARGIN
     frame = f'x="{MARGIN}" y="4" width="{right - MARGIN}" height="{base - 4}"'
@@ -73,7 +73,7 @@ def _framed(inner: str, axes: tuple[str, str], box: tuple[float, float, float, f
         f'<text x="{MARGIN + 4}" y="15">{box[3]:.4g}</text>',
         f'<text x="{MARGIN + 4}" y="{base - 4}">{box[2]:.4g}</text>',
     ]
-    # A nested svg clips what lies outside of it.
+    # The nested svg clips what is outside of the frame.
     view = f"{MARGIN} 4 {right - MARGIN} {base - 4}"
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT}" font-size="11" fill="currentColor" role="img" '

@@ -22,7 +22,7 @@ from regression.estimation.refinement import refine, second_pass
 from regression.estimation.robust import TotalOf, find_optimum
 from regression.estimation.solver import solve
 from regression.fits.build import FitOptions, build_fit
-from regression.fits.estimator import Estimator, Further
+from regression.fits.estimator import Estimator, FurtherEstimates
 from regression.fits.fit import Fit
 from regression.moments.moments import Moments
 from regression.moments.passes import Passes
@@ -50,7 +50,7 @@ class LeastSquares:
         self,
         model: Polynomial,
         comparison: Comparison | None = None,
-        estimator: Estimator = Estimator(),  # noqa: B008  # which nothing changes
+        estimator: Estimator = Estimator(),  # noqa: B008  # immutable
     ) -> None:
         self.model, self.comparison, self.estimator = model, comparison, estimator
         self.omitted, self._has_sigma_x = 0, False
@@ -60,7 +60,7 @@ class LeastSquares:
         self._solution: Solution | None
         self._choice: Choice | None
         self._optimum: Optimum | None  # of a loss that does not follow from the squares
-        self._further: Further
+        self._further: FurtherEstimates
         self._distance: OptimumDistance | None
         self._params: tuple[Tensor, Tensor] | None
         self.forget()
@@ -95,7 +95,7 @@ class LeastSquares:
         """Reset to the state without points."""
         self._sums = self._moments = self._second_sums = self._solution = self._choice = None
         self._optimum = self._distance = self._params = None
-        self._further = Further()
+        self._further = FurtherEstimates()
 
     def begin(self, frame: Frame, omitted: int, has_sigma_x: bool = False) -> None:
         """Reset, and set the coordinates of the sums.
@@ -114,16 +114,16 @@ class LeastSquares:
         self._sums.add(points)
 
     def solve(self, passes: Passes) -> None:
-        """Find the optimum of the points of all processes, and what the estimator asks for; all of them must call it.
+        """Find the optimum of the points of all processes, and the further estimates; all processes must call it.
 
         Args:
-            passes: Further passes over the points: where the sums leave fewer digits of the optimum than float64 shows,
-                for cross-validation, and for the estimator.
+            passes: Further passes over the points: a second one if the sums determine fewer digits of the optimum than
+                float64 shows, and those of cross-validation and of the estimator.
         """
         assert self._sums is not None
         device, scan = passes.device, passes.scan
         self._moments = self._sums.moments().reduced(device)
-        solution = self._solved(self._moments)
+        solution = self._solve(self._moments)
         self._second_sums = None
         if not solution.is_certain:
             request = second_pass(solution)
@@ -139,14 +139,14 @@ class LeastSquares:
             }
             self._choice = choose_degree(solution, self.comparison, leave_out.get(self.comparison.criterion))
             self._solution = solution.of_degree(self._choice.degree)
-        self._sums = None  # not needed any more
+        self._sums = None  # frees their memory
         self._further = self.estimator.find(self.solution, self._has_sigma_x, passes)
 
-    def _solved(self, moments: Moments) -> Solution:
+    def _solve(self, moments: Moments) -> Solution:
         return solve(moments, self.model.degree, self.model.fit_intercept, self.model.constraints)
 
     def y_is_tiny(self, tiny: float) -> bool:
-        """Tell whether the mean of w y² is above 0 and below a number."""
+        """Tell whether the mean of ``w y²`` is above 0 and below ``tiny``."""
         return 0 < self.solution.square / self.moments.nobs < tiny
 
     def coefficients(self) -> Tensor:
@@ -174,7 +174,7 @@ class LeastSquares:
             self._params = matrix.to(device), as_tensor([self.solution.params_of(chart.base)])[0].to(device)
 
     def params(self, coefficients: Tensor) -> Tensor:
-        """Return the coefficients of powers of x, shape (U, J), of the model's own, shape (U, K)."""
+        """Return the coefficients of powers of x, shape (U, J), from the model's own, shape (U, K)."""
         if self._params is None:
             return coefficients
         matrix, base = self._params
@@ -213,7 +213,7 @@ class LeastSquares:
             self.moments, self.solution, self.model, options,
             omitted=self.omitted, choice=self._choice, at=at, optimum=optimum, robust=robust,
         )  # fmt: skip
-        return self._further.applied(fit, self.solution)
+        return self._further.apply_to(fit, self.solution)
 
     def state(self) -> dict[str, Any]:
         """Return the sums and the optimum as plain numbers and strings, for a checkpoint."""
@@ -228,10 +228,10 @@ class LeastSquares:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Load what ``state`` returned; states of release 0.1 have no choice, and may have no degree."""
+        """Load a state that ``state`` returned; one of release 0.1 has no choice, and may have no degree."""
         require_stored({"degree": None, **state}, {"omitted": whole(), "degree": or_null(whole(0, self.model.degree))})
         self.omitted, self._moments = state["omitted"], Moments.from_state(state["moments"])
-        solution = self._solved(self._moments)
+        solution = self._solve(self._moments)
         if state.get("second_pass") is not None:
             self._second_sums = [int(total, 16) for total in state["second_pass"]]
             solution = refine(solution, second_pass(solution), self._second_sums)
@@ -239,4 +239,4 @@ class LeastSquares:
         if choice := state.get("choice"):
             self._choice = Choice(**{**choice, "table": tuple(Candidate(**row) for row in choice["table"])})
         self._optimum = None if state["optimum"] is None else Optimum.from_state(state["optimum"])
-        self._further = Further.from_state(state.get("further"), self.solution.rank)
+        self._further = FurtherEstimates.from_state(state.get("further"), self.solution.rank)

@@ -1,4 +1,4 @@
-"""The notes of a fit: what its reader should know about the numbers, in words."""
+"""The notes of a fit: what the reader of its report should know about the numbers."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from regression.solutions.optimum import Optimum
 from regression.solutions.solution import SHOWN_DIGITS, Solution
 
 FLOAT_RANGE = Decimal("2.3e-308"), Decimal("1.7e308")
-MOST_ROUNDING_SE = 0.01  # a tenth of the distance up to which a fit counts as converged
-MOST_CANCELLED = 10**6  # largest ratio of the terms of a variance to their sum that gets no note
+MOST_ROUNDING_SE = 0.01  # standard errors, a tenth of the distance up to which a fit counts as converged
+MOST_CANCELLED = 10**6  # largest ratio of the terms of a variance to their sum without a note
 
-__all__ = ["notes"]
+__all__ = ["notes_on"]
 
 
-def notes(
+def notes_on(
     solution: Solution,
     names: Sequence[str],
     optimum: Optimum,
@@ -43,7 +43,7 @@ def notes(
         absolute_sigma: Whether the points' sigma are in y's unit.
         omitted: Number of rows that were left out.
         is_optimum: Whether the coefficients are those of the solution.
-        rounding: How many standard errors the rounding to the fit's number type can move the optimum, if not float64.
+        rounding: How far rounding to the fit's dtype can move the optimum, in standard errors; ``None`` for float64.
     """
     found = [left_out(omitted)] if omitted else []
     found += _kept_notes(solution, names)
@@ -81,7 +81,7 @@ def notes(
 
 
 def _loss_notes(solution: Solution, optimum: Optimum, absolute_sigma: bool) -> list[str]:
-    """Return notes on the errors of a fit that does not minimise squares, and on what is unknown of it."""
+    """Return notes on the errors of a fit that does not minimise squares, and on its unknown numbers."""
     if optimum.is_of_squares:
         return []
     without = "AIC, AICc and BIC are unknown: they are for squares"
@@ -98,11 +98,10 @@ def _kept_notes(solution: Solution, names: Sequence[str]) -> list[str]:
     """Return a note on coefficients and points that were given instead of fitted."""
     if solution.within is None or not solution.within.constraints.count:
         return []
-    kept = solution.within.constraints
-    named = dict(zip(solution.powers, names, strict=True))
-    said = [f"{named[power]} = {value:g}" for power, value in kept.fixed]
-    said += [f"f({x:g}) = {y:g}" for x, y in kept.through]
-    return [f"kept and not fitted: {', '.join(said)}"]
+    own, name_of = solution.within.constraints, dict(zip(solution.powers, names, strict=True))
+    equations = [f"{name_of[power]} = {value:g}" for power, value in own.fixed]
+    equations += [f"f({x:g}) = {y:g}" for x, y in own.through]
+    return [f"kept and not fitted: {', '.join(equations)}"]
 
 
 def _cause(solution: Solution) -> str:
@@ -115,7 +114,7 @@ def _cause(solution: Solution) -> str:
 
 
 def _digit_notes(solution: Solution) -> list[str]:
-    """Return a note on numbers of which fewer digits are certain than float64 shows."""
+    """Return a note on numbers with fewer certain digits than float64 shows."""
     digits = {} if solution.null else solution.certain_digits
     few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
     if not few:
@@ -125,11 +124,11 @@ def _digit_notes(solution: Solution) -> list[str]:
 
 
 def _covariance_notes(solution: Solution) -> list[str]:
-    """Return a note if errors of the curve computed from ``cov_params`` lose digits, as nearly all of it cancels."""
+    """Return a note if errors of the curve lose digits when computed from ``cov_params``, whose terms nearly cancel."""
     if solution.inverse is None:
         return []
     with precise():
-        variance, u = max((_variance(solution, u), u) for u in _places(solution))
+        variance, u = max((_variance(solution, u), u) for u in _candidates(solution))
         center, scale = center_and_scale(solution.frame)
         every = list(accumulate([abs(center + scale * u)] * solution.degree, mul, initial=Decimal(1)))
         powers = [every[k] for k in solution.powers]
@@ -143,8 +142,8 @@ def _covariance_notes(solution: Solution) -> list[str]:
     ]
 
 
-def _places(solution: Solution) -> list[Decimal]:
-    """Return the middle of the points, or with points to go through, which have no error, enough places beside them."""
+def _candidates(solution: Solution) -> list[Decimal]:
+    """Return u at which to look for errors: the middle of the points, or several if the curve has no error at some."""
     if solution.within is None or not solution.within.constraints.through:
         return [Decimal(0)]
     last = solution.degree + 1
@@ -152,7 +151,7 @@ def _places(solution: Solution) -> list[Decimal]:
 
 
 def _variance(solution: Solution, u: Decimal) -> Decimal:
-    """Return the variance of the curve at u, but for the factor s²."""
+    """Return the variance of the curve at u, without the factor s²."""
     values = recur(Decimal(1), u.__mul__, solution.degree, "chebyshev")
     parts = [dot(function, values) for function in solution.functions]
     return sum((part * part / square for part, square in zip(parts, solution.squares, strict=True)), Decimal(0))

@@ -1,4 +1,4 @@
-"""The report of a fit, in words."""
+"""The report of a fit as text."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from regression.fits.tables import coefficient_rows, interval_head
 __all__ = ["method_of", "report", "short_report", "title_lines"]
 
 LEAST_CORRELATION, MOST_CORRELATIONS = 0.5, 10  # size and number of the correlations that are shown
-LEAST_WIDTH = 20  # of a line, for terminals that report a width of 0 or nearly so
+LEAST_WIDTH = 20  # characters of a line, because some terminals report a width of about 0
 
 
 def report(fit: FitResult, full: bool = False, width: int | None = None) -> str:
@@ -76,12 +76,13 @@ def _origin_lines(fit: FitResult) -> list[str]:
     return [printable(", ".join(filter(None, [f"{y} against {x}", fit.source])))]
 
 
-def _coefficient_lines(fit: FitResult, room: int, more: Sequence[str]) -> list[str]:
+def _coefficient_lines(fit: FitResult, least: int, more: Sequence[str]) -> list[str]:
+    """Return a line for each coefficient: name, value ± error in at least so many characters, and one more cell."""
     width = max(map(len, fit.names))
     errors = [None] * len(fit.params) if fit.bse is None else fit.bse.tolist()
     rows = zip(fit.names, fit.params.tolist(), errors, more, strict=True)
     return [
-        f"  {name:<{width}}  {value_and_error(value, error):<{room}}  {last}".rstrip()
+        f"  {name:<{width}}  {value_and_error(value, error):<{least}}  {last}".rstrip()
         for name, value, error, last in rows
     ]
 
@@ -116,7 +117,7 @@ def _goodness_line(fit: FitResult) -> str:
 
 
 def _test_lines(fit: FitResult) -> list[str]:
-    """Return lines on F, adjusted R² and likelihood, and on the tests of residuals if a run has made them."""
+    """Return lines on F, adjusted R² and likelihood, and on the tests of residuals, if there are any."""
     facts = _known({"adjusted R²": fit.rsquared_adj, "log likelihood": fit.llf})
     if fit.fvalue is not None and fit.f_pvalue is not None:
         df = (fit.df_model,) if fit.absolute_sigma else (fit.df_model, fit.df_resid)
@@ -136,7 +137,7 @@ def _tested(name: str, statistic: float, pvalue: float, df: Sequence[int]) -> st
 
 
 def _chi_square_lines(fit: FitResult) -> list[str]:
-    """Return a line on how well absolute sigma explain the residuals."""
+    """Return a line on χ², which tests whether absolute sigma explain the residuals."""
     if fit.chi2 is None or fit.chi2_pvalue is None:
         return []
     probability = f"probability of a larger one {fit.chi2_pvalue:.2g}"
@@ -150,14 +151,14 @@ def _note_lines(fit: FitResult, width: int | None) -> list[str]:
 
 def _weight_lines(fit: FitResult) -> list[str]:
     """Return a line on the weights of points with a sigma, and on the scale of the covariance."""
-    if not fit.weighted and not fit.absolute_sigma:  # sigma may be 1 for each
+    if not fit.weighted and not fit.absolute_sigma:  # points whose sigma are all 1 are not weighted
         return []
     weights = "1/(sigma² + slope² sigma_x²)" if fit.errors_in_x else "1/sigma²"
     return [f"weighted by {weights}, {_covariance(fit)}"]
 
 
 def _covariance(fit: FitResult) -> str:
-    """Return what the covariance of a fit to points with a sigma goes by."""
+    """Return how the covariance of a fit to points with sigma is scaled."""
     if fit.robust:
         return "with an estimated scale"
     if fit.cov_type != "nonrobust":
@@ -173,7 +174,7 @@ def _covariance(fit: FitResult) -> str:
 
 
 def _table_lines(fit: FitResult) -> list[str]:
-    """Return the table of degrees in words, the chosen one marked."""
+    """Return the table of compared degrees, with a mark at the chosen one."""
     if not fit.degree_table:
         return []
     last = fit.degree_table[-1]  # not the first, which has no F test

@@ -1,4 +1,4 @@
-"""The numbers of a fit: coefficients with errors, bands, and how well they describe the points."""
+"""The numbers of a fit: coefficients with errors, bands, and goodness of fit."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from regression.common.rules import BOOLEAN, require_option
 from regression.common.text import UNDETERMINED, counted
 from regression.common.time_scale import TimeScale
 from regression.common.times import as_times, in_scale
-from regression.estimation.bands import Prediction, predicted
+from regression.estimation.bands import Prediction, with_bands
 from regression.fits.stored_fit import require_stored_fit
 from regression.inference.answers import Answers
 from regression.inference.robust_weights import Robust
@@ -31,7 +31,7 @@ __all__ = ["FitResult"]
 Array = NDArray[np.float64]
 ARRAYS = ("params", "bse", "cov_params")
 
-LATER: dict[str, Any] = {  # which release 0.1 did not write
+DEFAULTS_FOR_0_1: dict[str, Any] = {  # of fields that release 0.1 did not write
     "criterion": None, "ess": None, "fixed": {}, "through": [], "axes": ["x", "y"], "source": None,
     "x_time": None, "y_time": None, "cov_type": "nonrobust", "robust": None, "scale": None, "residual_tests": None,
     "errors_in_x": False,
@@ -52,7 +52,7 @@ class FitResult(Answers):
         domain: Interval of x mapped to [−1, 1] during the fit; ``None`` for raw x.
         solver: ``exact`` or ``gradient``.
         optimizer: Class of the optimizer of a gradient fit.
-        updates: Number of optimizer updates made.
+        updates: Number of updates made.
         loss_name: Name of the loss.
         loss: Loss of all training points at the final coefficients.
         val_loss: Loss of the held-out points, at the last validation.
@@ -66,9 +66,9 @@ class FitResult(Answers):
         params: Coefficients in ascending powers of x, shape (K,).
         bse: Their standard errors.
         cov_params: Their covariance, shape (K, K).
-        sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` where a robust loss has outliers.
-        ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` where it is larger than float64 numbers are.
-        ess: ``Σ w (y − ȳ)² − ssr``, what the curve accounts for; ``None`` in a file of release 0.1.
+        sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` if a robust loss has outliers.
+        ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` if it is beyond float64's range.
+        ess: Explained sum of squares, ``Σ w (y − ȳ)² − ssr``; ``None`` in a file of release 0.1.
         rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
             coefficients, not sigma.
@@ -83,22 +83,22 @@ class FitResult(Answers):
         x_range: Smallest and largest x of the points.
         curve: The curve in well-conditioned form.
         notes: What the reader should know, such as why a value is ``None``.
-        criterion: What the degree was chosen by, if it was.
-        degree_table: The degrees that were then compared; a mapping of each candidate's numbers.
+        criterion: The criterion by which the degree was chosen, if it was.
+        degree_table: The degrees that were then compared: for each a mapping of the numbers of ``Candidate``.
         fixed: Values of the coefficients that were kept, by name.
         through: Points (x, y) that the curve was made to go through.
+        cov_type: Kind of the standard errors, see ``regression.fit``.
         robust: Which M-estimate the curve is; ``None`` for least squares.
-        scale: Its scale, the median of ``|r|`` over 0.6745.
-        errors_in_x: Whether the curve is York's line through points of which x has errors too.
-        cov_type: What the errors go by, see ``regression.fit``.
-        residual_tests: What the residuals of all rows say, by the names of ``ResidualTests``; ``None`` where a run
-            has not looked.
-        errors_in_x: Whether x has errors too; then ``w = 1 / (sigma² + slope² sigma_x²)``.
+        scale: Scale of the M-estimate, the median of ``|r|`` over 0.6745.
+        residual_tests: Tests of the residuals of all rows, by the names of ``ResidualTests``; ``None`` if a run made
+            none.
+        errors_in_x: Whether the curve is York's line through points with errors in x; then
+            ``w = 1 / (sigma² + slope² sigma_x²)``.
         axes: Names of x and y.
         source: Where the points came from, such as ``24 rows of meas.csv``.
-        x_time: What the numbers of x mean where x holds times: their unit and origin; ``None`` for numbers.
-        y_time: The same of y, whose times are durations.
-        sample: Some of the points, for a small picture; not in the JSON.
+        x_time: Unit and origin of x if it holds times; ``None`` for numbers.
+        y_time: Unit of y if it holds durations; ``None`` for numbers.
+        sample: Some of the points, for a small figure; not in the JSON.
     """
 
     model: str
@@ -151,13 +151,13 @@ class FitResult(Answers):
     sample: Points | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Let the numbers of the coefficients be arrays that nobody can change by accident."""
+        """Make the arrays of the coefficients read-only."""
         for name in ARRAYS:
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Numbers.of(values))
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether all digits, and all words, are the same."""
+        """Tell whether all digits and all texts are the same."""
         return isinstance(other, FitResult) and self.to_json() == other.to_json()
 
     @cached_property
@@ -169,7 +169,7 @@ class FitResult(Answers):
         return Numbers.of(np.stack([self.params - half, self.params + half], axis=1))
 
     def warn_if_undetermined(self) -> None:
-        """Warn where the points do not determine all coefficients."""
+        """Warn if the points do not determine all coefficients."""
         for note in self.notes:
             if note.startswith(UNDETERMINED):
                 warnings.warn(note, UndeterminedWarning, stacklevel=3)
@@ -179,14 +179,13 @@ class FitResult(Answers):
 
         Args:
             x: Points: a number, or a list, an array, a tensor or a column of another library, of shape (N,) or (N, 1);
-                the numbers of the result have that shape. Of a fit over times, times (a tensor has numbers of its
-                scale).
+                the results have that shape. For a fit over times these are times, or a tensor of numbers on its scale.
             level: Probability of the bands, between 0 and 1; by default that of the fit.
-            sigma: Of a weighted fit, the sigma of each new observation, shape (N,) or one for all, on the scale of the
+            sigma: For a weighted fit the sigma of each new observation, shape (N,) or one for all, on the scale of the
                 points' sigma. Without it the prediction band of a weighted fit is NaN, and its ``notes`` say so: a new
-                observation scatters by its own sigma, which that of the points does not tell.
-            simultaneous: Whether the confidence band holds the curve at all x together (Working and Hotelling 1929,
-                Scheffé 1959); the prediction band, of any number of new observations, is unknown then.
+                observation scatters by its own sigma, which does not follow from the points'.
+            simultaneous: Whether the confidence band contains the curve at all x together with the given probability
+                (Working and Hotelling 1929, Scheffé 1959); then the prediction band is unknown.
 
         Raises:
             UsageError: If x or sigma hold other things than real numbers, or a sigma is not positive.
@@ -205,14 +204,14 @@ class FitResult(Answers):
             require_complete(["sigma"], [scales.flatten()])
         flat, spread = points.flatten(), self.spread(scales.flatten()) * (math.nan if simultaneous else 1)
         factor = self._factor(level, simultaneous)
-        found = predicted(self.curve, flat, spread.expand(len(flat)), factor, self.x_range)
+        found = with_bands(self.curve, flat, spread.expand(len(flat)), factor, self.x_range)
         return Prediction(*(column.reshape(points.shape) for column in found))
 
     def to_json(self, **facts: Any) -> str:
-        """Return the fit as strict JSON, floats with all their digits, values unknown or beyond float64 as null.
+        """Return the fit as strict JSON: floats with all their digits, unknown ones and those beyond float64 as null.
 
         Args:
-            facts: More to write beside it, such as where the points came from.
+            facts: Further fields, such as where the points came from.
         """
         own = {name: getattr(self, name) for name in _stored()} | {"curve": asdict(self.curve)}
         own |= {name: scale and asdict(scale) for name, scale in (("x_time", self.x_time), ("y_time", self.y_time))}
@@ -221,10 +220,10 @@ class FitResult(Answers):
 
     @classmethod
     def from_json(cls, text: str | Path) -> Self:
-        """Return the fit that gave a JSON text, or that stands in a file.
+        """Return the fit of a JSON text that ``to_json`` returned.
 
         Args:
-            text: The text, or the path of the file.
+            text: The text, or the path of its file.
 
         Raises:
             UsageError: If it is no fit of this program.
@@ -232,7 +231,7 @@ class FitResult(Answers):
         where = f"not a fit of this program: {text if isinstance(text, Path) else 'the text'}"
         try:
             content = json.loads(text.read_text(encoding="utf-8") if isinstance(text, Path) else text)
-            content = {**LATER, **content}
+            content = {**DEFAULTS_FOR_0_1, **content}
             require_stored_fit(content)
             curve = Curve.from_json({name: _frozen(value) for name, value in content["curve"].items()})
             values: dict[str, Any] = {name: _frozen(content[name]) for name in _stored() if name in content}
@@ -249,7 +248,7 @@ class FitResult(Answers):
 
 
 def _stored() -> list[str]:
-    """Return the names of what the JSON has."""
+    """Return the names of the fields in the JSON."""
     return [f.name for f in fields(FitResult) if f.name != "sample"]
 
 

@@ -1,4 +1,4 @@
-"""Checks the numbers of a stored fit, because results computed from wrong ones would be wrong."""
+"""Checks the numbers of a stored fit, because results that are computed from wrong numbers would be wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,10 +46,10 @@ FIT = {
 
 
 def require_stored_fit(content: Mapping[str, Any]) -> None:
-    """Refuse the content of a ``fit.json`` whose counts, ranges and lengths are those of no fit.
+    """Refuse the content of a ``fit.json`` with a missing or impossible value.
 
     Raises:
-        ValueError: If a value is missing or impossible; names the first.
+        ValueError: If there is such a value; the message names the first.
     """
     require_stored(content, FIT)
     expected, got = content["nobs"] - content["rank"], content["df_resid"]
@@ -70,7 +70,7 @@ def _is_candidate(row: Mapping[str, Any]) -> bool:
 
 
 def _curve_rules(curve: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Return the rules of a curve with so many coefficients, which may be one of release 0.1."""
+    """Return the rules of a curve with ``count`` coefficients, in the form of this release or of 0.1."""
     if "scale" in curve:
         return {
             "center": NUMBER, "scale": POSITIVE, "coefficients": list_of(NUMBER, count),
@@ -78,7 +78,7 @@ def _curve_rules(curve: Mapping[str, Any], count: int) -> dict[str, Any]:
         }  # fmt: skip
     return {
         "center": NUMBER,
-        "exponent": whole(-1022, 1023),  # both it and its negative are those of float64 numbers
+        "exponent": whole(-1022, 1023),  # 2 to this power and its reciprocal are float64 numbers
         "stretch": POSITIVE,
         "y_exponent": whole(-2200, 2200),
         "coefficients": list_of(PAIR, count),

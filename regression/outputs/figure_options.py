@@ -107,7 +107,7 @@ def draw_fit(
         losses: Losses during the run, each with the number of updates made before it.
         most: Number of points that are drawn, at most.
     """
-    from regression.figures.diagnostics import diagnostics
+    from regression.figures.diagnostics import draw_diagnostics
     from regression.figures.figure import figure, figure_file, shown_fit, styled  # matplotlib takes a second to import
     from regression.figures.history import compared_degrees
 
@@ -121,7 +121,7 @@ def draw_fit(
         names = ("fit.png", *options.files)
         found = {name: figure_file(made, Path(name).suffix, options.dpi) for name in names}
         if options.diagnostics and can_diagnose(fit):
-            drawn = diagnostics(fit, points, title, first_row, options.size)
+            drawn = draw_diagnostics(fit, points, title, first_row, options.size)
             endings = dict.fromkeys(Path(name).suffix for name in names)
             found |= {f"diagnostics{ending}": figure_file(drawn, ending, options.dpi) for ending in endings}
     return found

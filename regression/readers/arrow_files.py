@@ -1,4 +1,4 @@
-"""Columns of numbers from Arrow files, and arrays of Arrow's as numbers; never converted silently."""
+"""Columns of numbers from Arrow files, and Arrow arrays as numbers; other types are refused."""
 
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
@@ -19,30 +19,30 @@ from regression.readers.columns import SERIES, Array, FileColumns, Part, Wanted,
 from regression.readers.series_names import Labels
 from regression.readers.source import Source
 
-__all__ = ["CONVERT", "ArrowColumns", "BatchColumns", "contiguous", "inner", "named", "numbers", "without_copy"]
+__all__ = ["CONVERT", "ArrowColumns", "BatchColumns", "as_contiguous", "column_fields", "field_in", "view"]
 
 CONVERT = "convert it to float64, or choose another column"
 
 
 class BatchColumns(FileColumns):
-    """Columns that are stored in groups of rows, which are decoded as arrays of Arrow's.
+    """Columns that are stored in groups of rows, which are decoded as Arrow arrays.
 
     Args:
         source: The file.
         wanted: What to read of it.
-        schema: The columns that it has.
+        schema: Arrow's schema of the file.
     """
 
     def __init__(self, source: Source, wanted: Wanted, schema: Any) -> None:
         self.source, self._labels, self._clock = source, wanted.labels, wanted.clock
-        known = named(schema)
+        known = column_fields(schema)
         names = [name for name, _, _ in known]
         found = [known[k] for k in find_columns(source.path, names, wanted)]
         self.headings = [name for name, _, _ in found]
-        self._places = [place for _, place, _ in found]
+        self._paths = [path for _, path, _ in found]
         self._titles = [f"{source.path}: column {name!r}" for name in self.headings]
         self._roles = [wanted.role(at) for at in range(len(found))]
-        self.has_texts, self.has_times = _names_by_texts(found[-1][2]), False
+        self.has_texts, self.has_times = _holds_texts(found[-1][2]), False
         for title, role, (_, _, kind) in zip(self._titles, self._roles, found, strict=True):
             if role == SERIES and self.has_texts:
                 continue
@@ -52,7 +52,7 @@ class BatchColumns(FileColumns):
             if wanted.clock is not None and role != SERIES:
                 wanted.clock.expect(title, role, times)
             self.has_times |= times is not None
-        self._begun: dict[int, Iterator[tuple[int, Part]]] = {}  # what is left of a group, by its first row
+        self._begun: dict[int, Iterator[tuple[int, Part]]] = {}  # the rest of a group, by its first row
 
     @property
     def places(self) -> Sequence[int]:
@@ -60,13 +60,13 @@ class BatchColumns(FileColumns):
         return self._starts
 
     @abstractmethod
-    def _decoded(self, groups: range) -> Iterator[Part]:
-        """Yield the wanted columns of the rows of consecutive groups as numbers, some at a time."""
+    def _decode(self, groups: range) -> Iterator[Part]:
+        """Yield the wanted columns of consecutive groups as numbers, in batches of rows."""
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield the rows; calls for rows that follow each other decode a group once."""
+        """Yield the rows; calls for consecutive ranges of rows decode each group once."""
         while start < stop:
-            batches = self._begun.pop(start, None) or self._placed(start, stop)
+            batches = self._begun.pop(start, None) or self._decode_rows(start, stop)
             for first, columns in batches:
                 low, high = max(start - first, 0), min(stop - first, len(columns[0]))
                 if low < high:
@@ -82,15 +82,15 @@ class BatchColumns(FileColumns):
         return [
             self._clock.numbers(title, role, nanoseconds(title, column))
             if self._clock is not None and role != SERIES and kind_of(column.type) is not None
-            else numbers(title, column, self._labels)
+            else _numbers(title, column, self._labels)
             for title, role, column in zip(self._titles, self._roles, columns, strict=True)
         ]
 
-    def _placed(self, start: int, stop: int) -> Iterator[tuple[int, Part]]:
-        """Yield columns of the groups that have the rows, small groups in one go, with the row at which they begin."""
+    def _decode_rows(self, start: int, stop: int) -> Iterator[tuple[int, Part]]:
+        """Yield batches of the groups that contain the rows, with their first rows; decode small groups together."""
         groups = range(bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop))
         row = self._starts[groups.start]
-        for columns in self._decoded(groups):
+        for columns in self._decode(groups):
             yield row, columns
             row += len(columns[0])
         if row != self._starts[groups.stop]:
@@ -98,21 +98,21 @@ class BatchColumns(FileColumns):
 
 
 class ArrowColumns(BatchColumns):
-    """Columns of an Arrow IPC file, also known as Feather, of which one record batch at a time is in memory."""
+    """Columns of an Arrow IPC file, also known as Feather; one record batch at a time is in memory."""
 
-    opener = "open_file"  # of pyarrow.ipc
+    opener = "open_file"  # a function of pyarrow.ipc
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
         with self._opened(source, None) as file:
             super().__init__(source, wanted, file.schema)
-        # There is no other way to tell their rows.
-        self._divide([batch.num_rows for batch in self._batches([self._places[0][0]], 0, None)])
+        # The file does not state the rows of its batches, so one column of each is read.
+        self._divide([batch.num_rows for batch in self._batches([self._paths[0][0]], 0, None)])
 
     @classmethod
     def names(cls, source: Source) -> list[str]:
         """Return the names of the columns of a file."""
         with cls._opened(source, None) as file:
-            return [name for name, _, _ in named(file.schema)]
+            return [name for name, _, _ in column_fields(file.schema)]
 
     @classmethod
     def _opened(cls, source: Source, columns: list[int] | None) -> Any:
@@ -126,39 +126,39 @@ class ArrowColumns(BatchColumns):
         return source.arrow_file()
 
     def _batches(self, fields: list[int], start: int, stop: int | None) -> Iterator[Any]:
-        """Yield record batches with some of the columns."""
+        """Yield record batches from start to before stop, with some of the columns."""
         with self._opened(self.source, fields) as file:
             for k in range(start, file.num_record_batches if stop is None else stop):
                 yield file.get_batch(k)
 
-    def _decoded(self, groups: range) -> Iterator[Part]:
-        fields = sorted({top for top, *_ in self._places})
+    def _decode(self, groups: range) -> Iterator[Part]:
+        fields = sorted({top for top, *_ in self._paths})
         for batch in self._batches(fields, groups.start, groups.stop):
-            batch.validate(full=True)  # offsets and indices may lead anywhere
+            batch.validate(full=True)  # offsets and indices in a damaged file may point outside of its buffers
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
                 rows = batch.slice(low, high - low)
-                yield self._numbers([inner(rows.column(fields.index(top)), names) for top, *names in self._places])
+                yield self._numbers([field_in(rows.column(fields.index(top)), names) for top, *names in self._paths])
 
 
-def named(schema: Any) -> list[tuple[str, list[Any], Any]]:
-    """Return the names of columns, where they are, and their types; after all others the fields of nested ones.
+def column_fields(schema: Any) -> list[tuple[str, list[Any], Any]]:
+    """Return name, path and type of each column, and after all columns those of the fields of structures.
 
-    A field is called ``a.b``, and is at the number of the column and the names of the fields in it.
+    Field b of column a has the name ``a.b``. A path is the column's number, followed by the names of nested fields.
     """
     found: list[tuple[str, list[Any], Any]] = [(field.name, [k], field.type) for k, field in enumerate(schema)]
     names = {name for name, _, _ in found}
-    for name, place, kind in found:  # which grows
+    for name, path, kind in found:  # the loop also visits the fields that it adds
         fields = [kind.field(k) for k in range(kind.num_fields)] if str(kind).startswith("struct<") else []
         found += [
-            (f"{name}.{field.name}", [*place, field.name], field.type)
+            (f"{name}.{field.name}", [*path, field.name], field.type)
             for field in fields
             if f"{name}.{field.name}" not in names
         ]
     return found
 
 
-def inner(column: Any, names: list[str]) -> Any:
-    """Return the field of a column of structures that some names lead to; null where a structure is."""
+def field_in(column: Any, names: list[str]) -> Any:
+    """Return the nested field of a column at a path of names; null where a structure is null."""
     from pyarrow import compute
 
     return compute.struct_field(column, names) if names else column
@@ -171,8 +171,8 @@ def _is_number(kind: Any) -> bool:
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_decimal(kind))
 
 
-def _names_by_texts(kind: Any) -> bool:
-    """Tell whether a type names series by texts: instants are written as such."""
+def _holds_texts(kind: Any) -> bool:
+    """Tell whether names of series of a type are texts; instants are converted to texts."""
     return _is_text(kind) or kind_of(kind) not in (None, DURATIONS)
 
 
@@ -183,8 +183,8 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def numbers(title: str, column: Any, labels: Labels | None) -> Array:
-    """Return an array of Arrow's as numbers, NaN for nulls, texts by their codes; floats without nulls uncopied."""
+def _numbers(title: str, column: Any, labels: Labels | None) -> Array:
+    """Return an Arrow array as numbers: NaN for nulls, codes for texts; floats without nulls are not copied."""
     from pyarrow import types
 
     if labels is not None and _is_text(column.type):
@@ -194,7 +194,7 @@ def numbers(title: str, column: Any, labels: Labels | None) -> Array:
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_floating(column.type):
-        return contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else without_copy(column)
+        return as_contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else view(column)
     if types.is_decimal(column.type):
         return _of_decimals(title, column)
     values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
@@ -202,7 +202,7 @@ def numbers(title: str, column: Any, labels: Labels | None) -> Array:
 
 
 def _as_texts(title: str, column: Any) -> Any:
-    """Return instants as texts, without the zeros of fractions."""
+    """Return instants as texts, without trailing zeros of fractions."""
     import pyarrow as pa
 
     kind, values = str(kind_of(column.type)), nanoseconds(title, column)
@@ -211,23 +211,23 @@ def _as_texts(title: str, column: Any) -> Any:
 
 
 def _of_decimals(title: str, column: Any) -> Array:
-    """Return decimals as the nearest float64, NaN for nulls; refuse those of more digits than it tells apart."""
+    """Return decimals as the nearest float64, NaN for nulls; refuse those of more digits than float64 has."""
     import pyarrow as pa
 
-    values = column.cast(pa.string()).cast(pa.float64())  # rounded once; the direct way rounds twice
-    with suppress(pa.ArrowInvalid):  # where the digits of a number are more than the type has
+    values = column.cast(pa.string()).cast(pa.float64())  # rounded once; a direct cast rounds twice
+    with suppress(pa.ArrowInvalid):  # a rounded number may have more digits than the column's type
         if values.cast(pa.string()).cast(column.type).equals(column):
             return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
     raise DataError(f"{title} holds decimals of more digits than float64 has: round them yourself")
 
 
-def without_copy(column: Any) -> Array:
-    """Return floats of Arrow's as an array; by way of torch, which warns of arrays that may not be written to."""
+def view(column: Any) -> Array:
+    """Return floats of an Arrow array without a copy, as a writable view: torch warns of read-only arrays."""
     result: Array = from_dlpack(column).numpy()
     return result if result.itemsize > 2 else result.astype(np.float64)
 
 
-def contiguous(title: str, values: Any) -> Array:
-    """Return numbers as contiguous floats: uncopied where they are such already."""
+def as_contiguous(title: str, values: Any) -> Array:
+    """Return numbers as contiguous float32 or float64 numbers, copied only if they are not."""
     is_float = values.dtype.kind == "f" and values.dtype.itemsize > 2 and values.dtype.isnative
     return np.ascontiguousarray(values if is_float else as_float64(title, values))

@@ -1,4 +1,4 @@
-"""Columns of numbers from Arrow IPC streams, which have no list of their record batches."""
+"""Columns of numbers from Arrow IPC streams, which unlike files do not list their record batches."""
 
 from collections.abc import Iterator
 from itertools import islice

@@ -1,4 +1,4 @@
-"""The times of a table as numbers: of one scale for a column, whatever files it is in."""
+"""The times of a table as numbers, on one scale for each column in all files."""
 
 from collections.abc import Callable
 
@@ -16,33 +16,33 @@ ROLES = ("x", "y", "sigma")
 
 
 class Clock:
-    """Makes numbers of the times in the columns of a table.
+    """Converts the times in the columns of a table to numbers.
 
-    Readers note which times a column holds when they open a file. Before the first instant is known, which is 0 unless
-    another one is named, instants are looked at only.
+    Readers report which times a column holds when they open a file. If no origin is given, a first scan finds the
+    earliest instant, which becomes 0; the numbers of that scan have no meaning.
 
     Args:
         unit: Unit of the numbers; seconds if ``None``.
-        origin: The instant that is 0, as a ``TimeScale`` has it; the first one if ``None``.
-        like: A scale of points that were fitted or read before, which holds where nothing else is told.
+        origin: The instant that is 0, as in ``TimeScale``; the first one if ``None``.
+        like: The scale of points that were fitted or read before, for what is not given.
 
     Attributes:
-        scales: What the numbers of a column mean, by its role: ``x``, ``y``, ``sigma`` or ``sigma_x``.
+        scales: Scale of each column of times, by its role: ``x``, ``y``, ``sigma`` or ``sigma_x``.
     """
 
     def __init__(self, unit: TimeUnit | None = None, origin: str | None = None, like: TimeScale | None = None) -> None:
         self._unit = unit or (like.unit if like else None)
         self._origin = origin or (like.origin if like else None)
-        self._has_effect = like is not None  # else it is not known before all files are open
+        self._has_effect = like is not None  # otherwise ``begin`` checks it, when all files are open
         self._kinds: dict[str, str | None] = {}
         self._firsts: list[int] = []
         self.scales: dict[str, TimeScale] = {}
 
     def expect(self, title: str, role: str, kind: str | None) -> None:
-        """Note which times a column of a file holds, ``None`` for numbers.
+        """Record which kind of times a column of a file holds, ``None`` for numbers.
 
         Raises:
-            DataError: If it cannot hold such, or holds others in another file.
+            DataError: If a column of that role cannot hold them, or holds another kind in another file.
         """
         allowed = {"x": "times", "y": "durations", "sigma": "durations", "sigma_x": "durations"}.get(role)
         if kind is not None and allowed != "times" and (allowed is None or kind != DURATIONS):
@@ -53,7 +53,7 @@ class Clock:
             raise DataError(f"{title} holds {kind or 'numbers'}, and that of another file {before or 'numbers'}")
 
     def numbers(self, title: str, role: str, nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return times as numbers, NaN for missing ones; before there is a scale, 0 for all others.
+        """Return times as numbers, NaN for missing ones; without a scale, record the first one and return 0 for all.
 
         Raises:
             UsageError: If float64 would round them.
@@ -63,14 +63,14 @@ class Clock:
             return Times(kind, nanoseconds).numbers(title, scale)
         is_known = nanoseconds != MISSING
         if is_known.any():
-            self._firsts.append(int(nanoseconds[is_known].min()))  # from several threads
+            self._firsts.append(int(nanoseconds[is_known].min()))  # several threads append
         return np.where(is_known, 0.0, np.nan)
 
-    def begin(self, look: Callable[[], object]) -> None:
-        """Set the scales, once all files are open.
+    def begin(self, scan: Callable[[], object]) -> None:
+        """Set the scales, when all files are open.
 
         Args:
-            look: Reads all rows, shared out over the processes, for the first instant.
+            scan: Calls ``numbers`` for all rows, shared out over the processes, to find the first instant.
 
         Raises:
             UsageError: If an option of time has no effect, or only one of a column and its sigma holds times.
@@ -85,7 +85,7 @@ class Clock:
         first = None
         self.scales = {role: TimeScale(self._unit or "s") for role, kind in kinds.items() if kind == DURATIONS}
         if has_instants and self._origin is None:
-            look()
+            scan()
             firsts = [min(part) for part in all_gather_objects(self._firsts) if part]
             first = min(firsts, default=None)
         if has_instants:

@@ -1,4 +1,4 @@
-"""The columns of one file as float64 numbers: how they are named, and how a part of their rows is read."""
+"""The interface of the readers: which columns of a file are wanted, and its rows as float64 numbers, in parts."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from regression.common.text import did_you_mean
 from regression.readers.clock import ROLES, Clock
 from regression.readers.dialect import STANDARD, Dialect
 from regression.readers.series_names import Labels
-from regression.readers.source import Place, Source
+from regression.readers.source import FilePath, Source
 
 __all__ = [
     "BLOCK",
@@ -33,10 +33,11 @@ __all__ = [
     "slices_of",
 ]
 
-SERIES = "series"  # the role of a column of names
-OPTIONAL = ("sigma", "sigma_x", "weights", "counts", SERIES)  # roles of columns that there need not be
+SERIES = "series"  # the role of a column of names of series
+OPTIONAL = ("sigma", "sigma_x", "weights", "counts", SERIES)  # roles of columns that a table may lack
 BLOCK = 1 << 20  # rows that are read, and shuffled, together: 8 MiB a column
 LARGE_BATCH = 4 * BLOCK  # rows that are summed together: 64 MiB of x and y
+MOST_LISTED = 20  # names in an error
 
 Array = NDArray[np.float64]
 Part = Sequence[Array] | Array  # for each column an array of shape (n,), float64 or float32 and contiguous
@@ -46,15 +47,15 @@ Column = int | str
 class Wanted(NamedTuple):
     """What is to be read of a file."""
 
-    columns: Sequence[Column]  # by name or number
-    labels: Labels | None = None  # for the names of series that the last column holds
-    own_bytes: range = range(sys.maxsize)  # that this process parses of large text, and no other process
-    dialect: Dialect = STANDARD  # of text
-    clock: Clock | None = None  # for the times that the columns hold; without it none are read
-    roles: Sequence[str] = ROLES  # of the columns, for the clock
+    columns: Sequence[Column]  # names or numbers
+    labels: Labels | None = None  # codes of the names of series in the last column, if it holds such names
+    own_bytes: range = range(sys.maxsize)  # of a large text file, that this process parses
+    dialect: Dialect = STANDARD  # how text is written
+    clock: Clock | None = None  # converts times to numbers; without it they are refused
+    roles: Sequence[str] = ROLES  # of the columns
 
     def role(self, at: int) -> str:
-        """Return the role of a column."""
+        """Return the role of the column at a position."""
         if self.labels is not None and at == len(self.columns) - 1:
             return SERIES
         return self.roles[at] if at < len(self.roles) else f"column {at + 1}"
@@ -65,13 +66,13 @@ class FileColumns(ABC):
 
     Attributes:
         source: The file.
-        headings: What to call the columns: their names, with the unit where the file has one.
+        headings: Names of the columns, with the unit if the file has one.
         rows: Number of rows.
-        sizes: Number of rows of each of the groups that they are stored in.
+        sizes: Number of rows of each group in which they are stored.
         has_texts: Whether the last column names series by texts.
-        is_loaded: Whether the rows are in memory already, whatever becomes of the file.
-        is_finite: Whether all numbers are known to be there and finite.
-        owned: For pieces of the rows the process that has parsed each, and its first row.
+        is_loaded: Whether the rows are in memory, so that later changes of the file have no effect.
+        is_finite: Whether it is known that no number is missing or infinite.
+        owned: Of a file that several processes parse: for each piece, the process that parsed it, and its first row.
     """
 
     source: Source
@@ -82,7 +83,7 @@ class FileColumns(ABC):
     owned: Sequence[tuple[int, int]] = ()
 
     def _divide(self, sizes: Sequence[int]) -> None:
-        """Note that the rows are stored in groups of so many."""
+        """Set the number of rows of each group in which the rows are stored."""
         self.sizes, self._starts = sizes, [0, *accumulate(sizes)]
         self.rows = self._starts[-1]
 
@@ -93,24 +94,24 @@ class FileColumns(ABC):
 
     @abstractmethod
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield the rows from start to before stop in parts that follow each other, NaN for missing numbers.
+        """Yield the rows from start to before stop in consecutive parts, NaN for missing numbers.
 
-        A part has as many rows as a core's cache holds, and is valid until the thread that asked for it asks again.
+        A part is small enough for a core's cache, and valid until the same thread takes the next one.
         """
 
     def extremes(self) -> Array | None:
-        """Return the smallest and largest number of each column, shape (C, 2), where the file itself says them."""
+        """Return the smallest and largest number of each column, shape (C, 2), if they are known without reading."""
         return None
 
 
 class ChunkColumns(FileColumns):
-    """Columns that are in memory in chunks of rows; to join them would take their memory once more.
+    """Columns in memory, in chunks of rows that are not joined, because that would take twice their memory.
 
     Args:
-        source: The file they come from.
-        chunks: The numbers, for each chunk one array for each column.
+        source: The file.
+        chunks: For each chunk one array for each column.
         has_texts: Whether the last column names series by texts.
-        wanted: What was read; needed where a column has whole nanoseconds of times in place of numbers.
+        wanted: What was read; needed if a column holds times, as whole nanoseconds.
     """
 
     is_loaded = True
@@ -138,21 +139,21 @@ class ChunkColumns(FileColumns):
 
 
 def slices_of(columns: Part, start: int, stop: int) -> Iterator[Part]:
-    """Yield the rows from start to before stop of columns that are in memory, in parts of nearly even length."""
+    """Yield the rows from start to before stop of columns in memory, in parts of nearly equal length."""
     for low, high in pairwise(part_cuts(start, stop)):
         yield [column[low:high] for column in columns]
 
 
-def find_columns(path: Place, names: Sequence[str], wanted: Wanted) -> list[int]:
-    """Return the positions of the columns by their names, or numbers counted from 1; a name comes before a number.
+def find_columns(path: FilePath, names: Sequence[str], wanted: Wanted) -> list[int]:
+    """Return the positions of columns given by name, or by number counted from 1; names have precedence.
 
     Raises:
-        DataError: If a column is not there, or there twice.
+        DataError: If the file has no such column, or two of the name.
     """
     return [_position(path, list(names), str(column), wanted.role(at)) for at, column in enumerate(wanted.columns)]
 
 
-def _position(path: Place, names: list[str], name: str, role: str) -> int:
+def _position(path: FilePath, names: list[str], name: str, role: str) -> int:
     if names.count(name) == 1:
         return names.index(name)
     if name in names:
@@ -163,7 +164,7 @@ def _position(path: Place, names: list[str], name: str, role: str) -> int:
     hint = did_you_mean(name, names, f"; choose with {choose}", repr)
     if name.isdecimal():
         hint = f", whose numbers are 1 to {len(names)}{hint}"
-    raise DataError(f"{path}: there is no column {name!r} among {listed(names, 20)}{hint}")
+    raise DataError(f"{path}: there is no column {name!r} among {listed(names, MOST_LISTED)}{hint}")
 
 
 def listed(names: Sequence[str], most: int) -> str:
@@ -174,7 +175,7 @@ def listed(names: Sequence[str], most: int) -> str:
 def joined_ends(ends: Array) -> Array:
     """Return the smallest and largest number of each column, shape (C, 2), from those of parts, (parts, C, 2)."""
     if len(ends) == 1:
-        only: Array = ends[0]  # of many files most have one group
+        only: Array = ends[0]  # quicker, and of many files most have one group
         return only
     lows, highs = ends[:, :, 0].min(axis=0, initial=np.inf), ends[:, :, 1].max(axis=0, initial=-np.inf)
     return np.stack([lows, highs], axis=1)

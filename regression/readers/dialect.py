@@ -1,4 +1,4 @@
-"""How text files differ: headers, delimiters, how numbers are written, and which cells are missing."""
+"""The options for text files: headers, delimiters, how numbers are written, and which cells are missing."""
 
 import re
 from dataclasses import dataclass, fields
@@ -8,18 +8,18 @@ from typing import Literal
 from regression.common.errors import UsageError
 from regression.common.rules import BOOLEAN, TEXT, Rule, one_of, or_null, require_option, whole
 
-__all__ = ["AUTO", "BLANKS", "BY_BLANKS", "BY_WIDTHS", "DELIMITERS", "MISSING", "STANDARD", "Dialect", "Header"]
+__all__ = ["AUTO", "BLANKS", "BY_BLANKS", "BY_WIDTHS", "DELIMITERS", "MISSING_MARKS", "STANDARD", "Dialect", "Header"]
 
 Header = Literal["auto", "row", "none"]
 DELIMITERS = (",", ";", "\t", "|")
-# Cells without a number; the empty cell is one whatever --data.missing lists.
-MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
-BLANKS = " \t"  # that may stand around numbers
+# Cells that stand for a missing number; the empty cell is one of them whatever --data.missing lists.
+MISSING_MARKS = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
+BLANKS = " \t"  # allowed around numbers
 THOUSANDS = ("", ",", ".", "'", "’", "_", " ")
-BY_BLANKS = "blanks"  # any number of them parts two cells
-BY_WIDTHS = "widths "  # each cell has as many characters as the numbers behind it say
-AUTO = "auto"  # what is certain is seen
-WORDS = {"tab": "\t", "blanks": BY_BLANKS}
+BY_BLANKS = "blanks"  # cells are separated by any number of blanks
+BY_WIDTHS = "widths "  # followed by the widths of the columns in characters
+AUTO = "auto"  # found from the file if it is certain
+WORDS = {"tab": "\t", "blanks": BY_BLANKS}  # delimiters that are given by a word
 DELIMITER = Rule(
     "a character, tab, blanks or auto", lambda value: value in (*WORDS, AUTO) or (TEXT.holds(value) and len(value) == 1)
 )
@@ -36,10 +36,10 @@ SEPARATOR = Rule(f"one of{' '.join(THOUSANDS)} or a blank", lambda value: value 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What differs in text files from a header row and rows of plain numbers; ``TableDataModule`` tells the options.
+    """How a text file is written; ``TableDataModule`` describes the options.
 
     Raises:
-        UsageError: If an option is none, or two contradict each other.
+        UsageError: If an option has a wrong value, or two contradict each other.
     """
 
     comment: str = AUTO
@@ -49,7 +49,7 @@ class Dialect:
     delimiter: str = AUTO
     decimal: str = "."
     thousands: str = ""
-    missing: str = ",".join(MISSING[1:])
+    missing: str = ",".join(MISSING_MARKS[1:])
     widths: str = ""
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Dialect:
 
     @property
     def delimiters(self) -> tuple[str, ...]:
-        """The delimiters that may part the cells."""
+        """The possible separators of cells."""
         if self.widths:
             return (BY_WIDTHS + self.widths,)
         if self.delimiter != AUTO:
@@ -87,12 +87,12 @@ class Dialect:
 
     @property
     def marks(self) -> list[str]:
-        """The cells that hold no number."""
+        """The cells that stand for a missing number."""
         return ["", *filter(None, (mark.strip() for mark in self.missing.split(",")))]
 
     @property
     def missing_numbers(self) -> list[float]:
-        """The numbers among them, which stand for a missing one however they are written: -999 and -999.0."""
+        """The numbers among ``marks``, which stand for a missing one however they are written, as -999 or -999.0."""
         found = []
         for mark in self.marks:
             try:
@@ -103,7 +103,7 @@ class Dialect:
 
     @property
     def is_plain(self) -> bool:
-        """Whether numbers are written as the parser of large text knows them."""
+        """Whether numbers are written as the parser of large text expects."""
         return self.decimal == "." and not self.thousands and not self.missing_numbers
 
 

@@ -1,4 +1,4 @@
-"""Columns of numbers from NPY and NPZ files; never converted silently."""
+"""Columns of numbers from NPY and NPZ files; other types are refused."""
 
 import math
 import warnings
@@ -20,17 +20,17 @@ from regression.common.errors import DataError
 from regression.common.row_ranges import ROWS_PER_PART, part_cuts
 from regression.common.time_scale import DURATIONS, INSTANTS
 from regression.common.times import as_times
-from regression.readers.arrow_files import CONVERT, contiguous
+from regression.readers.arrow_files import CONVERT, as_contiguous
 from regression.readers.columns import BLOCK, SERIES, Array, ChunkColumns, FileColumns, Part, Wanted, find_columns
-from regression.readers.source import Source
+from regression.readers.source import MOST_UNPACKED, Source
 
 __all__ = ["ArrayColumns", "array_names", "npz_names", "read_npz"]
 
 T = TypeVar("T")
-UNNAMED = ("x", "y", "sigma")  # names of the columns of an array without names
-BOMB_RATIO, BOMB_BYTES = 200, 256 << 20
-HEADER_BYTES = 1 << 16  # looked at for the header
-READ_BYTES = 1 << 24  # at most at once, of rows of many columns of which few are wanted
+UNNAMED = ("x", "y", "sigma")  # names of the first columns of an array without names
+HARMLESS_BYTES = 256 << 20  # an archive that unpacks to less is read whatever its own size
+HEADER_BYTES = 1 << 16  # buffered for the header
+READ_BYTES = 1 << 24  # read at most at once, if rows have many columns of which few are wanted
 
 
 class ArrayColumns(FileColumns):
@@ -41,7 +41,7 @@ class ArrayColumns(FileColumns):
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
         self.source, self._wanted = source, wanted
-        array, begin, names = _described(source)
+        array, begin, names = _describe(source)
         table = array if array.ndim == 2 else array[:, None]
         at = find_columns(source.path, names, wanted)
         self.headings = [names[k] for k in at]
@@ -51,46 +51,46 @@ class ArrayColumns(FileColumns):
         self._divide([min(BLOCK, len(array) - row) for row in range(0, len(array), BLOCK)])
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield the rows; of rows that hold several columns each is read once."""
+        """Yield the rows; columns that are stored row by row are read together."""
         most_rows = min(ROWS_PER_PART, max(1, READ_BYTES // max(column.stride for column in self._stored)))
-        # One for each thread: one of them works on a part while another reads the next one.
-        rooms = defaultdict[int, Any](partial(self._room, min(most_rows, stop - start)))
+        # Each thread has its own buffers: one works on a part while another reads the next.
+        buffers = defaultdict[int, Any](partial(self._buffers, min(most_rows, stop - start)))
         ends = {(begin, stride): begin + stop * stride for begin, stride, *_ in self._stored}
         with ExitStack() as opened:
-            files = {place: opened.enter_context(self.source.stream(end)) for place, end in ends.items()}
+            files = {layout: opened.enter_context(self.source.stream(end)) for layout, end in ends.items()}
             for low, high in pairwise(part_cuts(start, stop, most_rows)):
-                room = rooms[get_ident()]
-                for (begin, stride), rows in room.items():
+                own = buffers[get_ident()]
+                for (begin, stride), rows in own.items():
                     file: Any = files[begin, stride]
                     file.seek(begin + low * stride)
                     if file.readinto(rows[: (high - low) * stride]) < (high - low) * stride:
                         raise EOFError("it ends before its last row")
-                found = (np.ndarray((high - low,), c.dtype, room[c[:2]], c.within, (c.stride,)) for c in self._stored)
+                found = (np.ndarray((high - low,), c.dtype, own[c[:2]], c.within, (c.stride,)) for c in self._stored)
                 yield [self._numbers(at, values) for at, values in enumerate(found)]
 
     def _numbers(self, at: int, values: Any) -> Array:
         if values.dtype.kind in "fiu":
-            return contiguous(self._titles[at], values)
+            return as_contiguous(self._titles[at], values)
         assert self._wanted.clock is not None
         return self._wanted.clock.numbers(self._titles[at], self._wanted.role(at), _times(self._titles[at], values))
 
-    def _room(self, rows: int) -> dict[tuple[int, int], Any]:
-        """Return memory for the bytes of so many rows."""
+    def _buffers(self, rows: int) -> dict[tuple[int, int], Any]:
+        """Return memory for a number of rows, by first byte and stride of the columns in it."""
         return {column[:2]: np.empty(rows * column.stride, np.uint8) for column in self._stored}
 
 
 def array_names(source: Source) -> list[str]:
     """Return the names of the columns of an NPY file."""
-    return _described(source)[2]
+    return _describe(source)[2]
 
 
-def _described(source: Source) -> tuple[Any, int, list[str]]:
-    """Return an array that is as that of an NPY file but has no numbers, where these begin, and names of its columns.
+def _describe(source: Source) -> tuple[Any, int, list[str]]:
+    """Return an array of the shape, type and strides of an NPY file, the byte at which numbers begin, and column names.
 
-    It shows where in the file the numbers of a column are.
+    The numbers of the array must not be read.
     """
     with source.path.open("rb", HEADER_BYTES) as file, warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy warns of headers that only very old versions wrote
+        warnings.simplefilter("error")  # refuses headers of very old versions, of which numpy warns
         version = npy.read_magic(file)
         read = {(1, 0): npy.read_array_header_1_0}.get(version, npy.read_array_header_2_0)
         shape, is_fortran, dtype = read(file)
@@ -103,7 +103,7 @@ def _described(source: Source) -> tuple[Any, int, list[str]]:
         raise ValueError(f"its version is {version}, its shape {shape}")
     if begin + math.prod(shape) * dtype.itemsize > source.size:
         raise EOFError("it ends before its last row")
-    if dtype.names and version == (3, 0):  # whose names are UTF-8
+    if dtype.names and version == (3, 0):  # its names are UTF-8, and were decoded as Latin-1
         dtype.names = tuple(name.encode("latin-1").decode() for name in dtype.names)
     rows, width = (*shape, 1)[:2]
     row, column = (1, rows) if is_fortran else (width, 1)
@@ -113,16 +113,16 @@ def _described(source: Source) -> tuple[Any, int, list[str]]:
 
 
 class _Stored(NamedTuple):
-    """A column in an NPY file: the byte where it, or rows of several begin, bytes from row to row and within one."""
+    """Where a column is in an NPY file, in bytes."""
 
-    begin: int
-    stride: int
-    within: int
+    begin: int  # of the column, or of the rows that contain it
+    stride: int  # from one row to the next
+    within: int  # from the beginning of a row to the column
     dtype: Any
 
     @classmethod
     def of(cls, view: Any, array: Any, begin: int) -> "_Stored":
-        """Return where a column of an array is that begins at some byte."""
+        """Return where a column is, from its view of the array that ``_describe`` returns."""
         at, stride = view.ctypes.data - array.ctypes.data, view.strides[0]
         is_alone = stride == view.itemsize
         return cls(begin + (at if is_alone else 0), stride, 0 if is_alone else at, view.dtype)
@@ -140,8 +140,8 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
     with path.open("rb") as file:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > BOMB_BYTES and size > BOMB_RATIO * source.size:
-            raise DataError(f"{path} unpacks to more than {BOMB_RATIO} times its size: save it unpacked, as .npy")
+        if size > HARMLESS_BYTES and size > MOST_UNPACKED * source.size:
+            raise DataError(f"{path} unpacks to more than {MOST_UNPACKED} times its size: save it unpacked, as .npy")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             chosen = [arrays.files[k] for k in find_columns(path, arrays.files, wanted)]
@@ -159,14 +159,14 @@ def read_npz(source: Source, wanted: Wanted) -> ChunkColumns:
 def _without_objects(source: Source, load: Callable[[], T]) -> T:
     try:
         return load()
-    except ValueError as error:  # of numpy, for arrays that only a pickle could hold
+    except ValueError as error:  # numpy refuses arrays of Python objects, which are pickled
         if "object" not in str(error).lower():
             raise
         raise DataError(f"{source.path} must hold numbers, got type object: {CONVERT}") from None
 
 
 def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
-    """Return what to call the columns of numpy's, once it is known that they are numbers, of shape (N,)."""
+    """Return the names of the wanted columns for errors; refuse arrays that are not numbers or times of shape (N,)."""
     titles = [f"{source.path}: column {str(column)!r}" for column in wanted.columns]
     for at, (title, array) in enumerate(zip(titles, arrays, strict=True)):
         kind = {"m": DURATIONS, "M": INSTANTS}.get(array.dtype.kind)
@@ -182,7 +182,7 @@ def _titles(source: Source, wanted: Wanted, arrays: Sequence[Any]) -> list[str]:
 
 
 def _times(title: str, values: Any) -> Any:
-    """Return times of numpy's as whole nanoseconds."""
+    """Return an array of times as whole nanoseconds."""
     found = as_times(title, np.ascontiguousarray(values))
     assert found is not None
     return found.nanoseconds

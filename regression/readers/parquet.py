@@ -1,19 +1,20 @@
-"""Columns of numbers from Parquet files, decoded in parts of a row group that stay in a core's cache."""
+"""Columns of numbers from Parquet files, decoded in batches that fit into a core's cache."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from regression.common.errors import DataError
-from regression.readers.arrow_files import BatchColumns, inner, named
+from regression.readers.arrow_files import BatchColumns, column_fields, field_in
 from regression.readers.columns import Array, Part, Wanted
 from regression.readers.parquet_statistics import StatedEnds
 from regression.readers.source import Source
 
-__all__ = ["ParquetColumns", "read_footer"]
+__all__ = ["PARQUET_ENDINGS", "ParquetColumns", "read_footer"]
 
+PARQUET_ENDINGS = (".parquet", ".pq")
 BUFFER_BYTES = 1 << 20  # read at a time from each column
-REQUEST_BYTES = 32 << 20  # that a store is asked for at once, and that are in memory: the most of Arrow's requests
-ROWS_PER_BATCH = 1 << 17  # most writers' page of float64 numbers: what is done once a batch costs a tenth less
+REQUEST_BYTES = 32 << 20  # of row groups requested together from a store, and held in memory: Arrow's largest request
+ROWS_PER_BATCH = 1 << 17  # a page of float64 numbers of most writers; smaller batches take a tenth longer
 
 
 class ParquetColumns(BatchColumns):
@@ -23,27 +24,27 @@ class ParquetColumns(BatchColumns):
         self._metadata = read_footer(source) if source.footer is None else source.footer
         schema = self._metadata.schema.to_arrow_schema()
         super().__init__(source, wanted, schema)
-        self._names = [".".join([schema.names[top], *names]) for top, *names in self._places]
-        self._tops = [schema.names[top] for top, *_ in self._places]
+        self._names = [".".join([schema.names[top], *names]) for top, *names in self._paths]
+        self._tops = [schema.names[top] for top, *_ in self._paths]
         sizes = [self._metadata.row_group(k).num_rows for k in range(self._metadata.num_row_groups)]
         if min(sizes, default=0) < 0:
             raise DataError(f"{source.path} is damaged: a row group claims {min(sizes)} rows")
         self._divide(sizes)
-        self._stated: StatedEnds | None = None  # once it was asked for
+        self._stated: StatedEnds | None = None  # set by ``extremes``
 
     @staticmethod
     def names(source: Source) -> list[str]:
         """Return the names of the columns of a file."""
-        return [name for name, _, _ in named(_opened(source).schema_arrow)]
+        return [name for name, _, _ in column_fields(_opened(source).schema_arrow)]
 
-    def _decoded(self, groups: range) -> Iterator[Part]:
-        """Yield columns, by a reader of their own, as one cannot be used from several threads."""
-        places = [(self._tops[k], names) for k, (_, *names) in enumerate(self._places)]
+    def _decode(self, groups: range) -> Iterator[Part]:
+        """Yield the columns of batches; opens the file anew, because several threads cannot share a reader."""
+        paths = [(self._tops[k], names) for k, (_, *names) in enumerate(self._paths)]
         columns = (
-            self._numbers([inner(batch.column(name), names) for name, names in places])
+            self._numbers([field_in(batch.column(name), names) for name, names in paths])
             for batch in self._batches(groups)
         )
-        return columns if self._stated is None else self._stated.checked(columns, groups.start)
+        return columns if self._stated is None else self._stated.check(columns, groups.start)
 
     def _batches(self, groups: range) -> Iterator[Any]:
         for together in self._requests(groups) if self.source.is_stored else [groups]:
@@ -52,7 +53,7 @@ class ParquetColumns(BatchColumns):
             )
 
     def _requests(self, groups: range) -> Iterator[range]:
-        """Yield the groups that a store is asked for together, in one request where their columns lie together."""
+        """Yield the groups to read from a store together; Arrow makes one request of columns that are adjacent."""
         start, size = groups.start, 0
         for group in groups:
             columns = map(self._metadata.row_group(group).column, range(self._metadata.num_columns))
@@ -66,7 +67,7 @@ class ParquetColumns(BatchColumns):
     def extremes(self) -> Array | None:
         """Return the smallest and largest number of each column from the statistics of the row groups.
 
-        Rows that are read from then on are held to it.
+        Rows that are read afterwards are checked against them.
 
         Raises:
             DataError: If a largest number is below the smallest.
@@ -84,7 +85,7 @@ def read_footer(source: Source) -> Any:
 def _opened(source: Source, metadata: Any = None) -> Any:
     from pyarrow import parquet  # a third of a second to import, and not every run needs it
 
-    # What is read ahead (pre_buffer) stays in memory until the file is closed: of a store some row groups.
+    # pre_buffer reads whole row groups ahead, and keeps them in memory until the file is closed.
     return parquet.ParquetFile(
         source.arrow_file(),
         metadata=metadata,

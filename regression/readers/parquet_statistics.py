@@ -1,4 +1,4 @@
-"""What a Parquet file states of its row groups: believed before they are read, and checked when they are."""
+"""The statistics of Parquet files: smallest and largest numbers, used before rows are read, and then checked."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ import torch
 
 from regression.common.errors import DataError
 from regression.readers.columns import Array, Part, joined_ends
-from regression.readers.source import Place
+from regression.readers.source import FilePath
 
 __all__ = ["StatedEnds"]
 
@@ -19,20 +19,20 @@ NO_ENDS = (np.inf, -np.inf)  # of no numbers
 class StatedEnds:
     """The smallest and largest number of each column in each row group, as the statistics of a file state them.
 
-    A number outside of them would be noticed in summing. Ends that no row has would not, and what rests on the range,
-    such as which x is extrapolated, would be wrong.
+    Summing refuses a number outside of them, but accepts stated ends that no row has; then results that depend on the
+    range, such as which x is extrapolated, would be wrong.
 
     Args:
         path: The file.
         names: Names of the C columns.
         starts: Rows at which the G groups begin, and the end.
-        ends: What is stated, shape (G, C, 2); of groups without rows inf and -inf.
+        ends: Smallest and largest numbers, shape (G, C, 2); inf and -inf for groups without rows.
 
     Raises:
         DataError: If a largest number is below the smallest.
     """
 
-    def __init__(self, path: Place, names: Sequence[str], starts: Sequence[int], ends: Array) -> None:
+    def __init__(self, path: FilePath, names: Sequence[str], starts: Sequence[int], ends: Array) -> None:
         self._path, self._names, self._starts, self._ends = path, names, starts, ends
         wrong = ends[:, :, 0] > ends[:, :, 1]
         for group, column in np.argwhere(wrong) if wrong.any() else ():
@@ -40,15 +40,15 @@ class StatedEnds:
                 raise self._error(group, group + 1, column, "which is no range")
 
     @classmethod
-    def read(cls, path: Place, metadata: Any, names: Sequence[str], starts: Sequence[int]) -> "StatedEnds | None":
-        """Return what a file states of some columns of numbers, where it states all ends, and finite ones."""
+    def read(cls, path: FilePath, metadata: Any, names: Sequence[str], starts: Sequence[int]) -> "StatedEnds | None":
+        """Return the ends of some columns of numbers, or ``None`` unless all are stated and finite."""
         paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
-        leaves = [paths.index(name) for name in names]  # nested columns are several of these
+        leaves = [paths.index(name) for name in names]  # a nested column consists of several leaves
         ends = []
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             known = [group.column(leaf).statistics for leaf in leaves if group.num_rows]
             if not all(each and each.has_min_max and isinstance(each.min, int | float) for each in known):
-                return None  # those of float16 are bytes
+                return None  # the ends of float16 numbers are bytes
             ends.append([(each.min, each.max) for each in known] or [NO_ENDS] * len(leaves))
         stated = np.array(ends, np.float64).reshape(len(ends), len(leaves), 2)
         return cls(path, names, starts, stated) if np.isfinite(joined_ends(stated)).all() else None
@@ -57,16 +57,19 @@ class StatedEnds:
         """Return the smallest and largest number of each column, shape (C, 2)."""
         return joined_ends(self._ends)
 
-    def checked(self, batches: Iterator[Part], first: int) -> Iterator[Part]:
-        """Yield batches of consecutive rows, and refuse groups that have other ends, once their last row is there.
+    def check(self, batches: Iterator[Part], first: int) -> Iterator[Part]:
+        """Yield batches of consecutive rows, and refuse groups with other ends when their last row has been read.
 
-        Groups that end in the same batch are compared together, by the ends of all of them: small groups would take
-        most of the time otherwise. The thread that decodes the last row of a group has decoded all of it, so that no
-        other process or thread has to be asked.
+        Groups that end in the same batch are compared together, because one comparison for each small group would take
+        most of the time. The thread that decodes the last row of a group has decoded all of it, so no other thread or
+        process is involved.
 
         Args:
-            batches: For each batch its columns.
-            first: The group with whose first row they begin.
+            batches: The columns of each batch.
+            first: The group whose first row is that of the first batch.
+
+        Raises:
+            DataError: If the ends of some groups are not those stated.
         """
         row, found = self._starts[first], None
         for columns in batches:
@@ -74,15 +77,15 @@ class StatedEnds:
             end, rest = self._starts[last] - row, columns
             row += len(columns[0])
             if last > first:
-                self._require(first, last, _widened(found, [column[:end] for column in columns]))
+                self._require(first, last, _widen(found, [column[:end] for column in columns]))
                 first, found, rest = last, None, [column[end:] for column in columns]
-            found = _widened(found, rest)
+            found = _widen(found, rest)
             yield columns
 
     def _require(self, first: int, last: int, found: Array | None) -> None:
-        """Refuse groups with other ends than stated; NaN are ends of missing numbers, which are refused elsewhere."""
-        if found is None:
-            return  # none of them has rows
+        """Refuse groups with other ends than stated; ends are NaN if a number is missing, which ``Table`` refuses."""
+        if found is None:  # no rows
+            return
         stated = joined_ends(self._ends[first:last])
         for column, _ in np.argwhere((found < stated) | (found > stated)):
             low, high = found[column].tolist()
@@ -96,8 +99,8 @@ class StatedEnds:
         )
 
 
-def _widened(ends: Array | None, columns: Part) -> Array | None:
-    """Return the smallest and largest numbers of columns and of rows before, shape (C, 2); ``None`` without rows."""
+def _widen(ends: Array | None, columns: Part) -> Array | None:
+    """Return the ends of preceding rows, widened by those of more rows, shape (C, 2); ``None`` without rows."""
     if not len(columns[0]):
         return ends
     found = np.array([[float(value) for value in torch.from_numpy(column).aminmax()] for column in columns])

@@ -1,4 +1,4 @@
-"""The names of series, whole numbers or texts, as numbers that tensors hold."""
+"""The names of series, whole numbers or texts, as numeric codes, because tensors hold numbers."""
 
 from typing import Any
 
@@ -7,25 +7,25 @@ from numpy.typing import NDArray
 
 from regression.common.collectives import all_gather_objects
 from regression.common.errors import DataError
-from regression.readers.source import Place
+from regression.readers.source import FilePath
 
 __all__ = ["Labels"]
 
-LARGEST = 2**63
+LIMIT = 2**63  # whole numbers from here on are not int64
 
 
 class Labels:
-    """Codes of names: a whole number is its own code, a text has its place in the order of first appearance.
+    """Codes of names: a whole number is its own code, the code of a text is its place in the order of appearance.
 
-    The texts are those that this process has read, until ``share`` makes the codes the same in all of them.
+    The order is that of this process, until ``share`` makes the codes the same in all processes.
     """
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
         self._are_texts: bool | None = None
 
-    def expect(self, path: Place, are_texts: bool) -> None:
-        """Note what kind of names a file has.
+    def expect(self, path: FilePath, are_texts: bool) -> None:
+        """Record what kind of names a file has.
 
         Args:
             path: The file.
@@ -55,19 +55,19 @@ class Labels:
         return codes
 
     def share(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return codes of this process as those that all processes will have from now on; all must call it."""
+        """Make the codes the same in all processes, which must all call it; return given codes as the new ones."""
         parts = all_gather_objects(list(self._codes))
         if len(parts) == 1 or not any(parts):
             return codes
         before = list(self._codes)
         self._codes = {text: place for place, text in enumerate(dict.fromkeys(text for part in parts for text in part))}
-        moved = np.array([self._codes[text] for text in before], dtype=np.int64)
-        return moved[codes] if len(codes) else codes
+        new_codes = np.array([self._codes[text] for text in before], dtype=np.int64)
+        return new_codes[codes] if len(codes) else codes
 
     def names(self, codes: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
-        """Return the names of codes in ascending order, and the places of the codes in that order.
+        """Return the names of codes in ascending order, and the positions of the codes in that order.
 
-        Whole numbers are sorted as such, also where they came as texts; other texts by their characters.
+        Texts are sorted as whole numbers if all of them are such, otherwise by their characters.
 
         Args:
             codes: Different codes, shape (S,).
@@ -88,7 +88,7 @@ class Labels:
 
 
 def _is_whole(text: str) -> bool:
-    """Tell whether a text is a whole number as it would be written again."""
+    """Tell whether a text is an int64 number in its usual form, without a plus sign or leading zeros."""
     digits = text.removeprefix("-")
     plain = digits.isascii() and digits.isdecimal() and len(digits) < 20 and text != "-0"
-    return plain and (digits == "0" or digits[0] != "0") and -LARGEST <= int(text) < LARGEST
+    return plain and (digits == "0" or digits[0] != "0") and -LIMIT <= int(text) < LIMIT

@@ -1,4 +1,4 @@
-"""Standard input as a file, since a table is looked at more than once."""
+"""Standard input as a temporary file, because a table is read more than once."""
 
 import atexit
 import shutil
@@ -12,22 +12,22 @@ from regression.common.errors import DataError
 
 __all__ = ["STANDARD_INPUT", "standard_input"]
 
-STANDARD_INPUT = "-"  # what a path is then
+STANDARD_INPUT = "-"  # the path that stands for it
 
 
 def standard_input() -> Path:
-    """Return a file with what came through standard input, which is kept as long as this process runs.
+    """Return a file with the bytes of standard input, which is removed when this process ends.
 
     Raises:
-        DataError: If nothing comes through it, or there are other processes, which cannot read it too.
+        DataError: If standard input is a terminal, or there are several processes, of which one alone can read it.
     """
     if rank_and_size()[1] > 1:
         raise DataError("standard input can be read by one process only: give a file, or --trainer.devices 1")
-    return _kept()
+    return _copy()
 
 
 @cache
-def _kept() -> Path:
+def _copy() -> Path:
     if sys.stdin is None or sys.stdin.isatty():
         raise DataError("path is -, and nothing comes through standard input: pipe a table into it, or give a file")
     folder = tempfile.mkdtemp(prefix="regression-")

@@ -17,7 +17,7 @@ from regression.common.rules import MAPPING, require_option
 from regression.common.text import counted, printable
 from regression.common.value_and_error import value_and_error
 from regression.curves.decimals import Matrix, Vector, dot, orthogonalize, precise, unit_vectors
-from regression.estimation.bands import Prediction, curve_of, predicted
+from regression.estimation.bands import Prediction, curve_of, with_bands
 from regression.estimation.solver import solve, system, term_error, weight_unit
 from regression.inference.distributions import f_tail, quantile
 from regression.inference.exact_curve import Estimate
@@ -141,7 +141,7 @@ class GroupComparison:
         spread = scale * (1.0 if self.absolute_sigma else math.nan if self.sigma is None else self.sigma)
         curve = curve_of(solution, solution.coefficients, self._scale)
         flat = points.flatten()
-        bands = predicted(curve, flat, flat.new_full((len(flat),), spread), self._factor(level), self.x_ranges[index])
+        bands = with_bands(curve, flat, flat.new_full((len(flat),), spread), self._factor(level), self.x_ranges[index])
         return Prediction(*(column.reshape(points.shape) for column in bands))
 
     def _index(self, group: Any) -> int:

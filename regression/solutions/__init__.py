@@ -2,7 +2,7 @@
 
 - ``solution``: the optimum: coefficients, sums of squares, and how many digits of them are certain.
 - ``certainty``: bounds on the errors of an optimum.
-- ``within``: the constraints that an optimum meets.
+- ``within``: the constraints that an optimum meets, and its sums of squares.
 - ``standard_errors``: covariance and standard errors of the coefficients.
 - ``criteria``: AIC, AICc and BIC.
 - ``optimum``: the optimum of the loss that is minimised, and the scale of its standard errors.

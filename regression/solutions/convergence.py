@@ -19,7 +19,7 @@ CONVERGED_SE = 0.1  # largest distance from the optimum, in standard errors, of 
 
 
 def is_converged(distance: float) -> bool:
-    """Tell whether a fit counts as converged; the only place where that is decided.
+    """Tell whether a fit counts as converged; a test holds that no other place decides it.
 
     Args:
         distance: Largest distance of a coefficient from the optimum, in standard errors.
@@ -30,17 +30,17 @@ def is_converged(distance: float) -> bool:
 def optimum_errors(solution: Solution, optimum: Optimum) -> Vector | None:
     """Return the standard errors of the optimum, the unit of distances from it; ``None`` if unknown, or if one is 0.
 
-    Coefficients that constraints leave no choice of have none. The errors are not those of the fit itself, whose
-    residuals, and so its errors, are larger the further off it is.
+    Coefficients that constraints determine are left out. The errors are not those of the fit itself, because its
+    residuals, and so its errors, grow with its distance from the optimum.
     """
     if solution.is_perfect:
         return None
-    errors = _chosen(standard_errors(solution, optimum.scale) or [], solution)
+    errors = _free(standard_errors(solution, optimum.scale) or [], solution)
     return errors if errors and all(errors) else None
 
 
-def _chosen(values: Sequence[Decimal], solution: Solution) -> Vector:
-    """Return the values, one for each coefficient in powers of x, of those that constraints leave a choice of."""
+def _free(values: Sequence[Decimal], solution: Solution) -> Vector:
+    """Return the values, one for each coefficient in powers of x, of the coefficients that constraints leave free."""
     return [value for power, value in zip(solution.powers, values, strict=False) if power not in solution.kept]
 
 
@@ -55,7 +55,7 @@ def distance_from_optimum(params: Sequence[Decimal], solution: Solution, optimum
     if errors is None:
         return None
     with precise():
-        own = zip(_chosen(params, solution), _chosen(best, solution), errors, strict=True)
+        own = zip(_free(params, solution), _free(best, solution), errors, strict=True)
         return float(max(abs(a - b) / e for a, b, e in own))
 
 
@@ -65,8 +65,8 @@ class OptimumDistance:
 
     Attributes:
         optimum: The optimum in the model's own basis, shape (K,), float64.
-        params: Matrix from there to powers of x, a column for each that may change, shape (K, J).
-        errors: Standard errors of the coefficients of these, shape (J,).
+        params: Matrix from these to powers of x, with a column for each free coefficient, shape (K, J).
+        errors: Standard errors of the free coefficients, shape (J,).
     """
 
     optimum: Tensor
@@ -80,7 +80,7 @@ class OptimumDistance:
         if errors is None or optimum.coefficients is None:
             return None
         best = torch.tensor(chart.from_curve(optimum.coefficients), dtype=torch.float64)
-        rows = [_chosen(solution.error_in_terms(function), solution) for function in chart.in_u]
+        rows = [_free(solution.error_in_terms(function), solution) for function in chart.in_u]
         known = (best, as_tensor(rows), as_tensor([errors])[0])
         return cls(*(numbers.to(device) for numbers in known))
 

@@ -25,7 +25,7 @@ def information_criteria(solution: Solution, ssr: Decimal, size: int, absolute_s
     likelihood, and AICc corrects for the estimate.
 
     Args:
-        solution: The optimum, which has the number of points and their weights.
+        solution: The optimum, for the number of points and their weights.
         ssr: ``Σ w (y - f(x))²`` of the fit.
         size: Number of coefficients K, without sigma.
         absolute_sigma: Whether the points' sigma are known.

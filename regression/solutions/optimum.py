@@ -9,7 +9,7 @@ from regression.curves.decimals import Matrix, Vector, combine, precise, root
 from regression.solutions.solution import Solution
 from regression.solutions.standard_errors import scale_of
 
-__all__ = ["Optimum", "moved", "orthonormal"]
+__all__ = ["Optimum", "move", "orthonormal"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def orthonormal(solution: Solution) -> Matrix:
         return [[value / size for value in row] for row, size in zip(solution.functions, sizes, strict=True)]
 
 
-def moved(coefficients: Vector, functions: Matrix, steps: Sequence[float]) -> Vector:
+def move(coefficients: Vector, functions: Matrix, steps: Sequence[float]) -> Vector:
     """Return ``c + Σ z_j q_j`` in T_k(u), shape (degree + 1,), for steps z of shape (rank,)."""
     with precise():
         change = combine(functions, [Decimal(step) for step in steps])

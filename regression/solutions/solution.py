@@ -28,7 +28,7 @@ from regression.solutions.within import Within
 __all__ = ["SHOWN_DIGITS", "Solution"]
 
 ROUNDING = Decimal("1e-32")  # squared residuals from the rounding of y to float64, as a share of Σ w y²
-SHOWN_DIGITS = 52 * math.log10(2)  # an error below 2^-52 of a number is at most a unit of its last place
+SHOWN_DIGITS = 52 * math.log10(2)  # of float64: an error below 2^-52 of a number is at most a unit of its last place
 INFINITE = Decimal("Infinity")
 FEW_BITS = 80  # an error of a coefficient below 2^-80 of its standard error is negligible
 
@@ -160,7 +160,7 @@ class Solution:
 
     @property
     def kept(self) -> dict[int, Decimal]:
-        """The coefficients in powers of x that the constraints leave no choice of, by power."""
+        """The coefficients in powers of x that the constraints determine, by power."""
         return {} if self.within is None else self.within.kept
 
     def _in_terms(self, curve: Vector, kept: Mapping[int, Decimal]) -> Vector:
@@ -182,7 +182,7 @@ class Solution:
         return [self.error_in_terms(function) for function in self.functions]
 
     def error_in_terms(self, function: Vector) -> Vector:
-        """Return what may be added to a curve in powers of x, shape (K,), 0 for coefficients that are kept."""
+        """Return a change of the curve in powers of x, shape (K,); it is 0 for coefficients that are kept."""
         return self._in_terms(function, dict.fromkeys(self.kept, Decimal(0)))
 
     def _inverse(self, functions: Matrix) -> Matrix:
@@ -222,7 +222,7 @@ class Solution:
         The latter two are left out if standard errors are unknown or 0.
         """
         variances = [row[k] for k, row in enumerate(self.inverse or [])]
-        ratios, of_errors = [], []  # of numbers to their errors
+        ratios, of_errors = [], []  # of each number to its error, for the coefficients and for their standard errors
         with precise():
             spread = self.ssr / max(self.nobs - self.rank, 1)
             for value, variance, (error, variance_error) in zip(self.params, variances, self._errors, strict=False):
@@ -249,7 +249,7 @@ class Solution:
 
     @cached_property
     def condition(self) -> float | None:
-        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` where it is open.
+        """Estimated condition number of the design matrix, columns scaled to equal length; ``None`` if it is unknown.
 
         It is ``√(‖S G S‖₁ ‖(S G S)⁻¹‖₁)`` for the Gram matrix G of T_k(u), or of the powers of x without an intercept,
         S scaling G to a unit diagonal: at least the 2-norm condition.

@@ -1,4 +1,4 @@
-"""An object as a stream of Python's, of which each read is one request."""
+"""An object as a stream, of which each read is one request."""
 
 import io
 import os
@@ -8,11 +8,11 @@ __all__ = ["Ranges"]
 
 
 class Ranges(io.RawIOBase):
-    """The bytes of an object up to some end, read where and when they are asked for.
+    """The bytes of an object up to an end, as a seekable stream that reads nothing ahead.
 
     Args:
-        read_at: Returns so many bytes from a place on, fewer only at the end of the object.
-        stop: Bytes up to the end.
+        read_at: From a number of bytes and an offset to these bytes, fewer only at the end of the object.
+        stop: The offset of the end.
     """
 
     def __init__(self, read_at: Callable[[int, int], bytes], stop: int) -> None:
@@ -27,22 +27,22 @@ class Ranges(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
+        """Return the offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, and return it."""
+        """Set the offset of the next byte, and return it."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._stop}[whence]
         return self._at
 
     def size(self) -> int:
-        """Return the bytes up to the end."""
+        """Return the offset of the end."""
         return self._stop
 
-    def readinto(self, room: memoryview) -> int:  # type: ignore[override]
-        """Fill memory with the next bytes, and return how many there were."""
-        count = max(0, min(len(room), self._stop - self._at))
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Write the next bytes into a buffer, and return their number."""
+        count = max(0, min(len(buffer), self._stop - self._at))
         found = self._read_at(count, self._at) if count else b""
-        room[: len(found)] = found
+        buffer[: len(found)] = found
         self._at += len(found)
         return len(found)

@@ -1,4 +1,4 @@
-"""One object in a store: opened by the interfaces of a file on this machine, and read by ranges of bytes."""
+"""One object in a store, with the interface of a ``Path``, read by ranges of bytes."""
 
 import io
 from functools import cached_property
@@ -12,12 +12,12 @@ from regression.stores.ranges import Ranges
 
 __all__ = ["StoredFile"]
 
-BUFFER_BYTES = 1 << 20  # of a request, where less is asked for
-MARKS = ("etag", "last-modified", "generation")  # of a version, among what a store says of an object
+BUFFER_BYTES = 1 << 20  # of the smallest request
+MARKS = ("etag", "last-modified", "generation")  # what identifies the version of an object, among its metadata
 
 
 class StoredFile:
-    """An object in a store, which shows itself by its address.
+    """An object in a store; ``str`` returns its address.
 
     Args:
         address: The address.
@@ -42,27 +42,27 @@ class StoredFile:
 
     @property
     def parent(self) -> PurePosixPath:
-        """The folder that it is in, below the bucket or server."""
+        """The path of its folder, below the bucket or server."""
         return self._path.parent
 
     @cached_property
     def arrow_file(self) -> Any:
-        """The object as a file of Arrow's, from which several threads may read at once."""
-        return self._opened()
+        """The object as an Arrow file, from which several threads may read at once."""
+        return self._open()
 
     def facts(self) -> tuple[Any, ...]:
-        """Ask the store for what tells the version of the object, its size the last."""
+        """Ask the store what identifies the version of the object; its size is the last element."""
         is_first = "arrow_file" not in self.__dict__
-        file = self.arrow_file if is_first else self._opened()
+        file = self.arrow_file if is_first else self._open()  # an open file does not notice later changes
         try:
-            said = {str(name).lower(): value for name, value in (file.metadata() or {}).items()}
-            marks = [said[mark] for mark in MARKS if mark in said] or [self._changed()]
+            metadata = {str(name).lower(): value for name, value in (file.metadata() or {}).items()}
+            marks = [metadata[mark] for mark in MARKS if mark in metadata] or [self._version()]
             return (*marks, file.size())
-        except Exception as error:  # of the libraries, which raise many kinds
+        except Exception as error:  # libraries raise exceptions of many types
             raise fault(self.address, error) from error
 
-    def _changed(self) -> Any:
-        """Return when the object was changed, or what else tells its version."""
+    def _version(self) -> Any:
+        """Return when the object was changed, or what else identifies its version."""
         system, path = connect(self.address)
         by_fsspec = getattr(system, "handler", None)
         return system.get_file_info(path).mtime_ns if by_fsspec is None else by_fsspec.version(path)
@@ -71,16 +71,16 @@ class StoredFile:
         """Return its bytes as a stream.
 
         Args:
-            mode: As that of files.
-            buffering: Bytes of a request, where less is asked for; with 0 a request has what is asked for.
-            stop: Bytes after which nothing is read; by default its end.
+            mode: Not used; it makes the interface that of ``Path.open``.
+            buffering: Bytes of the smallest request; with 0 a request has the bytes that a caller reads.
+            stop: Offset after which nothing is read; by default the end.
         """
         raw = Ranges(self.arrow_file.read_at, self.arrow_file.size() if stop is None else stop)
         return io.BufferedReader(raw, buffering) if buffering else raw  # type: ignore[return-value]
 
-    def _opened(self) -> Any:
+    def _open(self) -> Any:
         system, path = connect(self.address)
         try:
             return system.open_input_file(path)
-        except Exception as error:  # of the libraries, which raise many kinds
+        except Exception as error:  # libraries raise exceptions of many types
             raise fault(self.address, error) from error

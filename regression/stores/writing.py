@@ -1,4 +1,4 @@
-"""Puts a complete file of this machine into a store, under a new name."""
+"""Copies a complete file from this machine into a store, under a new name."""
 
 import shutil
 from contextlib import suppress
@@ -16,14 +16,14 @@ PIECE_BYTES = 8 << 20
 
 
 def require_local(option: str, path: str) -> None:
-    """Refuse an address where a file of this machine is wanted."""
+    """Refuse an address if an option must be a file on this machine."""
     if is_address(path):
         got = without_secret(path)
         raise UsageError(f"{option} must be a file on this machine, got the address {got}: copy it there afterwards")
 
 
 def require_new(address: Address) -> None:
-    """Refuse an address at which there is something, or to which nothing can be written."""
+    """Refuse an address at which an object or folder exists, or to which nothing can be written."""
     if address.scheme in WEB:
         raise UsageError(
             f"{address}: a web server takes no files: expected an address such as s3://bucket/{address.key}"
@@ -31,9 +31,9 @@ def require_new(address: Address) -> None:
     system, path = connect(address)
     try:
         is_new = system.get_file_info(path).type.name == "NotFound"
-        if is_new and address.scheme == "s3" and system.get_file_info(address.place).type.name == "NotFound":
+        if is_new and address.scheme == "s3" and system.get_file_info(address.host).type.name == "NotFound":
             raise FileNotFoundError
-    except Exception as error:  # of the libraries, which raise many kinds
+    except Exception as error:  # libraries raise exceptions of many types
         raise fault(address, error) from error
     if address.scheme == "file" and not Path(path).parent.is_dir():
         raise UsageError(f"{address}: there is no folder {Path(path).parent}: make it, or give another one")
@@ -42,7 +42,7 @@ def require_new(address: Address) -> None:
 
 
 def put(file: Path, address: Address) -> None:
-    """Copy a file to an address; after an error nothing is there.
+    """Copy a file to an address; after an error no object is left there.
 
     Raises:
         SaveError: If it cannot be written.
@@ -51,7 +51,7 @@ def put(file: Path, address: Address) -> None:
     try:
         with file.open("rb") as source, system.open_output_stream(path) as target:
             shutil.copyfileobj(source, target, PIECE_BYTES)
-    except Exception as error:  # of the libraries, which raise many kinds
+    except Exception as error:  # libraries raise exceptions of many types
         with suppress(Exception):
-            system.delete_file(path)  # what was written before it was closed
+            system.delete_file(path)  # closing the stream has written an incomplete object
         raise SaveError(f"{fault(address, error)}; what was to be written is {file}: copy it there") from error

@@ -1,4 +1,4 @@
-"""Cells of text as numbers where they are not written plainly, and the words for those that are no numbers."""
+"""Cells of text as numbers in all notations that are accepted, and the messages for cells that are no numbers."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from regression.readers.columns import Array
 from regression.readers.dialect import BLANKS, Dialect
 from regression.text.lines import TOO_LONG
 
-__all__ = ["NoNumber", "as_numbers", "explained", "refusal", "without_marks"]
+__all__ = ["NoNumber", "as_numbers", "explain", "marks_to_nan", "refusal"]
 
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
 WIDER = "give --data.widths of all columns, or correct the row"
@@ -20,7 +20,7 @@ PLAIN = (
     "write numbers with a decimal point and nothing else between digits, as in 1000.5, or say what stands there with "
     "--data.decimal and --data.thousands"
 )
-ADVICE = {  # for a cell of such a form; \s is also a blank that is narrow, or that no line is broken at
+ADVICE = {  # by the form of a cell; \s also matches narrow and non-breaking spaces
     r"[-+]?\d[\d.,'’_\s]*[,'’_\s][\d.,'’_\s]*(?:[eE][-+]?\d+)?|[-+]?\d+(?:\.\d{3}){2,}|[-+]?,\d+": PLAIN,
     r"[-+]?\d*\.?\d*[dDqQ][-+]?\d+|[-+]?\d*\.\d*[-+]\d{2,3}": "write exponents with an E, as in 1.5E-10",
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*|\d{4}[-/]\d{1,2}"
@@ -38,19 +38,19 @@ ADVICE = {  # for a cell of such a form; \s is also a blank that is narrow, or t
     r".*": f"correct it, or {LEAVE_OUT}",
 }  # fmt: skip
 NUMBER = r"^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf|infinity))$"
-# As Fortran writes double precision: certain with a decimal point, or a sign behind the letter; 1D5 may be a name.
+# Double precision as Fortran writes it, with a decimal point or a sign after the letter: 1D5 may be a name.
 FORTRAN = r"^([-+]?(?:\d+\.\d*|\.\d+))[dDqQ]([-+]?\d{1,4})$|^([-+]?\d+)[dDqQ]([-+]\d{1,4})$"
 FORTRAN_E = r"\1\3E\2\4"
-BLANK_SIGNS = r" \x{a0}\x{2009}\x{202f}"  # a blank between digits may be narrow, or one that no line is broken at
+BLANK_SIGNS = r" \x{a0}\x{2009}\x{202f}"  # space, no-break space, thin space, narrow no-break space
 
 
-class NoNumber(Exception):  # noqa: N818  # it is what was found, and caught at once
+class NoNumber(Exception):  # noqa: N818  # internal: always caught in this wing
     """A cell is neither a number nor missing.
 
     Args:
-        row: Its row among those that were given, from 0.
-        cell: What it holds.
-        reason: What is wrong with an instant that is written as one.
+        row: Its row among the given cells, from 0.
+        cell: Its text.
+        reason: What is wrong with a text in the form of an instant.
     """
 
     def __init__(self, row: int, cell: str, reason: str = "") -> None:
@@ -59,7 +59,7 @@ class NoNumber(Exception):  # noqa: N818  # it is what was found, and caught at 
 
 
 def as_numbers(cells: Any, dialect: Dialect) -> Array:
-    """Return cells as float64, each decimal as the nearest one, NaN for missing ones.
+    """Return cells as float64, each decimal rounded to the nearest, NaN for missing ones.
 
     Args:
         cells: A pyarrow array of texts.
@@ -73,16 +73,16 @@ def as_numbers(cells: Any, dialect: Dialect) -> Array:
 
     texts = compute.utf8_trim(cells, BLANKS)
     texts = compute.if_else(compute.is_in(texts, pa.array(dialect.marks, texts.type)), None, texts)
-    plain = _plain(texts, dialect)
+    plain = _to_plain(texts, dialect)
     wrong = compute.invert(compute.match_substring_regex(plain, NUMBER))
     if compute.any(wrong).as_py():
         row = compute.index(wrong, True).as_py()
         raise NoNumber(row, cells[row].as_py())
-    return without_marks(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
+    return marks_to_nan(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
 
 
-def _plain(texts: Any, dialect: Dialect) -> Any:
-    """Return cells with a decimal point, without thousands marks, and with an E before exponents."""
+def _to_plain(texts: Any, dialect: Dialect) -> Any:
+    """Return cells with a decimal point, without thousands separators, and with an E before exponents."""
     from pyarrow import compute
 
     point = re.escape(dialect.decimal)
@@ -92,27 +92,27 @@ def _plain(texts: Any, dialect: Dialect) -> Any:
         joined = compute.replace_substring_regex(texts, mark, "")
         texts = compute.if_else(compute.match_substring_regex(texts, groups), joined, texts)
     if dialect.decimal != ".":
-        has_point = compute.match_substring(texts, ".")  # which would pass for the sign that was named
+        has_point = compute.match_substring(texts, ".")  # not the decimal sign here, so the cell is wrong
         pointed = compute.replace_substring(texts, dialect.decimal, ".", max_replacements=1)
         texts = compute.if_else(has_point, "wrong", pointed)
     return compute.replace_substring_regex(texts, FORTRAN, FORTRAN_E)
 
 
-def without_marks(numbers: Array, dialect: Dialect) -> Array:
-    """Return numbers with NaN for those that stand for missing ones."""
+def marks_to_nan(numbers: Array, dialect: Dialect) -> Array:
+    """Return numbers with NaN in place of those that mark missing ones."""
     marks = dialect.missing_numbers
     return np.where(np.isin(numbers, marks), np.nan, numbers) if marks else numbers
 
 
 def refusal(row: int, wrong: NoNumber, column: str, dialect: Dialect, kind: str | None = None) -> str:
-    """Return what is wrong with a cell, and what to do.
+    """Return the message for a wrong cell, with advice.
 
     Args:
-        row: Its row in the file.
-        wrong: What it holds.
-        column: The name of its column.
+        row: Number of its row in the file, from 1.
+        wrong: The cell.
+        column: Name of its column.
         dialect: How numbers are written.
-        kind: Which instants the column holds, ``None`` for numbers.
+        kind: Kind of instants in the column, ``None`` for numbers.
     """
     cell = wrong.cell
     if wrong.reason:
@@ -129,8 +129,8 @@ def refusal(row: int, wrong: NoNumber, column: str, dialect: Dialect, kind: str 
     return f"{where}: {advice}{'; a row of units needs --data.units_row true' if may_be_unit else ''}"
 
 
-def explained(message: str, dialect: Dialect) -> str:
-    """Return the parser's message of a row in this program's words."""
+def explain(message: str, dialect: Dialect) -> str:
+    """Return the message of this program for a message of Arrow's parser about a row."""
     row = re.search(r"Row #(\d+):", message)
     where = f"data row {row[1]}" if row else "some row"
     if width := re.search(r"Expected (\d+) columns, got (\d+)(?:: *(\S{1,2}))?", message):

@@ -1,4 +1,4 @@
-"""Cells of text as instants, where they are written as ISO 8601 has them."""
+"""Cells of text as instants, written as in ISO 8601."""
 
 import re
 from collections.abc import Iterable
@@ -16,18 +16,19 @@ from regression.text.cells import NoNumber
 __all__ = ["as_instants", "kind_of_cells", "type_of"]
 
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?"
-FORMS = {INSTANTS: ISO, UTC: rf"{ISO[:-1]}(?:Z|[+-]\d{{2}}(?::?\d{{2}})?)"}  # a day alone has no time zone
+# With a time zone the time of day is required: without its last character, ISO's optional group is required.
+FORMS = {INSTANTS: ISO, UTC: rf"{ISO[:-1]}(?:Z|[+-]\d{{2}}(?::?\d{{2}})?)"}
 
 
 def kind_of_cells(cells: Iterable[str], dialect: Dialect) -> str | None:
-    """Return which instants a column has by its first cell that is not missing, ``None`` for numbers."""
+    """Return the kind of instants of a column by its first cell that is not missing, ``None`` for numbers."""
     known = (cell for cell in (each.strip(BLANKS) for each in cells) if cell not in dialect.marks)
     first = next(known, "")
     return next((kind for kind, form in FORMS.items() if re.fullmatch(form, first)), None)
 
 
 def type_of(kind: str) -> Any:
-    """Return the type of pyarrow's for instants of a kind."""
+    """Return pyarrow's type of instants of a kind."""
     import pyarrow as pa
 
     return pa.timestamp("ns", "UTC" if kind == UTC else None)
@@ -38,8 +39,8 @@ def as_instants(cells: Any, dialect: Dialect, kind: str) -> NDArray[np.int64]:
 
     Args:
         cells: A pyarrow array of texts.
-        dialect: Which of them are missing.
-        kind: Which instants they are.
+        dialect: Which texts stand for missing ones.
+        kind: Kind of the instants.
 
     Raises:
         NoNumber: If a cell is neither such an instant nor missing.
@@ -55,7 +56,7 @@ def as_instants(cells: Any, dialect: Dialect, kind: str) -> NDArray[np.int64]:
     try:
         return nanoseconds("x", texts.cast(type_of(kind)))
     except (pa.ArrowInvalid, UsageError):
-        for row, text in enumerate(texts):  # for the one that is no day or hour, or too far away
+        for row, text in enumerate(texts):  # finds the cell that is no date or time, or beyond nanoseconds
             try:
                 text.cast(type_of(kind))
             except pa.ArrowInvalid:
@@ -64,7 +65,7 @@ def as_instants(cells: Any, dialect: Dialect, kind: str) -> NDArray[np.int64]:
 
 
 def _reason(text: Any, kind: str) -> str:
-    """Return what is wrong with a text that is written as an instant."""
+    """Return what is wrong with a text in the form of an instant."""
     import pyarrow as pa
 
     try:

@@ -1,4 +1,4 @@
-"""Large text files of nothing but numbers, parsed in pieces; all else in them is left to the strict parser."""
+"""Large text files of plain numbers alone, parsed in pieces by polars; other files are left to the strict parser."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -11,67 +11,67 @@ import torch
 from regression.common.collectives import all_gather_objects, rank_and_size
 from regression.common.row_ranges import overlaps
 from regression.common.threads import share_out
-from regression.readers.arrow_files import without_copy
+from regression.readers.arrow_files import view
 from regression.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
 from regression.readers.source import Source
 
 __all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
 
-LARGE_BYTES = 64 << 20  # of rows; for fewer, the import of polars takes longer than it saves
-ROW_BYTES = 1 << 22  # that a row may have
-PIECE_BYTES = 4 << 20  # that are parsed together, up to the end of a row
-BYTES_LOOKED_AT = 1 << 16  # for the end of a row
-PIECES = 24  # at least, and eight for each process: threads and processes end at about the same time
+LARGE_BYTES = 64 << 20  # of rows; for fewer, importing polars takes longer than it saves
+ROW_BYTES = 1 << 22  # of the longest row
+PIECE_BYTES = 4 << 20  # parsed together, up to the end of a row
+BUFFER_BYTES = 1 << 16  # read at once to find the end of a row
+LEAST_PIECES = 24  # and at least eight for each process, so that threads and processes end at about the same time
 BOM = b"\xef\xbb\xbf"
 
 Facts = tuple[int, Array]  # of a piece: the number of its rows, and the smallest and largest number of each column
 
 
 class _NotPlainError(Exception):
-    """Something is not a number, or may not be read as the strict parser reads it."""
+    """A cell is not a plain number, or the strict parser might read the text otherwise."""
 
 
 class PlainText(FileColumns):
-    """Columns of numbers in a large text file; a piece that another process has parsed is parsed here when asked for.
+    """Columns of numbers in a large text file; pieces that other processes parsed are parsed here when they are read.
 
     Args:
         source: The file.
         parse: Returns the chunks of rows of a piece.
-        parsed: Those of the pieces that have been parsed here.
-        told: The facts of each process about the pieces that it has parsed.
+        parsed: Chunks of the pieces that this process has parsed.
+        gathered: For each process the facts about the pieces that it has parsed.
     """
 
-    is_loaded = True  # a change is noticed where a piece is parsed
+    is_loaded = True  # changes of the file are detected when a piece is parsed
 
     def __init__(
         self,
         source: Source,
         parse: Callable[[int], list[Part]],
         parsed: dict[int, list[Part]],
-        told: Sequence[dict[int, Facts]],
+        gathered: Sequence[dict[int, Facts]],
     ) -> None:
         self.source, self._parse, self._parsed = source, parse, parsed
-        facts = {piece: (owner, *own[piece]) for owner, own in enumerate(told) for piece in own}
+        facts = {piece: (owner, *own[piece]) for owner, own in enumerate(gathered) for piece in own}
         owners, rows, ends = zip(*(facts[piece] for piece in sorted(facts)), strict=True)
         self._divide(rows)
-        self.sizes = [self.rows]  # no pieces: blocks do not depend on the number of processes
+        self.sizes = [self.rows]  # one group, so that blocks do not depend on the number of processes
         self.owned = list(zip(owners, self._starts, strict=False))
         self._ends = joined_ends(np.array(ends))
         self.is_finite = bool(np.isfinite(self._ends).all())  # NaN is the smallest number of a column that holds it
 
     def parts(self, start: int, stop: int) -> Iterator[Part]:
-        """Yield slices of what was parsed."""
+        """Yield slices of the parsed chunks."""
         for piece, low, high in overlaps(self._starts, start, stop):
             at = self._starts[piece]
             if piece not in self._parsed:
-                self._parsed[piece] = self.source.guarded(partial(self._once_more, piece))
+                self._parsed[piece] = self.source.guarded(partial(self._parse_again, piece))
             for chunk in self._parsed[piece]:
                 first, at = at, at + len(chunk[0])
                 if low < at and first < high:
                     yield from slices_of(chunk, max(low, first) - first, min(high, at) - first)
 
-    def _once_more(self, piece: int) -> list[Part]:
-        """Return the rows of a piece that another process has parsed, perhaps from a copy of the file."""
+    def _parse_again(self, piece: int) -> list[Part]:
+        """Return the rows of a piece that another process has parsed, perhaps from another copy of the file."""
         with suppress(_NotPlainError):
             chunks = self._parse(piece)
             if _rows(chunks) == self._starts[piece + 1] - self._starts[piece]:
@@ -93,43 +93,42 @@ def open_plain(
     large_bytes: int = LARGE_BYTES,
     piece_bytes: int = PIECE_BYTES,
 ) -> PlainText | None:
-    """Read columns of numbers from the rows of a text file, if it is large, all numbers, and all of them are wanted.
+    """Read columns of numbers from a text file that is large, holds plain numbers alone, and all of them are wanted.
 
-    Whatever is returned is what the strict parser returns, bit for bit: each decimal is rounded to the nearest float64.
-    Every process must call it. Each parses its own range of bytes, and all tell each other how many rows they found.
+    The numbers are those of the strict parser, bit for bit: each decimal is rounded to the nearest float64. Every
+    process must call it. Each parses its own range of bytes, and they exchange the numbers of rows they found.
 
     Args:
         source: The file.
         start: Bytes before the rows, those of the header.
-        delimiter: What separates the cells.
+        delimiter: The separator of the cells.
         width: Number of columns, C.
-        positions: Those of the wanted columns, from 0 to C - 1.
-        own_bytes: Which bytes this process parses.
-        large_bytes: Bytes of rows from which a file is large.
+        positions: Positions of the wanted columns, from 0 to C - 1.
+        own_bytes: The bytes that this process parses.
+        large_bytes: Least bytes of rows of a large file.
         piece_bytes: Most bytes of a piece, up to the end of its last row.
 
     Returns:
-        The columns; or ``None`` where the strict parser must decide, since some cell is not a number or a row has not
-        one cell for each column, or where it is as quick.
+        The columns; ``None`` if the file is not such a file, and the strict parser has to read it.
     """
     rows_bytes = source.size - start
-    if rows_bytes < large_bytes or len(set(positions)) < width:  # the strict parser does not convert other columns
+    if rows_bytes < large_bytes or len(set(positions)) < width:  # other columns would have to be numbers too
         return None
-    cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // max(PIECES, 8 * rank_and_size()[1]))))
+    cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // max(LEAST_PIECES, 8 * rank_and_size()[1]))))
 
     def parse(piece: int) -> list[Part]:
-        return _parsed(source, cuts[piece], cuts[piece + 1], delimiter, width, positions)
+        return _parse(source, cuts[piece], cuts[piece + 1], delimiter, width, positions)
 
     own_pieces = [piece for piece, cut in enumerate(cuts[:-1]) if cut in own_bytes]
-    parsed, facts = _all_parsed(parse, own_pieces, len(positions))
-    told = all_gather_objects(facts if len(cuts) > 1 else None)
-    return None if None in told else PlainText(source, parse, parsed, told)
+    parsed, facts = _parse_all(parse, own_pieces, len(positions))
+    gathered = all_gather_objects(facts if len(cuts) > 1 else None)
+    return None if None in gathered else PlainText(source, parse, parsed, gathered)
 
 
 def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
-    """Return where the pieces begin, and the end; nothing where a row is longer than the strict parser takes."""
+    """Return the bytes at which pieces begin, and the end; empty if a row is too long for the strict parser."""
     cuts = [start]
-    with source.path.open("rb", buffering=BYTES_LOOKED_AT) as file:
+    with source.path.open("rb", buffering=BUFFER_BYTES) as file:
         while cuts[-1] < source.size:
             file.seek(cuts[-1] + piece_bytes)
             rest = file.readline(ROW_BYTES)
@@ -139,10 +138,10 @@ def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
     return cuts
 
 
-def _all_parsed(
+def _parse_all(
     parse: Callable[[int], list[Part]], pieces: Sequence[int], columns: int
 ) -> tuple[dict[int, list[Part]], dict[int, Facts] | None]:
-    """Return the chunks of rows of some pieces, and their facts, or ``None`` where some piece is not plain."""
+    """Return the chunks of rows of some pieces, and their facts; ``None`` for these if a piece is not plain."""
     parsed: dict[int, list[Part]] = {}
     facts: dict[int, Facts] = {}
 
@@ -152,35 +151,36 @@ def _all_parsed(
         facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, columns, 2))
 
     try:
-        # Signals raise in the main thread only, which is not the one that parses: none of them is caught there.
+        # At least two threads: then the main thread, in which signals raise exceptions, does not parse, and ``_parse``
+        # cannot mistake such an exception for one of polars.
         share_out(read, [pieces], max(2, torch.get_num_threads()))
-    except _NotPlainError:  # the pieces that wait are given up
+    except _NotPlainError:  # pieces that are not yet parsed are skipped
         return parsed, None
     return parsed, facts
 
 
-def _parsed(source: Source, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Part]:
-    """Return the rows between two bytes in chunks, for each an array for each wanted column."""
+def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Part]:
+    """Return the rows between two bytes in chunks, each with an array for each wanted column."""
     import polars as pl
 
     with source.path.open("rb", buffering=0) as file:
         file.seek(start)
         text = file.read(stop - start)
     source.require_same_so_far()
-    # For the strict parser a carriage return alone ends a row; polars drops it behind a cell, as it drops a mark before
-    # the first one.
+    # A carriage return alone ends a row for the strict parser, but polars ignores it after a cell. It also ignores a
+    # byte order mark before the first cell.
     if (b"\r" in text and text.count(b"\r") != text.count(b"\r\n")) or text.startswith(BOM):
         raise _NotPlainError
     schema = {f"c{k}": pl.Float64 for k in range(width)}
     try:
-        # Told of no quotation mark, it takes one for a part of a cell, which then is no number.
+        # Without a quotation character, a quotation mark is a part of a cell, which then is no number.
         table: Any = pl.read_csv(text, separator=delimiter, schema=schema, has_header=False, quote_char=None)
-    except (Exception, pl.exceptions.PanicException):  # it raises many kinds, and a panic is no Exception
+    except (Exception, pl.exceptions.PanicException):  # it raises exceptions of many types; a panic is no Exception
         raise _NotPlainError from None
     if any(table.null_count().row(0)):  # an empty cell, a short row, or a blank line
         raise _NotPlainError
     batches = table.to_arrow().to_batches()
-    return [[without_copy(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
+    return [[view(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
 
 
 def _rows(chunks: Sequence[Part]) -> int:

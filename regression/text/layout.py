@@ -1,4 +1,4 @@
-"""Where the rows of a text begin, what its columns are called, and what parts its cells: told, or seen for certain."""
+"""Where the rows of a text begin, the names of its columns, and the delimiter: as given, or found if certain."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from regression.common.errors import DataError
 from regression.common.text import counted
 from regression.readers.columns import Column, Wanted, find_columns
 from regression.readers.dialect import AUTO, BLANKS, BY_BLANKS, DELIMITERS, Dialect
-from regression.readers.source import Place
+from regression.readers.source import FilePath
 from regression.text.large_csv import BOM
 from regression.text.lines import MOST_LINE_BYTES, Lines, cut, is_cut, tidy_rows
 
@@ -32,53 +32,53 @@ NUMBER = re.compile(
     r"[-+]?(?:\d[\d ,.'’_\u00a0\u202f]*|[.,]\d+)(?:[eEdDqQ][-+]?\d+)?|[-+]?(?i:nan|inf|infinity)"
     r"|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?"  # an instant
 )
-LOOK_AHEAD = 50  # lines, for a row with the names that are wanted
+LINES_AHEAD = 50  # searched for the wanted names, and for the first cells of a column
 
 
 class Layout(NamedTuple):
-    """How the rows of a text that follow are to be read."""
+    """How the rows of a text are to be read."""
 
-    delimiter: str  # of the rows, which tidy has made of blanks
-    names: list[str]
-    units: list[str] | None  # from a row of their own under the names
+    delimiter: str  # between cells, after ``tidy``
+    names: list[str]  # of all columns
+    units: list[str] | None  # from a row of units after the header
     positions: list[int]  # of the wanted columns
-    has_extra: bool  # whether rows end with a delimiter more than the header
-    is_plain: bool  # whether the cells are parted by the delimiter already
-    has_comments: bool
-    tidy: Callable[[bytes], bytes]
+    has_extra: bool  # whether rows end with one more delimiter than the header
+    is_plain: bool  # whether cells are separated by the delimiter before ``tidy`` too
+    has_comments: bool  # whether there may be lines of comments
+    tidy: Callable[[bytes], bytes]  # removes comments and blank lines, and puts the delimiter between cells
 
     @property
     def headings(self) -> list[str]:
-        """What to call the wanted columns."""
+        """Names of the wanted columns, with their units."""
         units = self.units or [""] * len(self.names)
         return [f"{self.names[k]} ({units[k].strip('[]() ')})" if units[k] else self.names[k] for k in self.positions]
 
     def column(self, lines: Lines, position: int) -> Iterator[str]:
-        """Yield the first cells of a column, from lines that stay to be taken."""
-        for line in self.tidy(b"".join(lines.peek(LOOK_AHEAD))).splitlines():
+        """Yield the first cells of a column, without taking their lines."""
+        for line in self.tidy(b"".join(lines.peek(LINES_AHEAD))).splitlines():
             with suppress(UnicodeDecodeError, csv.Error, IndexError):
                 yield _split(line, self.delimiter)[position]
 
 
 class _First(NamedTuple):
-    """The first row that is no comment: its bytes, the cells and the delimiter they come apart by."""
+    """The first row that is no comment: its bytes, delimiter and cells."""
 
     line: bytes
     delimiter: str
     cells: list[str]
 
 
-def find_rows(path: Place, lines: Lines, wanted: Wanted, numbers: int) -> Layout:
-    """Take what stands before the rows, and return what it says of them.
+def find_rows(path: FilePath, lines: Lines, wanted: Wanted, numbers: int) -> Layout:
+    """Take the lines before the rows of numbers, and return how these are to be read.
 
     Args:
         path: The file.
         lines: Its text, from which all lines before the first row are taken.
-        wanted: The columns to read, and what is told of the text; the rest is seen where it is certain.
-        numbers: How many of them hold numbers.
+        wanted: The columns to read, and the dialect, whose open options are found from the text if it is certain.
+        numbers: Number of wanted columns that hold numbers.
 
     Raises:
-        DataError: If there is no header row, it has not the wanted columns, or what is told does not fit.
+        DataError: If there is no header row, a wanted column is missing, or the options do not fit the text.
     """
     dialect, columns = wanted.dialect, wanted.columns
     for k in range(dialect.skip_rows):
@@ -105,8 +105,8 @@ def find_rows(path: Place, lines: Lines, wanted: Wanted, numbers: int) -> Layout
     row = _cells(path, lines.peek(1)[0], delimiter, is_row=True)
     has_extra = len(row) == len(names) + 1 and not row[-1].strip(BLANKS)
     tidy = tidy_rows(delimiter, comment, len(names))
-    parts = "\t" if is_cut(delimiter) else delimiter
-    return Layout(parts, names, units, positions, has_extra, not is_cut(delimiter), bool(comment), tidy)
+    tidied = "\t" if is_cut(delimiter) else delimiter
+    return Layout(tidied, names, units, positions, has_extra, not is_cut(delimiter), bool(comment), tidy)
 
 
 def _comment_mark(line: bytes, dialect: Dialect) -> str:
@@ -115,7 +115,7 @@ def _comment_mark(line: bytes, dialect: Dialect) -> str:
     return "#" if line.startswith(b"#") else ""
 
 
-def _line(path: Place, lines: Lines, after: str = "") -> bytes:
+def _line(path: FilePath, lines: Lines, after: str = "") -> bytes:
     """Take the first line that is not blank."""
     line, skipped = b"", 0
     while not line.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -136,8 +136,8 @@ def _split(line: bytes, delimiter: str) -> list[str]:
     return next(csv.reader([line.decode().rstrip("\r\n")], delimiter=delimiter, strict=True), [])
 
 
-def _cells(path: Place, line: bytes, delimiter: str, is_row: bool = False) -> list[str]:
-    """Return the cells of a line; of a row that cannot be split none, as the parser says what is wrong with it."""
+def _cells(path: FilePath, line: bytes, delimiter: str, is_row: bool = False) -> list[str]:
+    """Return the cells of a line; none of a row that cannot be split, because the parser refuses it later."""
     with suppress(UnicodeDecodeError, csv.Error):
         return _split(line, delimiter)
     if is_row:
@@ -145,22 +145,22 @@ def _cells(path: Place, line: bytes, delimiter: str, is_row: bool = False) -> li
     raise DataError(f"{path}: the header row is not UTF-8 text with balanced quotation marks: save it as such")
 
 
-def _delimiter(path: Place, line: bytes, lines: Lines, marks: Sequence[str], wanted: set[str]) -> str:
-    """Return the delimiter with which a row has the wanted names, and most cells."""
+def _delimiter(path: FilePath, line: bytes, lines: Lines, marks: Sequence[str], wanted: set[str]) -> str:
+    """Return the delimiter with which a row has most of the wanted names, and of equal ones most cells."""
     cells = {}
     for mark in marks:
         with suppress(UnicodeDecodeError, csv.Error):
             cells[mark] = _split(line, mark)
     best = max(cells, key=lambda mark: (len(wanted & set(cells[mark])), len(cells[mark])), default=marks[0])
     if len(marks) > 1 and len(cells.get(best, ())) == 1 and not wanted & set(cells[best]):
-        # No delimiter parts them: blanks do, where the row that follows has as many cells, and numbers.
+        # No delimiter separates cells: blanks do if the next row then has as many cells, and a number among them.
         header, row = (_cells(path, each, BY_BLANKS, is_row=True) for each in (line, lines.peek(1)[0]))
         if len(header) > 1 and len(header) == len(row) and any(map(NUMBER.fullmatch, row)):
             return BY_BLANKS
     return best
 
 
-def _names(path: Place, first: _First, remark: bytes, wanted: Sequence[Column], dialect: Dialect) -> list[str]:
+def _names(path: FilePath, first: _First, remark: bytes, wanted: Sequence[Column], dialect: Dialect) -> list[str]:
     """Return the names of the columns: the cells of the first row, unless it is a row of numbers."""
     cells, columns = first.cells, [f"column {k}" for k in range(1, len(first.cells) + 1)]
     are_numbers = all(map(NUMBER.fullmatch, (cell.strip(BLANKS) for cell in cells)))
@@ -168,9 +168,9 @@ def _names(path: Place, first: _First, remark: bytes, wanted: Sequence[Column], 
         return columns
     if dialect.header == "row" or not are_numbers:
         return cells
-    said = _cells(path, remark.strip(BLANKS.encode()), first.delimiter, is_row=True)
-    if len(said) == len(cells) and not any(map(NUMBER.fullmatch, said)):
-        return [name.strip(BLANKS) for name in said]  # as numpy.savetxt writes a header
+    commented = _cells(path, remark.strip(BLANKS.encode()), first.delimiter, is_row=True)
+    if len(commented) == len(cells) and not any(map(NUMBER.fullmatch, commented)):
+        return [name.strip(BLANKS) for name in commented]  # numpy.savetxt writes the header as a comment
     named = {str(column) for column in wanted}
     can_be_names = bool(named) and named <= set(cells)
     can_be_row = bool(named) and all(name.isdecimal() and 1 <= int(name) <= len(cells) for name in named)
@@ -185,9 +185,9 @@ def _names(path: Place, first: _First, remark: bytes, wanted: Sequence[Column], 
 
 
 def _units(
-    path: Place, lines: Lines, delimiter: str, width: int, positions: Sequence[int], dialect: Dialect
+    path: FilePath, lines: Lines, delimiter: str, width: int, positions: Sequence[int], dialect: Dialect
 ) -> list[str] | None:
-    """Take a row of units, where there is one."""
+    """Take a row of units, if there is one, and return it."""
     units, row = (_cells(path, line, delimiter, is_row=True) for line in lines.peek(2))
     units = [cell.strip(BLANKS) for cell in units]
     if dialect.units_row is None:
@@ -206,12 +206,12 @@ def _units(
     return units
 
 
-def _hint(path: Place, lines: Lines, first: _First, wanted: Sequence[Column]) -> str:
-    """Return what to do where a row below the first has the names that are wanted, or the first is one cell."""
+def _hint(path: FilePath, lines: Lines, first: _First, wanted: Sequence[Column]) -> str:
+    """Return advice for wrong names of columns: where the wanted ones are, or which option to give."""
     names = {str(column) for column in wanted}
-    for ahead, line in enumerate(lines.peek(LOOK_AHEAD), start=1):
+    for ahead, line in enumerate(lines.peek(LINES_AHEAD), start=1):
         for mark in (first.delimiter, *DELIMITERS):
             if len(line) <= MOST_LINE_BYTES and names <= set(_cells(path, line, mark, is_row=True)):
                 return f"; line {lines.count + ahead} names them: give --data.skip_rows {lines.count + ahead - 1}"
-    is_whole = len(first.cells) == 1 and not names & set(first.cells)  # else the cell is a column that was named
-    return "; what parts the cells is told by --data.delimiter" if is_whole else ""
+    is_undivided = len(first.cells) == 1 and not names & set(first.cells)
+    return "; if the cells have another separator, give --data.delimiter" if is_undivided else ""

@@ -1,4 +1,4 @@
-"""Text as a stream of bytes, whose first lines are looked at one by one, and the rest of which may be tidied."""
+"""Text as a stream of bytes, whose first lines can be taken one by one, and whose rows can be rewritten."""
 
 import io
 import re
@@ -8,7 +8,7 @@ from typing import IO
 
 from regression.common.errors import DataError
 from regression.readers.dialect import BLANKS, BY_BLANKS, BY_WIDTHS
-from regression.readers.source import Place
+from regression.readers.source import FilePath
 from regression.text.large_csv import ROW_BYTES
 
 __all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "cut", "is_cut", "tidy_rows"]
@@ -16,6 +16,7 @@ __all__ = ["MOST_LINE_BYTES", "TOO_LONG", "Lines", "TidyLines", "cut", "is_cut",
 MOST_LINE_BYTES = 1 << 20
 PIECE_BYTES = 1 << 16
 TOO_LONG = f"a row is longer than {ROW_BYTES >> 20} MiB, or a quotation mark is not closed: mend it"
+LINE_END = re.compile(rb"\r\n|\r|\n")
 AT_START = rb"(?:(?<=[\r\n])|\A)"
 AT_END = rb"(?=[\r\n]|\Z)"
 
@@ -24,10 +25,10 @@ class Lines(io.RawIOBase):
     """The bytes of a text, of which lines can be taken before the rest is read.
 
     Args:
-        stream: The text, unpacked; it need not be able to go back.
+        stream: The text, decompressed; it need not be seekable.
 
     Attributes:
-        taken: Bytes of the lines that were taken.
+        taken: Number of bytes of the lines that were taken.
         count: Number of these lines.
     """
 
@@ -40,11 +41,13 @@ class Lines(io.RawIOBase):
 
     def take(self) -> bytes:
         """Return the next line with its end, which may be a carriage return alone; at most a megabyte of it."""
+        start = 0  # of what is not searched yet
         while True:
-            at = re.search(rb"\r\n|\r|\n", self._rest)
+            at = LINE_END.search(self._rest, start)
             is_whole = at is not None and (at.end() < len(self._rest) or at.group() != b"\r")
             if is_whole or len(self._rest) > MOST_LINE_BYTES or not (piece := self._stream.read(PIECE_BYTES)):
                 break
+            start = max(0, len(self._rest) - 1)  # the last byte may be the first half of a line end
             self._rest += piece
         end = min(at.end() if at else len(self._rest), MOST_LINE_BYTES + 1)
         line, self._rest = self._rest[:end], self._rest[end:]
@@ -52,18 +55,18 @@ class Lines(io.RawIOBase):
         return line
 
     def put_back(self, *lines: bytes) -> None:
-        """Give back the lines that were taken last."""
+        """Put back the lines that were taken last."""
         self._rest = b"".join(lines) + self._rest
         self.taken, self.count = self.taken - sum(map(len, lines)), self.count - sum(map(bool, lines))
 
     def peek(self, count: int) -> list[bytes]:
-        """Return the next lines, which stay to be taken; empty ones after the end."""
+        """Return the next lines without taking them; empty ones after the end."""
         lines = [self.take() for _ in range(count)]
         self.put_back(*lines)
         return lines
 
     def skip(self, size: int) -> None:
-        """Leave out so many bytes, which are there."""
+        """Leave out bytes of the stream, before any line is taken."""
         while size > self.taken:
             self.taken += len(self._stream.read(min(size - self.taken, PIECE_BYTES)))
 
@@ -77,15 +80,15 @@ class Lines(io.RawIOBase):
 
 
 class TidyLines(io.RawIOBase):
-    """A text whose whole lines are rewritten, some at a time.
+    """A text whose lines are rewritten as they are read.
 
     Args:
         path: The file.
         stream: The text.
-        rewrite: Returns the bytes of whole lines as they shall be.
+        rewrite: From whole lines to those in their place.
     """
 
-    def __init__(self, path: Place, stream: Lines, rewrite: Callable[[bytes], bytes]) -> None:
+    def __init__(self, path: FilePath, stream: Lines, rewrite: Callable[[bytes], bytes]) -> None:
         self._path, self._stream, self._rewrite = path, stream, rewrite
         self._rest, self._ready, self._is_over = b"", b"", False
 
@@ -94,11 +97,11 @@ class TidyLines(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next rewritten bytes; nothing after the end only."""
+        """Return the next rewritten bytes; empty only at the end."""
         while not self._ready and not self._is_over:
             piece = self._stream.read(PIECE_BYTES if size < 0 else size)
             self._rest, self._is_over = self._rest + piece, not piece
-            # A carriage return at the very end may be half of a line's end.
+            # A carriage return at the very end may be the first half of a line end.
             whole = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r", 0, -1)) + 1 if piece else len(self._rest)
             if not whole and len(self._rest) > ROW_BYTES:
                 raise DataError(f"{self._path}: {TOO_LONG}")
@@ -109,14 +112,14 @@ class TidyLines(io.RawIOBase):
 
 
 def tidy_rows(delimiter: str, comment: str, width: int) -> Callable[[bytes], bytes]:
-    """Return what leaves out lines of comments and of blanks, and makes a tab of the blanks between cells.
+    """Return a function that removes comments and blank lines, and puts tabs between cells without a delimiter.
 
     Args:
-        delimiter: What parts the cells, perhaps ``blanks``.
-        comment: What lines begin with that are no rows, or nothing.
-        width: Number of columns; in a single one a line of blanks is a missing number.
+        delimiter: The separator of the cells, or a word for blanks or widths.
+        comment: Mark at the beginning of comments, or nothing.
+        width: Number of columns; of a single column a blank line is a missing number.
     """
-    blank = rb" " if delimiter == "\t" else rb"[ \t]"  # two tabs part three empty cells
+    blank = rb" " if delimiter == "\t" else rb"[ \t]"  # two tabs separate three empty cells
     lines = [blank + rb"*"] * (width > 1)
     lines += [] if not comment else [blank + rb"*" + re.escape(comment.encode()) + rb"[^\r\n]*"]
     no_rows = re.compile(AT_START + rb"(?:" + rb"|".join(lines or [rb"(?!)"]) + rb")(?:\r\n|\r|\n|\Z)")
@@ -129,14 +132,14 @@ def tidy_rows(delimiter: str, comment: str, width: int) -> Callable[[bytes], byt
 
 
 def is_cut(delimiter: str) -> bool:
-    """Tell whether cells are parted by something else than a character, which a tab is put in place of."""
+    """Tell whether cells are separated by blanks or widths instead of a delimiter; ``cut`` then separates them."""
     return delimiter == BY_BLANKS or delimiter.startswith(BY_WIDTHS)
 
 
 def cut(text: bytes, delimiter: str) -> bytes:
     """Return whole lines with a tab between cells, and no blanks around them."""
     if delimiter == BY_BLANKS:
-        return parted_by_tabs(text)
+        return _blanks_to_tabs(text)
     ends = [0, *accumulate(map(int, delimiter.removeprefix(BY_WIDTHS).split(",")))]
     lines = []
     for line in text.decode().splitlines():
@@ -146,8 +149,8 @@ def cut(text: bytes, delimiter: str) -> bytes:
     return "".join(lines).encode()
 
 
-def parted_by_tabs(text: bytes) -> bytes:
-    """Return lines with a tab for the blanks between cells, and none around them; those in quotation marks stay."""
+def _blanks_to_tabs(text: bytes) -> bytes:
+    """Return lines with a tab for the blanks between cells, and none at the ends; quoted blanks are kept."""
     parts = text.split(b'"')
     parts[::2] = [re.sub(rb"[ \t]+", b"\t", part) for part in parts[::2]]
     return re.sub(AT_START + rb"\t|\t" + AT_END, b"", b'"'.join(parts))

@@ -53,7 +53,7 @@ class ExactSolution(Engine):
         least_squares.solve(passes_of(module))
         with torch.no_grad():
             module.model.coefficients.copy_(least_squares.coefficients())
-        module.record.note(self.origin(1))
+        module.record.set_origin(self.origin(1))
         fit = module.required_result()
         loss = math.inf if fit.loss is None else fit.loss  # None: larger than float64 can represent
         module.log_loss("train_loss", torch.tensor(loss, device=module.device), fit.nobs)

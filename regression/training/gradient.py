@@ -170,7 +170,7 @@ class GradientDescent(Engine):
         module, least_squares, first = self.module, self.module.least_squares, self._first_update
         last = first + len(losses) - 1
         require_finite_coefficients(module, coefficients[-1], last)
-        module.record.note(self.origin(first + len(losses)))
+        module.record.set_origin(self.origin(first + len(losses)))
         params = least_squares.params(coefficients)
         module.trace = Trace(first, losses, params, final_loss)
         every = self._log_every

@@ -246,7 +246,7 @@ class Regression(CurveModule):
             assert isinstance(self.loader, GlobalBatches)  # the exact solver refuses such losses
             loss = self.measure_loss(self.loader.in_order())
         origin = self.engine.origin(self.global_step)
-        self.record.note(replace(origin, loss=loss, val_loss=self._final_val_loss()))
+        self.record.set_origin(replace(origin, loss=loss, val_loss=self._final_val_loss()))
         self.record.pin()
         self.required_result().warn_if_undetermined()
 
@@ -267,7 +267,7 @@ class Regression(CurveModule):
         super().on_validation_epoch_end()
         self.progress.record_validation(self.global_step)
         if self.is_fitting and self.record.origin is not None:
-            self.record.note(replace(self.record.origin, val_loss=self.evaluated_loss))
+            self.record.set_origin(replace(self.record.origin, val_loss=self.evaluated_loss))
             self.record.pin()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

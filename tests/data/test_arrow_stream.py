@@ -1,4 +1,4 @@
-"""Arrow streams give the rows of their record batches, from anywhere in them, and are refused where they are cut."""
+"""Arrow streams give any range of the rows of their record batches, and truncated ones are refused."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_rows_of_a_stream(stream: Path) -> None:
 
 
 def test_a_cut_stream_is_refused(stream: Path) -> None:
-    """A stream that ends within a message costs one line."""
+    """A stream that ends within a message is refused in one line."""
     stream.write_bytes(stream.read_bytes()[:-100])
     with pytest.raises(UsageError, match=r"a\.arrow is damaged, or not what its name says"):
         Table(str(stream), ["x", "y"])

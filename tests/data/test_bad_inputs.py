@@ -1,4 +1,4 @@
-"""Bad and odd input, a row each, with the verdict it gets: refused in one line, warned of, or accepted."""
+"""Bad and odd input, one case a row: it is refused in one line, accepted with a warning, or accepted."""
 
 import gzip
 import os
@@ -16,7 +16,7 @@ from regression import TableDataModule, UndeterminedWarning, UsageError
 from regression.data.rows import MemoryRows
 from tests.support.command import Command, config
 
-LIMIT_S = 5.0  # of the processor
+LIMIT_S = 5.0  # of processor time until a file is refused
 X, Y = [0.0, 1, 2, 3, 4], [1.0, 3.1, 4.9, 7.2, 9]
 
 
@@ -184,7 +184,7 @@ def test_no_row_left_is_refused(command: Command, streamed: bool) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_sigma_that_is_not_positive_is_refused(command: Command, value: str) -> None:
-    """The command says what the reader says, with status 2, in one line, and leaves no folder."""
+    """The command prints the reader's message in one line, exits with status 2, and leaves no folder."""
     Path("a.csv").write_text(f"x,y,s\n1,2,1\n3,4,{value}\n")
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv", "--data.sigma", "s")
     assert (done.code, done.folder, done.err.count("\n")) == (2, None, 1)
@@ -214,7 +214,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize(("content", "right"), [case[1:] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED])
 def test_odd_files_give_the_right_answer(command: Command, content: bytes, right: list[float]) -> None:
-    """What is odd but clear is accepted without a word, and the line is right."""
+    """Unusual but unambiguous files are accepted without a message, and the fitted line is right."""
     Path("a.csv").write_bytes(content)
     done = command("fit", "-c", config("own_file"), "--data.path", "a.csv")
     assert (done.code, done.err) == (0, "")
@@ -248,7 +248,7 @@ def test_unix_time_by_gradient(command: Command) -> None:
 
 @pytest.mark.parametrize("precision", ["32-true", "64-true"])
 def test_large_y_by_gradient(command: Command, precision: str) -> None:
-    """Where float32 cannot hold the squares of y, the refusal names the precision that can, and that one is right."""
+    """If float32 cannot hold the squares of y, the message names the precision that can, and that one is right."""
     Path("a.csv").write_text("x,y\n0,1e20\n1,3e20\n2,5e20\n")
     done = command("fit", "--model", "LineRegression", "--data", "TableDataModule", "--data.path", "a.csv",
                    "--trainer.max_steps", "100", "--trainer.precision", precision)  # fmt: skip
@@ -285,7 +285,7 @@ REFUSED_OPTIONS = [
 
 @pytest.mark.parametrize(("args", "words"), REFUSED_OPTIONS, ids=[" ".join(args[-2:]) for args, _ in REFUSED_OPTIONS])
 def test_bad_options_cost_one_line(command: Command, args: tuple[str, ...], words: str) -> None:
-    """An option out of its range, or of what this machine has, is refused in at most three lines, without a folder."""
+    """An option out of its range, or that this machine cannot satisfy, is refused in at most three lines."""
     done = command(*args)
     assert (done.code, done.folder) == (2, None)
     assert words in done.err
@@ -294,7 +294,7 @@ def test_bad_options_cost_one_line(command: Command, args: tuple[str, ...], word
     assert not re.search(r"(\w+) is not on this machine; did you mean \1", done.err)
 
 
-def test_more_rows_than_a_batch_is_no_limit(command: Command) -> None:
+def test_a_batch_may_be_larger_than_the_data(command: Command) -> None:
     """A batch size above the number of rows is one batch."""
     assert command(*LINE, "--data.batch_size", "500").fit["updates"] == 10
 
@@ -302,14 +302,14 @@ def test_more_rows_than_a_batch_is_no_limit(command: Command) -> None:
 @pytest.mark.parametrize(
     ("option", "words"), [("--optimizer.lr", "learning rate is 0"), ("--trainer.max_epochs", "nothing was trained")]
 )
-def test_a_run_that_cannot_move_says_so(command: Command, option: str, words: str) -> None:
-    """A learning rate of 0, or no epoch, goes through with a line that says that nothing was learnt."""
+def test_a_run_without_training_gives_a_warning(command: Command, option: str, words: str) -> None:
+    """A learning rate of 0, or no epoch, is accepted with a warning that nothing was trained."""
     with pytest.warns(UserWarning, match=words):
         done = command(*LINE, option, "0")
     assert done.code == 0
 
 
-def test_degree_50_on_11_points_is_said(command: Command) -> None:
+def test_degree_50_on_11_points_gives_a_warning(command: Command) -> None:
     """More coefficients than points is a warning with the reason."""
     with pytest.warns(UndeterminedWarning, match="the points fix 11 of 51 coefficients"):
         few = command("fit", "-c", config("polynomial_exact"), "--model.degree", "50", "--data.points", "11",
@@ -318,7 +318,7 @@ def test_degree_50_on_11_points_is_said(command: Command) -> None:
 
 
 def test_degree_50_on_enough_points_is_fitted(command: Command) -> None:
-    """Where the points do determine degree 50 on 0 to 10, it is fitted without a word, with its condition."""
+    """If the points determine degree 50 on 0 to 10, it is fitted without a message, with its condition."""
     many = command("fit", "-c", config("polynomial_exact"), "--model.degree", "50", "--data.points", "101",
                    "--data.high", "10")  # fmt: skip
     assert (many.code, many.err, many.fit["rank"]) == (0, "", 51)

@@ -14,13 +14,13 @@ from regression.common.points import Points
 from regression.data import shuffle
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows, Rows, SplitRows
-from regression.data.shuffle import DRAWN, Permutation, permute
+from regression.data.shuffle import MOST_DRAWN_ROWS, Permutation, permute
 from regression.kernels.compiled import compiled
 from regression.training.checks import require_same_division
 from regression.training.lightning_counters import Position
 
 
-class Pieces(Rows):
+class Blocks(Rows):
     """Rows 0 … N − 1 in blocks of given sizes."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -44,8 +44,8 @@ def test_devices_share_each_batch_without_padding(
 ) -> None:
     """Put together in rank order, the slices of each batch are the batch that one device sees, whatever the blocks."""
     rows, seed = sum(sizes), (lambda: 7) if shuffle else None
-    loaders = [GlobalBatches(Pieces(sizes), size, rank, world, seed) for rank in range(world)]
-    alone = GlobalBatches(Pieces(sizes), size, epoch_seed=seed)
+    loaders = [GlobalBatches(Blocks(sizes), size, rank, world, seed) for rank in range(world)]
+    alone = GlobalBatches(Blocks(sizes), size, epoch_seed=seed)
     assert {len(loader) for loader in loaders} == {len(alone)}
     seen = []
     for whole, *parts in zip(alone, *loaders, strict=True):
@@ -65,7 +65,7 @@ def test_a_device_reads_its_own_blocks_once() -> None:
     """With batches of whole blocks, no block is read by two devices, and none twice."""
     reads = []
     for rank in range(2):
-        rows = Pieces([5] * 8)
+        rows = Blocks([5] * 8)
         list(GlobalBatches(rows, 20, rank, 2))
         reads += rows.reads
     assert sorted(reads) == list(range(8))
@@ -74,7 +74,7 @@ def test_a_device_reads_its_own_blocks_once() -> None:
 @given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(any), fraction=st.floats(0, 0.95))
 def test_a_split_of_blocks_is_a_split(sizes: list[int], fraction: float) -> None:
     """The held-out share and the rest have no row in common and together are all rows, in order."""
-    share, rest = (SplitRows(Pieces(sizes), fraction, 3, is_rest) for is_rest in (False, True))
+    share, rest = (SplitRows(Blocks(sizes), fraction, 3, is_rest) for is_rest in (False, True))
     parts = [torch.cat([rows.block(k).x for k in range(len(sizes))]).tolist() for rows in (share, rest)]
     assert sorted(parts[0] + parts[1]) == list(range(sum(sizes)))
     assert parts == [sorted(part) for part in parts]
@@ -110,9 +110,9 @@ def test_each_device_computes_its_share_of_the_order(monkeypatch: pytest.MonkeyP
     assert torch.equal(together, Permutation(count, 7).between(0, count))
 
 
-def test_no_run_goes_on_within_a_long_order_of_the_last_release() -> None:
-    """Long blocks had other orders in 0.1, which noted the seed alone: no run goes on within one."""
-    for count, is_long in ((DRAWN, False), (DRAWN + 1, True)):
+def test_no_run_is_resumed_within_a_long_order_of_the_last_release() -> None:
+    """A run that release 0.1 left within an epoch of long blocks is not resumed there: the order was another one."""
+    for count, is_long in ((MOST_DRAWN_ROWS, False), (MOST_DRAWN_ROWS + 1, True)):
         x = torch.zeros(1).expand(count)
         loader = GlobalBatches(MemoryRows(Points(x, x)), 1000, epoch_seed=lambda: 7)
         old = Position(batches=3, division=(len(loader), 1000, 7))

@@ -1,4 +1,4 @@
-"""Cells of text: which are missing, which are names, and what is advised for one that is no number."""
+"""Cells of text: which are missing, which are names, and the advice for those that are no numbers."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ ADVICE = {
 
 @pytest.mark.parametrize("cell", ADVICE)
 def test_advice_fits_the_cell(tmp_path: Path, cell: str) -> None:
-    """A cell that is no number is shown with its row and column, and advised to be what it was meant to be."""
+    """A cell that is no number is shown with its row and column, and with advice for its form."""
     (tmp_path / "a.csv").write_text(f"x\ty\n0\t1\n2\t{cell}\n", encoding="utf-8")
     with pytest.raises(UsageError) as refusal:
         TableDataModule(str(tmp_path / "a.csv")).setup("fit")
@@ -66,7 +66,7 @@ MARKS = ["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "NaN", "nan"]
 @pytest.mark.parametrize("blanks", ["{}", " {}", "{} ", "\t{}  ", '" {} "'])
 @pytest.mark.parametrize("mark", MARKS)
 def test_missing_marks_may_have_the_blanks_that_numbers_may_have(tmp_path: Path, mark: str, blanks: str) -> None:
-    """A mark with blanks around it, where a number with them is read, is a missing number and nothing else."""
+    """A missing mark may have the same blanks around it as a number."""
     (tmp_path / "a.csv").write_text("x,y\n 0 ,1\n1," + blanks.format(mark) + "\n2,\t5\n")
     table = Table(str(tmp_path / "a.csv"), ["x", "y"])
     with pytest.raises(UsageError, match="column 'y' must be finite, got a missing number in data row 2, and 1 such"):
@@ -78,8 +78,8 @@ def test_missing_marks_may_have_the_blanks_that_numbers_may_have(tmp_path: Path,
 NAMES = ["N/A", "NA", "NULL", "NaN", "inf", "nan", "none", "null"]
 
 
-def test_a_name_is_never_missing_because_of_how_it_reads(command: Command) -> None:
-    """Series whose names read like missing marks are fitted, from text as from arrays; a blank name is missing."""
+def test_a_name_that_looks_like_a_missing_mark_is_a_name(command: Command) -> None:
+    """Series whose names equal missing marks are fitted, from text as from arrays; a blank name is missing."""
     rows = "".join(f"{name},{x},{k + 2 * x}\n" for k, name in enumerate(NAMES) for x in range(3))
     Path("a.csv").write_text("id,x,y\n" + rows)
     done = command("fit", "--model", "LineRegression", "--model.solver", "exact", "--data", "TableDataModule",

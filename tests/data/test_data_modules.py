@@ -122,7 +122,7 @@ def test_arrays_of_any_library_are_taken_by_their_values(x: Any, y: Any) -> None
     ],
 )
 def test_arrays_that_are_no_points_are_refused(arguments: tuple[Any, ...], words: str) -> None:
-    """What is no column of numbers is refused when it is given, not in the run."""
+    """Arguments that are not columns of numbers are refused by the constructor, not in the run."""
     with pytest.raises(UsageError, match=words):
         ArrayDataModule(*arguments)
 
@@ -133,8 +133,8 @@ def test_rows_of_arrays_are_left_out_and_counted() -> None:
     assert (data.all.omitted, data.all.points.x.tolist()) == (1, [3.0, 2.0])
 
 
-def test_x_alone_is_to_predict() -> None:
-    """Arrays without y have batches to predict, and nothing to fit."""
+def test_x_alone_is_for_predictions() -> None:
+    """Arrays without y have batches for predictions, and a fit is refused."""
     data = attached(ArrayDataModule(X), "predict")
     (batch,) = data.predict_dataloader()
     assert batch.x.tolist() == X
@@ -142,8 +142,8 @@ def test_x_alone_is_to_predict() -> None:
         data.setup("fit")
 
 
-def test_a_batch_comes_apart() -> None:
-    """A batch is taken apart as one of a DataLoader is, with a sigma or without, and has its fields by name."""
+def test_a_batch_can_be_unpacked() -> None:
+    """A batch is unpacked as one of a DataLoader is, with or without sigma, and has its fields by name."""
     one = torch.ones(2)
     x, y = Batch(one, 2 * one, None, 2)
     assert (x.tolist(), y.tolist()) == ([1, 1], [2, 2])

@@ -35,7 +35,7 @@ def test_the_latest_version_is_read(tmp_path: Path) -> None:
 
 
 class Log:
-    """A table of the library that says what a test wants."""
+    """Stands for the library's table, with a given protocol."""
 
     features: list[str] | None = None
     version = 1
@@ -56,7 +56,7 @@ class Log:
     [
         (
             None,
-            "is a Delta table, and may hold removed rows: pip install deltalake, which tells its files",
+            "is a Delta table, and may hold removed rows: pip install deltalake, which lists its files",
         ),
         ({"version": 0}, "is a Delta table whose log cannot be read: no log entry in it"),
         (
@@ -67,10 +67,10 @@ class Log:
         ({}, "is a Delta table without a row"),
     ],
 )
-def test_what_the_files_alone_do_not_tell_is_refused(
+def test_tables_that_need_more_than_their_files_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any] | None, words: str
 ) -> None:
-    """Without the library, and where rows or names are changed by the log alone, a table is refused in one line."""
+    """Without the library, or if the log alone changes rows or names, a table is refused in one line."""
     (tmp_path / "_delta_log").mkdir()
     library = None if known is None else SimpleNamespace(DeltaTable=type("Table", (Log,), known))
     monkeypatch.setitem(__import__("sys").modules, "deltalake", library)

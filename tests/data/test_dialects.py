@@ -1,4 +1,4 @@
-"""Text as instruments, spreadsheets and Fortran write it: read by options, or without them where it is certain."""
+"""Text as instruments, spreadsheets and Fortran write it: read by options, or without them if its form is certain."""
 
 import bz2
 import csv
@@ -43,7 +43,7 @@ READ: list[tuple[str, str | bytes, dict[str, Any], list[Column]]] = [
     ("lines above a byte order mark", b"\xef\xbb\xbfProbe 7\r\nx,y\r\n" + ROWS.encode(), {"skip_rows": 1}, ["x", "y"]),
     ("units", "x,y\ns,m/s^2\n" + ROWS, {}, ["x", "y"]),
     ("units in brackets, and a column of text", "x,n,y\n[ms],-,(°C)\n0,a,1\n1,b,3.1\n2,c,4.9\n", {}, ["x", "y"]),
-    ("units that nobody knows", "x,y\n-,furlong\n" + ROWS, {"units_row": True}, ["x", "y"]),
+    ("unknown units", "x,y\n-,furlong\n" + ROWS, {"units_row": True}, ["x", "y"]),
     ("a delimiter after each row", "x,y\n" + ROWS.replace("\n", ",\n"), {}, ["x", "y"]),
     ("Excel's first line", '"sep=;"\r\nx;y\r\n' + ROWS.replace(",", ";"), {}, ["x", "y"]),
     ("Excel's first line of another delimiter", "sep=:\nx:y\n" + ROWS.replace(",", ":"), {}, ["x", "y"]),
@@ -95,7 +95,7 @@ def test_a_dialect_is_read(
     ],
 )
 def test_thousands_are_read(tmp_path: Path, mark: str, decimal: str, cells: list[str]) -> None:
-    """Groups of three digits are one number where their mark is named; a blank may be narrow."""
+    """Groups of three digits are one number if their separator is given; a blank may be narrow."""
     (tmp_path / "a.csv").write_text("x;y\n" + "".join(f"1;{cell}\n" for cell in cells))
     assert read(tmp_path / "a.csv", ["y"], thousands=mark, decimal=decimal) == [[1234.5, -12345678, 0.25, 1e6]]
 
@@ -106,7 +106,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("% a\nx,y\n0,1\n", {}, "no column 'x' among '% a'; choose with --data.x and --data.y"
      "; line 2 names "
      "them: give --data.skip_rows 1"),
-    ("x:y\n0:1\n", {}, "what parts the cells is told by --data.delimiter"),
+    ("x:y\n0:1\n", {}, "if the cells have another separator, give --data.delimiter"),
     ("# a\n# b\n", {}, "a.csv has no row below its comments: expected a header row"),
     ("x,y\n0,1\n", {"skip_rows": 9}, "a.csv has 2 lines: expected more than skip_rows 9"),
     ("x,y\n0,1\n", {"skip_rows": 1}, "a.csv has no header row: its first row holds only numbers"),
@@ -139,7 +139,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("content", "options", "words"), REFUSED, ids=[f"{case[1]} {case[0]}" for case in REFUSED])
 def test_what_does_not_fit_is_refused(tmp_path: Path, content: str, options: dict[str, Any], words: str) -> None:
-    """An option that does not fit its file, and a dialect that is not certain, cost one line that says what would."""
+    """An option that does not fit its file, and an uncertain dialect, are refused in one line with advice."""
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(UsageError) as refusal:
         TableDataModule(str(tmp_path / "a.csv"), **options).setup("fit")
@@ -153,7 +153,7 @@ def test_the_row_of_names_is_looked_for_in_fifty_lines(tmp_path: Path, lines: in
     (tmp_path / "a.csv").write_text("% a\n" + "z\n" * lines + "x,y\n0,1\n")
     with pytest.raises(UsageError, match=r"no column 'x' among '% a'") as refusal:
         TableDataModule(str(tmp_path / "a.csv")).setup("fit")
-    assert str(refusal.value).endswith(hint or "by --data.delimiter")
+    assert str(refusal.value).endswith(hint or "give --data.delimiter")
 
 
 OPTIONS: list[tuple[dict[str, Any], str]] = [
@@ -176,15 +176,15 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("options", "words"), OPTIONS, ids=[words[:30] for _, words in OPTIONS])
-def test_options_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
-    """What an option cannot be, and two that contradict each other, are refused before the file is opened."""
+def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
+    """Wrong values of options, and options that contradict each other, are refused before the file is opened."""
     with pytest.raises(UsageError) as refusal:
         TableDataModule("a.csv", **options)
     assert words in str(refusal.value)
 
 
 def test_a_table_that_is_no_text_takes_no_options_of_text(tmp_path: Path) -> None:
-    """An option that could do nothing is refused."""
+    """Options for text, which have no effect on other formats, are refused for these."""
     parquet.write_table(pa.table({"x": [1.0, 2], "y": [1.0, 2]}), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match=r"a\.parquet is no text: leave out --data\.comment and --data\.decimal"):
         TableDataModule(str(tmp_path / "a.parquet"), comment="#", decimal=",").setup("fit")
@@ -202,7 +202,7 @@ def zstd(content: bytes) -> bytes:
     ("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress), ("zst", zstd)]
 )
 def test_packed_text_is_read(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
-    """Each packing gives the same numbers, by its first bytes, also in two parts; a part of a file is refused."""
+    """Text in each compression is read by its first bytes, also if it has two parts; a truncated file is refused."""
     path, text = tmp_path / f"a.csv.{ending}", b"# a\r\nx,y\r\ns,V\r\n" + ROWS.encode()
     path.write_bytes(pack(text[:20]) + pack(text[20:]))
     assert read(path, ["x", "y"]) == RIGHT
@@ -216,7 +216,7 @@ def test_packed_text_is_read(tmp_path: Path, ending: str, pack: Callable[[bytes]
 def test_large_text_of_a_dialect_is_parsed_quickly(
     tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The quick parser begins below comments, names and units, and gives what the strict one gives."""
+    """The quick parser starts after comments, names and units, and gives the numbers of the strict one."""
     (tmp_path / "a.csv").write_text(content + "".join(f"{k / 7!r},{k / 3!r}\n" for k in range(500)))
     slow, found = read(tmp_path / "a.csv", [1, 2]), list[object]()
 
@@ -247,7 +247,7 @@ def test_axes_have_their_units(tmp_path: Path, content: str, axes: tuple[str, st
 
 
 def test_the_command_takes_a_dialect(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The short way knows the columns of a dialect, a path may begin with ~, and a checkpoint has all of it."""
+    """The short command finds the columns of a dialect, a path may begin with ~, and a checkpoint keeps the options."""
     monkeypatch.setenv("HOME", str(tmp_path))
     Path("a.dat").write_text("Probe\nt/u\n0/1,5\n1/3,5\n2/5,5\n")
     options = ("--data.skip_rows", "1", "--data.delimiter=/", "--data.decimal", ",")
@@ -262,7 +262,7 @@ def test_the_command_takes_a_dialect(command: Command, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("option", [("--data.comment", "#"), ("--data.comment=#", "--data.missing", "?")])
 def test_signs_that_yaml_would_drop_are_options(command: Command, option: tuple[str, ...]) -> None:
-    """A mark that begins a comment in YAML is taken as it stands on the command line."""
+    """A mark that begins a comment in YAML is taken literally on the command line."""
     Path("a.csv").write_text("x,y\n0,1\n# 7,7\n1,3\n2,5\n")
     done = command("fit", "a.csv", *option)
     assert (done.code, done.fit["params"]) == (0, pytest.approx([1, 2]))
@@ -270,7 +270,7 @@ def test_signs_that_yaml_would_drop_are_options(command: Command, option: tuple[
 
 @pytest.mark.parametrize("option", [("--data.sigma", "#s"), ("--data.series=#s",), ("--sigma", "?s")])
 def test_a_column_may_begin_with_a_sign_of_yaml(command: Command, option: tuple[str, ...]) -> None:
-    """A column that may be left out is looked for by its whole name, and not left out in silence."""
+    """An optional column is looked up by its whole name, and not silently left out."""
     Path("a.csv").write_text("x,y,s\n0,1,1\n1,3,1\n2,5,1\n")
     done = command("fit", "a.csv", *option)
     assert (done.code, done.folder) == (2, None)
@@ -278,10 +278,10 @@ def test_a_column_may_begin_with_a_sign_of_yaml(command: Command, option: tuple[
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path of - is what comes through standard input, as often as it is looked at; if that is nothing, it says so."""
+    """A path of - is standard input, which can be read several times; if there is none, it is refused."""
     packed = io.TextIOWrapper(io.BytesIO(gzip.compress(("x,y\n" + ROWS).encode())))
     for stream in (packed, None):
-        standard_input._kept.cache_clear()
+        standard_input._copy.cache_clear()
         monkeypatch.setattr("sys.stdin", stream)
         data = TableDataModule("-")
         if stream is None:
@@ -291,7 +291,7 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(2):
             data.setup("fit")
             assert (data.all.block(0).x.tolist(), data.provenance) == ([0, 1, 2], "3 rows of standard input")
-    standard_input._kept.cache_clear()
+    standard_input._copy.cache_clear()
 
 
 TEXTS = [

@@ -26,7 +26,7 @@ STEPS = [Case(*case) for case in product(ROWS, BATCHES, OPTIMIZERS, TOLERANCE)]
 BLOCKS = [Case(rows, None, name, "64-true", 4) for rows, name in product(ROWS, OPTIMIZERS)]
 SWEEPS = [Case(rows, 3, name, "64-true", 2) for rows, name in product(ROWS, OPTIMIZERS)]
 LOSSES = [Case(rows, 3, "SGD", "64-true", 1, loss) for rows, loss in product(ROWS, ("NormLoss", "HuberLoss"))]
-# A line search on a few rows turns the last bit of a sum into another path: there, only whole batches of doubles.
+# With a line search a difference in the last bit of a sum can lead to another path, so only whole float64 batches.
 SHARED = [
     case._replace(is_shared=True)
     for case in (*STEPS, *BLOCKS, *LOSSES)
@@ -37,7 +37,7 @@ KINDS = (EXACT, STEPS, STEPS, BLOCKS, SWEEPS, LOSSES, SHARED, SHARED, CONSTRAINE
 
 
 def fitted(folder: Path, cases: list[Case], sizes: tuple[int, ...]) -> dict[int, list[list[dict[str, Any]]]]:
-    """Return what each rank of a group of each size knows of each case."""
+    """Return the results of each rank, for each size of a group and each case."""
     for rows in ROWS:
         table(folder, rows)
     (folder / "cases.json").write_text(json.dumps(cases))
@@ -71,7 +71,7 @@ def numbers(text: str) -> list[list[float]]:
 
 
 def wrong(case: Case, one: dict[str, Any], ranks: list[dict[str, Any]]) -> list[str]:
-    """Return what differs from one device: where each works on whole batches, every bit of the fit must be the same."""
+    """Return the differences from one device: where each has whole batches, every bit of the fit must be the same."""
     found = []
     for own in ranks:
         (fit, held_out), (fit_here, held_out_here) = parts(one), parts(own)
@@ -81,7 +81,7 @@ def wrong(case: Case, one: dict[str, Any], ranks: list[dict[str, Any]]) -> list[
 
 
 def parts(own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part what came of the fit from the numbers of held-out points, which are sums over slices."""
+    """Separate the results of the fit from the numbers of held-out points, which are sums over slices."""
     flat = {f"{part} {name}": value for part in ("log", "metrics", "fit") for name, value in own[part].items()}
     held_out = {name: value for name, value in flat.items() if "val_" in name or "test_" in name}
     rest = {name: value for name, value in flat.items() if name not in held_out}

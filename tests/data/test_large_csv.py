@@ -1,4 +1,4 @@
-"""Large plain text: the quick parser gives what the strict one gives, to the bit, or leaves the file to it."""
+"""Large plain text: the quick parser gives the bits of the strict one, or leaves the file to it."""
 
 import os
 import random
@@ -31,7 +31,7 @@ GAPS = [b"\n\n", b"\r,", b",\r", b",,", b" ,", b", ", b"\r\r\n", b"\x0b", b"\x1a
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Try the quick parser on files of any size, in pieces of a few rows; return where it gave an answer."""
+    """Try the quick parser on files of any size, in pieces of a few rows; return whether it read each of them."""
     answers = []
 
     def noted(*args: Any) -> Any:
@@ -49,7 +49,7 @@ def numbers(path: Path, columns: list[str]) -> NDArray[np.float64]:
 
 
 def outcome(path: Path, columns: list[str]) -> Outcome:
-    """Return the table of a file, or the words of its refusal."""
+    """Return the table of a file, or the message of its refusal."""
     try:
         return numbers(path, columns)
     except DataError as refusal:
@@ -87,7 +87,7 @@ def drawn(draw: random.Random) -> tuple[bytes, list[str]]:
 
 @pytest.mark.parametrize("share", [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 40))])
 def test_drawn_texts(tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch, share: int) -> None:
-    """300 texts, most of them a little damaged, are read to the same bits or refused in the same words."""
+    """300 texts, most of them a little damaged, are read to the same bits or refused with the same message."""
     for seed in range(300 * share, 300 * (share + 1)):
         content, columns = drawn(random.Random(seed))
         (tmp_path / "a.csv").write_bytes(content)
@@ -97,7 +97,7 @@ def test_drawn_texts(tmp_path: Path, forced: list[bool], monkeypatch: pytest.Mon
 
 
 def test_mutated_texts(tmp_path: Path, forced: list[bool]) -> None:
-    """The texts of the reader's own fuzz test are read as there where the quick parser reads what it can."""
+    """The texts of the reader's own fuzz test are read as there if the quick parser is tried first."""
     for seed in range(400):
         content = mutated(TEXTS[seed % len(TEXTS)], seed, PIECES)
         (tmp_path / "a.csv").write_bytes(content)
@@ -113,7 +113,7 @@ TEXT_CASES = [case for case in REFUSED_FILES if case[0] == "a.csv" and not calla
 def test_bad_files_are_refused_in_the_same_words(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, content: Any, words: str
 ) -> None:
-    """What is refused in small files is refused in large ones, and the quick parser prints nothing."""
+    """A large file is refused with the message of a small one, and the quick parser prints nothing."""
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError) as refusal:
         TableDataModule(str(tmp_path / name)).setup("fit")
@@ -122,7 +122,7 @@ def test_bad_files_are_refused_in_the_same_words(
 
 
 def halfway() -> Iterator[str]:
-    """Yield decimals halfway between two float64, and just beside."""
+    """Yield decimals halfway between two float64 numbers, and next to it."""
     draw = random.Random(11)
     with localcontext() as context:
         context.prec = 1100
@@ -149,8 +149,8 @@ def test_each_number_is_the_nearest_float64(tmp_path: Path, forced: list[bool]) 
 
 
 @pytest.mark.parametrize("cell", ["1_0", "0x10", "1d5", "1 ", "١", "１", "1e", "-", "e5", "1\x00", "1.5.5", "1,5", ""])
-def test_what_is_no_plain_number_is_left(tmp_path: Path, forced: list[bool], cell: str) -> None:
-    """Forms that the quick parser does not know, and empty cells, are left to the strict one, which knows the row."""
+def test_cells_that_are_no_plain_numbers_are_left(tmp_path: Path, forced: list[bool], cell: str) -> None:
+    """Other forms of numbers, and empty cells, are left to the strict parser, whose message names the row."""
     (tmp_path / "a.csv").write_text(f"x;y\n1;2\n{cell};3\n")
     outcome(tmp_path / "a.csv", ["x", "y"])
     assert forced == [False]
@@ -165,7 +165,7 @@ def test_what_is_no_plain_number_is_left(tmp_path: Path, forced: list[bool], cel
     ],
 )
 def test_odd_rows_are_left(tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch, rows: bytes) -> None:
-    """Marks, missing cells, short, long and blank rows, other line ends: the strict parser decides."""
+    """Quotation marks, missing cells, short, long and blank rows, other line ends are left to the strict parser."""
     (tmp_path / "a.csv").write_bytes(b"x,y\n" + rows)
     require_same(tmp_path / "a.csv", ["x", "y"], monkeypatch)
     assert True not in forced or b"\n\n" in b"\n" + rows  # older polars drops blank first lines of a piece
@@ -182,7 +182,7 @@ def test_odd_rows_are_left(tmp_path: Path, forced: list[bool], monkeypatch: pyte
     ids=["quoted header", "lines of Windows", "old header", "a third column"],
 )
 def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes, taken: bool) -> None:
-    """The quick parser gives the columns in the order asked for; where one is not wanted, it is not asked."""
+    """The quick parser gives the columns in the wanted order; it is not used if a column is not wanted."""
     (tmp_path / "a.csv").write_bytes(content)
     table = numbers(tmp_path / "a.csv", ["x", "y, y", "x"])
     assert forced == [taken]
@@ -190,14 +190,14 @@ def test_plain_text_is_taken(tmp_path: Path, forced: list[bool], content: bytes,
 
 
 def test_a_large_file_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quick parser gives every row, in order, from several pieces; what it gives are views of what it parsed."""
+    """The quick parser gives every row, in order, from several pieces, as views of the parsed chunks."""
     read_csv, pieces = pl.read_csv, []
     monkeypatch.setattr(pl, "read_csv", lambda *args, **options: pieces.append(args) or read_csv(*args, **options))
     values = np.random.default_rng(3).normal(size=(200_000, 2))
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{a!r},{b!r}\n" for a, b in values.tolist()))
     columns = open_plain(Source(tmp_path / "a.csv"), 4, ",", 2, [0, 1], range(1 << 40), large_bytes=1 << 20)
     assert columns is not None
-    assert 1 < len(pieces) <= large_csv.PIECES
+    assert 1 < len(pieces) <= large_csv.LEAST_PIECES
     parts = list(columns.parts(0, columns.rows))
     assert np.array_equal(np.concatenate(list(map(np.stack, parts)), axis=1), values.T)
     again = next(iter(columns.parts(0, columns.rows)))
@@ -221,7 +221,7 @@ def test_any_rows_can_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "1e999"])
 @pytest.mark.parametrize("row", range(7))
 def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str, row: int) -> None:
-    """A number that is not finite is refused wherever it stands, also after the range was asked for."""
+    """A number that is not finite is refused in any row, also after a call of ``extremes``."""
     rows = ["1,2"] * 7
     rows[row] = f"1,{cell}"
     (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
@@ -234,7 +234,7 @@ def test_the_range_hides_no_number_that_is_not_finite(tmp_path: Path, cell: str,
 @pytest.mark.parametrize("header", ["x,y", "x"])
 @pytest.mark.parametrize("size", [1 << 20, large_csv.ROW_BYTES - 100, large_csv.ROW_BYTES + 100, 9 << 20])
 def test_long_rows_get_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, header: str) -> None:
-    """A row of four mebibytes is the longest that is read, whichever the parser, and none is taken for two rows."""
+    """A row of 4 MiB is the longest that either parser reads, and none is read as two rows."""
     monkeypatch.setattr(csv_text, "open_plain", partial(open_plain, large_bytes=0))
     columns = header.split(",")
     first, last = ("1,", "3,4\n") if len(columns) == 2 else ("", "5\n")
@@ -253,7 +253,7 @@ def test_small_files_need_no_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_whatever_polars_raises_the_strict_parser_decides(
     tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    """An error of polars, a panic too, is no error of the file."""
+    """After an error of polars, or a panic, the strict parser reads the file."""
 
     def failing(*_: Any, **__: Any) -> None:
         raise error("of polars")

@@ -48,17 +48,17 @@ def test_more_files_than_descriptors(folder: Path) -> None:
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_a_footer_is_read_by_one_process(folder: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
-    """Each footer is read once for all processes, and all of them have each; one that cannot be read is nobody's."""
+    """Each footer is read by one process and sent to all; one that cannot be read is ``None`` in all."""
     (folder / "007.parquet").unlink()
     (folder / "007.parquet").write_bytes(b"PAR1 and no more")
-    own, told, all_here = threading.local(), [[]] * processes, threading.Barrier(processes, timeout=60)
+    own, sent, all_here = threading.local(), [[]] * processes, threading.Barrier(processes, timeout=60)
     read: list[str] = []
     plain = footers.read_footer
 
     def gathered(value: Any) -> list[Any]:
-        told[own.rank] = pickle.loads(pickle.dumps(value))
+        sent[own.rank] = pickle.loads(pickle.dumps(value))
         all_here.wait()
-        return list(told)
+        return list(sent)
 
     def noted(source: Source) -> Any:
         read.append(source.path.name)

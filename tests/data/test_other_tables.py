@@ -1,4 +1,4 @@
-"""Tables of other makers, and files with something broken inside: one line, or the right rows."""
+"""Tables of other libraries, and damaged files: the right rows, or a refusal in one line."""
 
 import gzip
 import re
@@ -26,7 +26,7 @@ LAKES = {
 @pytest.mark.parametrize("pattern", ["", "data", "*.parquet"])
 @pytest.mark.parametrize("mark", LAKES)
 def test_a_folder_of_another_librarys_table_is_refused_by_its_name(tmp_path: Path, mark: str, pattern: str) -> None:
-    """Its files may hold rows that were removed: whether the folder, a part of it, or a pattern in it is given."""
+    """Files that may hold removed rows are refused, given as the folder, a part of it, or a pattern in it."""
     for place in (tmp_path / mark, tmp_path / "data" / "b.parquet"):
         place.parent.mkdir(exist_ok=True)
     (tmp_path / mark).write_text("{}")
@@ -47,7 +47,7 @@ def arrow(path: Path, table: pa.Table) -> bytes:
     ("at", "value"), [(-1, 1 << 30), (10, -(1 << 28)), (-1, 68), (5, 9)], ids=["outside", "negative", "behind", "back"]
 )
 def test_texts_whose_offsets_lead_astray_are_refused(tmp_path: Path, at: int, value: int) -> None:
-    """Offsets of an Arrow file that lead out of their buffer, or backwards, cost one line and not the process."""
+    """Offsets of an Arrow file out of their buffer, or backwards, are refused in one line, without a crash."""
     numbers, offsets = np.arange(64.0), np.arange(65, dtype=np.int32)
     content = arrow(tmp_path / "a.arrow", pa.table({"x": numbers, "y": numbers, "id": ["a"] * 64}))
     written = offsets.tobytes()
@@ -60,7 +60,7 @@ def test_texts_whose_offsets_lead_astray_are_refused(tmp_path: Path, at: int, va
 
 @pytest.mark.parametrize("index", [-1, 2, 1 << 20])
 def test_names_whose_index_is_none_are_refused(tmp_path: Path, index: int) -> None:
-    """An index into a dictionary of names that has no such entry costs one line and not the process."""
+    """An index into a dictionary of names without such an entry is refused in one line, without a crash."""
     numbers, places = np.arange(64.0), np.tile(np.array([0, 1], np.int32), 32)
     ids = pa.DictionaryArray.from_arrays(pa.array(places), ["a", "b"])
     content = arrow(tmp_path / "a.arrow", pa.table({"x": numbers, "y": numbers, "id": ids}))

@@ -1,4 +1,4 @@
-"""Tables through the command: what is left out, held out or streamed changes nothing that it should not."""
+"""Tables through the command: rows left out, held out or streamed give the fits that they should."""
 
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def test_two_devices_share_a_streamed_file(command: Command, measured: pd.DataFr
 
 
 def test_shuffled_mini_batches_of_a_streamed_file(command: Command, measured: pd.DataFrame) -> None:
-    """A gradient fit on shuffled batches of a streamed file comes to the neighbourhood of the optimum."""
+    """A gradient fit on shuffled batches of a streamed file comes near the optimum."""
     measured.to_parquet("points.parquet", row_group_size=300)
     done = command(*fit("points.parquet", "--model", "PolynomialRegression", "--model.degree", "2", "--model.solver",
                         "gradient", "--data.in_memory_rows", "0", "--data.batch_size", "100",

@@ -1,4 +1,4 @@
-"""What a Parquet file states of its numbers holds for its rows, or the file is refused in one line."""
+"""The statistics of a Parquet file are those of its rows, or the file is refused in one line."""
 
 import re
 import struct
@@ -32,7 +32,7 @@ def write(path: Path, group_rows: int = 100, changes: dict[float, float] | None 
     return str(path)
 
 
-LIES: dict[str, tuple[int, dict[float, float], str]] = {
+WRONG: dict[str, tuple[int, dict[float, float], str]] = {
     "an end that is too high": (100, {100.25: 200.0}, "'x' goes from 1.25 to 200.0 in rows 1 to 100, they hold 1.25"),
     "an end that is too low": (100, {1.25: -5.0}, "'x' goes from -5.0 to 100.25 in rows 1 to 100, they hold 1.25"),
     "an end that is not high enough": (
@@ -46,10 +46,10 @@ LIES: dict[str, tuple[int, dict[float, float], str]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_ends_that_no_row_has_end_the_run(command: Command, lie: str) -> None:
-    """A streamed fit of a file whose statistics lie costs one line with file, column and both ranges."""
-    group_rows, changes, words = LIES[lie]
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_ends_are_refused(command: Command, case: str) -> None:
+    """A streamed fit of a file with wrong statistics is refused in one line with file, column and both ranges."""
+    group_rows, changes, words = WRONG[case]
     write(Path("a.parquet"), group_rows, changes)
     done = command("fit", "--model", "LineRegression", "--model.solver", "exact", "--data", "TableDataModule",
                    "--data.path", "a.parquet", "--data.in_memory_rows", "10")  # fmt: skip
@@ -58,8 +58,8 @@ def test_ends_that_no_row_has_end_the_run(command: Command, lie: str) -> None:
     assert words in done.err
 
 
-def test_whoever_decodes_the_last_row_of_a_group_refuses_it(tmp_path: Path) -> None:
-    """A share that begins within a row group decodes all of it and sees the lie; one that begins later does not."""
+def test_a_group_is_refused_where_its_last_row_is_decoded(tmp_path: Path) -> None:
+    """A scan that begins within a row group decodes all of it and checks its ends; one that begins later does not."""
     table = Table(write(tmp_path / "a.parquet", 60, {60.25: 1000.0}), ["x", "y"])
     assert (ends := table.extremes()) is not None
     assert ends[0].tolist() == [1.25, 1000.0]
@@ -69,9 +69,9 @@ def test_whoever_decodes_the_last_row_of_a_group_refuses_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 30, 100])
-def test_groups_are_judged_wherever_batches_end(batch_rows: int) -> None:
-    """Groups of 0, 30 and 70 rows that state the truth pass in batches of any length, and no lie about one does."""
-    starts, truth = (
+def test_groups_are_checked_wherever_batches_end(batch_rows: int) -> None:
+    """Right ends of groups of 0, 30 and 70 rows are accepted in batches of any length, and wrong ones refused."""
+    starts, right = (
         [0, 0, 30, 30, 100],
         np.array([[np.inf, -np.inf], [1.25, 30.25], [np.inf, -np.inf], [31.25, 100.25]]),
     )
@@ -79,17 +79,17 @@ def test_groups_are_judged_wherever_batches_end(batch_rows: int) -> None:
     def check(ends: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> int:
         batches = ([X[row : row + batch_rows]] for row in range(0, 100, batch_rows))
         stated = StatedEnds(Path("a"), ["x"], starts, ends[:, None])
-        return sum(len(columns[0]) for columns in stated.checked(batches, 0))
+        return sum(len(columns[0]) for columns in stated.check(batches, 0))
 
-    assert check(truth) == 100
+    assert check(right) == 100
     for group, end, wrong in ((1, 0, -1.0), (1, 0, 5.0), (3, 1, 101.0), (3, 1, 99.0)):
-        lie = truth.copy()
-        lie[group, end] = wrong
+        changed = right.copy()
+        changed[group, end] = wrong
         with pytest.raises(DataError, match="the file states"):
-            check(lie)
+            check(changed)
 
 
-HONEST: dict[str, Callable[[], pa.Array]] = {
+RIGHT: dict[str, Callable[[], pa.Array]] = {
     "whole numbers": lambda: pa.array(np.arange(100)),
     "unsigned": lambda: pa.array(np.arange(100, dtype=np.uint8)),
     "float32": lambda: pa.array(X.astype(np.float32)),
@@ -97,10 +97,10 @@ HONEST: dict[str, Callable[[], pa.Array]] = {
 }
 
 
-@pytest.mark.parametrize("kind", HONEST)
-def test_honest_statistics_are_believed(tmp_path: Path, kind: str) -> None:
-    """Numbers of all types have the ends that pyarrow states of them."""
-    column = HONEST[kind]()
+@pytest.mark.parametrize("kind", RIGHT)
+def test_right_statistics_are_accepted(tmp_path: Path, kind: str) -> None:
+    """The ends that pyarrow states of numbers of all types are accepted."""
+    column = RIGHT[kind]()
     parquet.write_table(pa.table({"x": column}), tmp_path / "a.parquet", row_group_size=30)
     table, found = Table(str(tmp_path / "a.parquet"), ["x"]), list[float]()
     ends = table.extremes()
@@ -111,7 +111,7 @@ def test_honest_statistics_are_believed(tmp_path: Path, kind: str) -> None:
 
 
 def test_missing_numbers_keep_their_words(tmp_path: Path) -> None:
-    """A file whose rows are refused for a missing number is not said to lie; left out, the statistics are not asked."""
+    """A missing number is refused as such, not as wrong statistics; if rows are left out, statistics are not used."""
     parquet.write_table(pa.table({"x": [1.0, np.nan, 3.0, None]}), tmp_path / "a.parquet")
     table = Table(str(tmp_path / "a.parquet"), ["x"])
     assert table.extremes() is not None
@@ -121,7 +121,7 @@ def test_missing_numbers_keep_their_words(tmp_path: Path) -> None:
 
 
 def test_half_floats_are_read(tmp_path: Path) -> None:
-    """Columns of float16, whose statistics are bytes, are looked through instead."""
+    """Columns of float16, whose statistics are bytes, have no known range and are read."""
     parquet.write_table(pa.table({"x": np.arange(5, dtype=np.float16)}), tmp_path / "a.parquet")
     table = Table(str(tmp_path / "a.parquet"), ["x"])
     assert table.extremes() is None

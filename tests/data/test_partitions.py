@@ -81,8 +81,8 @@ def test_a_key_that_cannot_be_read_is_refused(lake: Path, columns: list[int | st
         values(lake, columns)
 
 
-def test_what_spark_leaves_is_passed_over_unless_it_is_meant(tmp_path: Path) -> None:
-    """Wildcards find no name that begins with _, and no checksum; a name that is written out is meant."""
+def test_wildcards_do_not_match_what_spark_leaves(tmp_path: Path) -> None:
+    """Wildcards match no name that begins with _, and no checksum; such a name in the pattern itself is matched."""
     for name in ("a.csv", "_b.csv", "_m/c.csv", "n/d.csv", "d.csv.crc"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x\n1\n")
@@ -97,7 +97,7 @@ def test_what_spark_leaves_is_passed_over_unless_it_is_meant(tmp_path: Path) -> 
 
 
 def test_decimals_of_a_program_are_numbers() -> None:
-    """Decimals in a list or a column of Arrow's are taken as those of files are, or refused in the same words."""
+    """Decimals in a list or an Arrow array are converted, or refused, as those of files are."""
     x = [Decimal("0.1"), Decimal("0.2"), Decimal("0.4")]
     fit = regression.fit(x, pa.array([Decimal("1.1"), Decimal("1.2"), Decimal("1.4")]))
     assert fit.params.tolist() == regression.fit([0.1, 0.2, 0.4], [1.1, 1.2, 1.4]).params.tolist()

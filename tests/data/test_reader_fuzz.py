@@ -1,4 +1,4 @@
-"""Any bytes give a finite table that a strict reader of another make gives too, or one ``DataError``; nothing else."""
+"""Any bytes give the finite table that another strict reader gives, or one ``DataError``, and nothing else."""
 
 import csv
 import gzip
@@ -74,7 +74,7 @@ def strict(content: bytes) -> list[NDArray[np.float64]]:
 
 
 class Outcome:
-    """Takes a ``DataError`` of one line for an answer, and nothing else."""
+    """Accepts a ``DataError`` of one line, and no other exception."""
 
     table: NDArray[np.float64] | None = None
 
@@ -122,7 +122,7 @@ def test_mutated_texts(tmp_path: Path, share: int) -> None:
 )
 @given(body=st.lists(st.sampled_from([*PIECES, b"1", b"2.5", b"1,2\n", b"\n3,4\n"]), max_size=12).map(b"".join))
 def test_drawn_texts(tmp_path: Path, body: bytes) -> None:
-    """Whatever follows a header, the outcome is that of a strict reader, or a refusal."""
+    """Any text after a header is read as a strict reader reads it, or refused."""
     (tmp_path / "a.csv").write_bytes(b"x,y\n" + body)
     require_right(b"x,y\n" + body, tmp_path / "a.csv")
 

@@ -1,4 +1,4 @@
-"""A scan hands every row over once, where it was decoded, or refuses what reading refuses, in the same words."""
+"""A scan yields every row once, in the thread that decoded it, or refuses what ``read`` refuses, in the same words."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def scanned(rows: Rows, start: int, stop: int) -> list[float]:
-    """Return the x of all points that a scan hands over, sorted, once their y and sigma are found to be theirs."""
+    """Return the sorted x of all points of a scan, and check that their y and sigma belong to them."""
     parts = list[Points]()
     rows.scan(start, stop, lambda points: parts.append(points.copied()))
     for points in parts:
@@ -74,7 +74,7 @@ def scanned(rows: Rows, start: int, stop: int) -> list[float]:
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_kind_of_file_is_scanned(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between any two rows, a scan hands over each row once, in any number of threads."""
+    """A scan between any two rows yields each row once, in any number of threads."""
     monkeypatch.setattr(csv_text, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
     columns = ["x", "y", "sigma" if name.endswith("npy") else "s"]
     rows = TableRows(Table(str(folder / name), columns, positive=2), has_y=True)
@@ -86,7 +86,7 @@ def test_every_kind_of_file_is_scanned(folder: Path, name: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_part_stays_while_another_thread_has_the_next_one(folder: Path, name: str) -> None:
-    """A thread that helps with the rows of another one does not write over the part that this one works on."""
+    """A part stays valid while another thread takes the next part of the same iterator."""
     source = Source(folder / name)
     names = ["x", "sigma" if name.endswith("npy") else "s"]
     parts = open_file(source, Wanted(names)).parts(0, 150_000)
@@ -98,7 +98,7 @@ def test_a_part_stays_while_another_thread_has_the_next_one(folder: Path, name: 
 
 @pytest.mark.usefixtures("threads")
 def test_rows_in_memory_are_scanned_in_slices() -> None:
-    """Points in memory, those of a batch too, are handed over in slices of themselves."""
+    """Points in memory, also those of a batch, are scanned as views."""
     x = torch.arange(ROWS, dtype=torch.float64)
     assert scanned(MemoryRows(Points(x, -x, x + 0.5)), 7, ROWS - 7) == list(range(7, ROWS - 7))
     kept = list[Points]()
@@ -109,7 +109,7 @@ def test_rows_in_memory_are_scanned_in_slices() -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_held_out_rows_are_scanned(folder: Path) -> None:
-    """Of a split, both shares are scanned, each its own rows, as their blocks have them."""
+    """Each share of a split scans its own rows, in the order of its blocks."""
     rows = TableRows(Table(str(folder / "uneven.parquet"), ["x", "y", "s"]), has_y=True)
     shares = [SplitRows(rows, 0.25, 3, is_rest) for is_rest in (False, True)]
     assert sorted(scanned(shares[0], 0, len(shares[0])) + scanned(shares[1], 0, len(shares[1]))) == list(range(ROWS))
@@ -118,8 +118,8 @@ def test_held_out_rows_are_scanned(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "npy"])
-def test_floats_are_handed_over_as_they_are_and_whole_numbers_converted(tmp_path: Path, kind: str) -> None:
-    """Numbers of float32 stay such, without a copy where they are mapped; others become float64."""
+def test_floats_keep_their_type_and_whole_numbers_are_converted(tmp_path: Path, kind: str) -> None:
+    """Float32 numbers stay float32; whole numbers become float64."""
     narrow, whole = np.arange(1000, dtype=np.float32), np.arange(1000)
     path = tmp_path / f"a.{kind}"
     if kind == "npy":
@@ -138,7 +138,7 @@ def test_floats_are_handed_over_as_they_are_and_whole_numbers_converted(tmp_path
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("name", ["uneven.parquet", "packed.arrow", "a.npy"])
 def test_a_missing_number_is_refused_as_by_reading(tmp_path: Path, name: str) -> None:
-    """The words name file, column, first row and the number of such rows, whichever part is looked at first."""
+    """The message names file, column, first row and number of such rows, whichever part is scanned first."""
     table = numbered().to_pandas()
     table.loc[[123_456, 155_555, 190_000], "y"] = np.nan
     table.loc[155_555, "x"] = np.inf
@@ -154,14 +154,14 @@ def test_a_missing_number_is_refused_as_by_reading(tmp_path: Path, name: str) ->
 
 
 def test_sigma_must_be_positive_in_a_scan(folder: Path) -> None:
-    """A column of standard deviations is judged in a scan as it is in a reading."""
+    """A column of standard deviations is checked in a scan as by ``read``."""
     table = Table(str(folder / "uneven.parquet"), ["x", "s", "y"], positive=2)
     with pytest.raises(DataError, match=r"'y' must be positive, got -0 in data row 1, and 200,000 such rows in all"):
         table.scan(0, ROWS, lambda *_: None)
 
 
 def test_huge_numbers_are_finite(tmp_path: Path) -> None:
-    """Numbers whose sum is beyond float64 are handed over all the same."""
+    """Finite numbers whose sum is beyond float64's range are accepted."""
     parquet.write_table(pa.table({"x": [1e308, 1e308, -1e308]}), tmp_path / "a.parquet")
     found = list[Part]()
     Table(str(tmp_path / "a.parquet"), ["x"]).scan(0, 3, lambda _, part: found.append(part))
@@ -169,8 +169,8 @@ def test_huge_numbers_are_finite(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("threads")
-def test_work_that_looks_at_every_number_gets_the_same_words(tmp_path: Path) -> None:
-    """Where the work itself refuses numbers that are not finite, the words are those of the file; rows are left out."""
+def test_work_that_checks_every_number_gives_the_same_message(tmp_path: Path) -> None:
+    """If ``work`` itself refuses numbers that are not finite, the message is that of the table; rows are left out."""
     table = numbered().to_pandas()
     table.loc[150_000, "y"] = np.nan
     parquet.write_table(pa.Table.from_pandas(table), tmp_path / "a.parquet", row_group_size=60_001)
@@ -192,7 +192,7 @@ def test_work_that_looks_at_every_number_gets_the_same_words(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("threads")
 def test_an_error_of_the_work_reaches_the_caller(folder: Path) -> None:
-    """What the work raises ends the scan."""
+    """An exception of ``work`` ends the scan."""
 
     def work(_: Points) -> None:
         raise ZeroDivisionError("of the work")
@@ -256,7 +256,7 @@ def test_several_threads_work_at_once(tmp_path: Path, threads: int) -> None:
 
 
 def test_few_files_are_open_at_a_time(tmp_path: Path, threads: int) -> None:
-    """Of many files a scan holds open those that its threads are reading."""
+    """A scan of many files keeps only those open that its threads are reading."""
     for k in range(200):
         parquet.write_table(pa.table({"x": np.arange(1000.0), "y": np.arange(1000.0)}), tmp_path / f"{k:03}.parquet")
     most, before = 0, len(os.listdir("/proc/self/fd"))
@@ -271,7 +271,7 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, threads: int) -> None:
 
 
 def test_text_that_is_scanned_is_not_joined(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large text is scanned as it was parsed; it is put together once somebody asks for a block."""
+    """Large text is scanned in the parsed chunks; they are joined only when a block is read."""
     monkeypatch.setattr(csv_text, "open_plain", lambda *args: open_plain(*args, large_bytes=1 << 20))
     table = Table(str(folder / "a.csv"), ["x", "y", "s"], positive=2)
     rows = table_rows(table, True, in_memory_rows=10**7)
@@ -287,7 +287,7 @@ def test_text_that_is_scanned_is_not_joined(folder: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("scans", [True, False])
 def test_a_figure_shows_rows_from_everywhere(folder: Path, scans: bool) -> None:
-    """A sample spans the table whether this process has scanned it, a share of it, or nothing."""
+    """A sample is spread over the table, whether this process has scanned all of it or a share."""
     rows = TableRows(Table(str(folder / "uneven.parquet"), ["x", "y"]), has_y=True)
     rows.scan(0, ROWS if scans else ROWS // 3, lambda _: None)
     x = rows.sample(1000).x

@@ -17,7 +17,7 @@ from regression.data.batches import GlobalBatches, Shares
 from regression.data.rows import MemoryRows, Rows, TableRows
 from regression.data.table import Table
 from tests.benchmarks.scripts import load
-from tests.data.test_batches import Pieces
+from tests.data.test_batches import Blocks
 
 PROCESSES = [1, 2, 3, 16, 64]
 
@@ -47,7 +47,7 @@ def seen(shares: Shares) -> list[float]:
     reach=st.floats(0, 120),
 )
 def test_borders_are_even_but_for_their_moves(places: list[int], ends: list[int], count: int, reach: float) -> None:
-    """Borders ascend from end to end, and each is the nearest place within reach or where it would be evenly."""
+    """Borders ascend from end to end, and each is that of equal shares, or the nearest place within reach of it."""
     start, stop = ends
     borders = even_borders(places, start, stop, count, min(reach, (stop - start) / count / 4))
     assert (borders[0], borders[-1], len(borders)) == (start, stop, count + 1)
@@ -66,7 +66,7 @@ def test_borders_are_even_but_for_their_moves(places: list[int], ends: list[int]
 def test_shares_are_all_rows_once(world: int, batch_size: int | None, kind: str) -> None:
     """Put together in rank order, the shares are all rows; each process makes the same steps and knows their rows."""
     x = torch.arange(100)
-    rows: Rows = MemoryRows(Points(x, -x, x + 0.5)) if kind == "memory" else Pieces([13, 0, 40, 2, 45])
+    rows: Rows = MemoryRows(Points(x, -x, x + 0.5)) if kind == "memory" else Blocks([13, 0, 40, 2, 45])
     shares = [Shares(rows, batch_size, rank, world) for rank in range(world)]
     steps = [list(own) for own in shares]
     assert {len(own) for own in steps} == {len(shares[0])}
@@ -100,14 +100,14 @@ def test_sixteen_processes_decode_hardly_more_than_the_file(tmp_path: Path, batc
     assert max(lengths) <= 1.5 * len(rows) / 16
 
 
-def test_few_row_groups_are_cut_inside(tmp_path: Path) -> None:
-    """Where there are fewer row groups than processes, every process has rows all the same."""
+def test_few_row_groups_are_divided(tmp_path: Path) -> None:
+    """If there are fewer row groups than processes, every process still has rows."""
     borders = uneven(tmp_path / "a.parquet", [1000, 1000, 1000]).borders(16)
     assert all(start < stop for start, stop in pairwise(borders))
 
 
-def test_a_pass_goes_on_where_it_stood() -> None:
-    """The number of steps that were handed out is all that a resumed pass needs; the one after begins anew."""
+def test_a_pass_is_resumed_after_its_last_step() -> None:
+    """A resumed pass needs only the number of steps that were yielded; the next pass starts from the beginning."""
     x = torch.arange(50)
     first, second = (Shares(MemoryRows(Points(x, x)), 8, 1, 2) for _ in range(2))
     steps, begun = list(first), iter(second)

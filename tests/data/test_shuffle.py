@@ -1,4 +1,4 @@
-"""Orders from a seed: permutations, of which any part can be had, and which statistics cannot tell from random ones."""
+"""Orders from a seed: permutations of which any part can be computed, and which pass tests of randomness."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from regression.data.shuffle import DRAWN, ROUNDS, Permutation, permute, shuffled
+from regression.data.shuffle import MOST_DRAWN_ROWS, ROUNDS, Permutation, permute, shuffled
 from regression.kernels.compiled import compiled
 
 ROWS = 1_000_003  # a prime
-SURE = 1e-4  # chi-square below or above this share of chance, on either side, is no chance
+SURE = 1e-4  # p-values below it, or above 1 - it, are taken as evidence against a random order
 
 Order = NDArray[np.int64]
 
@@ -39,7 +39,7 @@ def by_network(rounds: int, seed: int = 1) -> Order:
 
 
 def permuted(start: int, stop: int, count: int, seed: int, rounds: int = ROUNDS, loop: Any = None) -> Order:
-    """Return where the positions from start to before stop lead."""
+    """Return the numbers at the positions from start to before stop."""
     numbers, a = np.empty(stop - start, np.int64), math.isqrt(count - 1) + 1
     (loop or compiled(permute))(start, count, a, -(-count // a), keys(rounds, seed), numbers)
     return numbers
@@ -91,7 +91,7 @@ def test_a_network_permutes(count: int, seed: int) -> None:
     assert np.array_equal(np.sort(permuted(0, count, count, seed)), np.arange(count))
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 65_537, DRAWN, DRAWN + 1, ROWS])
+@pytest.mark.parametrize("count", [0, 1, 2, 65_537, MOST_DRAWN_ROWS, MOST_DRAWN_ROWS + 1, ROWS])
 def test_an_order_permutes(count: int) -> None:
     """Every number below the count is at one position, in short and in long orders."""
     assert torch.equal(Permutation(count, 5, 2).between(0, count).sort().values, torch.arange(count))
@@ -100,14 +100,14 @@ def test_an_order_permutes(count: int) -> None:
 @settings(deadline=None, derandomize=True)
 @given(count=st.integers(2, 3000), seed=st.integers(0, 2**32 - 1))
 def test_a_network_is_the_textbooks(count: int, seed: int) -> None:
-    """Compiled and as it stands, the loop leads where the network in plain whole numbers does."""
+    """Compiled and as plain Python, the loop gives the numbers of the network in whole numbers of any size."""
     for loop in (None, permute):
         assert permuted(0, count, count, seed, loop=loop).tolist() == [*map(Textbook(count, seed), range(count))]
 
 
 @pytest.mark.parametrize("count", [2**31 - 46_341, 2**31 + 9, 2**36 + 12_345, 2**62 - 1, 2**62])
 def test_long_orders_do_not_overflow(count: int) -> None:
-    """Where 32 bits no longer hold a number, each still is the one of the network in whole numbers of any size."""
+    """Also counts beyond 32 bits give the numbers of the network in whole numbers of any size."""
     textbook = Textbook(count, 3)
     for start in (0, count // 3, count - 200):
         found = Permutation(count, 3).between(start, start + 200)
@@ -116,7 +116,7 @@ def test_long_orders_do_not_overflow(count: int) -> None:
 
 
 def test_parts_agree_with_the_whole() -> None:
-    """Parts of any size in any sequence are those of the whole order."""
+    """Parts of any size, in any sequence, are parts of the whole order."""
     whole, parts = order(4), Permutation(ROWS, 4)
     random = np.random.default_rng(0)
     for size in (0, 1, 32, 4096, 100_003, ROWS):
@@ -133,7 +133,7 @@ def test_short_orders_are_torchs() -> None:
 
 
 def test_the_number_of_threads_changes_nothing() -> None:
-    """One thread and two find the same order."""
+    """One thread and two compute the same order."""
     threads, found = torch.get_num_threads(), []
     for number in (1, 2):
         torch.set_num_threads(number)
@@ -143,7 +143,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 
 def contingency(one: Order, other: Order, parts: int) -> float:
-    """Return how likely two columns of numbers below ROWS are at least so dependent by chance."""
+    """Return the p-value of a chi-square test of the independence of two columns of numbers below ROWS."""
     cells = (one * parts // ROWS) * parts + other * parts // ROWS
     return float(stats.chi2_contingency(np.bincount(cells, minlength=parts**2).reshape(parts, parts)).pvalue)
 
@@ -157,7 +157,7 @@ def of_neighbours(numbers: Order) -> float:
 
 
 def of_neighbouring_rows(numbers: Order) -> float:
-    """The positions that a network takes for neighbours in their other half."""
+    """Compare positions whose other halves in the network are neighbours."""
     row = math.isqrt(ROWS) + 1
     return contingency(numbers[:-row], numbers[row:], 64)
 
@@ -168,7 +168,7 @@ def of_differences(numbers: Order) -> float:
 
 
 def of_batches(numbers: Order) -> float:
-    """How many rows of a sorted table's first half are in each batch of 256 is hypergeometric."""
+    """Compare the rows of a sorted table's first half in each batch of 256 with their hypergeometric distribution."""
     drawn = (numbers[: ROWS // 256 * 256].reshape(-1, 256) < ROWS // 2).sum(axis=1)
     law = stats.hypergeom(ROWS, ROWS // 2, 256)
     edges = law.ppf(np.linspace(0, 1, 17)[1:-1])
@@ -192,7 +192,7 @@ def is_chance(share: float) -> bool:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("statistic", STATISTICS, ids=named)
 def test_an_order_looks_random(statistic: Statistic, seed: int) -> None:
-    """No statistic tells an order from torch.randperm's: neither too uneven nor too even."""
+    """No statistic is too uneven or too even for a random order, as for one of torch.randperm."""
     assert is_chance(statistic(torch.randperm(ROWS, generator=seeded(seed)).numpy()))
     assert is_chance(statistic(order(seed)))
 
@@ -206,8 +206,8 @@ WEAK: dict[str, tuple[Callable[[], Order], list[Statistic]]] = {
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_weak_orders_are_seen(name: str) -> None:
-    """The statistics tell the data's order, an affine map and networks of fewer rounds from a random order."""
+def test_weak_orders_are_detected(name: str) -> None:
+    """The statistics distinguish the data's order, an affine map and networks of fewer rounds from a random order."""
     drawn, seen = WEAK[name]
     weak = drawn()
     assert np.array_equal(np.sort(weak), np.arange(ROWS))

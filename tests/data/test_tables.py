@@ -1,4 +1,4 @@
-"""Tables: every kind of file gives the same columns, in any parts, or is refused by name, row and column."""
+"""Tables: every format gives the same columns, in any parts, or is refused with file, row and column."""
 
 import gzip
 import re
@@ -82,10 +82,10 @@ def test_every_kind_of_file_gives_the_same_numbers(tmp_path: Path, numbers: Arra
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_groups_that_are_decoded_in_threads_keep_their_places(
+def test_groups_that_are_decoded_in_threads_keep_their_order(
     tmp_path: Path, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any number of threads gives parts of a Parquet file that follow each other, and such that go back, every bit."""
+    """Any number of threads reads every bit of ranges of a Parquet file, consecutive or not."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     numbers = np.random.default_rng(5).normal(size=(3, 400_000))
     parquet.write_table(as_table(numbers), tmp_path / "a.parquet", row_group_size=90_000)
@@ -119,7 +119,7 @@ def test_many_files_are_one_table(tmp_path: Path, numbers: Array, form: str) -> 
 
 
 def test_statistics_are_those_of_the_numbers(tmp_path: Path, numbers: Array) -> None:
-    """Parquet says its smallest and largest numbers without being read; other kinds do not."""
+    """The range of Parquet columns is known without reading rows; that of other formats is not."""
     for name in ("a.parquet", "a.arrow", "a.npz"):
         WRITERS[name](tmp_path / name, numbers)
     known = Table(str(tmp_path / "a.parquet"), ["t", "err"]).extremes()
@@ -160,7 +160,7 @@ def test_nulls_of_parquet_are_missing_numbers(tmp_path: Path) -> None:
 
 
 def test_sigma_must_be_positive(tmp_path: Path) -> None:
-    """A point error that is zero or negative is refused with its row, also where other rows are left out."""
+    """A sigma that is 0 or negative is refused with its row, also if other rows are left out."""
     path = tmp_path / "a.csv"
     path.write_text("x,s\n1,\n2,3\n3,0\n")
     with pytest.raises(
@@ -171,7 +171,7 @@ def test_sigma_must_be_positive(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_schema_is_named(tmp_path: Path) -> None:
-    """In a folder, the file without the column, or with another type in it, is the one that is named."""
+    """Of the files in a folder, the message names the one without the column, or with another type of it."""
     parquet.write_table(pa.table({"x": [1.0]}), tmp_path / "a.parquet")
     parquet.write_table(pa.table({"x": ["1"]}), tmp_path / "b.parquet")
     with pytest.raises(DataError, match=r"b\.parquet: column 'x' must hold numbers, got type string"):
@@ -185,7 +185,7 @@ def test_a_file_of_another_schema_is_named(tmp_path: Path) -> None:
     ("wanted", "found"), [("X", "did you mean 'x'"), ("x", None), ("2", None), (3, None), ("4", "no column '4'")]
 )
 def test_columns_go_by_name_or_number(tmp_path: Path, wanted: int | str, found: str | None) -> None:
-    """A column is named, or counted from 1; a near miss is suggested."""
+    """A column is given by name, or by number from 1; a similar name is suggested."""
     path = tmp_path / "a.csv"
     path.write_text("x, 2,y\n1,2,3\n")
     if found:
@@ -203,7 +203,7 @@ def test_a_name_that_is_a_number_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_table_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
-    """A packed file that grows a thousandfold is refused before it fills the memory."""
+    """A compressed file that unpacks to a thousand times its size is refused before it fills the memory."""
     path = tmp_path / "bomb.csv.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"x,y\n")

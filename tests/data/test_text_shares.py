@@ -26,7 +26,7 @@ PROCESSES, ROWS = 3, 5000
 
 
 class Group:
-    """Processes, played by threads, that tell each other plain values.
+    """Threads that stand for processes and exchange values.
 
     Attributes:
         parsed: For each process the texts that it parsed.
@@ -35,9 +35,9 @@ class Group:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
         self.own, self.processes = threading.local(), processes
         self.all_here = threading.Barrier(processes, timeout=300)
-        self.told: list[Any] = [None] * processes
+        self.sent: list[Any] = [None] * processes
         self.parsed: list[list[tuple[int, int]]] = [[] for _ in range(processes)]
-        share_out, parse = large_csv.share_out, large_csv._parsed
+        share_out, parse = large_csv.share_out, large_csv._parse
 
         def parsed(source: Any, start: int, stop: int, *form: Any) -> Any:
             self.parsed[self.own.rank].append((start, stop))
@@ -46,20 +46,20 @@ class Group:
         monkeypatch.setattr(tables, "rank_and_size", lambda: (self.own.rank, processes))
         monkeypatch.setattr(large_csv, "rank_and_size", lambda: (self.own.rank, processes))
         monkeypatch.setattr(large_csv, "all_gather_objects", self.gather)
-        monkeypatch.setattr(large_csv, "_parsed", parsed)
+        monkeypatch.setattr(large_csv, "_parse", parsed)
         monkeypatch.setattr(large_csv, "share_out", lambda work, streams, _: share_out(work, streams, 1))
         monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
         monkeypatch.setattr(csv_text, "open_plain", partial(open_plain, large_bytes=1000, piece_bytes=5000))
 
     def gather(self, value: Any) -> list[Any]:
-        self.told[self.own.rank] = value
+        self.sent[self.own.rank] = value
         self.all_here.wait()
-        told = list(self.told)
+        gathered = list(self.sent)
         self.all_here.wait()
-        return told
+        return gathered
 
     def run(self, work: Callable[[int], Any]) -> list[Any]:
-        """Return what each process makes of its number."""
+        """Return the result of ``work`` for the rank of each process."""
 
         def play(rank: int) -> Any:
             self.own.rank = rank
@@ -109,7 +109,7 @@ def test_each_process_parses_and_scans_its_own_bytes(tmp_path: Path, group: Grou
 
 
 def test_rows_of_other_processes_can_be_read(tmp_path: Path, group: Group) -> None:
-    """What another process has parsed is parsed once it is asked for, as for validation or batches in another order."""
+    """Rows that another process has parsed can be read, as for validation or batches in another order."""
     write(tmp_path / "a.csv")
 
     def work(_: int) -> bool:
@@ -143,7 +143,7 @@ def test_what_one_process_finds_is_refused_by_all(tmp_path: Path, group: Group, 
 
 
 def test_quoted_cells_are_left_to_the_strict_parser_by_all(tmp_path: Path, group: Group) -> None:
-    """Where one process meets a quotation mark all read the file strictly, and share it out by its rows."""
+    """If one process finds a quotation mark, all read the file strictly, and share it out by rows."""
     write(tmp_path / "a.csv", odd='5000,"-5000"\n')
     found = group.run(lambda rank: own_rows(Table(str(tmp_path / "a.csv"), ["x", "y"]), rank))
     assert [x for own in found for x in own] == list(range(ROWS + 1))
@@ -160,7 +160,7 @@ def test_blocks_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, group: Group) -> None:
-    """Rows of another process that are not there any more are refused by name."""
+    """A file that lost the rows of another process is refused by name."""
     write(tmp_path / "a.csv")
 
     def work(rank: int) -> bool:

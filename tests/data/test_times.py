@@ -1,4 +1,4 @@
-"""Instants and durations in files are numbers of one scale; it goes with the fit, and new points are read by it."""
+"""Instants and durations in files are numbers on one scale, which the fit keeps and on which new points are read."""
 
 import datetime as dt
 import re
@@ -89,7 +89,7 @@ def test_an_instant_is_the_same_in_every_file(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_new_points_are_read_by_the_scale_of_the_fit(command: Command, ending: str) -> None:
-    """A run shows its scale; test and predict of other files take it from the checkpoint, and write the instants."""
+    """A run prints its scale; test and predict of other files take it from the checkpoint, and write instants."""
     write(COLUMNS["zone"][0], "csv")
     done = command("fit", "t.csv", "--x=t", "--y=y", "--data.time_unit=h", "--model.solver=exact")
     assert done.out.startswith("y against t (h since 2024-01-01T00:00:00Z), 5 rows of t.csv\n")
@@ -128,7 +128,7 @@ OTHERS: list[tuple[str, tuple[str, ...], str]] = [
 def test_points_of_another_scale_are_refused(
     command: Command, content: str, options: tuple[str, ...], words: str
 ) -> None:
-    """Numbers, other instants and another scale than those of the fit cost one line."""
+    """Numbers, other kinds of instants and other scales than the fit's are refused in one line."""
     write(COLUMNS["us"][0], "csv")
     done = command("fit", "t.csv", "--x=t", "--y=y", "--data.time_unit=h", "--model.solver=exact")
     Path("new.csv").write_text(content)
@@ -164,7 +164,7 @@ def test_series_over_times(command: Command) -> None:
 
 
 def test_x_from_y_is_an_instant(command: Command) -> None:
-    """The x of a y is written as the instant that it is."""
+    """The x at a given y is written as an instant."""
     Path("t.csv").write_text("t,y\n2024-01-01T00:00,0\n2024-01-01T01:00,2\n2024-01-01T02:00,4\n")
     Path("y.csv").write_text("y\n1\n")
     done = command("fit", "t.csv", "--x=t", "--y=y", "--data.time_unit=h", "--model.solver=exact")
@@ -188,7 +188,7 @@ def test_notes_on_x_from_y_have_instants(command: Command) -> None:
 
 
 def test_a_text_is_no_instant() -> None:
-    """A text in place of instants is called a text, as one and as a column."""
+    """A text in place of an instant, alone or in a column, is refused as a text."""
     fit = regression.fit(TIMES, Y)
     for x in ("2024-05-01T12:00", ["2024-05-01"], np.array(["2024-05-01"]), np.array("2024-05-01")):
         with pytest.raises(
@@ -198,7 +198,7 @@ def test_a_text_is_no_instant() -> None:
 
 
 def test_y_of_another_kind_has_no_x(command: Command) -> None:
-    """Numbers where the y of a fit are durations, and instants where they are numbers, are refused by these words."""
+    """The inverse of a fit refuses y of another kind: numbers for durations, and instants for numbers."""
     spans = pa.array([dt.timedelta(minutes=2 * k + k % 2) for k in range(5)])
     parquet.write_table(pa.table({"x": Y, "n": Y, "y": spans}), "d.parquet")
     parquet.write_table(pa.table({"t": TIMES, "y": spans, "n": Y}), "new.parquet")
@@ -278,7 +278,7 @@ REFUSED: list[tuple[str | pa.Table, dict[str, Any], str]] = [
 def test_what_does_not_fit_is_refused(
     tmp_path: Path, content: str | pa.Table, options: dict[str, Any], words: str
 ) -> None:
-    """Times where none can be, wrong ones, and options of time that nothing has use for, cost one line."""
+    """Times in a column that cannot hold them, wrong times, and time options without effect are refused in one line."""
     path = tmp_path / ("a.csv" if isinstance(content, str) else "a.parquet")
     if isinstance(content, str):
         path.write_text(content)
@@ -291,7 +291,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_nested_and_dictionary_columns(tmp_path: Path) -> None:
-    """Fields of structures are columns by their path, missing where a structure is; dictionaries are their values."""
+    """Fields of structures are columns by their path, missing where a structure is null; dictionaries are decoded."""
     nested = [{"p": {"x": 1.0, "n": 5}}, None, {"p": None}, {"p": {"x": 2.0, "n": None}}]
     table = pa.table({
         "s": nested, "d": pa.array([0.5, 1.5, 0.5, None]).dictionary_encode(), "s.q": [1, 2, 3, 4],

@@ -1,4 +1,4 @@
-"""Columns of weights and of counts: the bits that sigma, and that many rows, give."""
+"""Columns of weights give the bits of sigma, and columns of counts those of repeated rows."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def test_counts_are_rows(command: Command) -> None:
 
 
 def test_a_fit_with_both_is_tested_and_predicts(command: Command) -> None:
-    """The columns are taken for ``test`` too, and to predict a row is one row."""
+    """``test`` uses the columns too; in predictions each row counts once."""
     write(
         "points.csv",
         x=np.arange(6.0),
@@ -84,7 +84,7 @@ def test_a_fit_with_both_is_tested_and_predicts(command: Command) -> None:
     ],
 )
 def test_wrong_columns_are_refused(command: Command, options: list[str], said: str) -> None:
-    """Weights that are not positive, counts that are not whole, and too many observations cost one line."""
+    """Weights that are not positive, counts that are not whole, and too many observations are refused in one line."""
     columns = {
         "x": [0.0, 1, 2],
         "y": [1.0, 2, 3.5],
@@ -107,7 +107,7 @@ def test_the_column_that_is_left_is_taken(command: Command) -> None:
 
 
 def test_new_points_need_neither_counts_nor_errors_of_x(command: Command) -> None:
-    """To predict, a column that is not there is refused by the name of its option, and null is enough."""
+    """To predict, the message for a missing column names its option, and ``null`` for that option is accepted."""
     x = np.arange(8.0)
     write("points.csv", x=x, y=2 * x + np.cos(9 * x), s=np.ones(8) + x / 9, w=np.ones(8), n=np.ones(8))
     write("new.csv", x=x)
@@ -141,7 +141,7 @@ def test_new_points_need_neither_counts_nor_errors_of_x(command: Command) -> Non
     ],
 )
 def test_counts_are_refused_as_sigma_is(command: Command, counts: list[float], words: str) -> None:
-    """A count that is none is named with its file and row, also where other rows are left out."""
+    """A wrong count is refused with its file and row, also if other rows are left out."""
     write("n.csv", x=np.array([1, np.nan, 2, 3, 4]), y=np.ones(5), n=np.array([*counts[:1], 1, *counts[1:], 0]))
     write("m.csv", x=np.arange(3.0), y=np.ones(3), n=np.array(counts))
     fit = ("--x", "x", "--y", "y", "--data.counts", "n")

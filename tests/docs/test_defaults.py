@@ -14,13 +14,13 @@ from regression import Fit, LineRegression, PolynomialRegression, SineLineDataMo
 from regression.curves.polynomial import MAX_DEGREE
 from regression.data.data_modules import PointsDataModule
 from regression.data.files import ENDINGS
-from regression.data.shuffle import DRAWN
+from regression.data.shuffle import MOST_DRAWN_ROWS
 from regression.outputs.figure_options import FigureOptions
 from regression.outputs.predictions import PredictionFile
 from regression.outputs.report_lines import Report
 from regression.outputs.series_files import SeriesFiles
 from regression.readers.columns import BLOCK, LARGE_BATCH
-from regression.readers.dialect import DELIMITERS, MISSING
+from regression.readers.dialect import DELIMITERS, MISSING_MARKS
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.solutions.convergence import CONVERGED_SE
 from regression.text.large_csv import LARGE_BYTES
@@ -114,7 +114,7 @@ def test_files_page_names_what_readers_know() -> None:
     text = (ROOT / "docs" / "files.md").read_text()
     assert [ending for ending in ENDINGS if f"`{ending}`" not in text] == []
     (missing,) = re.findall(r"\*\*Missing\*\*: an empty cell, (.*?);", text)
-    assert ["", *re.findall(r"`(.*?)`", missing)] == MISSING
+    assert ["", *re.findall(r"`(.*?)`", missing)] == MISSING_MARKS
     assert DELIMITERS == (",", ";", "\t", "|")
     assert "delimiter `,` `;` tab or the vertical bar" in text
 
@@ -124,7 +124,7 @@ NUMBERS = {
     f"{BLOCK:,} rows": "files",
     f"{LARGE_BATCH:,} where": "files",
     f"{LARGE_BYTES >> 20} MiB": "files",
-    f"{DRAWN:,} rows": "numerics",
+    f"{MOST_DRAWN_ROWS:,} rows": "numerics",
     f"0 to {MAX_DEGREE}.": "python",
     f"up to {MAX_DEGREE},": "command",
     f"within {CONVERGED_SE} standard errors": "numerics",

@@ -8,7 +8,7 @@ import torch
 
 from regression.common.points import Points
 from regression.curves.polynomial import Polynomial
-from regression.estimation.residuals import Residuals, middle_of_sizes
+from regression.estimation.residuals import Residuals, median_of_sizes
 from regression.fits.least_squares import LeastSquares
 from regression.moments.passes import Passes
 from regression.moments.scan import Range
@@ -38,7 +38,7 @@ def test_the_median_is_exact(name: str, most_kept: int) -> None:
     squares.solve(Passes.of(points))
     residuals: Any = Residuals(squares.solution, squares.solution.coefficients)
     sizes = residuals.at(points).abs().numpy()
-    middle, largest = middle_of_sizes(residuals, len(y), Passes.of(points), most_kept)
+    middle, largest = median_of_sizes(residuals, len(y), Passes.of(points), most_kept)
     assert (middle, largest) == (np.median(sizes), sizes.max())
 
 
@@ -52,4 +52,4 @@ def test_the_median_of_equal_sizes_is_found_without_keeping_them() -> None:
     for y in ([1.0] * 50 + [2.0] * 50, [1.0] * 50 + [2.0] * 51, [0.0] * 60 + [3.0] * 40):
         points = Points(torch.zeros(len(y)), torch.tensor(y, dtype=torch.float64))
         given: Any = Given()
-        assert middle_of_sizes(given, len(y), Passes.of(points), 3) == (np.median(y), max(y))
+        assert median_of_sizes(given, len(y), Passes.of(points), 3) == (np.median(y), max(y))

@@ -21,7 +21,7 @@ from regression.common.points import Points
 from regression.curves.equation import formula
 from regression.estimation.bands import without_bands
 from regression.figures import figure as drawing
-from regression.figures.diagnostics import diagnostics
+from regression.figures.diagnostics import draw_diagnostics
 from regression.figures.figure import figure, figure_file, shown_fit, styled
 from regression.figures.history import Losses, compared_degrees
 from regression.figures.panels import ShownCurve, ShownPoints
@@ -283,7 +283,7 @@ def test_diagnostics_have_the_numbers_of_statsmodels(weighted: bool) -> None:
     np.testing.assert_allclose(ours.leverage, right.hat_matrix_diag, rtol=1e-9)
     np.testing.assert_allclose(ours.standardized, right.resid_studentized_internal, rtol=1e-8)
     np.testing.assert_allclose(ours.cook, right.cooks_distance[0], rtol=1e-7)
-    drawn = diagnostics(found, points, "a title", first_row=1)
+    drawn = draw_diagnostics(found, points, "a title", first_row=1)
     assert [len(panel.texts) for panel in drawn.axes] == [3] * 4
     worst = {str(row + 1) for row in np.argsort(-right.cooks_distance[0])[:3]}
     assert {text.get_text() for text in drawn.axes[3].texts} == worst
@@ -293,7 +293,7 @@ def test_diagnostics_need_errors() -> None:
     """Without errors there are no diagnostics, and a line says why."""
     points = Points(torch.tensor([1.0, 2]), torch.tensor([1.0, 3]))
     with pytest.raises(UsageError, match=r"^diagnostics need the errors of the fit"):
-        diagnostics(fit([1, 2], [1, 3]), points, "")
+        draw_diagnostics(fit([1, 2], [1, 3]), points, "")
 
 
 def test_the_command_writes_the_files_that_are_asked_for(command: Command) -> None:

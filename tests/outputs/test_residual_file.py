@@ -15,6 +15,7 @@ import regression
 from regression.common.points import Points
 from regression.data.batches import GlobalBatches
 from regression.data.rows import MemoryRows
+from regression.estimation.residual_tests import ResidualTests
 from regression.outputs.residual_file import COLUMNS, ResidualFile, write_rows
 from tests.fits.test_result import drawn
 from tests.support.command import Command, Run, config, run_process
@@ -49,7 +50,7 @@ def test_rows_of_a_run_are_those_of_python(command: Command) -> None:
         assert found[name].tolist() == getattr(rows, name).tolist()
     tests = done.fit["residual_tests"]
     assert tests == regression.Fit.from_json(folder(done) / "fit.json").residual_tests
-    assert tests == rows.tests.to_dict() | {"notes": []} | {
+    assert tests == ResidualTests.to_dict(rows) | {"notes": []} | {
         name: {**tests[name], "df": list(getattr(rows, name).df)} for name in ("breusch_pagan", "lack_of_fit")
     }
     assert (tests["press"], tests["loo"], tests["durbin_watson"]) == pytest.approx(
@@ -103,9 +104,8 @@ def test_neither_parts_nor_order_change_a_bit(tmp_path: Path) -> None:
     other = tests(np.random.default_rng(3).permutation(len(x)), 5)
     assert other.pop("durbin_watson") != whole.pop("durbin_watson")
     assert other == whole
-    assert whole == {
-        name: value for name, value in fit.diagnostics(x, y, sigma).tests.to_dict().items() if name != "durbin_watson"
-    }
+    own = ResidualTests.to_dict(fit.diagnostics(x, y, sigma))
+    assert whole == {name: value for name, value in own.items() if name != "durbin_watson"}
 
 
 def test_what_is_unknown_is_empty(command: Command) -> None:
