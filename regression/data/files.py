@@ -73,7 +73,7 @@ UNREADABLE = {  # first bytes of files of other formats, and what to do
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
 }
-FOLDERS_ABOVE = 3  # a file, in which the marks of ``LAKES`` are looked for, as a table may be partitioned by keys
+FOLDERS_ABOVE = 3  # in which the marks of ``LAKES`` are searched for: a file may be in partitions of such a table
 
 
 def find_files(path: str) -> Sequence[FilePath]:

@@ -20,7 +20,7 @@ ADVICE = {errno.EMFILE: ": raise the limit of open files (ulimit -n)"}
 
 
 class Source:
-    """A file, of which every reading checks that it has not changed since it was found: rows of two versions may mix.
+    """A file; every reading checks that it has not changed, because rows of two versions must not be mixed.
 
     The file is opened whenever it is read, because a process can hold only a limited number of files open. It is not
     mapped into memory, because a process that reads a mapped page which another program cuts off is killed.
@@ -96,7 +96,7 @@ class Source:
 
 
 def _facts(path: FilePath) -> tuple[Any, ...]:
-    """Return what tells one version of a file from another, its size last."""
+    """Return what identifies the version of a file, its size last."""
     if isinstance(path, StoredFile):
         return path.facts()
     known = os.stat(path)

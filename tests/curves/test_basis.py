@@ -33,7 +33,7 @@ def with_hermite(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("degree", [0, 1, 4, 9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_design_is_numpys(basis: str, degree: int, dtype: torch.dtype) -> None:
-    """The design matrix is numpy's polyvander, chebvander and legvander, in the dtype of t; another row is another."""
+    """The design matrix is numpy's Vandermonde matrix, also of a basis added to the table, in the dtype of t."""
     t = torch.linspace(-1, 1, 9, dtype=dtype)
     matrix, right = design(t, degree, basis), VANDERS[basis](t.double().numpy(), degree)
     assert matrix.dtype == dtype
@@ -52,8 +52,8 @@ def test_powers_far_from_1_are_rounded_once(dtype: torch.dtype) -> None:
 @pytest.mark.usefixtures("with_hermite")
 @pytest.mark.parametrize("basis", list(VANDERS))
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_a_basis_of_one_row_fits(basis: str, fit_intercept: bool) -> None:
-    """With a row of the table alone a basis gives the least-squares fit, and its own coefficients give that curve."""
+def test_a_basis_needs_only_a_row_of_the_table(basis: str, fit_intercept: bool) -> None:
+    """Each basis of the table gives the least-squares fit, and its own coefficients give the same curve."""
     x = np.linspace(-3, 7, 40)
     y = np.sin(x)
     points, found = Points(torch.from_numpy(x), torch.from_numpy(y)), Range()
@@ -75,7 +75,7 @@ def test_a_basis_of_one_row_fits(basis: str, fit_intercept: bool) -> None:
 
 
 def test_unknown_bases_are_refused() -> None:
-    """A word that is not in the table is never computed as another: neither by a model nor by the functions."""
+    """A basis that is not in the table is refused by models and by functions."""
     for refused in (
         lambda: Polynomial(2, "hermite"),
         lambda: PolynomialRegression(2, basis="Legendre"),
@@ -87,7 +87,7 @@ def test_unknown_bases_are_refused() -> None:
 
 
 def test_design_of_no_points_has_its_columns() -> None:
-    """A device without rows has a matrix of no rows and all columns."""
+    """The matrix of no points, as on a device without rows, has all columns."""
     assert design(torch.zeros(0), 3).shape == (0, 4)
 
 

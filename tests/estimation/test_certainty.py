@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 import regression
 
 Array = NDArray[np.float64]
-EXACT = Context(prec=400, Emax=10**9, Emin=-(10**9))  # digits that no problem here comes near to needing
+EXACT = Context(prec=400, Emax=10**9, Emin=-(10**9))  # far more digits than any problem here needs
 LAST_DIGIT = Decimal(2) ** -52  # relative: one unit in the last place of a float64 number
 PROBLEMS, MORE_PROBLEMS = 150, 10_000
 
 
 def drawn(seed: int) -> tuple[Array, Array, Array | None, int]:
-    """Return x, y, sigma and the degree of a random problem: far away, unevenly spread, unequally weighted, or not."""
+    """Return x, y, sigma and degree of a random problem, whose x may be far from 0 or uneven, and sigma unequal."""
     random = np.random.default_rng(seed)
     degree = int(random.integers(0, 13))
     rows = int(random.integers(degree + 1, random.choice([degree + 3, 40, 201])))
@@ -38,7 +38,7 @@ def drawn(seed: int) -> tuple[Array, Array, Array | None, int]:
 
 
 def eliminated(rows: list[list[Decimal]]) -> list[list[Decimal]] | None:
-    """Return the right-hand sides of linear equations solved, or ``None`` where the matrix is singular."""
+    """Return the solutions of linear equations for each right side, or ``None`` if the matrix is singular."""
     size = len(rows)
     for k in range(size):
         pivot = max(range(k, size), key=lambda i: abs(rows[i][k]))
@@ -80,7 +80,7 @@ def right_numbers(x: Array, y: Array, sigma: Array | None, degree: int) -> dict[
 
 
 def judge(seed: int) -> str | None:
-    """Return what is wrong with the fit of a problem."""
+    """Return what is wrong with the fit of a problem, ``None`` if it is right or has a note."""
     x, y, sigma, degree = drawn(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", regression.UndeterminedWarning)
@@ -106,5 +106,5 @@ def test_each_digit_is_right_or_a_note_says_so() -> None:
 
 @pytest.mark.slow
 def test_each_digit_of_many_more_problems_is_right() -> None:
-    """So do ten thousand of them."""
+    """Ten thousand more random problems are right too, or have a note."""
     assert [wrong for wrong in map(judge, range(PROBLEMS, PROBLEMS + MORE_PROBLEMS)) if wrong] == []

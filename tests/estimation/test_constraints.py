@@ -1,4 +1,4 @@
-"""Chosen powers, given coefficients and points to go through: the numbers of R, and of substitution by hand."""
+"""Chosen powers, given coefficients and points to go through give the numbers of R, and of substitution by hand."""
 
 import datetime
 import json
@@ -49,8 +49,8 @@ def test_terms_are_those_of_statsmodels() -> None:
         np.testing.assert_allclose(fit.cov_params, right.cov_params(), rtol=1e-9)
 
 
-def test_constraints_are_those_of_columns_taken_together() -> None:
-    """Fixed values and points are what is left to fit after they are put in, with its degrees of freedom."""
+def test_constraints_are_those_of_substitution() -> None:
+    """A fit with fixed values and points is that of the rest after substitution, with its degrees of freedom."""
     x, y, sigma = drawn()
     fit = regression.fit(x, y, 4, sigma, fix={"c3": 0.3}, through=[(1.0, 2.0), (-0.5, 0.25)])
     # f = 0.3 x³ + a line through what is left of both points + (x - 1) (x + 0.5) (a + b x + c x²), where b keeps c3
@@ -75,7 +75,7 @@ def test_constraints_are_those_of_columns_taken_together() -> None:
 
 @pytest.mark.parametrize("shift", [0.0, 2000.0])
 @pytest.mark.parametrize("lift", [0.0, 1e9])
-def test_a_point_is_met_wherever_the_numbers_are(shift: float, lift: float) -> None:
+def test_a_point_is_met_also_far_from_0(shift: float, lift: float) -> None:
     """The curve goes through its point to the last digit, without error, also at x and y far from 0."""
     x, y, _ = drawn()
     x, y = np.round(x, 3) + shift, y + lift
@@ -87,7 +87,7 @@ def test_a_point_is_met_wherever_the_numbers_are(shift: float, lift: float) -> N
     assert (float(slope.value), float(slope.se)) == pytest.approx((right.params[0], right.bse[0]), rel=1e-6)
 
 
-def test_a_point_in_the_middle_is_a_point() -> None:
+def test_a_curve_may_go_through_the_middle_of_the_points() -> None:
     """Through the middle of the points, where the curve then has no error, all numbers are those of substitution."""
     x, y = np.linspace(-2, 2, 9), np.array([3.0, 1, 0, 0, 1, 2, 4, 7, 11])
     fit, right = regression.fit(x, y, 2, through=[(0, 1)]), sm.OLS(y - 1, np.stack([x, x**2], axis=1)).fit()
@@ -107,7 +107,7 @@ def test_a_point_at_0_gives_the_intercept() -> None:
 
 
 def test_a_constraint_that_the_points_obey_changes_nothing() -> None:
-    """No fixed value and no point to go through but what the free fit has: the same curve, with one more freedom."""
+    """Fixing a coefficient at the value of the free fit gives the same curve, with one more degree of freedom."""
     x, y, _ = drawn()
     free = regression.fit(x, y, 2)
     kept = regression.fit(x, y, 2, fix={"c2": float(free.params[2])})
@@ -119,7 +119,7 @@ def test_a_constraint_that_the_points_obey_changes_nothing() -> None:
 
 
 def test_powers_that_the_points_cannot_tell_apart() -> None:
-    """Where one chosen power repeats another, the next ones are fitted nevertheless."""
+    """If one chosen power equals another at all points, the following ones are still fitted."""
     x = np.array([-1.0, 1, -1, 1, 1])
     with pytest.warns(regression.UndeterminedWarning, match="the points fix 2 of 3 coefficients"):
         fit = regression.fit(x, [1.0, 2, 3, 4, 5], terms=[0, 2, 3])
@@ -163,13 +163,13 @@ def test_the_same_bits_for_any_order_and_parts() -> None:
     ],
 )
 def test_bad_constraints_are_refused(options: dict[str, Any], said: str) -> None:
-    """Constraints that contradict, leave nothing, or name what is not there are refused in one line."""
+    """Constraints that contradict each other, leave nothing to fit or name no coefficient are refused in one line."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit(*CARS, **options)
 
 
 def test_points_to_go_through_are_times_too() -> None:
-    """Of a fit over instants and durations they are converted as its columns are, whatever type they have."""
+    """In a fit over instants or durations, points to go through are converted as the columns are."""
     t = np.datetime64("2024-05-01T00:00") + np.arange(5) * np.timedelta64(1, "h")
     y = np.array([3, 5, 6, 8, 11])
     for at in (t[1], t[1].astype(datetime.datetime), 60):

@@ -54,7 +54,7 @@ def test_the_error_is_that_of_fits_without_each_fold(folds: int, weighted: bool)
 
 
 def test_as_many_folds_as_points_leave_one_out() -> None:
-    """With a fold for each point cv is the mean of statsmodels' squared PRESS residuals, whatever the dealing."""
+    """With a fold for each point cv is the mean of statsmodels' squared PRESS residuals."""
     x, y, _ = noisy(25)
     fit = regression.fit(x, y, "auto", max_degree=5, criterion="cv", folds=25)
     assert fit.degree == 3
@@ -78,7 +78,7 @@ SETS = {
 @pytest.mark.parametrize("name", list(SETS))
 @pytest.mark.parametrize("folds", [2, 3, 5, 10])
 def test_folds_have_equal_sizes(name: str, folds: int) -> None:
-    """Sizes differ by at most one, each row is in one fold, and folds are no runs of neighbours."""
+    """Sizes of folds differ by at most one, and each row is in one fold."""
     rows = columns(SETS[name], 3 * SETS[name] + 1, np.ones(len(SETS[name])))
     dealt = list(deal(rows, folds))
     sizes = [len(fold) for fold in dealt]
@@ -155,7 +155,7 @@ def moments_of(points: Points) -> Moments:
 
 
 def hashed(rows: int, scale: float = 1.0, step: float = 0.0) -> list[float]:
-    """Return the squares left out of many points that are dealt out by their numbers, read in three parts."""
+    """Return the squares left out of many points whose folds follow from their numbers, read in three parts."""
     x, y, _ = noisy(rows)
     x, y = (x, y) if not step else (np.round(x / step) * step, np.round(y / step) * step)
     points = Points(torch.from_numpy(x * scale), torch.from_numpy(y))
@@ -169,7 +169,7 @@ def hashed(rows: int, scale: float = 1.0, step: float = 0.0) -> list[float]:
 
 
 def test_many_rows_are_dealt_out_by_their_numbers() -> None:
-    """Beyond a number of rows folds follow from x and y: of about equal sizes, the same in any unit, and used so."""
+    """Of many rows the folds follow from x and y: they have about equal sizes, and are the same in any unit."""
     x, y, _ = noisy(6000)
     points = Points(torch.from_numpy(x), torch.from_numpy(y))
     frame = moments_of(points).frame

@@ -41,8 +41,8 @@ def test_the_table_is_that_of_separate_fits() -> None:
     assert fit.aicc == pytest.approx(fit.degree_table[3]["aicc"], rel=1e-12)
 
 
-def test_degrees_that_leave_no_room_are_not_compared() -> None:
-    """On few points only degrees with two degrees of freedom left are compared; on two there is nothing to compare."""
+def test_degrees_without_degrees_of_freedom_are_not_compared() -> None:
+    """Only degrees that leave two degrees of freedom are compared; for two points there is none."""
     fit = regression.fit([0.0, 1, 2, 3, 4], [1.0, 0, 1, 0, 1], "auto")
     assert [row["degree"] for row in fit.degree_table] == [0, 1, 2]
     assert regression.fit([0.0, 1, 2], [1.0, 0, 1], "auto").degree == 0
@@ -133,7 +133,7 @@ def test_known_errors_take_part_in_the_choice() -> None:
     chosen = fit.degree_table[fit.degree]["aicc"]
     assert (fit.aic, fit.aicc) == (pytest.approx(chosen, rel=1e-14), pytest.approx(chosen, rel=1e-14))
     assert fit.bic == pytest.approx((chosen or 0) + (fit.degree + 1) * (math.log(40) - 2), rel=1e-14)
-    # Errors that are known to be small let small terms count, which residuals alone do not tell from noise.
+    # A small term is significant if sigma is known to be small, and not if it is known to be large.
     quadratic = 1 + x + 0.05 * x**2
     small = regression.fit(x, quadratic, "auto", np.full(40, 0.01), absolute_sigma=True)
     large = regression.fit(x, quadratic, "auto", np.full(40, 100.0), absolute_sigma=True)
@@ -150,6 +150,6 @@ def test_known_errors_take_part_in_the_choice() -> None:
     ],
 )
 def test_wrong_criteria_are_refused(options: dict[str, Any], words: str) -> None:
-    """A criterion that there is not, and too few or too many folds, are refused."""
+    """Unknown criteria, and too few or too many folds, are refused."""
     with pytest.raises(regression.UsageError, match=words):
         regression.fit(range(9), range(9), "auto", **options)

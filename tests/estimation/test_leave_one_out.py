@@ -55,8 +55,8 @@ def test_the_command_gives_the_bits_of_python(command: Command, tmp_path: Path) 
     assert "← chosen by loo" in one.out
 
 
-def test_degrees_that_hang_on_a_point_are_not_compared() -> None:
-    """Where a point alone decides a degree, that and higher ones are left out with a note, or refused if all are."""
+def test_degrees_that_depend_on_a_single_point_are_not_compared() -> None:
+    """A degree that is undetermined without some point is left out with a note; if all are, the fit is refused."""
     x = np.array([0.0, 0, 0, 0, 0, 1])
     fit = regression.fit(x, np.arange(6.0), "auto", criterion="loo")
     assert fit.degree == 0

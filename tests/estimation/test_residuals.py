@@ -28,7 +28,7 @@ DRAWS = {
 @pytest.mark.parametrize("most_kept", [4, 100, 1 << 20])
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_median_is_exact(name: str, most_kept: int) -> None:
-    """It is numpy's of the same sizes, whether all are kept or only those of a cell of bit patterns."""
+    """The median is numpy's of the same sizes, whether all are kept or only those of a cell of bit patterns."""
     y = DRAWS[name]
     points = Points(torch.linspace(0, 1, len(y), dtype=torch.float64), torch.from_numpy(y.copy()))
     squares, found = LeastSquares(Polynomial(1, "chebyshev")), Range()
@@ -43,7 +43,7 @@ def test_the_median_is_exact(name: str, most_kept: int) -> None:
 
 
 def test_the_median_of_equal_sizes_is_found_without_keeping_them() -> None:
-    """Bounds that meet at one number end the search, also where the two numbers in the middle differ."""
+    """The search ends when the bounds leave one number, also if the two numbers in the middle differ."""
 
     class Given:
         def at(self, points: Points) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Fits by Huber's loss: their optimum, their errors, and what they leave open, against statsmodels and simulation."""
+"""Fits by Huber's loss: optimum, errors and what is unknown, against statsmodels and simulation."""
 
 import math
 import re
@@ -28,7 +28,7 @@ def searched(
     x: np.ndarray, y: np.ndarray, threshold: float | None, sigma: np.ndarray | None = None, degree: int = 2,
     loss: str = "HuberLoss", absolute: bool = False,
 ) -> LeastSquares:  # fmt: skip
-    """Return points whose optimum by a loss is known."""
+    """Return the fit of points whose optimum by a loss has been found."""
     points, found = Points(*(None if c is None else torch.from_numpy(c) for c in (x, y, sigma))), Range()  # type: ignore[arg-type]
     found.add(points)
     squares = LeastSquares(Polynomial(degree).double())
@@ -41,7 +41,7 @@ def searched(
 
 
 def huber(x: np.ndarray, y: np.ndarray, threshold: float, sigma: np.ndarray | float = 1.0, degree: int = 2) -> sm.RLM:
-    """Return statsmodels' fit; its scale stays at that of its first step, so δ is given in units of that."""
+    """Return statsmodels' fit, whose scale is that of its first step, so that δ is given in units of it."""
     design = np.vander(x, degree + 1, increasing=True) / np.reshape(sigma, (-1, 1))
     first = sm.OLS(y / sigma, design).fit()
     scale = sm.robust.mad(first.resid, center=0)
@@ -80,9 +80,9 @@ def test_absolute_sigma_has_the_errors_of_normal_points() -> None:
     assert float(half) == pytest.approx(stats.norm.ppf(0.975) * math.hypot(2, float(prediction.mean_se)), rel=1e-9)
 
 
-@pytest.mark.parametrize(("sets", "chance"), [(60, 0.2), pytest.param(200, 0.1, marks=pytest.mark.slow)])
-def test_errors_are_those_of_fits_to_other_points(sets: int, chance: float) -> None:
-    """Of many sets of points with outliers the slopes scatter as their errors say, to the chance of so many."""
+@pytest.mark.parametrize(("sets", "tolerance"), [(60, 0.2), pytest.param(200, 0.1, marks=pytest.mark.slow)])
+def test_errors_are_those_of_fits_to_other_points(sets: int, tolerance: float) -> None:
+    """The slopes of many sets of points with outliers scatter by their standard errors, within a tolerance."""
     x = np.linspace(-1, 1, 100)
     slopes, errors = [], []
     for seed in range(sets):
@@ -92,11 +92,11 @@ def test_errors_are_those_of_fits_to_other_points(sets: int, chance: float) -> N
         optimum = squares.state()["optimum"]["coefficients"]
         slopes.append(float(optimum[1]))
         errors.append(fit.bse[1])
-    assert np.std(slopes) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=chance)
+    assert np.std(slopes) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=tolerance)
 
 
-def test_outliers_do_not_make_the_bands() -> None:
-    """Where points lie beyond the threshold, σ, criteria and prediction bands are unknown, and notes say why."""
+def test_outliers_leave_prediction_bands_unknown() -> None:
+    """If points lie beyond the threshold, σ, criteria and prediction bands are unknown, and notes say why."""
     fit = searched(X, Y, 0.3).fit(torch.zeros(3), HUBER)
     assert (fit.sigma, fit.aic, fit.aicc, fit.bic) == (None, None, None, None)
     prediction = fit.predict(X)

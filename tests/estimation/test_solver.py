@@ -91,7 +91,7 @@ def test_every_degree_comes_from_one_factorization() -> None:
     assert solution.ssr_by_degree[-1] == solution.ssr
 
 
-def test_moments_of_a_higher_degree_serve() -> None:
+def test_moments_of_a_higher_degree_give_the_same_fit() -> None:
     """Moments up to degree 6 give the coefficients of degree 2 that moments up to degree 2 give, to 26 digits."""
     x, y, _ = drawn(4)
     data = Points(torch.from_numpy(x), torch.from_numpy(y))
@@ -119,7 +119,7 @@ def test_squares_at_other_coefficients() -> None:
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_rounding_is_a_share_of_the_squares_of_y(fit_intercept: bool) -> None:
-    """What the rounding of y can make is 1e-32 of ``Σ w y²``, by the sums and by a second pass, wherever y lies."""
+    """``rounding`` is 1e-32 of ``Σ w y²``, by the sums and by a second pass, also if y is far from 0."""
     x, y, sigma = drawn(9)
     points = Points(*map(torch.from_numpy, (x, 1e3 + np.exp(2 * y), sigma)))
     first = solve(moments(points, frame_of(points), 2), 2, fit_intercept)
@@ -157,7 +157,7 @@ FEW: dict[str, tuple[Array, Array, int, int]] = {
 @pytest.mark.parametrize("name", list(FEW))
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_undetermined_coefficients_are_those_of_least_norm(name: str, fit_intercept: bool) -> None:
-    """With too few distinct x the coefficients are numpy's least-norm ones; rank and warning tell."""
+    """With too few distinct x the coefficients are numpy's of least norm, with their rank and a warning."""
     x, y, degree, rank = FEW[name]
     design = np.vander(x, degree + 1, increasing=True)[:, int(not fit_intercept) :]
     right, _, right_rank, _ = np.linalg.lstsq(design, y, rcond=None)

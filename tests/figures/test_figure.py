@@ -1,4 +1,4 @@
-"""What the figure holds."""
+"""The content of figures: points, curve, bands, residuals, losses and diagnostics."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def drawn(losses: list[float]) -> Figure:
 
 
 def test_panels_show_data_curve_residuals_and_losses() -> None:
-    """The panels hold the points as round markers that nothing joins and the curve, the residuals, and the losses."""
+    """The panels have the points as unconnected round markers, the curve, the residuals, and the losses."""
     above, middle, below = drawn([4.0, 2.0, 1.0]).axes
     data, line = above.get_lines()
     assert data.get_xydata().tolist() == pytest.approx(torch.stack([textbook.X, textbook.Y], 1).double().numpy())
@@ -151,8 +151,8 @@ def test_loss_axis_is_logarithmic_over_decades(losses: list[float], scale: str) 
     assert drawn(losses).axes[2].get_yscale() == scale
 
 
-def test_no_global_state_is_touched() -> None:
-    """Figures are not known to pyplot, so that many can be drawn."""
+def test_no_global_state_is_changed() -> None:
+    """Figures are not registered with pyplot, so that many can be drawn."""
     drawn([1.0])
     assert plt.get_fignums() == []
 
@@ -165,7 +165,7 @@ def test_curves_are_named_by_their_formula() -> None:
     assert formula((1.0,) * 7, tuple(f"c{k}" for k in range(7))) == "degree 6"
 
 
-def test_a_curve_without_bands_says_so() -> None:
+def test_a_curve_without_bands_has_nan_for_them() -> None:
     """The curve of bare coefficients has a mean and NaN for everything unknown."""
     prediction = without_bands((1.0, 2.0), torch.tensor([0.5]))
     assert prediction.mean.tolist() == [2]
@@ -194,7 +194,7 @@ def test_plot_draws_the_figure_of_a_run() -> None:
 
 
 def test_plot_draws_in_axes_of_a_user() -> None:
-    """In given axes the residuals take part of their room, and other axes are left alone."""
+    """In given axes the residuals take part of their area, and other axes do not change."""
     own = Figure()
     left, right = own.subplots(1, 2)
     assert fit(X, Y).plot(X, Y, ax=left) is own
@@ -211,14 +211,14 @@ def test_plot_draws_in_axes_of_a_user() -> None:
         fit(X, Y).plot(X, [np.nan] * 40)
 
 
-def test_a_part_of_the_points_is_called_so() -> None:
-    """Of many points some are drawn, and the legend says how many of how many."""
+def test_the_legend_says_how_many_points_are_drawn() -> None:
+    """Of many points some are drawn, and the legend has both numbers."""
     x = np.linspace(0, 1, 5001)
     assert "1,667 of 5,001 points" in legend(fit(x, x**2).plot(x, x**2))
 
 
-def test_what_is_not_to_be_trusted_is_said_in_the_picture() -> None:
-    """A descent that has not converged has no bands and says so; so does a curve that the points leave open."""
+def test_unreliable_curves_have_a_remark() -> None:
+    """A descent that has not converged has a remark and no bands; an undetermined curve has a remark."""
     converged = fit(X, Y)
     points = Points(torch.tensor(X), torch.tensor(Y))
     far = dataclasses.replace(converged, converged=False, notes=("not converged: 3 standard errors away; do more",))
@@ -232,7 +232,7 @@ def test_what_is_not_to_be_trusted_is_said_in_the_picture() -> None:
 
 
 def test_outliers_are_marked_and_do_not_flatten_the_residuals() -> None:
-    """Two outliers stand at the edges of the panel with the numbers of their rows; the others set its scale."""
+    """Two outliers are drawn at the edges of the panel with the numbers of their rows; the others set its scale."""
     y = Y.copy()
     y[[7, 30]] += [50, -40]
     below = fit(X, Y, 2).plot(X, y).axes[1]
@@ -243,7 +243,7 @@ def test_outliers_are_marked_and_do_not_flatten_the_residuals() -> None:
 
 
 def test_held_out_points_have_a_colour_of_their_own() -> None:
-    """Points that were not fitted are drawn apart, in both panels."""
+    """Points that were not fitted have another colour and marker, in both panels."""
     every = Points(torch.tensor(X), torch.tensor(Y))
     shown = shown_fit(fit(X[:30], Y[:30]), every.chosen(slice(0, 30)), held_out=every.chosen(slice(30, 40)))
     drawn = figure("", *shown)
@@ -262,7 +262,7 @@ def test_files_of_figures_are_the_same_each_time() -> None:
 
 
 def test_styles() -> None:
-    """A style of matplotlib's holds within its block alone; one that is not there is refused with those that are."""
+    """A style of matplotlib is applied only within its block; an unknown one is refused with a list of the known."""
     before = mpl.rcParams["axes.facecolor"]
     with styled("dark_background"):
         assert mpl.rcParams["axes.facecolor"] == "black"
@@ -290,14 +290,14 @@ def test_diagnostics_have_the_numbers_of_statsmodels(weighted: bool) -> None:
 
 
 def test_diagnostics_need_errors() -> None:
-    """Without errors there are no diagnostics, and a line says why."""
+    """Diagnostics of a fit without errors are refused in one line."""
     points = Points(torch.tensor([1.0, 2]), torch.tensor([1.0, 3]))
     with pytest.raises(UsageError, match=r"^diagnostics need the errors of the fit"):
         draw_diagnostics(fit([1, 2], [1, 3]), points, "")
 
 
 def test_the_command_writes_the_files_that_are_asked_for(command: Command) -> None:
-    """``--figure`` gives more files, size and diagnostics; ``plot`` draws again, over nothing."""
+    """``--figure`` sets more files, size and diagnostics; ``plot`` draws again, and overwrites nothing."""
     np.savetxt("a.csv", np.c_[X, Y], delimiter=",", header="Time (s),U", comments="")
     done = command("fit", "a.csv", "--degree", "2", "--figure.file", "[a.pdf,b.svg]", "--figure.size", "[4,3]",
                    "--figure.dpi", "50", "--figure.diagnostics=true", "--data.validation_fraction", "0.2")  # fmt: skip
@@ -336,7 +336,7 @@ def test_the_command_writes_the_files_that_are_asked_for(command: Command) -> No
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_refused(command: Command, options: list[str], words: str) -> None:
-    """Wrong options of figures cost one line, before anything is fitted."""
+    """Wrong options of figures are refused in one line, before anything is fitted."""
     done = command(*options)
     assert (done.code, done.folder, done.out) == (2, None, "")
     assert done.err.startswith(f"regression: {words}")

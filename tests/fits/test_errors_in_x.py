@@ -26,8 +26,8 @@ def test_the_line_is_that_of_york() -> None:
     np.testing.assert_allclose(relative.params, fit.params, rtol=1e-12)
 
 
-def test_all_else_goes_by_this_line() -> None:
-    """Bands, slopes and intervals of the line are those of its covariance, and a file keeps them."""
+def test_bands_and_slopes_are_those_of_this_line() -> None:
+    """Bands, slopes and intervals of the line are those of its covariance, and its file contains them."""
     fit = regression.fit(X, Y, sigma=SIGMA, sigma_x=SIGMA_X, absolute_sigma=True)
     at = np.array([-2.0, 3.3, 40])
     band = fit.predict(at)
@@ -67,8 +67,8 @@ def test_the_line_has_the_least_chi2() -> None:
     assert fit.chi2 == pytest.approx(found.fun, rel=1e-12)
 
 
-def test_small_errors_of_x_are_none() -> None:
-    """As the errors of x vanish the line is that of weighted least squares, with its errors."""
+def test_tiny_errors_of_x_give_least_squares() -> None:
+    """With negligible errors of x the line is that of weighted least squares, with its errors."""
     fit = regression.fit(X, Y, sigma=SIGMA, sigma_x=1e-9)
     right = regression.fit(X, Y, sigma=SIGMA)
     np.testing.assert_allclose(fit.params, right.params, rtol=1e-9)
@@ -97,14 +97,14 @@ def test_the_line_follows_its_axes() -> None:
     ],
 )
 def test_points_without_a_direction_have_no_line(x: Any, y: Any) -> None:
-    """Where any direction is as good, or the best one is vertical, the fit is refused, not drawn level by chance."""
+    """If all directions are equally good, or the best one is vertical, the fit is refused."""
     with pytest.raises(regression.UsageError, match="the points have no direction, or the line would be vertical"):
         regression.fit(x, y, sigma=1, sigma_x=1)
-    assert regression.fit(x, y, sigma=1, sigma_x=0.01).params[1] == pytest.approx(0, abs=1e-12)  # x tells more
+    assert regression.fit(x, y, sigma=1, sigma_x=0.01).params[1] == pytest.approx(0, abs=1e-12)  # x is more precise
 
 
 def test_a_level_line_has_a_direction() -> None:
-    """Points that are the same y, or spread more in x than in y, have the level line that symmetry demands."""
+    """Points of equal y, or symmetric ones that spread more in x than in y, have a level line."""
     for y in ([2, 2, 2, 2], [0, 1, 0, 1]):
         assert regression.fit([0, 0, 3, 3], y, sigma=1, sigma_x=1).params[1] == pytest.approx(0, abs=1e-15)
 

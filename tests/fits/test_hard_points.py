@@ -1,4 +1,4 @@
-"""Points that cost digits elsewhere: large y, large x, unequal weights, powers of two; numbers near float64's ends."""
+"""Points on which other programs lose digits: large y or x, unequal weights; and numbers near float64's limits."""
 
 import math
 from decimal import Decimal, localcontext
@@ -43,7 +43,7 @@ def test_equal_weights_change_nothing_but_the_unit() -> None:
     assert plain.ssr == 16 * (weighted.ssr or 0)
 
 
-def test_what_is_not_certain_is_said_and_not_called_exact() -> None:
+def test_uncertain_digits_have_a_note() -> None:
     """For whole numbers near a polynomial of degree 9 over powers of two, a note says how many digits are certain."""
     y = np.array([float(int(-1 + 5 * v - 3 * v**7 + v**9)) for v in DECADES])
     fit = regression.fit(DECADES, y, 9)
@@ -85,7 +85,7 @@ def constant_term(x: list[Decimal], y: Array, sigma: Array, degree: int) -> tupl
 
 
 def test_covariance_of_calendar_years_says_what_it_loses() -> None:
-    """Where errors of the curve cannot be had from ``cov_params`` a note names what to use instead."""
+    """If errors of the curve cannot be computed from ``cov_params``, a note names what to use instead."""
     x = np.arange(2000.0, 2021)
     y = 1 + 0.5 * (x - 2010) + np.random.default_rng(4).normal(size=21)
     years, centred = regression.fit(x, y, 4), regression.fit(x - 2010, y, 4)
@@ -157,8 +157,8 @@ def test_two_processes_share_a_second_pass(tmp_path: Path) -> None:
     assert (done.fit["params"], done.fit["ssr"]) == (fit.params.tolist(), fit.ssr)
 
 
-def test_the_command_bears_squares_beyond_float64(command: Command, tmp_path: Path) -> None:
-    """A run whose sum of squares no float64 number holds leaves its files, with null for it."""
+def test_the_command_accepts_squares_beyond_float64(command: Command, tmp_path: Path) -> None:
+    """A run whose sum of squares is beyond float64's range writes its files, with null for that sum."""
     (tmp_path / "tiny.csv").write_text("x,y,s\n0,1,1e-300\n1,3,1e-300\n2,2,1e-300\n3,5,1e-300\n")
     done = command("fit", "-c", str(ROOT / "configs" / "own_file.yaml"), "--data.path", "tiny.csv", "--data.sigma", "s")
     assert (done.code, done.err) == (0, "")

@@ -34,8 +34,8 @@ def test_estimates_are_those_of_rlm(kind: Any, params: list[float], errors: list
 
 
 @pytest.mark.parametrize("kind", ["huber", "bisquare"])
-def test_what_reweighting_leads_to_is_its_own_weighted_fit(kind: Any) -> None:
-    """Weighted least squares with the weights of the residuals gives the same curve again, also with sigma."""
+def test_the_estimate_is_the_fit_with_its_own_weights(kind: Any) -> None:
+    """Weighted least squares with the weights of the residuals gives the same curve, also with sigma."""
     x, y, sigma = drawn()
     y[[3, 17]] += [30, -50]
     fit = regression.fit(x, y, 3, sigma, robust=kind)
@@ -65,8 +65,8 @@ def test_estimates_follow_the_unit_and_not_the_order(kind: Any) -> None:
     assert again == json.loads(fit.to_json())
 
 
-def test_one_outlier_moves_the_bisquare_estimate_no_more_the_farther_it_is() -> None:
-    """A point that is a thousand or a million times too far does the same: nothing."""
+def test_the_distance_of_an_outlier_does_not_change_the_bisquare_estimate() -> None:
+    """An outlier at 1e3 and one at 1e6 give the same estimate, which is near that without the point."""
     x, y, _ = drawn()
     fits = []
     for far in (1e3, 1e6):
@@ -79,7 +79,7 @@ def test_one_outlier_moves_the_bisquare_estimate_no_more_the_farther_it_is() -> 
 
 
 def test_counts_and_constraints_hold_here_too() -> None:
-    """A row with a count is so many rows, and the curve goes through a point that is given."""
+    """A row with a count n counts as n rows, and the curve goes through a given point."""
     x, y, _ = drawn()
     counts = 1 + np.arange(len(x)) % 3
     rows = np.repeat(np.arange(len(x)), counts)
@@ -105,15 +105,15 @@ def test_points_on_a_curve_leave_no_scale() -> None:
         ({"robust": "huber", "sigma": 1, "absolute_sigma": True}, "robust has a scale and errors of its own"),
     ],
 )
-def test_what_does_not_go_with_it_is_refused(options: dict[str, Any], said: str) -> None:
-    """Other words, and options that say something else of the scale, are refused in a line."""
+def test_options_that_contradict_it_are_refused(options: dict[str, Any], said: str) -> None:
+    """Unknown names, and options that contradict the estimated scale, are refused in one line."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit(*STACKLOSS, **options)
 
 
 @pytest.mark.parametrize("sigma", [None, 1.0])
 def test_an_m_estimate_has_no_scatter_for_new_observations(sigma: float | None) -> None:
-    """What needs that scatter says so, whether the points have a sigma or not, and what to leave out."""
+    """Results that need that scatter are unknown, with a note or an error, whether the points have sigma or not."""
     x = np.arange(20.0)
     fit = regression.fit(x, 2 * x + np.random.default_rng(0).normal(size=20), sigma=sigma, robust="huber")
     why = "an M-estimate has no scatter for new observations, so leave replicates out"

@@ -17,7 +17,7 @@ from tests.support.command import Command
 FOLDER = Path(__file__).parents[1] / "certified"
 CERTIFIED: dict[str, Any] = json.loads((FOLDER / "certified.json").read_text())
 ALL_DIGITS = 15.0
-# Where these are below 15 the rounding of the file's numbers to float64 is what limits the digits.
+# Where these are below 15, the rounding of the file's numbers to float64 limits the digits.
 PARAM_DIGITS = {
     "Norris": 14.0, "Pontius": 13.5, "NoInt1": 15, "NoInt2": 15, "Filip": 14.3,
     "Wampler1": 15, "Wampler2": 13.2, "Wampler3": 15, "Wampler4": 15, "Wampler5": 15,

@@ -1,4 +1,4 @@
-"""The record of a fit: its numbers are those of statsmodels and scipy, and what is unknown says so."""
+"""The numbers of a fit are those of statsmodels and scipy, and unknown ones are null, with a note."""
 
 import doctest
 import json
@@ -61,7 +61,7 @@ def ours(degree: int, fit_intercept: bool, weighted: bool, absolute_sigma: bool 
 
 @pytest.mark.parametrize(("degree", "fit_intercept", "weighted"), CASES)
 def test_numbers_are_those_of_statsmodels(degree: int, fit_intercept: bool, weighted: bool) -> None:
-    """Everything that statsmodels' OLS and WLS give too is equal to ten digits, also without an intercept."""
+    """Numbers that statsmodels' OLS and WLS have too are equal to ten digits, also without an intercept."""
     right, fit = statsmodels(degree, fit_intercept, weighted), ours(degree, fit_intercept, weighted)
     for name in ("params", "bse", "rsquared", "ssr", "aic", "bic", "nobs", "df_resid"):
         np.testing.assert_allclose(getattr(fit, name), getattr(right, name), rtol=SAME, err_msg=name)
@@ -235,7 +235,7 @@ def test_report_shows_the_numbers() -> None:
 
 
 def test_report_says_how_points_are_weighted() -> None:
-    """With sigma the report says so, and by what the covariance is scaled, if it is; without it says nothing."""
+    """With sigma the report says how points are weighted and how the covariance is scaled; without, it does not."""
     scale = statsmodels(2, True, True).scale
     assert f"weighted by 1/sigma², covariance scaled by ssr/df = {scale:.6g}\n" in str(ours(2, True, True))
     absolute = str(ours(2, True, True, absolute_sigma=True))
@@ -262,7 +262,7 @@ def test_columns_of_different_lengths_are_refused() -> None:
         regression.fit([[1, 2]], [[1, 2]])
 
 
-def test_textbook_run_knows_that_it_has_not_converged(command: Command) -> None:
+def test_textbook_run_has_not_converged(command: Command) -> None:
     """After the textbook's 100,000 updates a coefficient is still about 1.5 standard errors from the optimum."""
     fit = command("fit", "-c", config("polynomial"), "--trainer.enable_checkpointing", "false").fit
     x = torch.linspace(0, 1, 10)

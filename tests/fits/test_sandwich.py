@@ -1,4 +1,4 @@
-"""Errors for unequal scatter and for residuals that follow each other: the numbers of R and statsmodels."""
+"""Errors for unequal scatter and for autocorrelated residuals: the numbers of R and statsmodels."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def test_errors_are_those_of_r(data: str, degree: int, cov_type: Any, right: lis
 @pytest.mark.parametrize(
     ("cov_type", "options"), [("HC0", {}), ("HC1", {}), ("HC3", {}), ("HAC", {"maxlags": 3}), ("HAC", {"maxlags": 0})]
 )
-def test_all_that_rests_on_errors_goes_by_them(cov_type: Any, options: dict[str, int]) -> None:
+def test_all_numbers_that_need_errors_use_them(cov_type: Any, options: dict[str, int]) -> None:
     """Covariance, F, Wald tests, slopes and the band of a weighted fit are those of statsmodels with these errors."""
     x, y, sigma = drawn()
     design = np.vander(x, 4, increasing=True)
@@ -85,7 +85,7 @@ def test_the_same_bits_for_any_order_and_number_of_threads(cov_type: Any) -> Non
 
 
 def test_counts_are_rows_here_too() -> None:
-    """A row with a count has the errors of so many rows."""
+    """A row with a count n has the errors of n rows."""
     x, y, _ = drawn()
     counts = np.arange(len(x)) % 4
     rows = np.repeat(np.arange(len(x)), counts)
@@ -104,7 +104,7 @@ def test_counts_are_rows_here_too() -> None:
         ({"cov_type": "HC3"}, "cov_type HC3 is unknown: a point alone decides the curve there"),
     ],
 )
-def test_errors_that_there_are_not(options: dict[str, Any], said: str) -> None:
-    """Other words, lags beyond the rows, and a point of leverage 1 are refused in a line."""
+def test_wrong_kinds_of_errors_are_refused(options: dict[str, Any], said: str) -> None:
+    """Unknown names, lags beyond the rows, and a point of leverage 1 are refused in one line."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit([0.0, 0, 0, 0, 1], [1.0, 2, 3, 5, 3], **options)

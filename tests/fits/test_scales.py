@@ -1,4 +1,4 @@
-"""Errors and tests of residuals whose squares float64 does not hold."""
+"""Errors and tests of residuals whose squares are beyond float64's range."""
 
 import math
 from pathlib import Path
@@ -25,7 +25,7 @@ def points() -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("options", KINDS, ids=lambda found: "-".join(found.values()))
 def test_errors_scale_with_y_to_the_last_bit(options: dict[str, Any]) -> None:
-    """Robust fits and errors at y times a power of two are those at y times it, bit for bit, at all sizes of y."""
+    """If y is multiplied by a power of two, robust fits and errors are multiplied by it, bit for bit."""
     x, y = points()
     fit = regression.fit(x, y, **options)
     assert fit.bse is not None
@@ -51,7 +51,7 @@ def test_the_command_fits_y_of_any_size(command: Command, tmp_path: Path, factor
 
 
 def test_residual_tests_do_not_depend_on_the_unit_of_y() -> None:
-    """Tests of residuals are the same to the last bit at all sizes of y, and PRESS is null where float64 lacks it."""
+    """Tests of residuals have the same bits at all sizes of y, and PRESS is null if it is beyond float64's range."""
     x, y = points()
     tests = regression.fit(x, y).diagnostics(x, y)
     assert tests.breusch_pagan is not None
@@ -72,7 +72,7 @@ def test_residual_tests_do_not_depend_on_the_unit_of_y() -> None:
 
 
 def test_leave_one_out_chooses_the_same_degree_in_every_unit() -> None:
-    """Degrees are compared by leave-one-out in scaled numbers; those that float64 lacks are null in the table."""
+    """Degrees are compared in scaled numbers; numbers beyond float64's range are null in the table."""
     x, y = points()
     fit = regression.fit(x, y, degree="auto", criterion="loo")
     for power in POWERS:
@@ -99,7 +99,7 @@ def test_leave_one_out_chooses_the_same_degree_in_every_unit() -> None:
 def test_the_report_says_why_residuals_are_not_tested(
     command: Command, tmp_path: Path, options: list[str], words: str
 ) -> None:
-    """The full report says what the errors go by, or that the fit has not converged, and has no tests then."""
+    """The full report names the kind of errors, or says that the fit has not converged, and has no tests."""
     rows = "\n".join(f"{a!r},{b!r},1,0.1" for a, b in zip(*(column.tolist() for column in points()), strict=True))
     (tmp_path / "points.csv").write_text(f"x,y,s,t\n{rows}\n")
     done = command("fit", "points.csv", "--data.x", "x", "--data.y", "y", "--report.full", "true", *options)

@@ -1,4 +1,4 @@
-"""How a fit shows itself: short and full reports, tables, equations, HTML; and its file."""
+"""Output of a fit: short and full reports, tables, equations, HTML, and its file."""
 
 import re
 from dataclasses import replace
@@ -62,7 +62,7 @@ def test_equations() -> None:
 
 
 def test_tables_for_documents() -> None:
-    """Markdown and LaTeX have a row for each coefficient, and what is unknown is left empty."""
+    """Markdown and LaTeX have a row for each coefficient, with empty cells for unknown numbers."""
     fit = regression.fit(X, Y)
     lines = fit.to_markdown().splitlines()
     assert len({line.count("|") for line in lines}) == 1
@@ -106,7 +106,7 @@ class Tags(HTMLParser):
     ids=["points", "loaded", "without errors", "huge"],
 )
 def test_a_notebook_shows_a_table(fit: Fit) -> None:
-    """The HTML is well formed and has a row for each coefficient, with what is known."""
+    """The HTML is well formed, has a row for each coefficient, and no NaN."""
     tags = Tags()
     tags.feed(fit._repr_html_())
     assert tags.open == []
@@ -115,15 +115,15 @@ def test_a_notebook_shows_a_table(fit: Fit) -> None:
 
 
 def test_names_in_html_are_text() -> None:
-    """What a column is called is shown and never obeyed."""
+    """Names of columns are shown as text, never interpreted as HTML or control characters."""
     fit = regression.fit("<script>a", "b\x1b[2J&", data={"<script>a": X, "b\x1b[2J&": Y})
     assert "<script>" not in fit._repr_html_()
     assert "\x1b" not in fit._repr_html_() + str(fit) + repr(fit)
     assert fit._repr_html_().count("<circle") == 20
 
 
-def test_chi_square_is_told_where_sigma_is_absolute() -> None:
-    """χ² and its probability are scipy's; relative sigma have none. Without an intercept R² says what it is about."""
+def test_chi_square_is_reported_for_absolute_sigma() -> None:
+    """χ² and its probability are scipy's, for absolute sigma only; R² without an intercept is said to be about 0."""
     text = str(regression.fit(X, Y, 2, sigma=0.2, absolute_sigma=True))
     square, _, probability = map(float, re.search(r"^χ² (\S+), χ²/df (\S+), .* (\S+)$", text, re.M).groups())
     assert probability == pytest.approx(stats.chi2.sf(square, 17), rel=0.05)
@@ -145,7 +145,7 @@ def test_the_full_report() -> None:
 
 
 def test_notes_are_wrapped() -> None:
-    """A report of some width breaks its notes and nothing else; without one each note is a line."""
+    """With a width the notes of a report are wrapped; without one each note is one line."""
     fit = regression.fit(2010 + X, Y, 3)
     assert fit.notes
     assert max(map(len, fit.report(width=50).split("note: ")[1].splitlines())) <= 50
@@ -166,11 +166,11 @@ def test_the_command_prints_the_full_report(command: Command, tmp_path: Path) ->
     fit = regression.load(done.folder)
     assert (fit.axes, fit.source) == (("Time (s)", "Voltage, mV"), "20 rows of meas.csv")
     again = regression.LineRegression.load_from_checkpoint(done.checkpoint)
-    assert again.result == replace(fit, residual_tests=None)  # which take a pass after the last checkpoint
+    assert again.result == replace(fit, residual_tests=None)  # made after the last checkpoint
 
 
 def test_files_of_fits(tmp_path: Path) -> None:
-    """A saved fit is loaded with all digits; nothing is written over, and what is no fit is refused in one line."""
+    """A saved fit is loaded with all digits; existing files are kept, and files without a fit refused in one line."""
     fit = regression.fit(X, Y, 2)
     fit.save(tmp_path / "new" / "fit.json")
     assert regression.load(tmp_path / "new") == regression.load(str(tmp_path / "new" / "fit.json")) == fit

@@ -1,4 +1,4 @@
-"""Stored fits whose numbers make no sense are refused in one line that names the number, at every door."""
+"""Stored fits with impossible numbers are refused in one line that names the number, by every function that loads."""
 
 import json
 import math
@@ -61,7 +61,7 @@ def stored() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "value", "words"), FIELDS, ids=[f"{path} {value}"[:40] for path, value, _ in FIELDS])
 def test_fit_json_is_checked_for_sense(path: str, value: Any, words: str) -> None:
-    """A count, scale or range that no fit has is refused by its name."""
+    """An impossible count, scale or range is refused by its name."""
     with pytest.raises(UsageError, match=f"^not a fit of this program: the text: {re.escape(words)}") as refusal:
         Fit.from_json(json.dumps(changed(stored(), path, value)))
     assert "\n" not in str(refusal.value)
@@ -69,7 +69,7 @@ def test_fit_json_is_checked_for_sense(path: str, value: Any, words: str) -> Non
 
 @pytest.mark.parametrize("text", ["[1]", "3", "null", "{}", '"curve"', "[" * 100_000])
 def test_other_json_is_no_fit(text: str) -> None:
-    """What is no object, or has nothing of a fit, is refused in one line."""
+    """JSON that is no object, or no fit, is refused in one line."""
     with pytest.raises(UsageError, match=r"^not a fit of this program: the text: ") as refusal:
         Fit.from_json(text)
     assert "\n" not in str(refusal.value)
@@ -84,7 +84,7 @@ def test_a_scale_of_release_0_1_is_checked() -> None:
 
 
 def test_the_command_says_the_same(command: Command) -> None:
-    """Predictions from such a file cost one line, status 2 and no folder."""
+    """Predictions from such a file are refused in one line, with status 2 and without a folder."""
     Path("fit.json").write_text(json.dumps(changed(stored(), "sigma", -1.0)), encoding="utf-8")
     done = command("predict", "--ckpt_path", "fit.json")
     assert (done.code, done.folder, done.err.count("\n")) == (2, None, 1)
@@ -131,7 +131,7 @@ def module() -> PolynomialRegression:
 def test_the_fit_in_a_checkpoint_is_checked_for_sense(
     module: PolynomialRegression, path: str, value: Any, words: str
 ) -> None:
-    """Sums and counts that no points have are refused by their names when weights are loaded, and the true ones not."""
+    """Impossible sums and counts are refused by name when weights are loaded, and the right ones accepted."""
     state = module.get_extra_state()
     other = PolynomialRegression(2, loss="HuberLoss", loss_args={"delta": 0.1})
     other.set_extra_state(state)

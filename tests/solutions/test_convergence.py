@@ -35,8 +35,8 @@ def least_squares(x: np.ndarray, y: np.ndarray, sigma: np.ndarray | None, fit_in
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("absolute", [True, False])
-def test_the_log_and_the_report_measure_alike(fit_intercept: bool, absolute: bool) -> None:
-    """Coefficients off the optimum are as many of statsmodels' standard errors away, at an update and in the report."""
+def test_the_log_and_the_report_have_the_same_distance(fit_intercept: bool, absolute: bool) -> None:
+    """The distance from the optimum, in statsmodels' standard errors, is right at an update and in the report."""
     squares = least_squares(X, Y, SIGMA, fit_intercept)
     design = np.vander(X, 3, increasing=True)[:, int(not fit_intercept) :]
     options = {"cov_type": "fixed scale"} if absolute else {}
@@ -66,7 +66,7 @@ def test_converged_means_the_same_everywhere(distance: float, converged: bool) -
 
 
 def test_errors_and_convergence_are_decided_in_one_place_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors twice as large are so in the report, and halve distances there and in the log; likewise the limit."""
+    """Doubling the errors doubles them in the report, and halves distances there and in the log; likewise the limit."""
     squares, options = least_squares(X, Y, None), FitOptions("Polynomial", solver="gradient")
     off = squares.coefficients() * 1.5
     before = squares.fit(off, options)

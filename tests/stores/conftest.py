@@ -1,4 +1,4 @@
-"""A bucket in an S3 server on this machine, which the usual environment variables lead to."""
+"""A bucket in an S3 server on this machine, to which the usual environment variables point."""
 
 from collections.abc import Iterator
 from itertools import count

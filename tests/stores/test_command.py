@@ -1,4 +1,4 @@
-"""The command fits, predicts and goes on with tables in a store, as the documents say, and lets no secret out."""
+"""The command fits and predicts tables in a store, and resumes, as the documents say, and writes no secret."""
 
 import re
 import socket
@@ -33,7 +33,7 @@ def points(store: Store, tmp_path: Path) -> Path:
 
 
 def numbers(run: Run) -> dict[str, object]:
-    """Return what a run has fitted, without what names its data."""
+    """Return the numbers of a run's fit."""
     return {name: run.fit[name] for name in ("params", "bse", "ssr", "nobs")}
 
 
@@ -133,8 +133,8 @@ def test_addresses_where_files_are_wanted(command: Command) -> None:
         assert SECRET not in done.err
 
 
-def test_a_store_that_is_away(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer costs one line, within seconds."""
+def test_a_store_that_does_not_answer(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is reported in one line, within seconds."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         server = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -148,7 +148,7 @@ def test_a_store_that_is_away(command: Command, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_two_processes_read_each_byte_once(store: Store, command: Command, tmp_path: Path) -> None:
-    """Two processes ask for each byte of a table once, streamed, and fit the bits that one does."""
+    """Two processes request each byte of a streamed table once, and their fit has the bits of one process."""
     x, noise = np.random.default_rng(6).random((2, 400_000))
     path, table = tmp_path / "large.parquet", pa.table({"x": x, "y": x**2 + noise})
     parquet.write_table(table, path, row_group_size=50_000, compression="none", use_dictionary=False)

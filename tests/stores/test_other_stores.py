@@ -1,4 +1,4 @@
-"""Addresses, web servers, what is said where a store refuses, and that no library is imported without an address."""
+"""Addresses, web servers, messages for errors of stores, and that no library is imported without an address."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ TEXT = b"x,y\n1,2\n2,4.5\n3,5\n"
 
 
 class Web(BaseHTTPRequestHandler):
-    """Serves one text, in parts unless the path says otherwise, and fails at first as often as told to."""
+    """Serves one text, in parts unless the path begins with ``/whole``, after a number of failures."""
 
     failures = 0
     content = TEXT
@@ -69,7 +69,7 @@ def web() -> Iterator[str]:
 
 
 def test_a_file_of_a_web_server(web: str) -> None:
-    """A file of a web server is read by parts, after failures that pass too."""
+    """A file of a web server is read in parts, also after temporary failures."""
     Web.failures = 2
     assert Table(f"{web}/points.csv?id=3", ["x", "y"]).read(0, 3).tolist() == [[1, 2, 3], [2, 4.5, 5]]
 
@@ -82,13 +82,13 @@ def test_a_file_of_a_web_server(web: str) -> None:
     ],
 )
 def test_a_web_server_that_does_not_serve(web: str, path: str, words: str) -> None:
-    """A missing file, and a server that sends whole files alone, cost one line."""
+    """A missing file, and a server that sends only whole files, are refused in one line."""
     with pytest.raises(UsageError, match=f"^{web}/{path}: {words}$"):
         Table(f"{web}/{path}", ["x", "y"])
 
 
 def test_a_changed_file_of_a_web_server(web: str) -> None:
-    """A file that a web server has replaced is told by its ETag."""
+    """A file that a web server has replaced is recognised by its ETag."""
     file = StoredFile(Address.parse(f"{web}/a.csv"))
     before = file.facts()
     assert file.facts() == before
@@ -109,7 +109,7 @@ def test_a_changed_file_of_a_web_server(web: str) -> None:
     ],
 )
 def test_parts_of_an_address(address: str, parts: tuple[str, ...]) -> None:
-    """An address comes apart into its parts, and shows itself as it was given."""
+    """An address is divided into its parts, and ``str`` returns it unchanged."""
     assert Address.parse(address) == parts
     assert str(Address.parse(address)) == address
 
@@ -128,14 +128,14 @@ def test_parts_of_an_address(address: str, parts: tuple[str, ...]) -> None:
         ("file://server/a.csv", "path file://server/a.csv is on another machine: expected three slashes"),
     ],
 )
-def test_addresses_that_mean_nothing(address: str, words: str) -> None:
-    """An address of no store that is known here costs one line."""
+def test_unknown_addresses_are_refused(address: str, words: str) -> None:
+    """An address of an unknown store, or without a place in it, is refused in one line."""
     with pytest.raises(UsageError, match=words):
         find_files(address)
 
 
 def test_the_command_takes_an_address_of_this_machine(command: Command, tmp_path: Path) -> None:
-    """Every command reads ``file://``, also as a pattern and as points to validate on, and puts a copy there."""
+    """Every command reads ``file://``, also as a pattern and as points to validate on, and copies predictions there."""
     here = f"file://{tmp_path}"
     (tmp_path / "d.csv").write_text("x,y\n1,2\n2,4.1\n3,5.9\n4,8.2\n")
     long = ("--data", "TableDataModule", "--model", "LineRegression", "--model.solver", "exact")
@@ -158,14 +158,14 @@ def test_the_command_takes_an_address_of_this_machine(command: Command, tmp_path
 
 
 def test_an_address_of_this_machine(tmp_path: Path) -> None:
-    """What stands behind file:// is a path of this machine, with its signs spelt as in addresses or not."""
+    """An address ``file://`` names a path of this machine, with or without percent-encoding."""
     (tmp_path / "a b.csv").write_bytes(TEXT)
     for address in (f"file://{tmp_path}/a b.csv", f"file://localhost{tmp_path}/a%20b.csv", f"file://{tmp_path}/*.csv"):
         assert find_files(address) == [tmp_path / "a b.csv"]
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("error", "words"),
     [
         ("AWS Error ACCESS_DENIED during HeadObject operation: No response body.", "no permission, or no valid cred"),
         ("AWS Error INVALID_ACCESS_KEY_ID during GetObject operation", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_"),
@@ -179,16 +179,16 @@ def test_an_address_of_this_machine(tmp_path: Path) -> None:
         ("AWS Error UNKNOWN (HTTP status 503) during GetObject operation: Slow", "the store failed: AWS Error UNKNOWN"),
     ],
 )
-def test_words_for_what_a_store_says(said: str, words: str) -> None:
-    """What a store refuses is told in one line, without the numbers of its requests."""
-    line = str(fault(Address.parse("s3://bucket/a.csv"), OSError(said)))
+def test_messages_for_errors_of_stores(error: str, words: str) -> None:
+    """An error of a store becomes one line, without request numbers."""
+    line = str(fault(Address.parse("s3://bucket/a.csv"), OSError(error)))
     assert line.startswith("s3://bucket/a.csv: ")
     assert re.search(words, line)
     assert "Request ID" not in line
 
 
 def test_nothing_is_written_over(store: Store, tmp_path: Path) -> None:
-    """An object that is there, a bucket that is not, and a web server are refused before anything is computed."""
+    """An existing object, a missing bucket, and a web server are refused before anything is computed."""
     store.put("a.csv", TEXT)
     for address, words in (
         (f"{store.url}/a.csv", "is there, and nothing is written over"),

@@ -36,7 +36,7 @@ def write_packed(path: Path) -> None:
         arrow_csv.write_csv(POINTS, file)
 
 
-# What is read of a file in sizes of it: an Arrow file has no numbers of rows, its stream no list of its batches either.
+# With how many times its size is read: an Arrow file does not state rows of batches, a stream does not list batches.
 FORMATS: dict[str, tuple[Callable[[Path], object], float]] = {
     "a.parquet": (write_parquet, 1),
     "a.csv": (lambda path: arrow_csv.write_csv(POINTS, path), 1),
@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_file(store: Store, tmp_path: Path, name: str) 
 
 
 def test_row_groups_are_asked_for_together(store: Store, tmp_path: Path) -> None:
-    """Columns that lie together take one request for some row groups, and no byte of other columns is asked for."""
+    """Adjacent columns take one request for several row groups, and no byte of other columns is requested."""
     write_parquet(tmp_path / "a.parquet", pa.table({"a": Z, "x": X, "y": Y, "b": Z}))
     store.put("a.parquet", tmp_path / "a.parquet")
     table = Table(f"{store.url}/a.parquet", ["x", "y"])
@@ -78,7 +78,7 @@ def test_row_groups_are_asked_for_together(store: Store, tmp_path: Path) -> None
 
 
 def test_rows_are_read_where_they_are_wanted(store: Store, tmp_path: Path) -> None:
-    """Some rows take the row groups that hold them, and no others."""
+    """Reading some rows requests only the row groups that contain them."""
     write_parquet(tmp_path / "a.parquet")
     store.put("a.parquet", tmp_path / "a.parquet")
     table = Table(f"{store.url}/a.parquet", ["x", "y"])
@@ -101,8 +101,8 @@ def lake(store: Store, tmp_path: Path) -> Path:
     return folder
 
 
-def test_folders_and_patterns_mean_the_same_files(store: Store, lake: Path) -> None:
-    """A folder, its keys, and patterns through folders find in a store what they find on this machine."""
+def test_folders_and_patterns_find_the_same_files(store: Store, lake: Path) -> None:
+    """A folder, its partitions, and patterns through folders find the same files in a store as on this machine."""
     for path in ("lake", "lake/**/*.parquet", "lake/*/*", "lake/g=1", "lake/g=[12]/*.parquet", "l?ke/g=2/*"):
         here = [str(file).removeprefix(f"{lake.parent}/") for file in find_files(f"{lake.parent}/{path}")]
         assert [str(file).removeprefix(f"{store.url}/") for file in find_files(f"{store.url}/{path}")] == here
@@ -126,7 +126,7 @@ def test_folders_and_patterns_mean_the_same_files(store: Store, lake: Path) -> N
 )
 @pytest.mark.usefixtures("lake")
 def test_what_is_no_table_is_refused(store: Store, key: str, words: str) -> None:
-    """A missing object, other files, and tables that another library puts together cost one line."""
+    """A missing object, other files, and tables that need another library are refused in one line."""
     for name in ("mixed/a.csv", "mixed/b.parquet", "delta/_delta_log/0.json", "delta/a.parquet", "text.parquet"):
         store.put(name, b"x,y\n1,2\n")
     store.put("empty.csv", b"")
@@ -137,7 +137,7 @@ def test_what_is_no_table_is_refused(store: Store, key: str, words: str) -> None
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.npy", "a.arrow"])
 def test_a_changed_object_is_noticed(store: Store, tmp_path: Path, name: str) -> None:
-    """An object of the same size that takes the place of another one while it is read is refused."""
+    """An object that is replaced by one of the same size while it is read is refused."""
     FORMATS[name][0](tmp_path / name)
     content = (tmp_path / name).read_bytes()
     store.put(name, content)
@@ -148,7 +148,7 @@ def test_a_changed_object_is_noticed(store: Store, tmp_path: Path, name: str) ->
 
 
 def test_a_busy_store_is_asked_again(store: Store, tmp_path: Path) -> None:
-    """A request that fails since the store is busy, or is cut off, is repeated, and the numbers are the same."""
+    """A request that fails because the store is busy or the answer is cut off is repeated, with the same numbers."""
     write_parquet(tmp_path / "a.parquet")
     store.put("a.parquet", tmp_path / "a.parquet")
     table = Table(f"{store.url}/a.parquet", ["x", "y"])
@@ -158,7 +158,7 @@ def test_a_busy_store_is_asked_again(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_halfway_costs_one_line(store: Store, tmp_path: Path) -> None:
-    """A store that stays busy after the first parts ends the reading in bounded time, and says so."""
+    """If a store stays busy after the first parts, reading ends in bounded time with an error of one line."""
     write_parquet(tmp_path / "a.parquet")
     store.put("a.parquet", tmp_path / "a.parquet")
     table = Table(f"{store.url}/a.parquet", ["x", "y"])
@@ -180,8 +180,8 @@ def test_gaps_are_left_out_or_refused(store: Store) -> None:
         Table(f"{store.url}/gap.csv", ["x", "y"]).read(0, 50)
 
 
-def test_many_files_are_asked_for_side_by_side(store: Store, tmp_path: Path) -> None:
-    """Of many files each takes a few requests, and they come one after the other as on this machine."""
+def test_many_files_take_few_requests(store: Store, tmp_path: Path) -> None:
+    """Each of many files takes a few requests, and their rows are in the order of their names."""
     for k in range(12):
         parquet.write_table(pa.table({"x": [float(k)], "y": [2.0 * k]}), tmp_path / f"{k:02}.parquet")
     store.put_folder(tmp_path)
@@ -194,7 +194,7 @@ def test_many_files_are_asked_for_side_by_side(store: Store, tmp_path: Path) -> 
 def test_processes_read_a_table_into_memory_together(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of two processes asks for its half and takes the other half from its neighbour, in the order of the rows."""
+    """Each of two processes reads its half and takes the other half from the other process, in the order of rows."""
     write_parquet(tmp_path / "a.parquet")
     store.put("a.parquet", tmp_path / "a.parquet")
     table, halves = Table(f"{store.url}/a.parquet", ["x", "y"]), list[np.ndarray[Any, Any] | None]()
@@ -204,7 +204,7 @@ def test_processes_read_a_table_into_memory_together(
         return [*halves, None][:2]
 
     monkeypatch.setattr("regression.data.table.all_gather_objects", gather)
-    for rank in (0, 1):  # the first one hears of no other half, and reads all
+    for rank in (0, 1):  # the first one gets no other half, and reads all rows
         monkeypatch.setattr("regression.data.table.rank_and_size", lambda rank=rank: (rank, 2))
         store.asked()
         assert table.read_together().tobytes() == np.stack([X, Y]).tobytes()
