@@ -20,6 +20,7 @@ from regression.cli.parser_internals import cached_parsers
 from regression.cli.trusted_classes import only_trusted_names, require_plain_files
 from regression.common.errors import Stopped, UsageError
 from regression.common.text import printable, spell_out_characters
+from regression.runs.environment import is_launched
 from regression.runs.folder import (
     BEFORE_FIRST_UPDATE,
     REFUSALS,
@@ -59,8 +60,9 @@ def main(args: Sequence[str] | None = None) -> int:
         with Signals(ranks.abort) as signals:
             outcome = _run(args, ranks, signals)
             signals.defer()
-            # The first process prints what is the same for all; a process that failed after connecting prints its line.
-            has_own_cause = _is_connected() and outcome.kind != "stopped"
+            # The first process prints what is the same for all; a process that does not find the others, or fails after
+            # connecting, prints its line.
+            has_own_cause = outcome.kind == "lost" or (_is_connected() and outcome.kind != "stopped")
             prints = is_first_process() or has_own_cause
             fails = outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several)
             is_urgent = is_program and (fails or PARENT is not None)  # the first process waits for the others to end
@@ -110,7 +112,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     except Exception as error:
         if "--debug" in args:
             raise
-        lost = lost_line(error) if ranks.are_several else None
+        lost = lost_line(error) if ranks.are_several or is_launched() else None
         if lost is not None:
             return Outcome("lost", 1, lost)
         refused = isinstance(error, REFUSALS) or BEFORE_FIRST_UPDATE in getattr(error, "__notes__", ())

@@ -6,19 +6,18 @@ bounded, and ``tests/test_foreign_privates.py`` fails if a name is gone or is us
 
 import os
 import signal
-import socket
-import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
-import torch.distributed as dist
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from regression.runs.address_store import open_store_on_loopback
 
 __all__ = ["SilentConnector", "Start", "close_ended_run", "keep_handlers_out", "set_timeout", "start_with"]
 
@@ -80,22 +79,9 @@ class _Launcher(_SubprocessScriptLauncher):
     def kill(self, signum: int) -> None:
         self._send(signum)
 
-    def _open_port_on_loopback(self) -> None:
-        """Open the port through which the processes connect on loopback only: torch would listen on all interfaces.
-
-        The environment makes torch use it as the port of torchrun's agent, so torch opens none.
-        """
-        with socket.create_server(("127.0.0.1", 0), backlog=self.num_processes) as server:
-            port, descriptor = server.getsockname()[1], server.detach()
-        options: dict[str, Any] = {"is_master": True, "wait_for_workers": False, "master_listen_fd": descriptor}
-        self._store = dist.TCPStore("127.0.0.1", port, **options)  # type: ignore[attr-defined]  # exported by a star
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
-        if sys.platform == "linux":
-            os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
-
     def _call_children_scripts(self) -> None:
         if self.num_nodes == 1:
-            self._open_port_on_loopback()
+            self._store = open_store_on_loopback(self.num_processes)
         cluster, count = self.cluster_environment, self.num_processes * self.num_nodes
         os.environ |= {
             "MASTER_ADDR": cluster.main_address,

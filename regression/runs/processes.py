@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import lightning.pytorch as pl
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 
 from regression.common.errors import UsageError
+from regression.runs.address_store import renew_store
 from regression.runs.lightning_internals import set_timeout, start_with
 from regression.runs.parent_watch import HOW_TO_RESUME, PARENT, ParentConnection, print_line
 from regression.runs.started_processes import blocked_signals, start, take_early
@@ -87,6 +88,7 @@ class Ranks:
         self._waiting = take_early()
         self._names = ["this process"]
         self._seconds = 0.0
+        self._store: Any = None  # open as long as this process needs the others
         self._is_over = threading.Event()
 
     @property
@@ -107,6 +109,7 @@ class Ranks:
             self.close()
             return
         set_timeout(strategy, seconds)
+        self._store = renew_store(seconds)
         start_with(strategy, self._start_others, self.send)
 
     def _start_others(self, environment: Mapping[str, str], number: int, count: int) -> None:

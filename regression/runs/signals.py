@@ -128,7 +128,8 @@ class Signals:
                 return
             if not is_ready:
                 if not self.is_saving:
-                    self._abort(stopped_outcome(self.stop, self.saved))
+                    saved = self.saved if self.is_deferring else Stopped(self.stop).saved
+                    self._abort(stopped_outcome(self.stop, saved))
                 end = time.monotonic() + SECONDS_AFTER_SAVING
                 continue
             if not received:

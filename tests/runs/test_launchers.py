@@ -5,10 +5,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from lightning.pytorch.utilities import rank_zero_only
 
+from regression.cli import main
 from regression.runs import folder as run_folder
 from regression.runs.processes import CHECKPOINT, lost_line
 from tests.support.command import ROOT, Command, Run, config, versions
@@ -157,3 +159,20 @@ def test_errors_caused_by_another_process_are_recognised(error: Exception, words
     """A broken connection follows from the failure of another process; other errors are the process's own."""
     line = lost_line(error)
     assert (line is None) if words is None else (words in str(line) and "typically" not in str(line))
+
+
+def test_a_process_that_did_not_find_the_others_prints_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be the only one that waits in vain, so it prints the line although it is not the first."""
+
+    def connect(*_: object) -> NoReturn:
+        raise RuntimeError("Gloo connectFullMesh failed with [pair.cc:152] timed out connecting: refused")
+
+    monkeypatch.setattr("regression.cli.entry.RegressionCLI", connect)
+    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "7")
+    assert main(["fit"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("regression: another process of the run failed or hangs, its own line says why: Gloo conn")
+    assert said.count("\n") == 1

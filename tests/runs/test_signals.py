@@ -1,17 +1,21 @@
 """A run that receives a signal saves after the current update and ends; the resumed run has the same bits."""
 
 import gc
+import hashlib
 import os
 import runpy
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from regression.common.errors import Stopped
 from regression.descent import updates as descent
 from regression.fits.least_squares import LeastSquares
 from regression.runs.checkpoint_file import read_checkpoint
@@ -174,6 +178,19 @@ def test_a_second_ctrl_c_and_a_long_update_end_the_process_at_once(monkeypatch: 
             time.sleep(0.4)
         assert left[0].status == 128 + signals[0]
         assert words in left[0].line
+
+
+def test_a_long_operation_before_the_updates_ends_at_once_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's handler waits for the end of the operation, here a digest, as where the processes meet."""
+    monkeypatch.setattr("regression.runs.signals.SECONDS_TO_UPDATE", 0.1)
+    left: list[Outcome] = []
+    leave: Callable[[Outcome], None] = left.append
+    with suppress(Stopped), Signals(leave):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        end = time.monotonic() + 30
+        while not left and time.monotonic() < end:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 3_000_000)
+    assert left[0].line == "stopped by SIGTERM; nothing is lost: no update was under way"
 
 
 def test_handlers_are_restored() -> None:
