@@ -69,7 +69,7 @@ class FitResult(Answers):
         sigma: Residual standard deviation ``√(ssr / df_resid)``; ``None`` if a robust loss has outliers.
         ssr: ``Σ w (y − f(x))²`` at these coefficients; ``None`` if it is beyond float64's range.
         ess: Explained sum of squares, ``Σ w (y − ȳ)² − ssr``; ``None`` in a file of release 0.1.
-        rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without an intercept.
+        rsquared: ``1 − ssr / Σ w (y − ȳ)²``; about 0 instead of the mean ȳ without a constant, ``fix`` and ``through``.
         aic: ``2 K − 2 log L`` with ``log L = −N/2 (log(2π ssr / N) + 1) + Σ log(w) / 2``, as in statsmodels: K counts
             coefficients, not sigma.
         aicc: ``aic + 2 K (K + 1) / (N − K − 1)``; with ``absolute_sigma`` it is ``aic``, and ``−2 log L`` is

@@ -200,7 +200,8 @@ class Answers(Fitted):
         Returns:
             The places; an empty list has a note that says why.
         """
-        return places.roots(self._exact, as_number("level", level), self._factor(), self.x_range)
+        value, shown = as_number("level", level), shown_by(self.x_time)
+        return places.roots(self._exact, value, self._factor(), self.x_range, shown)
 
     def extrema(self) -> Places:
         """Return all x, within and beyond the points, at which the curve turns: ``se(x) = se(f'(x)) / |f''(x)|``.
@@ -208,7 +209,7 @@ class Answers(Fitted):
         Returns:
             The places; an empty list has a note that says why. ``predict`` gives the values there and their errors.
         """
-        return places.extrema(self._exact, self._factor(), self.x_range)
+        return places.extrema(self._exact, self._factor(), self.x_range, shown_by(self.x_time))
 
     def inverse(
         self, y0: float, replicates: int | None = None, level: float | None = None, sigma: float | None = None

@@ -41,7 +41,7 @@ def inverse(
         why_no_spread: What to say where ``spread`` is NaN.
         shown: Writes an x in notes, such as an instant.
     """
-    crossings = roots(curve, y, factor, x_range)
+    crossings = roots(curve, y, factor, x_range, shown)
     if len(curve.coefficients) == 1:
         return Places([], ["the curve is constant: no y determines an x"])
     if curve.errors is None or math.isnan(factor * spread):

@@ -1,6 +1,6 @@
 """Where a curve reaches a level and where it turns, with errors to first order (the delta method)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from regression.inference.real_roots import real_roots
 __all__ = ["Place", "Places", "extrema", "roots"]
 
 FLAT = Decimal("1e-10")  # a slope below this share of the largest coefficient of the derivative counts as 0
+SHOWN = "{:.8g}".format
 DOUBLE = Decimal("1e-12")  # share of the x range that a double root, of half the digits, may be away from 0
 ERRORS_UNKNOWN = "errors are unknown: those of the curve are"
 
@@ -63,7 +64,13 @@ def _line(place: Place) -> str:
     return " ".join(parts)
 
 
-def roots(curve: ExactCurve, level: float, factor: float, x_range: tuple[float, float]) -> Places:
+def roots(
+    curve: ExactCurve,
+    level: float,
+    factor: float,
+    x_range: tuple[float, float],
+    shown: Callable[[float], str] = SHOWN,
+) -> Places:
     """Return where the curve has a value: ``se(x) = se(f) / |f'|``.
 
     Args:
@@ -71,44 +78,52 @@ def roots(curve: ExactCurve, level: float, factor: float, x_range: tuple[float, 
         level: The value.
         factor: Half-width of the intervals in standard errors.
         x_range: Smallest and largest x of the fitted points.
+        shown: Writes an x in notes, such as an instant.
     """
     with precise():
         shifted = ExactCurve(curve.center, curve.scale, curve.coefficients.copy(), curve.errors)
         shifted.coefficients[0] -= Decimal(level)
         zeros = real_roots(shifted.coefficients)
         kinds = {1: "rising", -1: "falling", 0: "touching"}
-        places, notes = _places(shifted, zeros, kinds, factor, x_range)
+        places, notes = _places(shifted, zeros, kinds, factor, x_range, shown)
     if not zeros:
         is_zero = all(part == 0 for part in shifted.coefficients)
         notes = [f"the curve is {level:g} at every x" if is_zero else f"the curve does not reach {level:g} at any x"]
     notes += [
-        f"the curve touches {level:g} at x = {place.x:.8g} without crossing: there is no error to first order"
+        f"the curve touches {level:g} at x = {shown(place.x)} without crossing: there is no error to first order"
         for place in places
-        if place.kind == "touching"
+        if place.x is not None and place.kind == "touching"
     ]
     return Places(places, notes)
 
 
-def extrema(curve: ExactCurve, factor: float, x_range: tuple[float, float]) -> Places:
+def extrema(
+    curve: ExactCurve, factor: float, x_range: tuple[float, float], shown: Callable[[float], str] = SHOWN
+) -> Places:
     """Return where the curve turns: ``se(x) = se(f') / |f''|``; the arguments are those of ``roots``."""
     with precise():
         slope = curve.slope()
         zeros = real_roots(slope.coefficients)
         kinds = {1: "minimum", -1: "maximum", 0: "flat"}
-        places, notes = _places(slope, zeros, kinds, factor, x_range)
+        places, notes = _places(slope, zeros, kinds, factor, x_range, shown)
     if not zeros:
         is_constant = all(part == 0 for part in slope.coefficients)
         notes = ["the curve is constant: it has no extremum" if is_constant else "the curve has no extremum at any x"]
     notes += [
-        f"the curve is flat at x = {place.x:.8g}, which is no extremum and has no error to first order"
+        f"the curve is flat at x = {shown(place.x)}, which is no extremum and has no error to first order"
         for place in places
-        if place.kind == "flat"
+        if place.x is not None and place.kind == "flat"
     ]
     return Places(places, notes)
 
 
 def _places(
-    curve: ExactCurve, zeros: Iterable[Decimal], kinds: dict[int, str], factor: float, x_range: tuple[float, float]
+    curve: ExactCurve,
+    zeros: Iterable[Decimal],
+    kinds: dict[int, str],
+    factor: float,
+    x_range: tuple[float, float],
+    shown: Callable[[float], str],
 ) -> tuple[list[Place], list[str]]:
     """Return the zeros of a curve with their errors, and notes on errors that may be too small."""
     places, notes = [], list[str]()
@@ -124,7 +139,7 @@ def _places(
         places.append(Place(x, se, low, high, kinds[sign], not x_range[0] <= x <= x_range[1]))
         if sign and steepness_se is not None and float(abs(steepness)) < factor * float(steepness_se):
             what = "slope" if "rising" in kinds.values() else "curvature"
-            notes.append(f"the {what} at x = {x:.8g} may be 0: the interval of this place is too short")
+            notes.append(f"the {what} at x = {shown(x)} may be 0: the interval of this place is too short")
     if places and curve.errors is None:
         notes.append(ERRORS_UNKNOWN)
     return places, notes

@@ -37,6 +37,21 @@ def test_a_folder_of_another_librarys_table_is_refused_by_its_name(tmp_path: Pat
     assert Table(str(tmp_path / "a.parquet"), ["x", "y"]).rows == 2
 
 
+def test_such_a_table_is_seen_from_three_keys_below_it(tmp_path: Path) -> None:
+    """A part of it that is given is refused by the name of the whole; a mark further above is of something else."""
+    (tmp_path / ".hoodie").mkdir()
+    (tmp_path / ".hoodie" / "hoodie.properties").write_text("")
+    for keys, is_seen in (("a=1", True), ("a=1/b=2", True), ("a=1/b=2/c=3", True), ("a=1/b=2/c=3/d=4", False)):
+        place = tmp_path / keys
+        place.mkdir()
+        parquet.write_table(pa.table({"x": [0.0, 1], "y": [1.0, 2]}), place / "t.parquet")
+        if is_seen:
+            with pytest.raises(DataError, match=rf"is in {re.escape(str(tmp_path))}, which is a Hudi table"):
+                Table(str(place), ["x", "y"])
+        else:
+            assert Table(str(place), ["x", "y"]).rows == 2
+
+
 def arrow(path: Path, table: pa.Table) -> bytes:
     with pa.ipc.new_file(path, table.schema) as file:
         file.write_table(table)

@@ -187,6 +187,27 @@ def test_notes_on_x_from_y_have_instants(command: Command) -> None:
     assert re.search(r"at x = -\d+\S* h since 2024-01-01T00:00:00, \d+\S* h since 2024-01-01T00:00:00$", far), far
 
 
+def test_notes_on_roots_and_extrema_have_instants() -> None:
+    """Where the curve touches, is flat, or hardly turns, the note names the instant, and a number is left a number."""
+    hours = np.arange(9)
+    times = np.datetime64("2024-01-01", "ns") + hours * np.timedelta64(1, "h")
+    for y, find, words in (
+        ((hours - 4.0) ** 2, "roots", "touches 0 at x = "),
+        ((hours - 4.0) ** 3, "extrema", "is flat at x = "),
+        (np.where(hours % 2, 1.0, -1.0) + hours / 10 - hours**2 / 500, "extrema", "the curvature at x = "),
+    ):
+        degree = 3 if "flat" in words else 2
+        (note,) = getattr(regression.fit(times, y, degree, time_unit="h"), find)().notes
+        (plain,) = getattr(regression.fit(hours, y, degree), find)().notes
+        assert words in note
+        at = re.search(r"at x = (\S+?),? ", plain)
+        assert at is not None
+        shown = re.search(r"at x = (\S+?),? ", note)
+        assert shown is not None
+        since = (np.datetime64(shown[1], "ns") - times[0]) / np.timedelta64(1, "h")
+        assert since == pytest.approx(float(at[1]), rel=1e-7)
+
+
 def test_a_text_is_no_instant() -> None:
     """A text in place of an instant, alone or in a column, is refused as a text."""
     fit = regression.fit(TIMES, Y)

@@ -33,6 +33,31 @@ def test_constrained_fits_are_those_of_r() -> None:
     np.testing.assert_allclose(terms.bse, (4.0863289379559271, 0.013185400327496181), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("options", "is_about_mean"),
+    [
+        ({}, True),
+        ({"terms": [0, 2]}, True),
+        ({"terms": [1, 2]}, False),
+        ({"fit_intercept": False}, False),
+        ({"terms": [1, 2], "fix": {"c1": 9}}, True),
+        ({"fix": {"c0": 5}}, True),
+        ({"through": [(0, 50)]}, True),
+    ],
+)
+def test_r_squared_is_about_0_only_without_a_constant_where_nothing_is_kept(
+    options: dict[str, Any], is_about_mean: bool
+) -> None:
+    """As docs/report.md says: with ``fix`` or ``through`` it is about the mean, and negative far from the points."""
+    x, y = map(np.asarray, CARS)
+    fit = regression.fit(x, y, 2, **options)
+    squares = ((y - fit.predict(x).mean.numpy()) ** 2).sum()
+    total = ((y - y.mean() * is_about_mean) ** 2).sum()
+    assert fit.rsquared == pytest.approx(1 - squares / total, rel=1e-9)
+    assert fit.is_about_mean == is_about_mean
+    assert ("about 0" in fit.report()) != is_about_mean
+
+
 def substituted(columns: Any, y: Any, sigma: Any) -> Any:
     return sm.WLS(y, columns, weights=1 / sigma**2).fit()
 

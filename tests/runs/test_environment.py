@@ -112,6 +112,7 @@ def test_variables_left_over_change_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
+    assert "\n  intercept  " in done.stdout
     assert ", residual sigma 0." in done.stdout
     assert "R^2 0." in done.stdout
     (folder,) = versions(tmp_path)
