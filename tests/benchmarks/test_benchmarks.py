@@ -41,7 +41,7 @@ def test_updates_refuses_coefficients_that_are_off_by_more_than_rounding(updates
         updates.require_same("ours", right * torch.tensor([1, 1, 1, 1, 1 + 2e-4]), 50)
 
 
-@pytest.mark.parametrize("contender", ["default_lightning", "updates_alone"])
+@pytest.mark.parametrize("contender", [pytest.param("default_lightning", marks=pytest.mark.slow), "updates_alone"])
 def test_updates_times_nothing_when_a_contender_skips_an_update(
     updates: ModuleType, contender: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,7 +135,7 @@ def test_batches_prints_a_line_for_each_contender(batches: ModuleType, capsys: p
     assert [line[:23].strip() for line in capsys.readouterr().out.splitlines()[3:]] == list(found)
 
 
-@pytest.mark.parametrize("name", ["default_lightning", "command"])
+@pytest.mark.parametrize("name", [pytest.param("default_lightning", marks=pytest.mark.slow), "command"])
 def test_batches_times_nothing_when_a_contender_skips_an_epoch(
     batches: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

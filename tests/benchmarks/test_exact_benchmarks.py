@@ -48,6 +48,7 @@ def test_moments_times_nothing_when_a_curve_is_off(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_moments_sees_memory(moments: ModuleType) -> None:
     """A process of polyfit, whose design alone has three times the points' size, grows by more than that."""
     found = moments.run_alone("--peak-alone=numpy.polyfit", "--rows=1000000", "--degree=5")

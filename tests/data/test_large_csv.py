@@ -85,7 +85,7 @@ def drawn(draw: random.Random) -> tuple[bytes, list[str]]:
     return (mutated(content, draw.randrange(2**32), PIECES + GAPS) if draw.random() < 0.7 else content), columns
 
 
-@pytest.mark.parametrize("share", [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 40))])
+@pytest.mark.parametrize("share", [*range(2), *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 40))])
 def test_drawn_texts(tmp_path: Path, forced: list[bool], monkeypatch: pytest.MonkeyPatch, share: int) -> None:
     """300 texts, most of them a little damaged, are read to the same bits or refused with the same message."""
     for seed in range(300 * share, 300 * (share + 1)):

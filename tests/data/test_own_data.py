@@ -42,8 +42,17 @@ def test_rows_left_out_are_counted_in_the_report(command: Command) -> None:
     assert {**done.fit, **unlike} == {**whole, "data": None, "source": None}
 
 
-@pytest.mark.parametrize("kind", ["parquet", "arrow", "npy"])
-@pytest.mark.parametrize("policy", ["raise", "omit"])
+@pytest.mark.parametrize(
+    ("policy", "kind"),
+    [
+        ("raise", "parquet"),
+        ("omit", "arrow"),
+        ("omit", "npy"),
+        pytest.param("omit", "parquet", marks=pytest.mark.slow),
+        pytest.param("raise", "arrow", marks=pytest.mark.slow),
+        pytest.param("raise", "npy", marks=pytest.mark.slow),
+    ],
+)
 def test_a_streamed_fit_has_the_bits_of_one_in_memory(
     command: Command, measured: pd.DataFrame, kind: str, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

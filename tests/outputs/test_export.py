@@ -37,8 +37,8 @@ CASES = [
     (60, "power", DOMAIN, True, torch.float32),
     (60, "chebyshev", DOMAIN, True, torch.float64),
 ]
-# Exporting to ONNX takes seconds: some cases are in every run, the others with -m slow.
-ONNX_CASES = [case if k in (0, 5, 7, 8) else pytest.param(case, marks=pytest.mark.slow) for k, case in enumerate(CASES)]
+# An export takes seconds: some cases are in every run, the others with -m slow.
+SAMPLE = [case if k in (0, 5, 7, 8) else pytest.param(case, marks=pytest.mark.slow) for k, case in enumerate(CASES)]
 
 
 def a_model(degree: int, basis: Any, domain: tuple[float, float] | None, intercept: bool, dtype: Any) -> Polynomial:
@@ -69,7 +69,7 @@ def steps(model: Polynomial, x: Tensor) -> Tensor:
     return terms * torch.finfo(model.coefficients.dtype).eps
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_the_program_has_the_bits_of_the_model(tmp_path: Path, case: tuple[Any, ...]) -> None:
     """The torch program gives the model's own bits and type for 0, 1, 2 and 1,000 points."""
     model, path = a_model(*case), tmp_path / "fit.pt2"
@@ -81,7 +81,7 @@ def test_the_program_has_the_bits_of_the_model(tmp_path: Path, case: tuple[Any, 
         assert torch.equal(mean, model(x).detach())
 
 
-@pytest.mark.parametrize("case", ONNX_CASES, ids=str)
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_onnx_gives_the_curve_of_the_model(tmp_path: Path, case: tuple[Any, ...]) -> None:
     """In onnxruntime the curve has the model's type, and differs at most by the order in which terms are added."""
     model, path = a_model(*case), tmp_path / "fit.onnx"

@@ -68,7 +68,7 @@ def test_rows_of_a_run_are_those_of_python(command: Command) -> None:
         assert line in (folder(done) / "fit.txt").read_text().splitlines()
 
 
-@pytest.mark.parametrize("devices", ["2", "3"])
+@pytest.mark.parametrize("devices", ["3", pytest.param("2", marks=pytest.mark.slow)])
 def test_devices_write_the_same_file(command: Command, tmp_path: Path, devices: str) -> None:
     """Two and three processes write the bytes of one; Durbin–Watson includes the differences between their parts."""
     write_cars(tmp_path / "cars.csv")

@@ -51,7 +51,7 @@ def test_one_is_killed_and_all_end(tmp_path: Path) -> None:
         ("killed", 1, "process 2 of 3 was killed by SIGKILL; all others were stopped: go on with --ckpt_path last"),
         ("exited", 2, "process 3 of 3 exited under way with status 3; all others were stopped: go on with --ckpt_path "
          "last"),
-        ("raised", 2, "the planted error"),
+        pytest.param("raised", 2, "the planted error", marks=pytest.mark.slow),
         ("raised", 0, "the planted error"),
     ],
 )  # fmt: skip

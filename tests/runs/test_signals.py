@@ -216,7 +216,11 @@ def stop(folder: Path, count: int, rank: int, phase: str, signum: int) -> str:
 
 @pytest.mark.parametrize(
     ("phase", "rank", "signum"),
-    [("training", 1, signal.SIGTERM), ("scan", 1, signal.SIGINT), ("scan", 0, signal.SIGINT)],
+    [
+        ("training", 1, signal.SIGTERM),
+        ("scan", 1, signal.SIGINT),
+        pytest.param("scan", 0, signal.SIGINT, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_to_one_of_two_processes_stops_both(tmp_path: Path, phase: str, rank: int, signum: int) -> None:
     """A signal to one of two processes stops both, in training after the same update, within five seconds."""
