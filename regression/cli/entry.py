@@ -59,7 +59,6 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         with Signals(ranks.abort) as signals:
             outcome = _run(args, ranks, signals)
-            signals.defer()
             # The first process prints what is the same for all; a process that does not find the others, or fails after
             # connecting, prints its line.
             has_own_cause = outcome.kind == "lost" or (_is_connected() and outcome.kind != "stopped")
@@ -92,8 +91,7 @@ def _flush(status: int, *lines: str) -> int:
 def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
     """Run the command line and return how it ended."""
     try:
-        signals.require_none()  # of those that were received before the handlers were set
-        with warnings.catch_warnings(), only_trusted_names(), cached_parsers(), silent_writer():
+        with signals.in_effect(), warnings.catch_warnings(), only_trusted_names(), cached_parsers(), silent_writer():
             _suppress_messages()
             require_working_folder()
             require_plain_files(args)
@@ -101,7 +99,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
                 print(printable(_run_without_trainer(*args)))
             else:
                 RegressionCLI(args, ranks, signals)
-        signals.require_none("the run had come to its end")
+            signals.require_none("the run had come to its end")
         return Outcome("done", 0)
     except Stopped as stop:
         return stopped_outcome(stop.signum, stop.saved)

@@ -9,7 +9,8 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -56,7 +57,8 @@ class Signals:
     Attributes:
         stop: The number of the first signal to stop, or 0.
         save: Whether a signal to save was received.
-        is_deferring: Whether a signal to stop takes effect only at the next check, because updates are being made.
+        is_deferring: Whether a signal to stop takes effect only at the next check: while updates are being made, and
+            outside of the context ``in_effect``, where ``Stopped`` would end the process without a report.
         is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: the process then does not end.
         saved: The words to print about the state: where it was saved, or that it was not.
     """
@@ -64,7 +66,7 @@ class Signals:
     def __init__(self, abort: Callable[[Outcome], Any]) -> None:
         self._abort = abort
         self.stop, self.save = 0, False
-        self.is_deferring = self.is_saving = False
+        self.is_deferring, self.is_saving = True, False
         self.saved = "not saved: the update under way took too long"
         self._is_raised = False
         self._before: dict[int, Any] = {}
@@ -79,9 +81,7 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (*STOPS, *([] if SAVES is None else [SAVES])):
             self._before[signum] = signal.signal(signum, self._handle)
-        self.is_deferring = True  # a handler must not raise here, outside the context that reports how the run ended
         unblock()  # the handlers run now for signals that were sent before
-        self.is_deferring = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         return self
@@ -106,6 +106,16 @@ class Signals:
             self.save = True
         elif not self.stop:
             self.stop = signum
+
+    @contextmanager
+    def in_effect(self) -> Iterator[None]:
+        """Let signals end the run: within this context they raise ``Stopped``, also those that came before it."""
+        self.is_deferring = False
+        try:
+            self.require_none()
+            yield
+        finally:
+            self.is_deferring = True
 
     def defer(self) -> None:
         """Make signals take effect only at the end of the update from now on."""

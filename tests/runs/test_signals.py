@@ -185,12 +185,26 @@ def test_a_long_operation_before_the_updates_ends_at_once_and_nothing_is_lost(mo
     monkeypatch.setattr("regression.runs.signals.SECONDS_TO_UPDATE", 0.1)
     left: list[Outcome] = []
     leave: Callable[[Outcome], None] = left.append
-    with suppress(Stopped), Signals(leave):
+    with suppress(Stopped), Signals(leave) as signals, signals.in_effect():
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
         end = time.monotonic() + 30
         while not left and time.monotonic() < end:
             hashlib.pbkdf2_hmac("sha256", b"", b"", 3_000_000)
     assert left[0].line == "stopped by SIGTERM; nothing is lost: no update was under way"
+
+
+def test_signals_around_a_run_are_reported_by_it_or_wait() -> None:
+    """A signal between the setting of the handlers and the run stops the run; one after the run raises nothing."""
+    with Signals(lambda _: None) as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped, match="143"), signals.in_effect():
+            pytest.fail("the run began")
+        os.kill(os.getpid(), signal.SIGTERM)
+    with Signals(lambda _: None) as signals:
+        with signals.in_effect():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.stop == signal.SIGTERM
 
 
 def test_handlers_are_restored() -> None:
