@@ -19,7 +19,7 @@ __all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
 
 LARGE_BYTES = 64 << 20  # of rows; for fewer, importing polars takes longer than it saves
 ROW_BYTES = 1 << 22  # of the longest row
-PIECE_BYTES = 4 << 20  # parsed together, up to the end of a row
+PIECE_BYTES = 16 << 20  # parsed together, up to the end of a row; with fewer the parser's threads wait more often
 BUFFER_BYTES = 1 << 16  # read at once to find the end of a row
 LEAST_PIECES = 24  # and at least eight for each process, so that threads and processes end at about the same time
 BOM = b"\xef\xbb\xbf"
@@ -151,9 +151,10 @@ def _parse_all(
         facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, columns, 2))
 
     try:
-        # At least two threads: then the main thread, in which signals raise exceptions, does not parse, and ``_parse``
-        # cannot mistake such an exception for one of polars.
-        share_out(read, [pieces], max(2, torch.get_num_threads()))
+        # polars parses in threads of its own, for which a thread here waits. With two for each of them, the parser has
+        # another piece while one is read from the file or looked through. The main thread, in which signals raise
+        # exceptions, never parses, so that ``_parse`` cannot mistake such an exception for one of polars.
+        share_out(read, [pieces], 2 * torch.get_num_threads())
     except _NotPlainError:  # pieces that are not yet parsed are skipped
         return parsed, None
     return parsed, facts
