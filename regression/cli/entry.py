@@ -31,7 +31,7 @@ from regression.runs.folder import (
 )
 from regression.runs.parent_watch import PARENT
 from regression.runs.processes import Outcome, Ranks, lost_line
-from regression.runs.signals import Signals, stopped_outcome
+from regression.runs.signals import RUN_ENDED, Signals, stopped_outcome
 
 __all__ = ["main"]
 
@@ -40,6 +40,8 @@ CLOSED_PIPE = 141  # exit status, as of a program that SIGPIPE ended
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 done, 1 failed under way, 2 refused, 128 + n stopped by signal n.
+
+    The status is 141 if standard output was closed before the end, as with ``| head``.
 
     Args:
         args: The command line without the program's name; by default the process's own.
@@ -64,7 +66,7 @@ def main(args: Sequence[str] | None = None) -> int:
             has_own_cause = outcome.kind == "lost" or (_is_connected() and outcome.kind != "stopped")
             prints = is_first_process() or has_own_cause
             fails = outcome.kind == "stopped" or (outcome.kind != "done" and ranks.are_several)
-            is_urgent = is_program and (fails or PARENT is not None)  # the first process waits for the others to end
+            is_urgent = is_program and (fails or PARENT is not None)  # the first process waits until this one has ended
             _disconnect()
             status = _flush(ranks.conclude(outcome, prints))
             if is_urgent:
@@ -77,7 +79,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _flush(status: int, *lines: str) -> int:
-    """Print lines, flush the output and return the exit status; a closed pipe, as with ``| head``, is not an error."""
+    """Print lines, flush the output and return the exit status; 141 for a closed pipe, as with ``| head``."""
     try:
         for line in lines:
             print(line)
@@ -99,7 +101,7 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
                 print(printable(_run_without_trainer(*args)))
             else:
                 RegressionCLI(args, ranks, signals)
-            signals.require_none("the run had come to its end")
+            signals.require_none(RUN_ENDED)
         return Outcome("done", 0)
     except Stopped as stop:
         return stopped_outcome(stop.signum, stop.saved)
@@ -117,10 +119,10 @@ def _run(args: list[str], ranks: Ranks, signals: Signals) -> Outcome:
         return Outcome("failed", 2 if refused else 1, printable(one_line(error)))
 
 
-def _outcome_of_exit(stop: SystemExit, is_under_way: bool) -> Outcome:
-    """Return the outcome of a ``SystemExit``: that of the parser is no failure, one of several processes' run is."""
+def _outcome_of_exit(stop: SystemExit, are_several: bool) -> Outcome:
+    """Return the outcome of a ``SystemExit``: a single process's parser raises it, and with several it is a failure."""
     status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    if is_under_way:
+    if are_several:
         return Outcome("failed", status or 1, f"a process exited under way with status {status}")
     return Outcome("done", status)
 

@@ -35,7 +35,7 @@ class Format(NamedTuple):
     Attributes:
         word: Name of the format; all tables of a folder must have the same.
         endings: Endings of the names of its files.
-        first_bytes: The bytes that its files begin with.
+        first_bytes: The bytes that its files begin with, at most eight.
         read: Returns the wanted columns.
         names: Returns the names of all columns without reading a row.
     """

@@ -20,7 +20,7 @@ class StatedEnds:
     """The smallest and largest number of each column in each row group, as the statistics of a file state them.
 
     Summing refuses a number outside of them, but accepts stated ends that no row has; then results that depend on the
-    range, such as which x is extrapolated, would be wrong.
+    range, such as which x is extrapolated, would be wrong: so ``check`` compares them with the rows.
 
     Args:
         path: The file.
@@ -43,6 +43,8 @@ class StatedEnds:
     def read(cls, path: FilePath, metadata: Any, names: Sequence[str], starts: Sequence[int]) -> "StatedEnds | None":
         """Return the ends of some columns of numbers, or ``None`` unless all are stated and finite."""
         paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+        if any(paths.count(name) != 1 for name in names):  # a column "a.b" beside a field b of a column a
+            return None
         leaves = [paths.index(name) for name in names]  # a nested column consists of several leaves
         ends = []
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
@@ -61,8 +63,8 @@ class StatedEnds:
         """Yield batches of consecutive rows, and refuse groups with other ends when their last row has been read.
 
         Groups that end in the same batch are compared together, because one comparison for each small group would take
-        most of the time. The thread that decodes the last row of a group has decoded all of it, so no other thread or
-        process is involved.
+        most of the time. The iterator that yields the last row of a group has yielded all of it, whichever threads
+        take its batches, so no other one is involved.
 
         Args:
             batches: The columns of each batch.

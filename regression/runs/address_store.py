@@ -26,7 +26,7 @@ def open_store_on_loopback(processes: int) -> Any:
         port, descriptor = server.getsockname()[1], server.detach()
     options: dict[str, Any] = {"is_master": True, "wait_for_workers": False, "master_listen_fd": descriptor}
     store = dist.TCPStore(LOOPBACK, port, **options)  # type: ignore[attr-defined]  # exported by a star
-    _set_environment(port)
+    _name_in_environment(port)
     return store
 
 
@@ -34,7 +34,7 @@ def renew_store(seconds: float) -> Any:
     """In a process that torchrun has started again, replace torchrun's store by one of this start.
 
     torchrun keeps one store over all starts, and in it the addresses of processes that have ended: a process that reads
-    one before the new one is written waits there in vain. With several nodes the store stays, because each node counts
+    such an address before its owner has written the new one waits there in vain. With several nodes the store stays, because each node counts
     its starts by itself.
 
     Args:
@@ -49,7 +49,7 @@ def renew_store(seconds: float) -> Any:
     options: dict[str, Any] = {"is_master": False, "timeout": timedelta(seconds=seconds)}
     known = dist.TCPStore(host, int(port), **options)  # type: ignore[attr-defined]  # exported by a star
     if os.environ["RANK"] != "0":
-        _set_environment(int(known.get(f"regression/start/{start}")))
+        _name_in_environment(int(known.get(f"regression/start/{start}")))
         return None
     store = open_store_on_loopback(int(os.environ["WORLD_SIZE"]))
     known.set(f"regression/start/{start}", os.environ["MASTER_PORT"])
@@ -61,7 +61,7 @@ def _is_started_again() -> bool:
     return told == ["True", "1"] and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
-def _set_environment(port: int) -> None:
+def _name_in_environment(port: int) -> None:
     """Name a store on loopback in the environment; torch then takes it for that of torchrun's agent, and opens none."""
     os.environ |= {"MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     if sys.platform == "linux":

@@ -1,7 +1,8 @@
 """Signals: a fit that receives a signal stops after the current update, with a checkpoint.
 
-A handler only sets a flag, because it may run between any two instructions, and in only one of the processes. All
-processes check their flags together after each update. Where no update can be lost, the handler ends the run at once.
+While updates are made a handler only sets a flag, because it may run between any two instructions, and in only one of
+the processes: all processes check their flags together after each update. Where no update can be lost, it raises
+``Stopped`` at once.
 """
 
 import os
@@ -31,10 +32,11 @@ from regression.training.trainer_parts import makes_updates
 
 __all__ = ["Signals", "StopAtUpdate", "stopped_outcome"]
 
+RUN_ENDED = "the run had come to its end"
 STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 SAVES = getattr(signal, "SIGUSR1", None)  # not on Windows
-SECONDS_TO_UPDATE = 3.5  # from a signal to the end of the update; after that the process ends without a checkpoint
-SECONDS_AFTER_SAVING = 1.0  # between two checks whether a checkpoint is still being written
+SECONDS_TO_UPDATE = 3.5  # from a signal to the end of the update or operation; then the process ends, without saving
+SECONDS_BETWEEN_CHECKS = 1.0  # whether a checkpoint is still being written
 
 
 def stopped_outcome(signum: int, saved: str) -> Outcome:
@@ -52,14 +54,17 @@ class Signals:
     """The signals that this process has received; a context that handles SIGINT, SIGTERM and SIGUSR1.
 
     Args:
-        abort: Called in a thread to end the process at once, after a second Ctrl-C or if an update takes too long.
+        abort: Called in a thread to end the process at once: after a second Ctrl-C, or 3.5 s after a signal that has
+            not ended it.
 
     Attributes:
         stop: The number of the first signal to stop, or 0.
         save: Whether a signal to save was received.
-        is_deferring: Whether a signal to stop takes effect only at the next check: while updates are being made, and
-            outside of the context ``in_effect``, where ``Stopped`` would end the process without a report.
-        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: the process then does not end.
+        is_deferring: Whether a signal to stop raises nothing when it arrives: while updates are being made, until the
+            next check; before ``in_effect``, until that begins; after it for good, because ``Stopped`` would end the
+            process without a report.
+        is_saving: Whether a checkpoint is being written, or after Ctrl-C a figure: only a second Ctrl-C then ends the
+            process.
         saved: The words to print about the state: where it was saved, or that it was not.
     """
 
@@ -116,6 +121,8 @@ class Signals:
             yield
         finally:
             self.is_deferring = True
+            if not self.saved.startswith("saved"):
+                self.saved = RUN_ENDED
 
     def defer(self) -> None:
         """Make signals take effect only at the end of the update from now on."""
@@ -140,7 +147,7 @@ class Signals:
                 if not self.is_saving:
                     saved = self.saved if self.is_deferring else Stopped(self.stop).saved
                     self._abort(stopped_outcome(self.stop, saved))
-                end = time.monotonic() + SECONDS_AFTER_SAVING
+                end = time.monotonic() + SECONDS_BETWEEN_CHECKS
                 continue
             if not received:
                 return

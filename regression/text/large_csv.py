@@ -1,5 +1,7 @@
 """Large text files of plain numbers alone, parsed in pieces by polars; other files are left to the strict parser."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,7 +23,8 @@ LARGE_BYTES = 64 << 20  # of rows; for fewer, importing polars takes longer than
 ROW_BYTES = 1 << 22  # of the longest row
 PIECE_BYTES = 16 << 20  # parsed together, up to the end of a row; with fewer the parser's threads wait more often
 BUFFER_BYTES = 1 << 16  # read at once to find the end of a row
-LEAST_PIECES = 24  # and at least eight for each process, so that threads and processes end at about the same time
+# Of a file, or for each process if that is more: so that threads and processes end at about the same time.
+LEAST_PIECES, PIECES_PER_PROCESS = 24, 8
 BOM = b"\xef\xbb\xbf"
 
 Facts = tuple[int, Array]  # of a piece: the number of its rows, and the smallest and largest number of each column
@@ -32,7 +35,7 @@ class _NotPlainError(Exception):
 
 
 class PlainText(FileColumns):
-    """Columns of numbers in a large text file; pieces that other processes parsed are parsed here when they are read.
+    """Columns of numbers in a large text file; pieces of other processes are parsed here when first read, and kept.
 
     Args:
         source: The file.
@@ -93,10 +96,11 @@ def open_plain(
     large_bytes: int = LARGE_BYTES,
     piece_bytes: int = PIECE_BYTES,
 ) -> PlainText | None:
-    """Read columns of numbers from a text file that is large, holds plain numbers alone, and all of them are wanted.
+    """Read columns of numbers from a large text file of plain numbers alone, if all its columns are wanted.
 
     The numbers are those of the strict parser, bit for bit: each decimal is rounded to the nearest float64. Every
-    process must call it. Each parses its own range of bytes, and they exchange the numbers of rows they found.
+    process must call it. Each parses the pieces that begin in its own range of bytes, and they exchange for each piece
+    the number of its rows and the ends of its columns.
 
     Args:
         source: The file.
@@ -114,7 +118,8 @@ def open_plain(
     rows_bytes = source.size - start
     if rows_bytes < large_bytes or len(set(positions)) < width:  # other columns would have to be numbers too
         return None
-    cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // max(LEAST_PIECES, 8 * rank_and_size()[1]))))
+    pieces = max(LEAST_PIECES, PIECES_PER_PROCESS * rank_and_size()[1])
+    cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // pieces)))
 
     def parse(piece: int) -> list[Part]:
         return _parse(source, cuts[piece], cuts[piece + 1], delimiter, width, positions)
@@ -126,7 +131,7 @@ def open_plain(
 
 
 def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
-    """Return the bytes at which pieces begin, and the end; empty if a row is too long for the strict parser."""
+    """Return the bytes where pieces begin, and the end; empty if a row at a cut is too long for the strict parser."""
     cuts = [start]
     with source.path.open("rb", buffering=BUFFER_BYTES) as file:
         while cuts[-1] < source.size:
@@ -141,7 +146,7 @@ def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
 def _parse_all(
     parse: Callable[[int], list[Part]], pieces: Sequence[int], columns: int
 ) -> tuple[dict[int, list[Part]], dict[int, Facts] | None]:
-    """Return the chunks of rows of some pieces, and their facts; ``None`` for these if a piece is not plain."""
+    """Return the chunks of rows of some pieces, and their facts, or ``None`` for the facts if a piece is not plain."""
     parsed: dict[int, list[Part]] = {}
     facts: dict[int, Facts] = {}
 
@@ -151,9 +156,10 @@ def _parse_all(
         facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, columns, 2))
 
     try:
-        # polars parses in threads of its own, for which a thread here waits. With two for each of them, the parser has
-        # another piece while one is read from the file or looked through. The main thread, in which signals raise
-        # exceptions, never parses, so that ``_parse`` cannot mistake such an exception for one of polars.
+        # polars parses in threads of its own, usually as many as torch has, for which a thread here waits. With twice
+        # as many here, the parser has another piece while one is read from the file or looked through. As they are at
+        # least two, the main thread, in which signals raise exceptions, does not parse here, and ``_parse`` cannot
+        # mistake such an exception for one of polars.
         share_out(read, [pieces], 2 * torch.get_num_threads())
     except _NotPlainError:  # pieces that are not yet parsed are skipped
         return parsed, None
@@ -168,6 +174,8 @@ def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, po
         file.seek(start)
         text = file.read(stop - start)
     source.require_same_so_far()
+    if len(text) != stop - start:  # a cut cell would be another number
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
     # A carriage return alone ends a row for the strict parser, but polars ignores it after a cell. It also ignores a
     # byte order mark before the first cell.
     if (b"\r" in text and text.count(b"\r") != text.count(b"\r\n")) or text.startswith(BOM):

@@ -53,7 +53,7 @@ class CurveModule(pl.LightningModule, ABC):
         evaluated_loss: The loss of the points that were validated or tested last.
         is_fitting: Whether the latest ``setup`` was for a fit.
         has_small_batches: Whether every process computes each update from all rows of the batch.
-        is_stopped: Called after each update of a block: whether to end the block early, the same on all processes.
+        is_stopped: Called after each span of updates of a block: whether to end it early, the same on all processes.
         on_scanned: Called after each batch of a pass before the first update, with its number, the number of batches,
             and its rows.
     """

@@ -58,6 +58,17 @@ def test_wrong_ends_are_refused(command: Command, case: str) -> None:
     assert words in done.err
 
 
+def test_a_column_with_the_name_of_a_field_is_read_without_its_statistics(tmp_path: Path) -> None:
+    """A column ``a.b`` beside a field b of a column a is itself: statistics name both alike, and are not used."""
+    field = pa.StructArray.from_arrays([pa.array(100 * Y)], ["b"])
+    parquet.write_table(pa.table({"x": X, "a": field, "a.b": Y}), tmp_path / "a.parquet")
+    table = Table(str(tmp_path / "a.parquet"), ["x", "a.b"])
+    assert table.extremes() is None
+    found = list[list[float]]()
+    table.scan(0, 100, lambda _, part: found.append(part[1].tolist()))
+    assert [value for part in found for value in part] == Y.tolist()
+
+
 def test_a_group_is_refused_where_its_last_row_is_decoded(tmp_path: Path) -> None:
     """A scan that begins within a row group decodes all of it and checks its ends; one that begins later does not."""
     table = Table(write(tmp_path / "a.parquet", 60, {60.25: 1000.0}), ["x", "y"])

@@ -207,6 +207,19 @@ def test_signals_around_a_run_are_reported_by_it_or_wait() -> None:
         assert signals.stop == signal.SIGTERM
 
 
+def test_a_signal_while_others_end_does_not_say_that_an_update_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the run a process may wait for others; a signal then ends it with the truth about what was saved."""
+    monkeypatch.setattr("regression.runs.signals.SECONDS_TO_UPDATE", 0.1)
+    left: list[Outcome] = []
+    leave: Callable[[Outcome], None] = left.append
+    with Signals(leave) as signals:
+        with signals.in_effect():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.4)
+    assert left[0].line == "stopped by SIGTERM; the run had come to its end"
+
+
 def test_handlers_are_restored() -> None:
     """After a run the calling program has its own handlers again."""
     before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
