@@ -34,8 +34,8 @@ def renew_store(seconds: float) -> Any:
     """In a process that torchrun has started again, replace torchrun's store by one of this start.
 
     torchrun keeps one store over all starts, and in it the addresses of processes that have ended: a process that reads
-    such an address before its owner has written the new one waits there in vain. With several nodes the store stays, because each node counts
-    its starts by itself.
+    such an address before its owner has written the new one waits there in vain. With several nodes the store stays,
+    because each node counts its starts by itself.
 
     Args:
         seconds: Longest time to wait for the first process.
