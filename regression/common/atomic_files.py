@@ -18,7 +18,7 @@ from typing import IO
 
 from regression.common.errors import SaveError, UsageError
 
-__all__ = ["open_whole", "saving", "sweep", "write_new", "write_whole"]
+__all__ = ["open_whole", "remove_temporary_files", "saving", "write_new", "write_whole"]
 
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{12})\.(\d{1,10})\.[0-9a-f]{8}\.tmp")
 SECONDS_PER_DAY = 86_400.0
@@ -96,7 +96,7 @@ def write_new(target: Path, content: bytes, name: str, exists: str, advice: str)
         raise UsageError(message) from None
 
 
-def sweep(folder: Path) -> None:
+def remove_temporary_files(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote.
 
     Whether a process of another system still runs cannot be found out: its file is removed a day after its last write.

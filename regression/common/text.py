@@ -17,6 +17,7 @@ __all__ = [
     "harmless_cell",
     "left_out",
     "printable",
+    "shortest",
     "shown_path",
     "spell_out_characters",
     "without_secret",
@@ -40,6 +41,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         plural: Its plural, if that is not the singular with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def shortest(number: float) -> str:
+    """Return a number with as few digits as distinguish it from all other float64 numbers, such as ``2`` or ``0.1``."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def did_you_mean(

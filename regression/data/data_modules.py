@@ -84,8 +84,8 @@ class PointsDataModule(pl.LightningDataModule, ABC):
         return None
 
     @property
-    def columns(self) -> dict[str, Any]:
-        """Names, times and source of the columns, for the fit's report."""
+    def origin_fields(self) -> dict[str, Any]:
+        """Names, times and source of the columns, as fields of a fit's ``Origin``."""
         source = self.provenance
         return {"axes": self.axes, "source": source, "x_time": self.x_time, "y_time": self.y_time}
 

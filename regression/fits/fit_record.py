@@ -86,7 +86,7 @@ class FitRecord:
         self.model, self.name, self.absolute_sigma, self.level = model, name, absolute_sigma, level
         self.least_squares = LeastSquares(model, estimator=estimator)
         self.origin: Origin | None = None
-        self._columns: dict[str, Any] = {}
+        self._origin_fields: dict[str, Any] = {}
         self._origin_weights: Tensor | None = None  # weights to which the losses and notes of the origin belong
         self._fit: Fit | None = None
         self._fitted: tuple[Tensor, Any] | None = None  # weights and domain to which this fit belongs
@@ -110,7 +110,9 @@ class FitRecord:
         with torch.no_grad():
             model.coefficients.copy_(moved if is_near else torch.zeros_like(moved))
 
-    def begin(self, frame: Frame, omitted: int, has_sigma_x: bool, is_resumed: bool, **columns: Any) -> None:
+    def begin(
+        self, frame: Frame, omitted: int, has_sigma_x: bool, is_resumed: bool, origin_fields: dict[str, Any]
+    ) -> None:
         """Reset the sums for a new fit; reset the origin too, unless an interrupted fit is resumed.
 
         A run that is resumed after its last update writes checkpoints of the loaded weights, which keep their origin.
@@ -120,16 +122,16 @@ class FitRecord:
             omitted: Number of rows that were left out.
             has_sigma_x: Whether x has errors too.
             is_resumed: Whether the weights and the origin are those of an interrupted fit of the same points.
-            columns: Fields of the origin for the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
+            origin_fields: Fields of the origin for the columns: ``axes``, ``source``, ``x_time`` and ``y_time``.
         """
         self.least_squares.begin(frame, omitted, has_sigma_x)
-        self._columns = columns
-        self.origin = replace(self.origin, **columns) if self.origin is not None and is_resumed else None
+        self._origin_fields = origin_fields
+        self.origin = replace(self.origin, **origin_fields) if self.origin is not None and is_resumed else None
         self._fit = self._fitted = None
 
     def set_origin(self, origin: Origin) -> None:
         """Set how the weights are found, while updates still change them."""
-        self.origin, self._origin_weights, self._fitted = replace(origin, **self._columns), None, None
+        self.origin, self._origin_weights, self._fitted = replace(origin, **self._origin_fields), None, None
 
     def pin(self) -> None:
         """Record that the losses and notes of the origin are those of the present weights."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import accumulate
 from operator import mul
 
-from regression.common.text import UNDETERMINED, counted, left_out
+from regression.common.text import UNDETERMINED, counted, left_out, shortest
 from regression.curves.basis import recur
 from regression.curves.change_of_basis import center_and_scale
 from regression.curves.decimals import dot, precise, times
@@ -99,8 +99,8 @@ def _kept_notes(solution: Solution, names: Sequence[str]) -> list[str]:
     if solution.within is None or not solution.within.constraints.count:
         return []
     own, name_of = solution.within.constraints, dict(zip(solution.powers, names, strict=True))
-    equations = [f"{name_of[power]} = {value:g}" for power, value in own.fixed]
-    equations += [f"f({x:g}) = {y:g}" for x, y in own.through]
+    equations = [f"{name_of[power]} = {shortest(value)}" for power, value in own.fixed]
+    equations += [f"f({shortest(x)}) = {shortest(y)}" for x, y in own.through]
     return [f"kept and not fitted: {', '.join(equations)}"]
 
 
@@ -119,8 +119,8 @@ def _digit_notes(solution: Solution) -> list[str]:
     few = {name: value for name, value in digits.items() if value < SHOWN_DIGITS}
     if not few:
         return []
-    parts = [f"{max(value, 0):.0f} of the {name}" for name, value in few.items()]
-    return [f"about so many digits are certain, at the worst: {', '.join(parts)}; the others are rounding"]
+    parts = [f"about {max(value, 0):.0f} of the {name}" for name, value in few.items()]
+    return [f"few digits are certain: {', '.join(parts)}; the others are rounding"]
 
 
 def _covariance_notes(solution: Solution) -> list[str]:

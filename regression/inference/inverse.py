@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
+from regression.common.text import shortest
 from regression.curves.decimals import Vector, precise
 from regression.inference.exact_curve import ExactCurve, value, vanishes
 from regression.inference.places import ERRORS_UNKNOWN, Place, Places, roots
@@ -122,24 +123,24 @@ def _reaches(place: Place, x_range: tuple[float, float]) -> bool:
 
 def _notes(places: list[Place], y: float, crossings: Places, shown: Callable[[float], str]) -> list[str]:
     """Return notes on intervals without an end, of several x or of none, and on why there is no interval."""
-    notes = []
+    notes, level = [], shortest(y)
     if not places:
-        notes.append(f"the curve does not come within its errors of y = {y:g} on the fitted range")
+        notes.append(f"the curve does not come within its errors of y = {level} on the fitted range")
         if crossings:
             at = ", ".join(shown(place.x) for place in crossings if place.x is not None)
-            notes.append(f"the curve is {y:g} outside of the fitted points alone, at x = {at}")
+            notes.append(f"the curve is {level} outside of the fitted points alone, at x = {at}")
     for place in {(place.ci_lower, place.ci_upper): place for place in places}.values():
         inside = sum((other.ci_lower, other.ci_upper) == (place.ci_lower, place.ci_upper) for other in places)
         low, high = math.isinf(place.ci_lower or 0), math.isinf(place.ci_upper or 0)
         if low and high:
-            notes.append(f"no x is ruled out by y = {y:g}: the curve may be flat")
+            notes.append(f"no x is ruled out by y = {level}: the curve may be flat")
         elif low or high:
-            notes.append(f"an interval of y = {y:g} is half-open: the curve may not rise or fall beyond the points")
+            notes.append(f"an interval of y = {level} is half-open: the curve may not rise or fall beyond the points")
         if inside > 1:
-            notes.append(f"the intervals of {inside} x of y = {y:g} are one: they cannot be distinguished")
+            notes.append(f"the intervals of {inside} x of y = {level} are one: they cannot be distinguished")
         if place.x is None and place.ci_lower is not None and place.ci_upper is not None:
             notes.append(
-                f"from {shown(place.ci_lower)} to {shown(place.ci_upper)} the curve is within its errors of {y:g}"
+                f"from {shown(place.ci_lower)} to {shown(place.ci_upper)} the curve is within its errors of {level}"
             )
     return notes
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
+from regression.common.text import shortest
 from regression.curves.decimals import precise
 from regression.inference.exact_curve import ExactCurve
 from regression.inference.real_roots import real_roots
@@ -86,11 +87,12 @@ def roots(
         zeros = real_roots(shifted.coefficients)
         kinds = {1: "rising", -1: "falling", 0: "touching"}
         places, notes = _places(shifted, zeros, kinds, factor, x_range, shown)
+    at = shortest(level)
     if not zeros:
         is_zero = all(part == 0 for part in shifted.coefficients)
-        notes = [f"the curve is {level:g} at every x" if is_zero else f"the curve does not reach {level:g} at any x"]
+        notes = [f"the curve is {at} at every x" if is_zero else f"the curve does not reach {at} at any x"]
     notes += [
-        f"the curve touches {level:g} at x = {shown(place.x)} without crossing: there is no error to first order"
+        f"the curve touches {at} at x = {shown(place.x)} without crossing: there is no error to first order"
         for place in places
         if place.x is not None and place.kind == "touching"
     ]

@@ -76,6 +76,9 @@ class LastCheckpoint(ModelCheckpoint):
         every_n_updates: Write it after that many updates too; by default it is written within an epoch only after
             ``every_seconds``.
         every_seconds: Longest time in seconds that a killed run can lose.
+
+    Attributes:
+        has_saved: Whether this run has written it.
     """
 
     def __init__(self, every_n_updates: int | None = None, every_seconds: float = 60.0) -> None:
@@ -86,7 +89,7 @@ class LastCheckpoint(ModelCheckpoint):
             raise UsageError(f"checkpoint.every_seconds must be positive, got {every_seconds}")
         self.every_n_updates, self.every_seconds = every_n_updates, every_seconds
         self._saved_update, self._saved_time, self._next_check = 0, 0.0, 0
-        self._has_saved = False
+        self.has_saved = False
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load nothing: the file of the interrupted run is not one of this run.
@@ -107,12 +110,12 @@ class LastCheckpoint(ModelCheckpoint):
             return
         trainer.save_checkpoint(Path(self.dirpath or "", "last.ckpt"))
         self._saved_update, self._saved_time = trainer.global_step, time.monotonic()
-        self._has_saved = True
+        self.has_saved = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start to count updates and seconds."""
         self._saved_update, self._saved_time, self._next_check = trainer.global_step, time.monotonic(), 0
-        self._has_saved = False
+        self.has_saved = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -152,5 +155,5 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it if this run made no epoch because it was resumed from a checkpoint after the last update."""
-        if trainer.global_step and not self._has_saved:
+        if trainer.global_step and not self.has_saved:
             self.save(trainer)

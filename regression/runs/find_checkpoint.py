@@ -87,4 +87,4 @@ def remove_partial(root: str) -> None:
     """
     for pattern in ("lightning_logs/version_*", "lightning_logs/version_*/checkpoints", "checkpoints"):
         for folder in Path(root).glob(pattern):
-            atomic_files.sweep(folder)
+            atomic_files.remove_temporary_files(folder)

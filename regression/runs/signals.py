@@ -115,18 +115,28 @@ class Signals:
     @contextmanager
     def in_effect(self) -> Iterator[None]:
         """Let signals end the run: within this context they raise ``Stopped``, also those that came before it."""
-        self.is_deferring = False
+        self.is_deferring, saved = False, RUN_ENDED
         try:
             self.require_none()
             yield
+        except Stopped as stopped:
+            saved = stopped.saved
+            raise
         finally:
-            self.is_deferring = True
-            if not self.saved.startswith("saved"):
-                self.saved = RUN_ENDED
+            self.is_deferring, self.saved = True, saved
 
     def defer(self) -> None:
         """Make signals take effect only at the end of the update from now on."""
         self.is_deferring = True
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Let a checkpoint be written: only a second Ctrl-C ends the process meanwhile."""
+        self.is_saving = True
+        try:
+            yield
+        finally:
+            self.is_saving = False
 
     def require_none(self, *saved: str) -> None:
         """End the run if a signal was received that has not taken effect; ``saved`` is as in ``Stopped``."""
@@ -215,6 +225,11 @@ class StopAtUpdate(Callback):
         """Check for signals, because a validation can be long; a resumed run begins it again."""
         self._check(trainer)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where the state is: a signal may end the process while the files of the fit are written."""
+        if self.signals.is_deferring:
+            self.signals.saved = _saved_line(trainer)
+
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove the checkpoints that a requeued job was resumed from: another job here would resume from them too."""
         resumed = Path(trainer.ckpt_path or "")
@@ -236,20 +251,28 @@ class StopAtUpdate(Callback):
 
     def _save(self, trainer: pl.Trainer) -> str:
         """Save the state after the latest update, and return a line that says where."""
-        self.signals.is_saving, made = True, counted(trainer.global_step, "update")
-        try:
-            for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, LastCheckpoint):
-                    callback.save(trainer)
-                    path = shown_path(Path(callback.dirpath or "", "last.ckpt"))
-                    return f"saved after {made}: go on with --ckpt_path {path}"
-            return f"not saved after {made}: checkpoints are switched off"
-        finally:
-            self.signals.is_saving = False
+        with self.signals.saving():
+            for last in _last_checkpoints(trainer):
+                last.save(trainer)
+        return _saved_line(trainer)
 
     def _save_and_go_on(self, trainer: pl.Trainer) -> None:
         if self._connector is not None and self._connector.requeues():
-            self._connector.requeue()
+            with self.signals.saving():
+                self._connector.requeue()
         saved = self._save(trainer)
         if trainer.is_global_zero:
             print_line(f"SIGUSR1; {saved}")
+
+
+def _last_checkpoints(trainer: pl.Trainer) -> list[LastCheckpoint]:
+    return [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint)]
+
+
+def _saved_line(trainer: pl.Trainer) -> str:
+    """Return a line that says where the state after the latest update was saved."""
+    made = counted(trainer.global_step, "update")
+    for last in _last_checkpoints(trainer):
+        if last.has_saved:
+            return f"saved after {made}: go on with --ckpt_path {shown_path(Path(last.dirpath or '', 'last.ckpt'))}"
+    return f"not saved after {made}: checkpoints are switched off"

@@ -169,7 +169,7 @@ class Regression(CurveModule):
         data, is_resumed, rows = run_data(self.trainer), self.progress.is_resumed, self.loader.rows
         if is_resumed:
             require_same_times(self.record.origin, data)
-        self.record.begin(frame, rows.omitted, rows.has_sigma_x, is_resumed, **({} if data is None else data.columns))
+        self.record.begin(frame, rows.omitted, rows.has_sigma_x, is_resumed, {} if data is None else data.origin_fields)
         self.engine.begin()
 
     def _require_data(self) -> None:

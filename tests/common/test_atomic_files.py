@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regression.common import atomic_files
-from regression.common.atomic_files import open_whole, sweep, writer
+from regression.common.atomic_files import open_whole, remove_temporary_files, writer
 
 DAY = 24 * 60 * 60
 
@@ -112,7 +112,7 @@ def test_only_files_of_processes_known_to_be_gone_are_swept(tmp_path: Path) -> N
         (tmp_path / name).touch()
     for digit, age in (("2", DAY + 100), ("5", DAY - 100)):
         os.utime(tmp_path / f".a.{other}.{gone.pid}.{digit * 8}.tmp", times=(time.time() - age,) * 2)
-    sweep(tmp_path)
+    remove_temporary_files(tmp_path)
     assert set(os.listdir(tmp_path)) == kept
 
 

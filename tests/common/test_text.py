@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import regression
-from regression.common.text import did_you_mean, spell_out_characters
+from regression.common.text import did_you_mean, shortest, spell_out_characters
 
 SIGNS = "σ² ± − … ← χ ³ é 中"
 SPELLED = {
@@ -68,3 +68,9 @@ def test_a_report_is_readable_on_any_terminal(monkeypatch: pytest.MonkeyPatch, e
     assert "residual sigma" in shown
     assert "<- chosen" in shown
     assert not [word for word in shown.split() if "\\" in word]
+
+
+@pytest.mark.parametrize("text", ["2", "-0.1", "1234567.25", "1e+22", "2010.4567891", "5e-324"])
+def test_the_shortest_digits_are_those_that_were_typed(text: str) -> None:
+    """A number of at most 15 digits is written with the digits that a user typed."""
+    assert shortest(float(text)) == text

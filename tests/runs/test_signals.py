@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
 
+import regression
 from regression.common.errors import Stopped
 from regression.descent import updates as descent
 from regression.fits.least_squares import LeastSquares
+from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.checkpoint_file import read_checkpoint
 from regression.runs.processes import Outcome
-from regression.runs.signals import Signals
+from regression.runs.signals import Signals, StopAtUpdate
 from regression.training.regression import Regression
 from tests.support.command import ROOT, Command, Run, config
 from tests.support.processes import FIT, ended, numbers, started, wait_for
@@ -218,6 +221,31 @@ def test_a_signal_while_others_end_does_not_say_that_an_update_is_lost(monkeypat
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.4)
     assert left[0].line == "stopped by SIGTERM; the run had come to its end"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")  # advice for other models
+@pytest.mark.parametrize(
+    ("is_saving", "words"),
+    [(True, "saved after 3 updates: go on with --ckpt_path "), (False, "not saved after 3 updates: checkpoints are ")],
+)
+def test_a_signal_after_the_last_update_says_where_the_state_is(tmp_path: Path, is_saving: bool, words: str) -> None:
+    """While report and figure are written a signal may end the process: its line says that no update is lost."""
+    seen: list[str] = []
+
+    class Writer(Callback):
+        def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            seen.append(signals.saved)
+
+    with Signals(lambda _: None) as signals, signals.in_effect():
+        callbacks = [Writer(), StopAtUpdate(signals), *([LastCheckpoint()] if is_saving else [])]
+        trainer = Trainer(
+            max_epochs=3, callbacks=callbacks, enable_checkpointing=is_saving, logger=False, default_root_dir=tmp_path,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        trainer.fit(regression.LineRegression(), regression.ArrayDataModule([0.0, 1, 2], [1.0, 2, 2]))
+    assert seen[0].startswith(words)
+    assert not is_saving or Path(seen[0].split()[-1]).is_file()
+    assert signals.saved == "the run had come to its end"
 
 
 def test_handlers_are_restored() -> None:
