@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from regression.common.errors import DataError
 from regression.common.row_ranges import part_cuts
 from regression.common.time_scale import DURATIONS, shown_instant
 from regression.common.times import MISSING, kind_of, nanoseconds
+from regression.readers.clock import Clock
 from regression.readers.columns import SERIES, Array, FileColumns, Part, Wanted, find_columns
 from regression.readers.series_names import Labels
 from regression.readers.source import Source
@@ -34,24 +36,29 @@ class BatchColumns(FileColumns):
     """
 
     def __init__(self, source: Source, wanted: Wanted, schema: Any) -> None:
-        self.source, self._labels, self._clock = source, wanted.labels, wanted.clock
+        self.source = source
         known = column_fields(schema)
         names = [name for name, _, _ in known]
         found = [known[k] for k in find_columns(source.path, names, wanted)]
         self.headings = [name for name, _, _ in found]
         self._paths = [path for _, path, _ in found]
-        self._titles = [f"{source.path}: column {name!r}" for name in self.headings]
-        self._roles = [wanted.role(at) for at in range(len(found))]
         self.has_texts, self.has_times = _holds_texts(found[-1][2]), False
-        for title, role, (_, _, kind) in zip(self._titles, self._roles, found, strict=True):
-            if role == SERIES and self.has_texts:
-                continue
-            times = None if wanted.clock is None or role == SERIES else kind_of(kind)
-            if times is None and not _is_number(kind):
+        self._conversions: list[Callable[[Any], Array]] = []
+        for at, (name, _, kind) in enumerate(found):
+            title, role = f"{source.path}: column {name!r}", wanted.role(at)
+            clock = None if role == SERIES else wanted.clock
+            times = None if clock is None else kind_of(kind)
+            if times is None and not _is_number(kind) and not (role == SERIES and self.has_texts):
                 raise DataError(f"{title} must hold numbers, got type {kind}: {CONVERT}")
-            if wanted.clock is not None and role != SERIES:
-                wanted.clock.expect(title, role, times)
+            if clock is not None:
+                clock.expect(title, role, times)
             self.has_times |= times is not None
+            labels = wanted.labels if role == SERIES else None
+            self._conversions.append(
+                _conversion(title, kind, labels)
+                if clock is None or times is None
+                else partial(_of_times, title, role, clock)
+            )
         self._begun: dict[int, Iterator[tuple[int, Part]]] = {}  # the rest of a group, by its first row
 
     @property
@@ -77,14 +84,9 @@ class BatchColumns(FileColumns):
                         self._begun = {start: chain([(first, columns)], batches)}
                     break
 
-    def _numbers(self, columns: list[Any]) -> Part:
+    def _numbers(self, columns: Iterable[Any]) -> Part:
         """Return columns as numbers."""
-        return [
-            self._clock.numbers(title, role, nanoseconds(title, column))
-            if self._clock is not None and role != SERIES and kind_of(column.type) is not None
-            else _numbers(title, column, self._labels)
-            for title, role, column in zip(self._titles, self._roles, columns, strict=True)
-        ]
+        return [convert(column) for convert, column in zip(self._conversions, columns, strict=True)]
 
     def _decode_rows(self, start: int, stop: int) -> Iterator[tuple[int, Part]]:
         """Yield batches of the groups that contain the rows, with their first rows; decode small groups together."""
@@ -137,7 +139,7 @@ class ArrowColumns(BatchColumns):
             batch.validate(full=True)  # offsets and indices in a damaged file may point outside of its buffers
             for low, high in pairwise(part_cuts(0, batch.num_rows)):
                 rows = batch.slice(low, high - low)
-                yield self._numbers([field_in(rows.column(fields.index(top)), names) for top, *names in self._paths])
+                yield self._numbers(field_in(rows.column(fields.index(top)), names) for top, *names in self._paths)
 
 
 def column_fields(schema: Any) -> list[tuple[str, list[Any], Any]]:
@@ -159,9 +161,11 @@ def column_fields(schema: Any) -> list[tuple[str, list[Any], Any]]:
 
 def field_in(column: Any, names: list[str]) -> Any:
     """Return the nested field of a column at a path of names; null where a structure is null."""
+    if not names:
+        return column
     from pyarrow import compute
 
-    return compute.struct_field(column, names) if names else column
+    return compute.struct_field(column, names)
 
 
 def _is_number(kind: Any) -> bool:
@@ -183,20 +187,32 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(value) or types.is_large_string(value))
 
 
-def _numbers(title: str, column: Any, labels: Labels | None) -> Array:
-    """Return an Arrow array as numbers: NaN for nulls, codes for texts; floats without nulls are not copied."""
+def _conversion(title: str, kind: Any, labels: Labels | None) -> Callable[[Any], Array]:
+    """Return a function that converts Arrow arrays of a type to numbers: NaN for nulls, codes for texts."""
     from pyarrow import types
 
-    if labels is not None and _is_text(column.type):
-        return labels.codes(column)
-    if labels is not None and kind_of(column.type) not in (None, DURATIONS):
-        return labels.codes(_as_texts(title, column))
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if types.is_floating(column.type):
-        return as_contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else view(column)
-    if types.is_decimal(column.type):
-        return _of_decimals(title, column)
+    if labels is not None and _is_text(kind):
+        return labels.codes
+    if labels is not None and kind_of(kind) not in (None, DURATIONS):
+        return lambda column: labels.codes(_as_texts(title, column))
+    if types.is_dictionary(kind):
+        convert = _conversion(title, kind.value_type, None)
+        return lambda column: convert(column.dictionary_decode())
+    if types.is_floating(kind):
+        return partial(_of_floats, title)
+    return partial(_of_decimals if types.is_decimal(kind) else _of_integers, title)
+
+
+def _of_times(title: str, role: str, clock: Clock, column: Any) -> Array:
+    return clock.numbers(title, role, nanoseconds(title, column))
+
+
+def _of_floats(title: str, column: Any) -> Array:
+    """Return floats, NaN for nulls; without nulls they are not copied."""
+    return as_contiguous(title, column.to_numpy(zero_copy_only=False)) if column.null_count else view(column)
+
+
+def _of_integers(title: str, column: Any) -> Array:
     values = as_float64(title, column.fill_null(0).to_numpy(zero_copy_only=False))
     return np.where(column.is_null(), np.nan, values) if column.null_count else values
 

@@ -41,7 +41,7 @@ class ParquetColumns(BatchColumns):
         """Yield the columns of batches; opens the file anew, because several threads cannot share a reader."""
         paths = [(self._tops[k], names) for k, (_, *names) in enumerate(self._paths)]
         columns = (
-            self._numbers([field_in(batch.column(name), names) for name, names in paths])
+            self._numbers(field_in(batch.column(name), names) for name, names in paths)
             for batch in self._batches(groups)
         )
         return columns if self._stated is None else self._stated.check(columns, groups.start)
