@@ -5,6 +5,7 @@ Imports of the package are within functions: pytest's first process only hands t
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tests.support.command import Command, Run
+
+
+ONE_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)  # a PNG file
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,12 +58,21 @@ def fit_float32(x: Tensor, y: Tensor) -> None:
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Run the command in this process, in a folder of the test's own."""
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> Command:
+    """Run the command in this process, in a folder of the test's own.
+
+    Drawing takes half of the time of a short run, so only tests marked ``figures`` have their figures drawn; other
+    figures are composed, and their files hold one pixel.
+    """
     from regression.cli import main
+    from regression.figures import figure
     from tests.support.command import Run, versions
 
     monkeypatch.chdir(tmp_path)
+    if not request.node.get_closest_marker("figures"):
+        monkeypatch.setattr(figure, "figure_file", lambda *_: ONE_PIXEL)
 
     def run(*args: str) -> Run:
         before = versions(tmp_path)

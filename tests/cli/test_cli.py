@@ -31,6 +31,7 @@ def test_help_of_a_model_is_its_docstring(command: Command) -> None:
         assert text in done.out
 
 
+@pytest.mark.figures
 def test_a_run_leaves_its_files(command: Command) -> None:
     """A fit writes its configuration, both checkpoints, the fit as JSON and text, and a figure, to a new folder."""
     first, second = command(*LINE), command(*LINE)

@@ -296,6 +296,7 @@ def test_diagnostics_need_errors() -> None:
         draw_diagnostics(fit([1, 2], [1, 3]), points, "")
 
 
+@pytest.mark.figures
 def test_the_command_writes_the_files_that_are_asked_for(command: Command) -> None:
     """``--figure`` sets more files, size and diagnostics; ``plot`` draws again, and overwrites nothing."""
     np.savetxt("a.csv", np.c_[X, Y], delimiter=",", header="Time (s),U", comments="")

@@ -40,6 +40,7 @@ def test_a_long_run_draws_three_more_figures(total: float, updates: tuple[int, .
     assert updates_to_draw(total) == updates
 
 
+@pytest.mark.figures
 def test_figures_during_a_run_go_through_the_origin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an intercept the lines drawn during a run go through the origin, as the last one does."""
     drawn = []

@@ -50,6 +50,7 @@ def ask(address: str, path: str, body: Any = None) -> Any:
     pytest.fail(f"no answer to {path}")
 
 
+@pytest.mark.figures
 def test_server_shows_scalars_image_text_and_hyperparameters(address: str) -> None:
     """The server shows loss and coefficients by update, a figure, the report, and a metric of the run."""
     for tag, last in (("Loss%2Ftrain", 0.27754354), ("coefficients%2Fslope", 1.0747765)):

@@ -157,6 +157,7 @@ def test_a_figure_that_fails_leaves_the_fit(
     assert (done.folder / "fit.txt").read_text() in done.out
 
 
+@pytest.mark.figures
 @pytest.mark.skipif(shutil.which("latex") is not None, reason="LaTeX is installed")
 def test_a_style_that_needs_latex_leaves_the_fit(command: Command) -> None:
     """With a ``matplotlibrc`` for LaTeX, on a machine without it, only the figure is missing."""

@@ -86,6 +86,7 @@ def test_a_signal_stops_after_the_update(command: Command, name: str, signum: in
     require_cut(args, whole, cut, updates, command)
 
 
+@pytest.mark.figures
 def test_ctrl_c_leaves_report_and_figure_of_the_updates_made(command: Command) -> None:
     """After Ctrl-C ``fit.txt`` and ``fit.png`` are those of the updates made, and say so; there is no ``fit.json``."""
     with pytest.MonkeyPatch.context() as patch:

@@ -64,6 +64,7 @@ def result(run: Run, name: str = "series.parquet") -> pa.Table:
     return parquet.read_table(run.folder / name)
 
 
+@pytest.mark.figures
 def test_command_writes_a_row_for_each_series(command: Command, tmp_path: Path) -> None:
     """The file has the numbers of ``fit_series`` bit for bit, null where undetermined; report and JSON say so."""
     points = table(is_determined=False)
@@ -91,6 +92,7 @@ def test_command_writes_a_row_for_each_series(command: Command, tmp_path: Path) 
     assert not (run.folder / "checkpoints").exists()
 
 
+@pytest.mark.figures
 def test_few_series_have_a_panel_each_and_a_line_each(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -261,6 +261,7 @@ def test_the_weights_of_an_m_estimate_are_written_with_its_rows(tmp_path: Path, 
     assert regression.fit(*STACKLOSS).diagnostics(*STACKLOSS).robust_weight.tolist() == [1.0] * 21
 
 
+@pytest.mark.figures
 def test_a_line_with_errors_in_x_has_bars_across_and_no_leverages(tmp_path: Path, command: Command) -> None:
     """The figure has error bars along x and y and the method as its title; York's line has no leverages."""
     table = write_csv(tmp_path / "york.csv", x=X, y=Y, sx=1 / np.sqrt(WX), sy=1 / np.sqrt(WY))
