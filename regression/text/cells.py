@@ -1,17 +1,19 @@
 """Cells of text as numbers in all notations that are accepted, and the messages for cells that are no numbers."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from regression.common.arrays import MAX_EXACT
 from regression.common.text import counted
 from regression.common.time_scale import UTC
 from regression.readers.columns import Array
 from regression.readers.dialect import BLANKS, Dialect
 from regression.text.lines import TOO_LONG
 
-__all__ = ["NoNumber", "as_numbers", "explain", "marks_to_nan", "refusal"]
+__all__ = ["NoNumber", "as_numbers", "explain", "has_large", "marks_to_nan", "refusal"]
 
 ONE_EACH = "give every row one cell for each column, and numbers a decimal point"
 WIDER = "give --data.widths of all columns, or correct the row"
@@ -40,6 +42,7 @@ ADVICE = {  # by the form of a cell; \s also matches narrow and non-breaking spa
 NUMBER = r"^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf|infinity))$"
 # Double precision as Fortran writes it, with a decimal point or a sign after the letter: 1D5 may be a name.
 FORTRAN = r"^([-+]?(?:\d+\.\d*|\.\d+))[dDqQ]([-+]?\d{1,4})$|^([-+]?\d+)[dDqQ]([-+]\d{1,4})$"
+LONG_WHOLE = r"^[-+]?\d{16,}$"  # a whole number that float64 may round
 FORTRAN_E = r"\1\3E\2\4"
 BLANK_SIGNS = r" \x{a0}\x{2009}\x{202f}"  # space, no-break space, thin space, narrow no-break space
 
@@ -50,7 +53,7 @@ class NoNumber(Exception):  # noqa: N818  # internal: always caught in this wing
     Args:
         row: Its row among the given cells, from 0.
         cell: Its text.
-        reason: What is wrong with a text in the form of an instant.
+        reason: What is wrong with a whole number, or with a text in the form of an instant.
     """
 
     def __init__(self, row: int, cell: str, reason: str = "") -> None:
@@ -66,7 +69,7 @@ def as_numbers(cells: Any, dialect: Dialect) -> Array:
         dialect: How they write numbers.
 
     Raises:
-        NoNumber: If a cell is neither a number nor missing.
+        NoNumber: If a cell is neither a number nor missing, or a whole number whose digits float64 does not keep.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -78,7 +81,18 @@ def as_numbers(cells: Any, dialect: Dialect) -> Array:
     if compute.any(wrong).as_py():
         row = compute.index(wrong, True).as_py()
         raise NoNumber(row, cells[row].as_py())
-    return marks_to_nan(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
+    numbers = marks_to_nan(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
+    if has_large(numbers):
+        for row in np.flatnonzero(compute.match_substring_regex(plain, LONG_WHOLE).fill_null(False)).tolist():
+            nearest = repr(float(numbers[row]))
+            if np.isfinite(numbers[row]) and Decimal(nearest) != Decimal(plain[row].as_py()):
+                raise NoNumber(row, cells[row].as_py(), f"which float64 rounds to {nearest}: subtract an offset first")
+    return numbers
+
+
+def has_large(numbers: Array) -> bool:
+    """Tell whether some are at least 2^53, to which float64 may have rounded a whole number; NaN is not."""
+    return bool(np.fmax.reduce(abs(numbers), initial=0) >= MAX_EXACT)
 
 
 def _to_plain(texts: Any, dialect: Dialect) -> Any:

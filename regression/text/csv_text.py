@@ -12,7 +12,7 @@ from regression.common.times import nanoseconds
 from regression.readers.columns import ChunkColumns, FileColumns, Part, Wanted
 from regression.readers.dialect import BLANKS, Dialect
 from regression.readers.source import MOST_UNPACKED, FilePath, Source
-from regression.text.cells import NoNumber, as_numbers, explain, marks_to_nan, refusal
+from regression.text.cells import NoNumber, as_numbers, explain, has_large, marks_to_nan, refusal
 from regression.text.instants import as_instants, kind_of_cells, type_of
 from regression.text.large_csv import BOM, ROW_BYTES, open_plain
 from regression.text.layout import Layout, find_rows
@@ -168,7 +168,9 @@ class _Parser(NamedTuple):
         for has_extra in (True, False) if self.layout.has_extra else (False,):
             if not self.dialect.thousands:
                 with suppress(*failures):
-                    return self._parse_quickly(has_extra)
+                    chunks = self._parse_quickly(has_extra)
+                    if not self._have_large(chunks):
+                        return chunks
             try:
                 return list(self._parse_as_texts(has_extra))
             except failures as error:
@@ -199,6 +201,11 @@ class _Parser(NamedTuple):
                 elif self.dialect.missing_numbers:
                     chunk[at] = marks_to_nan(np.asarray(column), self.dialect)
         return chunks
+
+    def _have_large(self, chunks: list[list[Any]]) -> bool:
+        """Tell whether some numbers are so large that whole ones must be compared with their texts."""
+        places = [at for at in range(len(self.layout.positions) - self.has_names) if at not in self.instants]
+        return any(has_large(np.asarray(chunk[at])) for chunk in chunks for at in places)
 
     def _parse_as_texts(self, has_extra: bool) -> Iterator[list[Any]]:
         """Yield the columns of each block, whose cells Arrow returns as texts, so that an error can show the cell."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from regression.common.arrays import MAX_EXACT
 from regression.common.collectives import all_gather_objects, rank_and_size
 from regression.common.row_ranges import overlaps
 from regression.common.threads import share_out
@@ -26,7 +28,9 @@ BUFFER_BYTES = 1 << 16  # read at once to find the end of a row
 # Of a file, or for each process if that is more: so that threads and processes end at about the same time.
 LEAST_PIECES, PIECES_PER_PROCESS = 24, 8
 BOM = b"\xef\xbb\xbf"
+LONG_WHOLE = re.compile(rb"(?<![\d.])\d{16,}(?![\d.eE])")
 
+Piece = tuple[list[Part], Array]  # chunks of its rows, and the smallest and largest number of each column
 Facts = tuple[int, Array]  # of a piece: the number of its rows, and the smallest and largest number of each column
 
 
@@ -39,7 +43,7 @@ class PlainText(FileColumns):
 
     Args:
         source: The file.
-        parse: Returns the chunks of rows of a piece.
+        parse: Returns a piece by its number.
         parsed: Chunks of the pieces that this process has parsed.
         gathered: For each process the facts about the pieces that it has parsed.
     """
@@ -49,7 +53,7 @@ class PlainText(FileColumns):
     def __init__(
         self,
         source: Source,
-        parse: Callable[[int], list[Part]],
+        parse: Callable[[int], Piece],
         parsed: dict[int, list[Part]],
         gathered: Sequence[dict[int, Facts]],
     ) -> None:
@@ -76,7 +80,7 @@ class PlainText(FileColumns):
     def _parse_again(self, piece: int) -> list[Part]:
         """Return the rows of a piece that another process has parsed, perhaps from another copy of the file."""
         with suppress(_NotPlainError):
-            chunks = self._parse(piece)
+            chunks, _ = self._parse(piece)
             if _rows(chunks) == self._starts[piece + 1] - self._starts[piece]:
                 return chunks
         raise ValueError("two processes found different rows in it")
@@ -121,11 +125,11 @@ def open_plain(
     pieces = max(LEAST_PIECES, PIECES_PER_PROCESS * rank_and_size()[1])
     cuts = _cuts(source, start, min(piece_bytes, -(-rows_bytes // pieces)))
 
-    def parse(piece: int) -> list[Part]:
+    def parse(piece: int) -> Piece:
         return _parse(source, cuts[piece], cuts[piece + 1], delimiter, width, positions)
 
     own_pieces = [piece for piece, cut in enumerate(cuts[:-1]) if cut in own_bytes]
-    parsed, facts = _parse_all(parse, own_pieces, len(positions))
+    parsed, facts = _parse_all(parse, own_pieces)
     gathered = all_gather_objects(facts if len(cuts) > 1 else None)
     return None if None in gathered else PlainText(source, parse, parsed, gathered)
 
@@ -144,16 +148,15 @@ def _cuts(source: Source, start: int, piece_bytes: int) -> list[int]:
 
 
 def _parse_all(
-    parse: Callable[[int], list[Part]], pieces: Sequence[int], columns: int
+    parse: Callable[[int], Piece], pieces: Sequence[int]
 ) -> tuple[dict[int, list[Part]], dict[int, Facts] | None]:
     """Return the chunks of rows of some pieces, and their facts, or ``None`` for the facts if a piece is not plain."""
     parsed: dict[int, list[Part]] = {}
     facts: dict[int, Facts] = {}
 
     def read(piece: int) -> None:
-        parsed[piece] = chunks = parse(piece)
-        ends = np.array([[(column.min(), column.max()) for column in chunk] for chunk in chunks])
-        facts[piece] = _rows(chunks), joined_ends(ends.reshape(-1, columns, 2))
+        parsed[piece], ends = parse(piece)
+        facts[piece] = _rows(parsed[piece]), ends
 
     try:
         # polars parses in threads of its own, usually as many as torch has, for which a thread here waits. With twice
@@ -166,8 +169,8 @@ def _parse_all(
     return parsed, facts
 
 
-def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> list[Part]:
-    """Return the rows between two bytes in chunks, each with an array for each wanted column."""
+def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, positions: Sequence[int]) -> Piece:
+    """Return the rows between two bytes in chunks, each with an array for each wanted column, and their ends."""
     import polars as pl
 
     with source.path.open("rb", buffering=0) as file:
@@ -189,7 +192,12 @@ def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, po
     if any(table.null_count().row(0)):  # an empty cell, a short row, or a blank line
         raise _NotPlainError
     batches = table.to_arrow().to_batches()
-    return [[view(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
+    chunks: list[Part] = [[view(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
+    found = np.array([[(column.min(), column.max()) for column in chunk] for chunk in chunks])
+    ends = joined_ends(found.reshape(-1, len(positions), 2))
+    if not (abs(ends) < MAX_EXACT).all() and LONG_WHOLE.search(text):  # the strict parser looks at each whole number
+        raise _NotPlainError
+    return chunks, ends
 
 
 def _rows(chunks: Sequence[Part]) -> int:

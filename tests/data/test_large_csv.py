@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from decimal import Decimal, localcontext
 from functools import partial
 from pathlib import Path
@@ -141,11 +143,31 @@ CELLS = [
 
 def test_each_number_is_the_nearest_float64(tmp_path: Path, forced: list[bool]) -> None:
     """Every form of a number, long ones and those between two floats too, is read as Python's float reads it."""
-    cells = [*CELLS, *halfway()]
+    cells = [f"{cell}." if cell.isdecimal() else cell for cell in (*CELLS, *halfway())]  # long whole ones are left
     (tmp_path / "a.csv").write_text("x\n" + "\n".join(cells))
     table = numbers(tmp_path / "a.csv", ["x"])
     assert forced == [True]
     assert table.tobytes() == np.array([float(cell) for cell in cells]).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_kept"),
+    [
+        ("9007199254740992", True), ("9007199254740993", False), ("-9007199254740993", False), ("9" * 400, True),
+        ("1700000000123456789", False), ("1700000000123456800", True), ("1" + "0" * 22, True), ("+1" + "0" * 16, True),
+        ("1700000000123456789.0", True), ("1700000000123456789e0", True), ("00000000000000012345", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_large", [False, True])
+def test_whole_numbers_keep_their_digits_or_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, is_kept: bool, is_large: bool
+) -> None:
+    """A whole number that float64 would write with other digits is refused, whatever the size of the file."""
+    monkeypatch.setattr(csv_text, "open_plain", partial(open_plain, large_bytes=0 if is_large else 1 << 40))
+    (tmp_path / "a.csv").write_text(f"x,y\n1,2\n0.5,{cell}\n")
+    words = rf"data row 2, column 'y', holds '{re.escape(cell)}', which float64 rounds to \S+: subtract an offset first"
+    with nullcontext() if is_kept else pytest.raises(UsageError, match=words):
+        assert numbers(tmp_path / "a.csv", ["x", "y"])[1].tolist() == [2, float(cell)]
 
 
 @pytest.mark.parametrize("cell", ["1_0", "0x10", "1d5", "1 ", "١", "１", "1e", "-", "e5", "1\x00", "1.5.5", "1,5", ""])
