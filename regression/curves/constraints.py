@@ -11,7 +11,7 @@ import numpy as np
 
 from regression.common.arrays import as_whole
 from regression.common.errors import UsageError
-from regression.common.rules import MAPPING, or_null, require_option
+from regression.common.rules import MAPPING, Rule, or_null, require_option, whole
 from regression.common.text import did_you_mean
 from regression.common.time_scale import TimeScale
 from regression.common.times import as_times, in_scale
@@ -24,6 +24,9 @@ __all__ = ["Constraints", "Family", "degree_within", "in_time_scales"]
 
 NEGLIGIBLE = Decimal("1e-100")  # relative: elimination in 150 digits leaves less where the result is 0
 POINT = "a point to go through"
+DEGREE = Rule(
+    f"{whole(0, MAX_DEGREE).words}, or auto", lambda value: value == "auto" or whole(0, MAX_DEGREE).holds(value)
+)
 TERMS = f"terms must be different whole numbers from 0 to {MAX_DEGREE}"
 
 
@@ -185,6 +188,7 @@ def degree_within(
             be chosen.
     """
     if terms is None:
+        require_option("degree", degree, DEGREE)
         if degree == "auto" and not (fix is None and through is None):
             raise UsageError("fix and through need a whole number for the degree, got 'auto'")
         return degree
