@@ -120,6 +120,12 @@ def test_an_option_of_another_kind_is_refused(kind: str, option: str, value: Any
         KINDS[kind](**{option: value})
 
 
+def test_a_curve_without_coefficients_is_refused() -> None:
+    """Degree 0 without an intercept leaves nothing to fit."""
+    with pytest.raises(UsageError, match="degree 0 without an intercept leaves nothing to fit: use degree 1 or more"):
+        regression.fit(X, Y, 0, fit_intercept=False)
+
+
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_the_ends_of_the_seeds_are_accepted(seed: int) -> None:
     """The smallest and the largest seed draw points."""

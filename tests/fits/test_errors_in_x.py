@@ -1,5 +1,6 @@
 """Lines through points with errors in x: Pearson's points with York's weights, and closed forms."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import optimize
 
 import regression
+from regression.estimation.errors_in_x import LineWithErrors
 from tests.fits.test_result import drawn
 from tests.support.r_data import PEARSON_YORK
 
@@ -126,3 +128,13 @@ def test_what_does_not_go_with_errors_in_x_is_refused(options: dict[str, Any], s
     """Errors in x are for a line and positive, and need those of y."""
     with pytest.raises(regression.UsageError, match=said):
         regression.fit(X, Y, **options)
+
+
+@pytest.mark.parametrize("name", ["value_variance", "slope_variance", "chi2"])
+def test_a_stored_line_with_an_impossible_number_is_refused(name: str) -> None:
+    """A negative variance or χ² in a checkpoint, or one that is not finite, is refused; 0 is possible."""
+    state = LineWithErrors([Decimal(1), Decimal(2)], *map(Decimal, (3, 4, 5, 6))).state()
+    assert LineWithErrors.from_state(state | {name: "0"}).state() == state | {name: "0"}
+    for value in ("-1", "NaN", "Infinity"):
+        with pytest.raises(ValueError, match="variances and chi2 of at least 0"):
+            LineWithErrors.from_state(state | {name: value})

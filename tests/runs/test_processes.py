@@ -66,6 +66,14 @@ def test_of_three_processes_the_one_that_failed_is_named(tmp_path: Path, kind: s
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"regression: {line}")
 
 
+def test_a_second_process_may_end_some_seconds_after_the_first(tmp_path: Path) -> None:
+    """After a successful run the first process waits longer for the others than after a failure."""
+    with started(tmp_path, "late:1:end", *FIT, "--trainer.devices", "2", "--trainer.max_epochs", "2") as process:
+        end = ended(process, tmp_path, time.time())
+    assert (tmp_path / "fault").exists()
+    assert (end.status, end.left) == (0, [])
+
+
 def test_the_second_process_imports_beside_the_first_and_ends_with_it(tmp_path: Path) -> None:
     """The second process starts before the first has imported; if the first is killed, it ends without a message."""
     with started(tmp_path, "slow:9:start", *FIT, "--trainer.devices", "2") as process:

@@ -24,6 +24,7 @@ from regression.cli import main
 from regression.fits.least_squares import LeastSquares
 from regression.runs.checkpoint_callbacks import LastCheckpoint
 from regression.runs.checkpoint_file import SafeCheckpointIO
+from regression.runs.processes import Ranks
 from regression.training.regression import Regression
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "exited": lambda: os._exit(3),
     "hung": lambda: time.sleep(300),
     "frozen": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "late": lambda: time.sleep(3),  # no fault: longer than others are waited for after a failure
     "slow": lambda: time.sleep(0.2),  # no fault: a test has time to send a signal
 }
 PHASES: dict[str, tuple[type, str]] = {
@@ -40,6 +42,7 @@ PHASES: dict[str, tuple[type, str]] = {
     "scan": (LeastSquares, "add"),
     "training": (Regression, "training_step"),
     "validation": (Regression, "validation_step"),
+    "end": (Ranks, "conclude"),
     "saving": (SafeCheckpointIO, "save_checkpoint") if RANK == 0 else (LastCheckpoint, "save"),
 }
 

@@ -144,6 +144,12 @@ def test_rows_left_out_are_noted(options: Any, trainer: Any, rows: int, words: s
     assert result.x_range == (X[:rows].min(), X[:rows].max())
 
 
+def test_errors_in_the_order_of_time_need_a_data_module() -> None:
+    """A DataLoader may mix the rows, whose order the errors of HAC go by."""
+    with pytest.raises(UsageError, match=r"a DataLoader may mix them: use regression\.ArrayDataModule"):
+        fitted(DataLoader(POINTS, 5), cov_type="HAC")
+
+
 def test_a_loader_without_end_needs_a_limit() -> None:
     """A given number of batches of an endless stream is fitted; without a number it is refused before it is read."""
     loader = DataLoader(Endless(), 5)
