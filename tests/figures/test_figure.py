@@ -197,7 +197,8 @@ def test_plot_draws_in_axes_of_a_user() -> None:
     """In given axes the residuals take part of their area, and other axes do not change."""
     own = Figure()
     left, right = own.subplots(1, 2)
-    assert fit(X, Y).plot(X, Y, ax=left) is own
+    assert fit(X, Y).plot(X, Y, ax=left, title="on the left") is own
+    assert left.get_title() == "on the left"
     assert len(own.axes) == 3
     assert len(left.lines) == 2
     assert not right.lines
