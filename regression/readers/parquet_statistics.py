@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from regression.common.errors import DataError
 from regression.readers.columns import Array, Part, joined_ends
@@ -104,8 +105,5 @@ def _widen(ends: Array | None, columns: Part) -> Array | None:
     """Return the ends of preceding rows, widened by those of more rows, shape (C, 2); ``None`` without rows."""
     if not len(columns[0]):
         return ends
-    found = np.array([(column.min(), column.max()) for column in columns], dtype=np.float64)
-    if ends is not None:
-        np.minimum(found[:, 0], ends[:, 0], out=found[:, 0])
-        np.maximum(found[:, 1], ends[:, 1], out=found[:, 1])
-    return found
+    found = np.array([[float(value) for value in torch.from_numpy(column).aminmax()] for column in columns])
+    return found if ends is None else joined_ends(np.stack([ends, found]))
