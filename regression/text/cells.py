@@ -11,6 +11,7 @@ from regression.common.text import counted
 from regression.common.time_scale import UTC
 from regression.readers.columns import Array
 from regression.readers.dialect import BLANKS, Dialect
+from regression.text.large_csv import LONG_WHOLE
 from regression.text.lines import TOO_LONG
 
 __all__ = ["NoNumber", "as_numbers", "explain", "has_large", "marks_to_nan", "refusal"]
@@ -42,7 +43,7 @@ ADVICE = {  # by the form of a cell; \s also matches narrow and non-breaking spa
 NUMBER = r"^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf|infinity))$"
 # Double precision as Fortran writes it, with a decimal point or a sign after the letter: 1D5 may be a name.
 FORTRAN = r"^([-+]?(?:\d+\.\d*|\.\d+))[dDqQ]([-+]?\d{1,4})$|^([-+]?\d+)[dDqQ]([-+]\d{1,4})$"
-LONG_WHOLE = r"^[-+]?\d{16,}$"  # a whole number that float64 may round
+LONG_CELL = rf"^[-+]?{LONG_WHOLE}$"
 FORTRAN_E = r"\1\3E\2\4"
 BLANK_SIGNS = r" \x{a0}\x{2009}\x{202f}"  # space, no-break space, thin space, narrow no-break space
 
@@ -83,7 +84,7 @@ def as_numbers(cells: Any, dialect: Dialect) -> Array:
         raise NoNumber(row, cells[row].as_py())
     numbers = marks_to_nan(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), dialect)
     if has_large(numbers):
-        for row in np.flatnonzero(compute.match_substring_regex(plain, LONG_WHOLE).fill_null(False)).tolist():
+        for row in np.flatnonzero(compute.match_substring_regex(plain, LONG_CELL).fill_null(False)).tolist():
             nearest = repr(float(numbers[row]))
             if np.isfinite(numbers[row]) and Decimal(nearest) != Decimal(plain[row].as_py()):
                 raise NoNumber(row, cells[row].as_py(), f"which float64 rounds to {nearest}: subtract an offset first")

@@ -169,7 +169,7 @@ class _Parser(NamedTuple):
             if not self.dialect.thousands:
                 with suppress(*failures):
                     chunks = self._parse_quickly(has_extra)
-                    if not self._have_large(chunks):
+                    if chunks is not None:
                         return chunks
             try:
                 return list(self._parse_as_texts(has_extra))
@@ -177,8 +177,11 @@ class _Parser(NamedTuple):
                 message = str(error)
         raise DataError(f"{self.path}: {explain(message, self.dialect)}")
 
-    def _parse_quickly(self, has_extra: bool) -> list[list[Any]]:
-        """Return the columns, whose numbers Arrow parses, in all threads; it accepts plain numbers only."""
+    def _parse_quickly(self, has_extra: bool) -> list[list[Any]] | None:
+        """Return the columns, whose numbers Arrow parses, in all threads; it accepts plain numbers only.
+
+        Return ``None`` if some are so large that whole ones must be compared with their texts.
+        """
         import pyarrow as pa  # a third of a second to import, and not every run needs it
         from pyarrow import csv as arrow_csv
 
@@ -198,14 +201,11 @@ class _Parser(NamedTuple):
             for at, column in enumerate(chunk[:numbers]):
                 if at in self.instants:
                     chunk[at] = nanoseconds(f"{self.path}: column {self.layout.headings[at]!r}", column)
-                elif self.dialect.missing_numbers:
-                    chunk[at] = marks_to_nan(np.asarray(column), self.dialect)
+                    continue
+                chunk[at] = marks_to_nan(np.asarray(column), self.dialect)
+                if has_large(chunk[at]):
+                    return None
         return chunks
-
-    def _have_large(self, chunks: list[list[Any]]) -> bool:
-        """Tell whether some numbers are so large that whole ones must be compared with their texts."""
-        places = [at for at in range(len(self.layout.positions) - self.has_names) if at not in self.instants]
-        return any(has_large(np.asarray(chunk[at])) for chunk in chunks for at in places)
 
     def _parse_as_texts(self, has_extra: bool) -> Iterator[list[Any]]:
         """Yield the columns of each block, whose cells Arrow returns as texts, so that an error can show the cell."""

@@ -19,7 +19,7 @@ from regression.readers.arrow_files import view
 from regression.readers.columns import Array, FileColumns, Part, joined_ends, slices_of
 from regression.readers.source import Source
 
-__all__ = ["BOM", "ROW_BYTES", "PlainText", "open_plain"]
+__all__ = ["BOM", "LONG_WHOLE", "ROW_BYTES", "PlainText", "open_plain"]
 
 LARGE_BYTES = 64 << 20  # of rows; for fewer, importing polars takes longer than it saves
 ROW_BYTES = 1 << 22  # of the longest row
@@ -28,7 +28,8 @@ BUFFER_BYTES = 1 << 16  # read at once to find the end of a row
 # Of a file, or for each process if that is more: so that threads and processes end at about the same time.
 LEAST_PIECES, PIECES_PER_PROCESS = 24, 8
 BOM = b"\xef\xbb\xbf"
-LONG_WHOLE = re.compile(rb"(?<![\d.])\d{16,}(?![\d.eE])")
+LONG_WHOLE = r"\d{16,}"  # digits of a whole number that float64 may round
+ANY_LONG_WHOLE = re.compile(rf"(?<![\d.]){LONG_WHOLE}(?![\d.eE])".encode())
 
 Piece = tuple[list[Part], Array]  # chunks of its rows, and the smallest and largest number of each column
 Facts = tuple[int, Array]  # of a piece: the number of its rows, and the smallest and largest number of each column
@@ -195,7 +196,8 @@ def _parse(source: Source, start: int, stop: int, delimiter: str, width: int, po
     chunks: list[Part] = [[view(batch.column(k)) for k in positions] for batch in batches if batch.num_rows]
     found = np.array([[(column.min(), column.max()) for column in chunk] for chunk in chunks])
     ends = joined_ends(found.reshape(-1, len(positions), 2))
-    if not (abs(ends) < MAX_EXACT).all() and LONG_WHOLE.search(text):  # the strict parser looks at each whole number
+    # NaN hides the ends of its column. The strict parser looks at each whole number.
+    if not (abs(ends) < MAX_EXACT).all() and ANY_LONG_WHOLE.search(text):
         raise _NotPlainError
     return chunks, ends
 
