@@ -24,9 +24,8 @@ __all__ = ["Constraints", "Family", "degree_within", "in_time_scales"]
 
 NEGLIGIBLE = Decimal("1e-100")  # relative: elimination in 150 digits leaves less where the result is 0
 POINT = "a point to go through"
-DEGREE = Rule(
-    f"{whole(0, MAX_DEGREE).words}, or auto", lambda value: value == "auto" or whole(0, MAX_DEGREE).holds(value)
-)
+POWER = whole(0, MAX_DEGREE)
+DEGREE = Rule(f"{POWER.words}, or auto", lambda value: value == "auto" or POWER.holds(value))
 TERMS = f"terms must be different whole numbers from 0 to {MAX_DEGREE}"
 
 
@@ -195,15 +194,11 @@ def degree_within(
     if isinstance(terms, str) or not isinstance(terms, Collection):
         raise UsageError(f"{TERMS}, as in [0, 2], got {terms!r}")
     powers = [as_whole(term) for term in terms]
-    if not powers or not all(map(_is_power, powers)) or len(set(powers)) < len(powers):
+    if not powers or not all(map(POWER.holds, powers)) or len(set(powers)) < len(powers):
         raise UsageError(f"{TERMS}, got {powers}")
     if degree not in (usual, max(powers)) or not fit_intercept:
         raise UsageError("terms say which powers there are: leave out degree and fit_intercept")
     return max(powers)
-
-
-def _is_power(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEGREE
 
 
 def _finite(what: str, value: Any) -> float:

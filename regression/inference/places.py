@@ -87,12 +87,12 @@ def roots(
         zeros = real_roots(shifted.coefficients)
         kinds = {1: "rising", -1: "falling", 0: "touching"}
         places, notes = _places(shifted, zeros, kinds, factor, x_range, shown)
-    at = shortest(level)
+    y = shortest(level)
     if not zeros:
         is_zero = all(part == 0 for part in shifted.coefficients)
-        notes = [f"the curve is {at} at every x" if is_zero else f"the curve does not reach {at} at any x"]
+        notes = [f"the curve is {y} at every x" if is_zero else f"the curve does not reach {y} at any x"]
     notes += [
-        f"the curve touches {at} at x = {shown(place.x)} without crossing: there is no error to first order"
+        f"the curve touches {y} at x = {shown(place.x)} without crossing: there is no error to first order"
         for place in places
         if place.x is not None and place.kind == "touching"
     ]

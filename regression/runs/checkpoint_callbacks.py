@@ -91,6 +91,11 @@ class LastCheckpoint(ModelCheckpoint):
         self._saved_update, self._saved_time, self._next_check = 0, 0.0, 0
         self.has_saved = False
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.dirpath or "", "last.ckpt")
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load nothing: the file of the interrupted run is not one of this run.
 
@@ -108,7 +113,7 @@ class LastCheckpoint(ModelCheckpoint):
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        trainer.save_checkpoint(Path(self.dirpath or "", "last.ckpt"))
+        trainer.save_checkpoint(self.path)
         self._saved_update, self._saved_time = trainer.global_step, time.monotonic()
         self.has_saved = True
 

@@ -252,7 +252,7 @@ class StopAtUpdate(Callback):
     def _save(self, trainer: pl.Trainer) -> str:
         """Save the state after the latest update, and return a line that says where."""
         with self.signals.saving():
-            for last in _last_checkpoints(trainer):
+            if (last := _last_checkpoint(trainer)) is not None:
                 last.save(trainer)
         return _saved_line(trainer)
 
@@ -265,14 +265,13 @@ class StopAtUpdate(Callback):
             print_line(f"SIGUSR1; {saved}")
 
 
-def _last_checkpoints(trainer: pl.Trainer) -> list[LastCheckpoint]:
-    return [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint)]
+def _last_checkpoint(trainer: pl.Trainer) -> LastCheckpoint | None:
+    return next((callback for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint)), None)
 
 
 def _saved_line(trainer: pl.Trainer) -> str:
     """Return a line that says where the state after the latest update was saved."""
-    made = counted(trainer.global_step, "update")
-    for last in _last_checkpoints(trainer):
-        if last.has_saved:
-            return f"saved after {made}: go on with --ckpt_path {shown_path(Path(last.dirpath or '', 'last.ckpt'))}"
-    return f"not saved after {made}: checkpoints are switched off"
+    made, last = counted(trainer.global_step, "update"), _last_checkpoint(trainer)
+    if last is None or not last.has_saved:
+        return f"not saved after {made}: checkpoints are switched off"
+    return f"saved after {made}: go on with --ckpt_path {shown_path(last.path)}"
