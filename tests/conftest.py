@@ -63,7 +63,7 @@ def command(
 ) -> Command:
     """Run the command in this process, in a folder of the test's own.
 
-    Drawing takes half of the time of a short run, so only tests marked ``figures`` have their figures drawn; other
+    Drawing takes a third of the time of a short run, so only tests marked ``figures`` have their figures drawn; other
     figures are composed, and their files hold one pixel.
     """
     from regression.cli import main

@@ -96,7 +96,7 @@ def test_a_new_file_takes_nobodys_place(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "late").read_bytes() == b"late"
 
 
-def test_only_files_of_processes_known_to_be_gone_are_swept(tmp_path: Path) -> None:
+def test_only_files_of_processes_known_to_be_gone_are_removed(tmp_path: Path) -> None:
     """Swept are files of processes that are gone here, and those of other systems that nobody has touched for a day."""
     gone = subprocess.Popen(["true"])
     gone.wait()
